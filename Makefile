@@ -1,0 +1,33 @@
+# Targets for people; each can be typed on a machine where nothing of ours is installed yet.
+SHELL := /bin/sh
+NODE := scripts/node
+BIN := node_modules
+
+.PHONY: help up test verify build clean format generate
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+up: node_modules/.installed ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
+	@bin/shellcron up examples/quickstart
+
+test: build ## set up what the tests need and run all of them
+	@$(NODE) scripts/test.ts
+
+verify: node_modules/.installed ## types, lint, format, dead code, architecture, generated files
+	@$(NODE) scripts/verify.ts
+
+build: node_modules/.installed ## everything that is made from source: CRDs
+
+generate: node_modules/.installed ## write the generated files again
+
+format: node_modules/.installed ## format the source
+	@$(NODE) $(BIN)/@biomejs/biome/bin/biome check --write .
+
+clean: ## remove what was built or installed in this checkout
+	rm -rf node_modules .tools dist .shellcron examples/quickstart/.shellcron
+
+node_modules/.installed: package.json package-lock.json
+	@$(NODE) --version >/dev/null
+	@PATH="$$($(NODE) -p 'require("path").dirname(process.execPath)'):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,30 @@
+/**
+ * The only kinds of fault. Expected outcomes (a lost race, a refusal) are values, not exceptions.
+ * Anything thrown that is neither of these is a bug.
+ */
+
+/** The user's input is wrong: never retried. `field` is the path as the user wrote it, `message` says the value and the remedy. */
+export class InvalidInput extends Error {
+  override readonly name = 'InvalidInput'
+  readonly field: string
+
+  constructor(field: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.field = field
+  }
+}
+
+/** Something outside does not answer now: retried by whoever owns the loop. Always with its cause where there is one. */
+export class Unavailable extends Error {
+  override readonly name: string = 'Unavailable'
+}
+
+/** A write was sent and its answer did not come: it may have been applied, now or later. Re-read; never repeat it blindly. */
+export class Ambiguous extends Unavailable {
+  override readonly name = 'Ambiguous'
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

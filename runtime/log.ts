@@ -1,0 +1,16 @@
+import { pino } from 'pino'
+
+/** Events, not sentences: `log.info({ run, reason }, 'run.refused')`. To stderr, as JSON lines: stdout belongs to what the user asked for. */
+export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'> & {
+  child(bindings: Record<string, unknown>): Log
+}
+
+/** `level`: debug, info, warn, error or silent. */
+export function createLog(level: string, bindings: Record<string, unknown> = {}): Log {
+  return pino(
+    { level, base: bindings, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ fd: 2, sync: true }),
+  )
+}
+
+export const silentLog: Log = createLog('silent')

@@ -1,0 +1,32 @@
+/** `make test`: all suites; the last line is `N passed, N failed`, which is also what the exit code says. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const dir = mkdtempSync(join(tmpdir(), 'shellcron-report-'))
+const report = join(dir, 'vitest.json')
+const args = [
+  'node_modules/vitest/vitest.mjs',
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${report}`,
+]
+const { status } = spawnSync(process.execPath, [...args, ...process.argv.slice(2)], { stdio: 'inherit' })
+
+let passed = 0
+let failed = status === 0 ? 0 : 1
+try {
+  const counts = JSON.parse(readFileSync(report, 'utf8')) as {
+    numPassedTests: number
+    numFailedTests: number
+  }
+  passed = counts.numPassedTests
+  // A run can fail without a failed test (a suite that does not load, an unhandled rejection): never hide that.
+  failed = Math.max(failed, counts.numFailedTests)
+} finally {
+  rmSync(dir, { recursive: true, force: true })
+}
+process.stdout.write(`${passed} passed, ${failed} failed\n`)
+process.exitCode = failed ? 1 : 0

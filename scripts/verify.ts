@@ -1,0 +1,21 @@
+/** `make verify`: every check, each to its end, so that one run shows all that is wrong. */
+import { spawnSync } from 'node:child_process'
+
+const node = process.execPath
+const checks: { name: string; command: string[] }[] = [
+  { name: 'types', command: [node, 'node_modules/typescript/bin/tsc', '-p', '.'] },
+  { name: 'lint', command: [node, 'node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings'] },
+  { name: 'format', command: [node, 'node_modules/@biomejs/biome/bin/biome', 'check', '.'] },
+  { name: 'dead code', command: [node, 'node_modules/knip/bin/knip.js'] },
+]
+
+let failed = 0
+for (const { name, command } of checks) {
+  const [program = '', ...args] = command
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' })
+  if (status !== 0) failed++
+  process.stdout.write(
+    `${status === 0 ? 'ok    ' : 'FAILED'} ${name}\n${status === 0 ? '' : stdout + stderr}`,
+  )
+}
+process.exitCode = failed ? 1 : 0
