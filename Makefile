@@ -27,7 +27,8 @@ format: node_modules/.installed ## format the source
 clean: ## remove what was built or installed in this checkout
 	rm -rf node_modules .tools dist .shellcron examples/quickstart/.shellcron
 
+# Not `npm ci`: it refuses a lock file that leaves out optional packages of other platforms, which not every registry mirror serves.
 node_modules/.installed: package.json package-lock.json
 	@$(NODE) --version >/dev/null
-	@PATH="$$($(NODE) -p 'require("path").dirname(process.execPath)'):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@PATH="$$($(NODE) -p 'require("path").dirname(process.execPath)'):$$PATH" npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
