@@ -1,18 +1,7 @@
 /**
- * The only kinds of fault. Expected outcomes (a lost race, a refusal) are values, not exceptions.
- * Anything thrown that is neither of these is a bug.
+ * The only kinds of fault, beside `InvalidInput` of core. Expected outcomes (a lost race, a refusal) are values, not exceptions.
+ * Anything else that is thrown is a bug.
  */
-
-/** The user's input is wrong: never retried. `field` is the path as the user wrote it, `message` says the value and the remedy. */
-export class InvalidInput extends Error {
-  override readonly name = 'InvalidInput'
-  readonly field: string
-
-  constructor(field: string, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.field = field
-  }
-}
 
 /** Something outside does not answer now: retried by whoever owns the loop. Always with its cause where there is one. */
 export class Unavailable extends Error {
