@@ -8,4 +8,3 @@ export class InvalidInput extends Error {
     this.field = field
   }
 }
-

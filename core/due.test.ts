@@ -1,0 +1,180 @@
+import { describe, expect, test } from 'vitest'
+import { type Decision, type DueInput, decide, settleUpTo, type Times } from './due.ts'
+import { type JobEntry, jobEntrySchema } from './records/entry.ts'
+import type { Cell } from './records/state.ts'
+
+const S = 1_000
+
+/** Every ten seconds: 10 s, 20 s, 30 s, … */
+const tens: Times = {
+  next: after => (Math.floor(after / (10 * S)) + 1) * 10 * S,
+  previous: before => (Math.ceil(before / (10 * S)) - 1) * 10 * S,
+  missed(after, upTo) {
+    const first = (Math.floor(after / (10 * S)) + 1) * 10 * S
+    const last = Math.floor(upTo / (10 * S)) * 10 * S
+    return last < first ? undefined : { first, last, count: (last - first) / (10 * S) + 1 }
+  },
+}
+
+function entry(over: Partial<JobEntry>): JobEntry {
+  return {
+    ...jobEntrySchema.parse({
+      kind: 'job',
+      uid: 'u',
+      generation: 1,
+      pool: 'default',
+      namespace: 'n',
+      name: 'j',
+      schedules: ['@every 10s'],
+      timeZone: 'UTC',
+      daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+      scheduleChangedAt: 0,
+      command: { placement: {}, shell: ['sh'], script: 'true', outputLimit: 1 },
+    }),
+    ...over,
+  }
+}
+
+const cell = (lastFire: number, over: Partial<Cell> = {}): Cell => ({
+  uid: 'u',
+  lastFire: lastFire * S,
+  active: [],
+  ...over,
+})
+const running = [{ run: 'r', agent: 'a', attempt: 1 }]
+
+function at(now: number, over: Partial<JobEntry>, state?: Cell, more: Partial<DueInput> = {}): Decision {
+  return decide({ entry: entry(over), times: tens, offset: 0, cell: state, now: now * S, lead: 500, ...more })
+}
+
+const missed = (first: number, last: number, count: number, reason: string) => ({
+  first: first * S,
+  last: last * S,
+  count,
+  outcome: 'Missed',
+  reason,
+})
+const skipped = (first: number, last: number, count: number, reason = 'Overlapped') => ({
+  ...missed(first, last, count, reason),
+  outcome: 'Skipped',
+})
+
+describe('a time in force', () => {
+  test('is claimed the lead before its instant, not earlier', () => {
+    expect(at(9.4, {})).toEqual({ kind: 'idle', at: 9.5 * S })
+    expect(at(9.5, {})).toEqual({ kind: 'claim', time: 10 * S, settle: [] })
+  })
+  test('counts from the last change of the schedule, never before it', () => {
+    expect(at(35, { scheduleChangedAt: 32 * S })).toEqual({ kind: 'idle', at: 39.5 * S })
+  })
+  test('is delayed by jitter and keeps its identity', () => {
+    expect(at(12, {}, undefined, { offset: 3 * S })).toEqual({ kind: 'idle', at: 12.5 * S })
+    expect(at(12.5, {}, undefined, { offset: 3 * S })).toEqual({ kind: 'claim', time: 10 * S, settle: [] })
+  })
+  test('of a suspended or blocked job is not claimed', () => {
+    expect(at(10, { suspended: true })).toEqual({ kind: 'idle', at: undefined })
+    expect(at(10, { blocked: { reason: 'Policy', message: '' } })).toEqual({ kind: 'idle', at: undefined })
+  })
+})
+
+describe('catch-up', () => {
+  test('Latest takes the newest and records the others, whatever their number', () => {
+    expect(at(1_000_008, {}, cell(10))).toEqual({
+      kind: 'claim',
+      time: 1_000_000 * S,
+      settle: [missed(20, 999_990, 99_998, 'NotCaughtUp')],
+    })
+  })
+  test('Latest keeps every time that came due within 5 s', () => {
+    expect(at(24, {}, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+  })
+  test('None lets a time go 5 s after its instant', () => {
+    expect(at(24.9, { catchUp: 'None' }, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+    expect(at(25.1, { catchUp: 'None' }, cell(10))).toEqual({
+      kind: 'settle',
+      settle: [missed(20, 20, 1, 'NotCaughtUp')],
+    })
+  })
+  test('All takes the oldest within catchUpLimit', () => {
+    expect(at(58, { catchUp: 'All' }, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+    expect(at(58, { catchUp: 'All', catchUpLimit: 2 }, cell(10))).toEqual({
+      kind: 'claim',
+      time: 40 * S,
+      settle: [missed(20, 30, 2, 'CatchUpLimit')],
+    })
+  })
+  test('a deadline closes a time, counted from the time itself', () => {
+    expect(at(58, { catchUp: 'All', startingDeadlineSeconds: 20 }, cell(10))).toEqual({
+      kind: 'claim',
+      time: 40 * S,
+      settle: [missed(20, 30, 2, 'DeadlineExceeded')],
+    })
+    expect(at(23, { startingDeadlineSeconds: 2 }, cell(10))).toEqual({
+      kind: 'settle',
+      settle: [missed(20, 20, 1, 'DeadlineExceeded')],
+    })
+  })
+})
+
+describe('concurrency', () => {
+  const forbid = { concurrencyPolicy: 'Forbid' as const }
+  test('Allow starts beside a running one', () => {
+    expect(at(19.5, {}, cell(10, { active: running }))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+  })
+  test('Forbid puts a due time to wait, not before it is due', () => {
+    expect(at(19.6, forbid, cell(10, { active: running }))).toEqual({ kind: 'idle', at: 20 * S })
+    expect(at(20, forbid, cell(10, { active: running }))).toEqual({
+      kind: 'wait',
+      time: 20 * S,
+      replace: false,
+      settle: [],
+    })
+  })
+  test('Forbid: the newest due time waits, older ones are skipped', () => {
+    const state = cell(20, { active: running, waiting: { time: 20 * S, by: 'a' } })
+    expect(at(30, forbid, state)).toEqual({
+      kind: 'wait',
+      time: 30 * S,
+      replace: false,
+      settle: [skipped(20, 20, 1)],
+    })
+    expect(at(43, { ...forbid, catchUp: 'All' }, cell(10, { active: running }))).toEqual({
+      kind: 'wait',
+      time: 40 * S,
+      replace: false,
+      settle: [skipped(20, 30, 2)],
+    })
+  })
+  test('what waits is claimed when the run has ended', () => {
+    expect(at(27, forbid, cell(20, { waiting: { time: 20 * S, by: 'a' } }))).toEqual({
+      kind: 'claim',
+      time: 20 * S,
+      settle: [],
+    })
+  })
+  test('what waits past its deadline is skipped', () => {
+    const state = cell(20, { active: running, waiting: { time: 20 * S, by: 'a' } })
+    const withDeadline = { ...forbid, startingDeadlineSeconds: 5 }
+    expect(at(24, withDeadline, state)).toEqual({ kind: 'idle', at: 25 * S + 1 })
+    expect(at(25.1, withDeadline, state)).toEqual({ kind: 'settle', settle: [skipped(20, 20, 1)] })
+  })
+  test('Replace asks for the end of the active run, at the instant', () => {
+    const replace = { concurrencyPolicy: 'Replace' as const }
+    expect(at(19.9, replace, cell(10, { active: running }))).toEqual({ kind: 'idle', at: 20 * S })
+    expect(at(20, replace, cell(10, { active: running }))).toMatchObject({ kind: 'wait', replace: true })
+  })
+  test("a policy's maxConcurrentRuns skips what comes due above it", () => {
+    expect(at(20, { maxConcurrentRuns: 1 }, cell(10, { active: running }))).toEqual({
+      kind: 'settle',
+      settle: [skipped(20, 20, 1, 'TooManyRuns')],
+    })
+  })
+})
+
+test('an edit settles everything up to its instant, the waiting time too', () => {
+  const state = cell(20, { active: running, waiting: { time: 20 * S, by: 'a' } })
+  expect(settleUpTo({ entry: entry({}), times: tens, cell: state }, 45 * S, 'Rescheduled')).toEqual([
+    { ...skipped(20, 20, 1, 'Rescheduled') },
+    missed(30, 40, 2, 'Rescheduled'),
+  ])
+})

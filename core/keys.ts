@@ -1,0 +1,130 @@
+/**
+ * Where everything lies in etcd: the only place that builds or parses a key. See DESIGN §3 for who writes what.
+ * No part may hold a slash: names of Kubernetes objects cannot, and agents' names are held to the same rule.
+ */
+
+export type CellKind = 'job' | 'run'
+
+/** A named thing with a schedule (`job`, a ShellCronJob) or for once (`run`, a ShellRun). */
+export interface Ref {
+  pool: string
+  namespace: string
+  name: string
+}
+
+/** One (job or ShellRun, target): what its cell is for. */
+export interface CellRef extends Ref {
+  kind: CellKind
+  target: string
+}
+
+/** The target of mode One: anywhere. */
+export const ANYWHERE = '-'
+
+/** Owner of a pending attempt while nobody eligible lives. Not a legal agent name, so it can be nobody's. */
+export const NOBODY = '-'
+
+export const DEFAULT_PREFIX = '/shellcron/v1/'
+
+export type Keys = ReturnType<typeof createKeys>
+
+export function createKeys(prefix: string = DEFAULT_PREFIX) {
+  const at = (...parts: string[]) => prefix + parts.join('/')
+  const under = (...parts: string[]) => `${at(...parts)}/`
+  const rest = (key: string, top: string, count: number): string[] | undefined => {
+    const head = `${prefix}${top}/`
+    if (!key.startsWith(head)) return undefined
+    const parts = key.slice(head.length).split('/')
+    return parts.length === count && parts.every(part => part !== '') ? parts : undefined
+  }
+  const parseRef = (key: string, top: string): Ref | undefined => {
+    const [pool, namespace, name] = rest(key, top, 3) ?? []
+    return pool && namespace && name ? { pool, namespace, name } : undefined
+  }
+  const parsePair = (key: string, top: string): { pool: string; agent: string } | undefined => {
+    const [pool, agent] = rest(key, top, 2) ?? []
+    return pool && agent ? { pool, agent } : undefined
+  }
+
+  return {
+    prefix,
+    beacon: at('meta', 'beacon'),
+
+    job: (ref: Ref) => at('jobs', ref.pool, ref.namespace, ref.name),
+    jobs: (pool?: string) => (pool ? under('jobs', pool) : under('jobs')),
+    parseJob: (key: string) => parseRef(key, 'jobs'),
+
+    run: (ref: Ref) => at('runs', ref.pool, ref.namespace, ref.name),
+    runs: (pool?: string) => (pool ? under('runs', pool) : under('runs')),
+    parseRun: (key: string) => parseRef(key, 'runs'),
+
+    pool: (pool: string) => at('pools', pool),
+    pools: under('pools'),
+    parsePool: (key: string) => rest(key, 'pools', 1)?.[0],
+
+    member: (pool: string, agent: string) => at('members', pool, agent),
+    members: (pool?: string) => (pool ? under('members', pool) : under('members')),
+    parseMember: (key: string) => parsePair(key, 'members'),
+
+    agent: (pool: string, agent: string) => at('agents', pool, agent),
+    agents: (pool?: string) => (pool ? under('agents', pool) : under('agents')),
+    parseAgent: (key: string) => parsePair(key, 'agents'),
+
+    cell: (ref: CellRef) => at('state', ref.pool, ref.kind, ref.namespace, ref.name, ref.target),
+    cells: (pool?: string) => (pool ? under('state', pool) : under('state')),
+    cellsOf: (ref: Omit<CellRef, 'target'>) => under('state', ref.pool, ref.kind, ref.namespace, ref.name),
+    parseCell: (key: string): CellRef | undefined => {
+      const [pool, kind, namespace, name, target] = rest(key, 'state', 5) ?? []
+      if (!pool || !namespace || !name || !target || (kind !== 'job' && kind !== 'run')) return undefined
+      return { pool, kind, namespace, name, target }
+    },
+
+    active: (pool: string, agent: string, runId: string) => at('active', pool, agent, runId),
+    actives: (pool?: string, agent?: string) =>
+      pool && agent ? under('active', pool, agent) : pool ? under('active', pool) : under('active'),
+    parseActive: (key: string): { pool: string; agent: string; runId: string } | undefined => {
+      const [pool, agent, runId] = rest(key, 'active', 3) ?? []
+      return pool && agent && runId ? { pool, agent, runId } : undefined
+    },
+
+    result: (pool: string, runId: string, attempt: number) => at('results', pool, runId, String(attempt)),
+    results: under('results'),
+    parseResult: (key: string): { pool: string; runId: string; attempt: number } | undefined => {
+      const [pool, runId, attempt] = rest(key, 'results', 3) ?? []
+      return pool && runId && /^\d+$/.test(attempt ?? '')
+        ? { pool, runId, attempt: Number(attempt) }
+        : undefined
+    },
+
+    request: (pool: string, id: string) => at('requests', pool, id),
+    requests: (pool?: string) => (pool ? under('requests', pool) : under('requests')),
+    parseRequest: (key: string): { pool: string; id: string } | undefined => {
+      const [pool, id] = rest(key, 'requests', 2) ?? []
+      return pool && id ? { pool, id } : undefined
+    },
+
+    status: (kind: string, namespace: string, name: string) => at('status', kind, namespace, name),
+    statuses: under('status'),
+    parseStatus: (key: string): { kind: string; namespace: string; name: string } | undefined => {
+      const [kind, namespace, name] = rest(key, 'status', 3) ?? []
+      return kind && namespace && name ? { kind, namespace, name } : undefined
+    },
+  }
+}
+
+/** The id of a scheduled run: derived from what it is, so that doing it twice is seen. `time`: ms since the Unix epoch. */
+export function scheduledRunId(
+  of: { namespace: string; name: string; target: string },
+  time: number,
+): string {
+  return runId(`${of.namespace}.${of.name}.${time}`, of.target)
+}
+
+/** The id of a ShellRun's run on one target. */
+export function shellRunId(of: { namespace: string; name: string; target: string }): string {
+  return runId(`${of.namespace}.${of.name}.run`, of.target)
+}
+
+function runId(fire: string, target: string): string {
+  return target === ANYWHERE ? fire : `${fire}.${target}`
+}

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import { backoffMs, retries, verdictOf } from './outcome.ts'
+
+const command = { successExitCodes: [0, 3] }
+
+test('exit codes are judged by successExitCodes', () => {
+  expect(verdictOf({ cause: 'exited', code: 3 }, command)).toMatchObject({
+    outcome: 'Succeeded',
+    exitCode: 3,
+  })
+  expect(verdictOf({ cause: 'exited', code: 1 }, command)).toMatchObject({
+    outcome: 'Failed',
+    reason: 'NonZeroExitCode',
+  })
+  expect(verdictOf({ cause: 'exited', code: 127 }, command)).toMatchObject({ reason: 'CommandNotFound' })
+})
+
+test('each other end has an outcome and a reason of its own', () => {
+  expect(verdictOf({ cause: 'signaled', signal: 'SIGSEGV' }, command)).toMatchObject({
+    outcome: 'Failed',
+    signal: 'SIGSEGV',
+  })
+  expect(verdictOf({ cause: 'timedOut' }, command).outcome).toBe('TimedOut')
+  expect(verdictOf({ cause: 'killed', reason: 'Replaced' }, command)).toMatchObject({
+    outcome: 'Killed',
+    reason: 'Replaced',
+  })
+  expect(verdictOf({ cause: 'fenced' }, command)).toMatchObject({ outcome: 'Lost', reason: 'Fenced' })
+  expect(verdictOf({ cause: 'cancelled' }, command).outcome).toBe('Cancelled')
+})
+
+test('a killed or cancelled run is never retried, a lost one is', () => {
+  expect(retries('Killed', 1, 5)).toBe(false)
+  expect(retries('Cancelled', 1, 5)).toBe(false)
+  expect(retries('Lost', 1, 1)).toBe(true)
+  expect(retries('Lost', 2, 1)).toBe(false)
+  expect(retries('Lost', 1, 0)).toBe(false)
+})
+
+test('backoff doubles from 10 s to 6 min', () => {
+  expect([1, 2, 3, 6, 7, 40].map(backoffMs)).toEqual([10_000, 20_000, 40_000, 320_000, 360_000, 360_000])
+})
