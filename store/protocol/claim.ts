@@ -1,0 +1,120 @@
+import type { Settlement } from '../../core/due.ts'
+import type { CellRef, Keys } from '../../core/keys.ts'
+import type { Entry } from '../../core/records/entry.ts'
+import type { Active, Cell } from '../../core/records/state.ts'
+import type { Txn } from '../etcd/types.ts'
+import type { Held, Maybe } from './held.ts'
+import { putSettlements } from './results.ts'
+import { rules } from './rules.ts'
+
+/**
+ * Taking a fire, one transaction:
+ *
+ *   entry unchanged ∧ cell unchanged ∧ my registration is of this session (∧ the request unchanged)
+ *     → put the cell (frontier, active + run), put my active entry (, delete the request)
+ *   else read the cell
+ */
+export interface Claim {
+  keys: Keys
+  ref: CellRef
+  agent: string
+  session: number
+  entry: Held<Entry>
+  cell: Maybe<Cell>
+  run: string
+  time: number
+  notBefore: number
+  instance: string
+  /** What the frontier passes over. */
+  settle: readonly Settlement[]
+  now: number
+  /** A ShellRun's request, gone with the claim. */
+  request?: { key: string; mod: number }
+  /** A ShellRun with jobRef counts in its job's cell too. */
+  jobCell?: Maybe<Cell>
+  jobName?: string
+}
+
+export interface Claimed {
+  txn: Txn
+  cell: Cell
+  active: Active
+}
+
+export function claim(c: Claim): Claimed {
+  const { keys, ref, entry } = c
+  const running = { run: c.run, agent: c.agent, attempt: 1 }
+  const cell = moveFrontier(c.cell.value, c)
+  cell.active.push(running)
+  const active = activeOf(c)
+  const agentKey = keys.agent(ref.pool, c.agent)
+  const jobCell = c.jobCell && withRun(c.jobCell, running)
+  return {
+    cell,
+    active,
+    txn: {
+      compare: [
+        ...rules.entryUnchanged(entry.key, entry.mod),
+        ...rules.cellUnchanged(c.cell.key, c.cell.mod),
+        ...rules.sessionLives(agentKey, c.session),
+        ...(c.request ? [{ key: c.request.key, mod: c.request.mod }] : []),
+        ...(c.jobCell ? rules.cellUnchanged(c.jobCell.key, c.jobCell.mod) : []),
+      ],
+      then: [
+        { put: c.cell.key, value: JSON.stringify(cell) },
+        { put: keys.active(ref.pool, c.agent, c.run), value: JSON.stringify(active) },
+        ...putSettlements(keys, ref, entry.value, c.settle, c.now),
+        ...(c.request ? [{ delete: c.request.key }] : []),
+        ...(jobCell ? [{ put: jobCell.key, value: JSON.stringify(jobCell.value) }] : []),
+      ],
+      else: [{ get: c.cell.key }, ...(c.jobCell ? [{ get: c.jobCell.key }] : [])],
+    },
+  }
+}
+
+function activeOf(c: Claim): Active {
+  const { command } = c.entry.value
+  const continues = command.onDisconnect === 'Continue' && command.activeDeadlineSeconds !== undefined
+  const longest = ((command.activeDeadlineSeconds ?? 0) + command.terminationGracePeriodSeconds) * 1_000
+  return {
+    run: c.run,
+    kind: c.ref.kind,
+    uid: c.entry.value.uid,
+    generation: c.entry.value.generation,
+    namespace: c.ref.namespace,
+    name: c.ref.name,
+    target: c.ref.target,
+    time: c.time,
+    notBefore: c.notBefore,
+    attempt: 1,
+    session: c.session,
+    instance: c.instance,
+    ...(continues ? { buryAfter: c.notBefore + longest } : {}),
+    ...(c.jobName ? { jobName: c.jobName } : {}),
+  }
+}
+
+/** The cell after its frontier passed `settle` and, if there is one, `time`; what waited is over when it is one of them. */
+export function moveFrontier(
+  cell: Cell | undefined,
+  by: { entry: Held<Entry>; time?: number; settle: readonly Settlement[] },
+): Cell {
+  const { time } = by
+  const passed = by.settle.map(({ last }) => last)
+  const waiting = cell?.waiting
+  const over =
+    waiting &&
+    (waiting.time === time || by.settle.some(s => s.first <= waiting.time && waiting.time <= s.last))
+  return {
+    uid: by.entry.value.uid,
+    lastFire: Math.max(cell?.lastFire ?? 0, time ?? 0, ...passed),
+    active: [...(cell?.active ?? [])],
+    ...(waiting && !over ? { waiting } : {}),
+    ...(by.entry.value.kind === 'run' ? { taken: true } : {}),
+  }
+}
+
+function withRun(cell: Maybe<Cell>, running: Cell['active'][number]): Held<Cell> | undefined {
+  if (!cell.value) return undefined
+  return { ...cell, value: { ...cell.value, active: [...cell.value.active, running] } }
+}

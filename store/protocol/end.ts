@@ -1,0 +1,133 @@
+import { type Keys, NOBODY } from '../../core/keys.ts'
+import { retries, type Verdict } from '../../core/outcome.ts'
+import type { Active, Cell, Result } from '../../core/records/state.ts'
+import type { Compare, Op, Txn } from '../etcd/types.ts'
+import type { Held } from './held.ts'
+import { putResult } from './results.ts'
+import { rules } from './rules.ts'
+
+/**
+ * The end of an attempt, one transaction, by its owner (finish) or by another for it (burial):
+ *
+ *   its active entry unchanged ∧ its cells unchanged (∧ burial: the owner's session still gone)
+ *     → put the result, take the run out of its cells, delete the active entry;
+ *       with a retry: put the next attempt into `active/` of its next owner instead
+ *         (∧ entry unchanged ∧ the next owner's session lives)
+ *   else read the active entry and the cells
+ *
+ * No longer there: somebody else has ended it. Nothing is recorded then.
+ */
+export interface Ending {
+  keys: Keys
+  pool: string
+  /** Under whom the attempt lies. */
+  owner: string
+  active: Held<Active>
+  /** Its own cell, and with jobRef the job's; those that exist. */
+  cells: readonly Held<Cell>[]
+  verdict: Verdict
+  now: number
+  facts?: { startedAt?: number; endedAt?: number; tail?: string }
+  /** Burial: create revision of the owner's registration as seen; 0: none. */
+  ownerSeen?: number
+  /** Only looked at where the verdict is retried. */
+  retry?: Retry
+}
+
+export interface Retry {
+  backoffLimit: number
+  /** When the next attempt may start, ms since the epoch. */
+  notBefore: number
+  entry: { key: string; mod: number }
+  /** undefined: nobody eligible lives; the attempt lies under nobody until one does. */
+  next: { agent: string; session: number; instance: string } | undefined
+}
+
+export interface Ended {
+  txn: Txn
+  /** The next attempt, if there is one. */
+  again: Active | undefined
+  result: Result
+}
+
+export function end(e: Ending): Ended {
+  const { keys, pool, owner } = e
+  const attempt = e.active.value.attempt
+  const again =
+    e.retry && retries(e.verdict.outcome, attempt, e.retry.backoffLimit) ? nextAttempt(e, e.retry) : undefined
+  const result = resultOf(e, again === undefined)
+  const nextKey = again && keys.active(pool, e.retry?.next?.agent ?? NOBODY, again.run)
+  const then: Op[] = [
+    putResult(keys, pool, result),
+    ...e.cells.map(cell => ({ put: cell.key, value: JSON.stringify(without(cell.value, e, again)) })),
+    ...(nextKey === e.active.key ? [] : [{ delete: e.active.key }]),
+    ...(nextKey && again ? [{ put: nextKey, value: JSON.stringify(again) }] : []),
+  ]
+  const compare: Compare[] = [
+    ...rules.stillActive(e.active.key, e.active.mod),
+    ...e.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
+    ...(e.ownerSeen === undefined ? [] : rules.sessionGone(keys.agent(pool, owner), e.ownerSeen)),
+    ...(again && e.retry ? retryHolds(e, e.retry) : []),
+  ]
+  return {
+    again,
+    result,
+    txn: { compare, then, else: [{ get: e.active.key }, ...e.cells.map(cell => ({ get: cell.key }))] },
+  }
+}
+
+/** A retry is of an entry that still stands, and goes to somebody who lives. */
+function retryHolds({ keys, pool, owner, ownerSeen }: Ending, { entry, next }: Retry): Compare[] {
+  const named = next && !(ownerSeen !== undefined && next.agent === owner)
+  return [
+    ...rules.entryUnchanged(entry.key, entry.mod),
+    ...(next && named ? rules.sessionLives(keys.agent(pool, next.agent), next.session) : []),
+  ]
+}
+
+function nextAttempt(e: Ending, { notBefore, next }: Retry): Active {
+  const { kill: _, buryAfter: __, ...same } = e.active.value
+  return {
+    ...same,
+    attempt: same.attempt + 1,
+    notBefore,
+    session: next?.session ?? 0,
+    instance: next?.instance ?? '',
+  }
+}
+
+function without(cell: Cell, e: Ending, again: Active | undefined): Cell {
+  const { run } = e.active.value
+  const others = cell.active.filter(active => active.run !== run)
+  return {
+    ...cell,
+    active: again
+      ? [...others, { run, agent: e.retry?.next?.agent ?? NOBODY, attempt: again.attempt }]
+      : others,
+  }
+}
+
+function resultOf({ active, verdict, now, facts, owner }: Ending, final: boolean): Result {
+  const { run, kind, uid, generation, namespace, name, target, attempt, time } = active.value
+  return {
+    run,
+    kind,
+    uid,
+    generation,
+    namespace,
+    name,
+    target,
+    ...(owner === NOBODY ? {} : { agent: owner }),
+    attempt,
+    time,
+    ...(facts?.startedAt === undefined ? {} : { startedAt: facts.startedAt }),
+    endedAt: facts?.endedAt ?? now,
+    outcome: verdict.outcome,
+    ...(verdict.exitCode === undefined ? {} : { exitCode: verdict.exitCode }),
+    ...(verdict.signal ? { signal: verdict.signal } : {}),
+    reason: verdict.reason,
+    ...(verdict.message ? { message: verdict.message } : {}),
+    ...(facts?.tail ? { tail: facts.tail } : {}),
+    final,
+  }
+}

@@ -1,0 +1,23 @@
+import type { Txn } from '../etcd/types.ts'
+import { rules } from './rules.ts'
+
+/**
+ * The operator's writes of what only it writes (entries, members, pools): over the revision that it knows, never blindly, so that a
+ * paused old leader cannot put back what its successor replaced. `mod` 0: only if absent.
+ */
+export function putKnown(key: string, mod: number, value: string): Txn {
+  return { compare: rules.operatorKnows(key, mod), then: [{ put: key, value }], else: [{ get: key }] }
+}
+
+export function deleteKnown(key: string, mod: number): Txn {
+  return { compare: rules.operatorKnows(key, mod), then: [{ delete: key }], else: [{ get: key }] }
+}
+
+/** A request wakes agents for what has no cell yet: put only if neither it nor the cell exists; it goes with its lease. */
+export function putRequest(key: string, value: string, under: { lease: string; cell?: string }): Txn {
+  return {
+    compare: [{ key, mod: 0 }, ...(under.cell ? [{ key: under.cell, mod: 0 }] : [])],
+    then: [{ put: key, value, lease: under.lease }],
+    else: [{ get: key }],
+  }
+}

@@ -1,0 +1,74 @@
+import { type Keys, NOBODY } from '../../core/keys.ts'
+import type { Active, Cell } from '../../core/records/state.ts'
+import type { Txn } from '../etcd/types.ts'
+import type { Held } from './held.ts'
+import { rules } from './rules.ts'
+
+/**
+ * A pending attempt that lay under nobody, because nobody eligible lived, is taken over by an agent that does:
+ *
+ *   its entry unchanged ∧ its cell unchanged ∧ my registration is of this session → put it under me, name me in the cell
+ */
+export interface Adoption {
+  keys: Keys
+  pool: string
+  active: Held<Active>
+  cells: readonly Held<Cell>[]
+  agent: string
+  session: number
+  instance: string
+}
+
+export function adopt(a: Adoption): { txn: Txn; active: Active } {
+  const { keys, pool, agent } = a
+  const active: Active = { ...a.active.value, session: a.session, instance: a.instance }
+  const { run } = active
+  const named = (cell: Cell): Cell => ({
+    ...cell,
+    active: cell.active.map(each => (each.run === run ? { ...each, agent } : each)),
+  })
+  return {
+    active,
+    txn: {
+      compare: [
+        ...rules.stillActive(a.active.key, a.active.mod),
+        ...a.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
+        ...rules.sessionLives(keys.agent(pool, agent), a.session),
+      ],
+      then: [
+        { delete: keys.active(pool, NOBODY, run) },
+        { put: keys.active(pool, agent, run), value: JSON.stringify(active) },
+        ...a.cells.map(cell => ({ put: cell.key, value: JSON.stringify(named(cell.value)) })),
+      ],
+      else: [{ get: a.active.key }],
+    },
+  }
+}
+
+/** Marks an attempt to be ended by its owner: what Replace and a kill do. The first reason stays. */
+export function markKill(active: Held<Active>, reason: string): Txn {
+  return {
+    compare: rules.stillActive(active.key, active.mod),
+    then: [
+      { put: active.key, value: JSON.stringify({ ...active.value, kill: active.value.kill ?? { reason } }) },
+    ],
+    else: [{ get: active.key }],
+  }
+}
+
+/** The owner says under which launcher, and of which generation, it starts an attempt that it was given or claims anew. */
+export function restamp(
+  active: Held<Active>,
+  change: { generation: number; instance: string },
+  entry: { key: string; mod: number },
+): { txn: Txn; active: Active } {
+  const next = { ...active.value, ...change }
+  return {
+    active: next,
+    txn: {
+      compare: [...rules.stillActive(active.key, active.mod), ...rules.entryUnchanged(entry.key, entry.mod)],
+      then: [{ put: active.key, value: JSON.stringify(next) }],
+      else: [{ get: active.key }],
+    },
+  }
+}

@@ -1,0 +1,25 @@
+import type { Compare } from '../etcd/types.ts'
+
+/**
+ * The comparisons that the protocol rests on, by the names of the model (protocol_model.py): without any of them it finds a doubled,
+ * missing, stuck or stale run. One object, so that a test can take one away and see what happens.
+ */
+export const rules = {
+  /** CAS: whoever claims, ends or settles compares the cell's revision, so that no two change it from the same state. */
+  cellUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
+
+  /** A stale watch cannot claim for a stale, suspended or deleted job; and OPCAS: the operator writes only over what it knows. */
+  entryUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
+
+  /** OPCAS, for the operator's own writes. */
+  operatorKnows: (key: string, mod: number): Compare[] => [{ key, mod }],
+
+  /** Only a living session claims: a registration's create revision is its session. */
+  sessionLives: (key: string, session: number): Compare[] => [{ key, create: session }],
+
+  /** Burial: the owner's registration is still what was seen, and that was not the buried session. 0: none. */
+  sessionGone: (key: string, seen: number): Compare[] => [{ key, create: seen }],
+
+  /** An attempt is ended once, by whoever finds its entry unchanged. */
+  stillActive: (key: string, mod: number): Compare[] => [{ key, mod }],
+}

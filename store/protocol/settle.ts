@@ -1,0 +1,56 @@
+import type { Settlement } from '../../core/due.ts'
+import type { CellRef, Keys } from '../../core/keys.ts'
+import type { Entry } from '../../core/records/entry.ts'
+import type { Cell } from '../../core/records/state.ts'
+import type { Txn } from '../etcd/types.ts'
+import { moveFrontier } from './claim.ts'
+import type { Held, Maybe } from './held.ts'
+import { putSettlements } from './results.ts'
+import { rules } from './rules.ts'
+
+/**
+ * Moving the frontier without running anything, one transaction; the sweep of what nobody took is the same, sent by the operator.
+ *
+ *   entry unchanged ∧ cell unchanged (∧ my registration is of this session) → put the cell, put a result per range
+ *   else read the cell
+ */
+export interface Settling {
+  keys: Keys
+  ref: CellRef
+  entry: Held<Entry>
+  cell: Maybe<Cell>
+  settle: readonly Settlement[]
+  now: number
+  /** An agent's settling; the operator has no session. */
+  agent?: { name: string; session: number }
+  /** A time that concurrency holds back: becomes the waiting one. */
+  wait?: number
+}
+
+export function settle(s: Settling): { txn: Txn; cell: Cell } {
+  const { keys, ref, entry, agent } = s
+  const moved = moveFrontier(s.cell.value, { entry, settle: s.settle })
+  const cell: Cell =
+    s.wait === undefined
+      ? moved
+      : {
+          ...moved,
+          lastFire: Math.max(moved.lastFire, s.wait),
+          waiting: { time: s.wait, by: agent?.name ?? '' },
+        }
+  return {
+    cell,
+    txn: {
+      compare: [
+        ...rules.entryUnchanged(entry.key, entry.mod),
+        ...rules.cellUnchanged(s.cell.key, s.cell.mod),
+        ...(agent ? rules.sessionLives(keys.agent(ref.pool, agent.name), agent.session) : []),
+      ],
+      then: [
+        { put: s.cell.key, value: JSON.stringify(cell) },
+        ...putSettlements(keys, ref, entry.value, s.settle, s.now),
+      ],
+      else: [{ get: s.cell.key }],
+    },
+  }
+}
