@@ -4,29 +4,29 @@ import { backoffMs, retries, verdictOf } from './outcome.ts'
 const command = { successExitCodes: [0, 3] }
 
 test('exit codes are judged by successExitCodes', () => {
-  expect(verdictOf({ cause: 'exited', code: 3 }, command)).toMatchObject({
+  expect(verdictOf({ kind: 'exited', code: 3 }, command)).toMatchObject({
     outcome: 'Succeeded',
     exitCode: 3,
   })
-  expect(verdictOf({ cause: 'exited', code: 1 }, command)).toMatchObject({
+  expect(verdictOf({ kind: 'exited', code: 1 }, command)).toMatchObject({
     outcome: 'Failed',
     reason: 'NonZeroExitCode',
   })
-  expect(verdictOf({ cause: 'exited', code: 127 }, command)).toMatchObject({ reason: 'CommandNotFound' })
+  expect(verdictOf({ kind: 'exited', code: 127 }, command)).toMatchObject({ reason: 'CommandNotFound' })
 })
 
 test('each other end has an outcome and a reason of its own', () => {
-  expect(verdictOf({ cause: 'signaled', signal: 'SIGSEGV' }, command)).toMatchObject({
+  expect(verdictOf({ kind: 'signaled', signal: 'SIGSEGV' }, command)).toMatchObject({
     outcome: 'Failed',
     signal: 'SIGSEGV',
   })
-  expect(verdictOf({ cause: 'timedOut' }, command).outcome).toBe('TimedOut')
-  expect(verdictOf({ cause: 'killed', reason: 'Replaced' }, command)).toMatchObject({
+  expect(verdictOf({ kind: 'timedOut' }, command).outcome).toBe('TimedOut')
+  expect(verdictOf({ kind: 'killed', reason: 'Replaced' }, command)).toMatchObject({
     outcome: 'Killed',
     reason: 'Replaced',
   })
-  expect(verdictOf({ cause: 'fenced' }, command)).toMatchObject({ outcome: 'Lost', reason: 'Fenced' })
-  expect(verdictOf({ cause: 'cancelled' }, command).outcome).toBe('Cancelled')
+  expect(verdictOf({ kind: 'fenced' }, command)).toMatchObject({ outcome: 'Lost', reason: 'Fenced' })
+  expect(verdictOf({ kind: 'cancelled' }, command).outcome).toBe('Cancelled')
 })
 
 test('a killed or cancelled run is never retried, a lost one is', () => {

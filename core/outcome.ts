@@ -3,14 +3,14 @@ import type { Outcome } from './records/state.ts'
 
 /** How a process ended, as a launcher tells it; the first cause of an end wins. */
 export type End =
-  | { cause: 'exited'; code: number }
-  | { cause: 'signaled'; signal: string }
-  | { cause: 'timedOut' }
-  | { cause: 'killed'; reason: string }
-  | { cause: 'fenced' }
-  | { cause: 'cancelled'; reason?: string | undefined }
-  | { cause: 'startFailed'; reason: string; message?: string | undefined }
-  | { cause: 'lost'; reason?: string | undefined }
+  | { kind: 'exited'; code: number }
+  | { kind: 'signaled'; signal: string }
+  | { kind: 'timedOut' }
+  | { kind: 'killed'; reason: string }
+  | { kind: 'fenced' }
+  | { kind: 'cancelled'; reason?: string | undefined }
+  | { kind: 'startFailed'; reason: string; message?: string | undefined }
+  | { kind: 'lost'; reason?: string | undefined }
 
 export interface Verdict {
   outcome: Exclude<Outcome, 'Skipped' | 'Missed'>
@@ -22,7 +22,7 @@ export interface Verdict {
 
 /** What an end means for this command. */
 export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>): Verdict {
-  switch (end.cause) {
+  switch (end.kind) {
     case 'exited':
       return command.successExitCodes.includes(end.code)
         ? { outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }

@@ -1,0 +1,46 @@
+import type { z } from 'zod'
+import type { View } from './etcd/client.ts'
+import type { Change, KeyValue } from './etcd/types.ts'
+import { type Held, parseValue } from './protocol/held.ts'
+
+/** A prefix of etcd, parsed: what cannot be read is left out and told once. */
+export interface Mirror<T> {
+  get(key: string): Held<T> | undefined
+  entries(): Iterable<Held<T>>
+  readonly size: number
+  /** After each change: `now` undefined means it is gone, or can no longer be read. */
+  onChange(listener: (key: string, now: Held<T> | undefined, before: Held<T> | undefined) => void): void
+}
+
+/** Reads one value; undefined: cannot be read, or is not to be trusted. */
+export type Read<T> = (item: KeyValue) => T | undefined
+
+export function reading<T>(schema: z.ZodType<T>): Read<T> {
+  return item => parseValue(schema, item.value)
+}
+
+export function mirror<T>(view: View, read: Read<T>, onUnreadable: (key: string) => void): Mirror<T> {
+  const known = new Map<string, Held<T>>()
+  const listeners: Parameters<Mirror<T>['onChange']>[0][] = []
+
+  const take = (key: string, item: KeyValue | undefined) => {
+    const before = known.get(key)
+    const value = item && read(item)
+    if (item && value === undefined) onUnreadable(key)
+    const now = item && value !== undefined ? { key, mod: item.mod, value } : undefined
+    if (now) known.set(key, now)
+    else known.delete(key)
+    if (now || before) for (const listener of listeners) listener(key, now, before)
+  }
+  for (const item of view.items.values()) take(item.key, item)
+  view.onChange(({ key, now }: Change) => take(key, now))
+
+  return {
+    get: key => known.get(key),
+    entries: () => known.values(),
+    get size() {
+      return known.size
+    },
+    onChange: listener => void listeners.push(listener),
+  }
+}
