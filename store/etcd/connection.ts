@@ -1,0 +1,173 @@
+import { Etcd3 } from 'etcd3'
+import { messageOf } from '../../runtime/errors.ts'
+
+/** PEM texts. */
+export interface Tls {
+  ca: string
+  cert: string
+  key: string
+}
+
+export type Service = 'KV' | 'Watch' | 'Lease' | 'Maintenance'
+
+/** What we use of a gRPC client and its calls; etcd3 does not export their types. */
+interface RawCall {
+  cancel(): void
+}
+
+export interface RawStream extends RawCall {
+  write(message: unknown): void
+  end(): void
+  on(event: 'data', listener: (message: never) => void): this
+  on(event: 'error', listener: (error: Error) => void): this
+  on(event: 'end', listener: () => void): this
+}
+
+interface RawChannel {
+  getConnectivityState(tryToConnect: boolean): number
+  watchConnectivityState(current: number, deadline: number, callback: () => void): void
+}
+
+interface RawMetadata {
+  set(name: string, value: string): void
+}
+
+interface RawClient {
+  getChannel(): RawChannel
+  [method: string]: unknown
+}
+
+type UnaryMethod = (
+  request: unknown,
+  metadata: RawMetadata,
+  options: object,
+  callback: (error: Error | null, answer: unknown) => void,
+) => RawCall
+
+type StreamMethod = (metadata: RawMetadata, options: object) => RawStream
+
+const ready = 2
+const transientFailure = 3
+const shutdown = 4
+
+/**
+ * etcd3's raw gRPC clients, past all that etcd3 does around a call: its retries (they repeat transactions), its circuit breaker
+ * and its habit of tearing down a host's channels when one call fails. These guard `exec` and the function that is given to
+ * `withConnection`; ours only hands the client out, and cannot fail.
+ */
+class RawEtcd extends Etcd3 {
+  client(service: Service): Promise<{ client: RawClient; metadata: RawMetadata }> {
+    return this.pool.withConnection(service, ({ client, metadata }) => ({
+      client: client as unknown as RawClient,
+      metadata,
+    }))
+  }
+}
+
+/** gRPC shares TCP connections between equal channels of a process; a distinct name makes a new `Connection` really a new one. */
+let connections = 0
+
+/** One endpoint, over one TCP connection, which gRPC restores when it breaks. */
+export class Connection {
+  readonly endpoint: string
+  readonly #etcd: RawEtcd
+  readonly #closing = new AbortController()
+
+  constructor(endpoint: string, tls: Tls | undefined) {
+    connections += 1
+    this.endpoint = endpoint
+    this.#etcd = new RawEtcd({
+      hosts: [endpoint],
+      ...(tls && {
+        credentials: {
+          rootCertificate: Buffer.from(tls.ca),
+          certChain: Buffer.from(tls.cert),
+          privateKey: Buffer.from(tls.key),
+        },
+      }),
+      grpcOptions: {
+        'grpc.primary_user_agent': `shellcron-${connections}`,
+        // gRPC's own retries, and DNS records that could bring them back.
+        'grpc.enable_retries': 0,
+        'grpc.service_config_disable_resolution': 1,
+        'grpc.enable_http_proxy': 0,
+        // A committed transaction's answer must not be thrown away for its size.
+        'grpc.max_receive_message_length': -1,
+        'grpc.max_send_message_length': -1,
+        // etcd cuts clients that ping more often than every 5 s, or without a call.
+        'grpc.keepalive_time_ms': 10_000,
+        'grpc.keepalive_timeout_ms': 5_000,
+        'grpc.keepalive_permit_without_calls': 0,
+        'grpc.initial_reconnect_backoff_ms': 200,
+        'grpc.max_reconnect_backoff_ms': 3_000,
+      },
+    })
+  }
+
+  /** Resolves when requests can be sent; rejects with the reason of the last failure, or the signal's. Sends nothing but a status call. */
+  async ready(service: Service, signal: AbortSignal): Promise<void> {
+    const { client } = await this.#etcd.client(service)
+    const channel = client.getChannel()
+    for (;;) {
+      signal.throwIfAborted()
+      const state = channel.getConnectivityState(true)
+      if (state === ready) return
+      if (state === shutdown) throw new Error('connection closed')
+      // The state does not say why; a call that cannot be sent does.
+      if (state === transientFailure) await this.unary('Maintenance', 'status', {}, signal)
+      else await stateChange(channel, state, signal)
+    }
+  }
+
+  /** One request, sent at most once. Rejects with gRPC's error; when the signal aborts, with its reason. */
+  async unary<T>(service: Service, method: string, request: unknown, signal: AbortSignal): Promise<T> {
+    const { client, metadata } = await this.#etcd.client(service)
+    signal.throwIfAborted()
+    return await new Promise<T>((resolve, reject) => {
+      const onAbort = () => {
+        reject(signal.reason)
+        call.cancel()
+      }
+      const call = (client[method] as UnaryMethod).call(client, request, metadata, {}, (error, answer) => {
+        signal.removeEventListener('abort', onAbort)
+        if (error) reject(error)
+        else resolve(answer as T)
+      })
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /** A stream of both directions. `needsLeader`: etcd ends it when this member loses sight of the leader. */
+  async stream(service: Service, method: string, needsLeader: boolean): Promise<RawStream> {
+    const { client, metadata } = await this.#etcd.client(service)
+    if (needsLeader) metadata.set('hasleader', 'true')
+    const stream = (client[method] as StreamMethod).call(client, metadata, {})
+    // Without a listener an error that comes after the end would be thrown.
+    return stream.on('error', () => undefined)
+  }
+
+  /** Aborts when this connection is given up. Calls in flight run on until their own deadline. */
+  get closed(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  close(): void {
+    this.#etcd.close()
+    this.#closing.abort(new Error('connection given up'))
+  }
+}
+
+function stateChange(channel: RawChannel, state: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      channel.watchConnectivityState(state, Infinity, () => {
+        signal.removeEventListener('abort', onAbort)
+        resolve()
+      })
+    } catch (error) {
+      reject(new Error(messageOf(error), { cause: error }))
+    }
+  })
+}

@@ -1,0 +1,141 @@
+import type { IRangeResponse, ITxnResponse } from 'etcd3'
+import { messageOf, Unavailable } from '../../runtime/errors.ts'
+import { firstBatch } from './batches.ts'
+import { EtcdRefused, EtcdUnavailable } from './errors.ts'
+import type { Members } from './members.ts'
+import type { BatchAnswer, KeyValue, Txn, TxnAnswer } from './types.ts'
+import { endOf, getRequest, getsOf, keyValueOf, nestedRequest, startOf, txnRequest } from './wire.ts'
+
+const pageBytes = 1024 * 1024
+const firstPage = 64
+const longestPage = 1_000
+
+/** Linearizable. */
+export async function get(
+  members: Members,
+  key: string,
+  signal?: AbortSignal,
+): Promise<KeyValue | undefined> {
+  const answer = await range(members, getRequest(key), signal)
+  const [kv] = answer.kvs
+  return kv && keyValueOf(kv)
+}
+
+/** All keys under a prefix, as they were at `revision`; in pages of about 1 MiB, each with the deadline of one call. */
+export async function list(
+  members: Members,
+  prefix: string,
+  signal?: AbortSignal,
+): Promise<{ items: KeyValue[]; revision: number }> {
+  for (let tries = 1; ; tries += 1) {
+    const items: KeyValue[] = []
+    try {
+      let revision = 0
+      for await (const page of pages(members, prefix, signal)) {
+        revision = page.revision
+        for (const item of page.items) items.push(item)
+      }
+      return { items, revision }
+    } catch (error) {
+      // Compacted between two pages: begin again with a newer revision.
+      if (!(error instanceof EtcdUnavailable && error.code === 'Compacted') || tries === 5) throw error
+    }
+  }
+}
+
+async function* pages(
+  members: Members,
+  prefix: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ items: KeyValue[]; revision: number }> {
+  const end = endOf(prefix)
+  let key = startOf(prefix)
+  let revision = 0
+  let limit = firstPage
+  for (;;) {
+    const answer = await range(members, { key, range_end: end, limit, revision }, signal)
+    revision ||= Number(answer.header.revision)
+    yield { items: answer.kvs.map(keyValueOf), revision }
+    const last = answer.kvs.at(-1)
+    if (!answer.more || !last) return
+    key = Buffer.concat([last.key, Buffer.from([0])])
+    const bytes = answer.kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0)
+    limit = Math.min(longestPage, limit * 2, Math.max(1, Math.floor((answer.kvs.length * pageBytes) / bytes)))
+  }
+}
+
+function range(members: Members, request: object, signal: AbortSignal | undefined): Promise<IRangeResponse> {
+  return members.read<IRangeResponse>({ service: 'KV', method: 'range', request }, signal)
+}
+
+/** Sent at most once: see `Members.send`. */
+export async function txn(members: Members, txn: Txn, signal?: AbortSignal): Promise<TxnAnswer> {
+  const answer = await commit(members, txnRequest(txn), signal)
+  return {
+    ok: answer.succeeded,
+    revision: Number(answer.header.revision),
+    gets: getsOf(answer.responses),
+  }
+}
+
+/**
+ * Each transaction succeeds or fails by itself; they travel together as far as etcd allows, and in order where they do not.
+ * After a request that etcd did not answer those behind it are not sent. An answer for each, in order; never rejects but for
+ * a bug.
+ */
+export async function batch(
+  members: Members,
+  txns: readonly Txn[],
+  signal?: AbortSignal,
+): Promise<BatchAnswer[]> {
+  const answers: BatchAnswer[] = []
+  let alone = 0
+  while (answers.length < txns.length) {
+    const rest = txns.slice(answers.length)
+    const group = rest.slice(0, alone > 0 ? 1 : firstBatch(rest))
+    alone = Math.max(0, alone - 1)
+    try {
+      answers.push(...(await together(members, group, signal)))
+    } catch (error) {
+      const fault = error instanceof Error ? error : new Unavailable(messageOf(error), { cause: error })
+      const personal = isPersonal(fault)
+      // etcd refuses all for the fault of one: each is sent alone.
+      if (personal && group.length > 1) alone = group.length
+      else for (const _ of group) answers.push({ ambiguous: fault })
+      if (personal) continue
+      const unsent = new EtcdUnavailable('Unreachable', 'not sent: the request before it failed', {
+        cause: fault,
+      })
+      while (answers.length < txns.length) answers.push({ ambiguous: unsent })
+    }
+  }
+  return answers
+}
+
+async function together(
+  members: Members,
+  group: readonly Txn[],
+  signal: AbortSignal | undefined,
+): Promise<TxnAnswer[]> {
+  const [only] = group
+  if (only && group.length === 1) return [await txn(members, only, signal)]
+  const answer = await commit(members, nestedRequest(group), signal)
+  const revision = Number(answer.header.revision)
+  return answer.responses.map(({ response_txn: one }) => ({
+    ok: one.succeeded,
+    revision,
+    gets: getsOf(one.responses),
+  }))
+}
+
+/** A fault of what one transaction asks for, not of etcd: its siblings may well succeed. */
+function isPersonal(fault: Error): boolean {
+  return (
+    fault instanceof EtcdRefused ||
+    (fault instanceof EtcdUnavailable && ['LeaseNotFound', 'PermissionDenied'].includes(fault.code))
+  )
+}
+
+function commit(members: Members, request: object, signal: AbortSignal | undefined): Promise<ITxnResponse> {
+  return members.send<ITxnResponse>({ service: 'KV', method: 'txn', request }, signal)
+}

@@ -1,0 +1,82 @@
+import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, IResponseOp, ITxnRequest } from 'etcd3'
+import type { Compare, KeyValue, Op, Txn } from './types.ts'
+
+const none = '0'
+
+export function keyValueOf(kv: IKeyValue): KeyValue {
+  return {
+    key: kv.key.toString('utf8'),
+    value: kv.value.toString('utf8'),
+    mod: Number(kv.mod_revision),
+    create: Number(kv.create_revision),
+    // One string for all: a view of 100,000 keys would hold as many copies of '0'.
+    lease: kv.lease === none ? none : kv.lease,
+  }
+}
+
+/** The smallest key after all that begin with `prefix`: etcd's range end. All keys for '' and for 0xff…, which is no UTF-8. */
+export function endOf(prefix: string): Buffer {
+  if (prefix === '') return Buffer.from([0])
+  const end = Buffer.from(prefix)
+  const last = end.length - 1
+  end[last] = (end[last] ?? 0) + 1
+  return end
+}
+
+/** The first key of a prefix; etcd takes no empty key. */
+export function startOf(prefix: string): Buffer {
+  return prefix === '' ? Buffer.from([0]) : Buffer.from(prefix)
+}
+
+export function getRequest(key: string): IRangeRequest {
+  return { key: Buffer.from(key) }
+}
+
+export function txnRequest(txn: Txn): ITxnRequest {
+  return {
+    compare: txn.compare.map(compareRequest),
+    success: txn.then.map(opRequest),
+    failure: (txn.else ?? []).map(opRequest),
+  }
+}
+
+export function nestedRequest(txns: readonly Txn[]): ITxnRequest {
+  return { success: txns.map(txn => ({ request_txn: txnRequest(txn) })) }
+}
+
+/** Answers of one branch; only gets have one. */
+export function getsOf(responses: readonly IResponseOp[]): (KeyValue | undefined)[] {
+  const gets: (KeyValue | undefined)[] = []
+  for (const { response_range: range } of responses as readonly Partial<IResponseOp>[]) {
+    if (!range) continue
+    const [kv] = range.kvs
+    gets.push(kv && keyValueOf(kv))
+  }
+  return gets
+}
+
+function compareRequest(compare: Compare): ICompare {
+  const key = Buffer.from(compare.key)
+  if ('mod' in compare) return { key, result: 'Equal', target: 'Mod', mod_revision: compare.mod }
+  if ('create' in compare) return { key, result: 'Equal', target: 'Create', create_revision: compare.create }
+  if ('value' in compare) return { key, result: 'Equal', target: 'Value', value: Buffer.from(compare.value) }
+  return { key, result: 'Equal', target: 'Lease', lease: compare.lease }
+}
+
+function opRequest(op: Op): IRequestOp {
+  if ('get' in op) return { request_range: getRequest(op.get) }
+  if ('delete' in op)
+    return {
+      request_delete_range: op.prefix
+        ? { key: startOf(op.delete), range_end: endOf(op.delete) }
+        : { key: Buffer.from(op.delete) },
+    }
+  return {
+    request_put: {
+      key: Buffer.from(op.put),
+      value: Buffer.from(op.value),
+      lease: op.lease ?? none,
+      ignore_lease: op.ignoreLease ?? false,
+    },
+  }
+}
