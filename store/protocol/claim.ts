@@ -48,7 +48,7 @@ export function claim(c: Claim): Claimed {
   cell.active.push(running)
   const active = activeOf(c)
   const agentKey = keys.agent(ref.pool, c.agent)
-  const jobCell = c.jobCell && withRun(c.jobCell, running)
+  const jobCell = c.jobCell && withRun(c, c.jobCell, running)
   return {
     cell,
     active,
@@ -114,7 +114,9 @@ export function moveFrontier(
   }
 }
 
-function withRun(cell: Maybe<Cell>, running: Cell['active'][number]): Held<Cell> | undefined {
-  if (!cell.value) return undefined
-  return { ...cell, value: { ...cell.value, active: [...cell.value.active, running] } }
+/** A job that has never fired has no cell yet: made here, so that its next time sees the ShellRun that is active. */
+function withRun(c: Claim, cell: Maybe<Cell>, running: Cell['active'][number]): Held<Cell> {
+  const uid = c.entry.value.kind === 'run' ? (c.entry.value.jobRef?.uid ?? '') : ''
+  const before = cell.value ?? { uid, lastFire: 0, active: [] }
+  return { ...cell, value: { ...before, active: [...before.active, running] } }
 }

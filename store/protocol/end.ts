@@ -48,6 +48,8 @@ export interface Ended {
   /** The next attempt, if there is one. */
   again: Active | undefined
   result: Result
+  /** The cells as the transaction leaves them. */
+  cells: { key: string; value: Cell }[]
 }
 
 export function end(e: Ending): Ended {
@@ -57,9 +59,10 @@ export function end(e: Ending): Ended {
     e.retry && retries(e.verdict.outcome, attempt, e.retry.backoffLimit) ? nextAttempt(e, e.retry) : undefined
   const result = resultOf(e, again === undefined)
   const nextKey = again && keys.active(pool, e.retry?.next?.agent ?? NOBODY, again.run)
+  const cells = e.cells.map(cell => ({ key: cell.key, value: without(cell.value, e, again) }))
   const then: Op[] = [
     putResult(keys, pool, result),
-    ...e.cells.map(cell => ({ put: cell.key, value: JSON.stringify(without(cell.value, e, again)) })),
+    ...cells.map(({ key, value }) => ({ put: key, value: JSON.stringify(value) })),
     ...(nextKey === e.active.key ? [] : [{ delete: e.active.key }]),
     ...(nextKey && again ? [{ put: nextKey, value: JSON.stringify(again) }] : []),
   ]
@@ -72,6 +75,7 @@ export function end(e: Ending): Ended {
   return {
     again,
     result,
+    cells,
     txn: { compare, then, else: [{ get: e.active.key }, ...e.cells.map(cell => ({ get: cell.key }))] },
   }
 }

@@ -1,0 +1,187 @@
+import type { KeyObject } from 'node:crypto'
+import type { CellRef, Keys } from '../core/keys.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
+import { createBatcher } from '../store/etcd/batcher.ts'
+import type { Etcd } from '../store/etcd/client.ts'
+import { buryTheDead } from './burial.ts'
+import { createCells } from './cells.ts'
+import { type Claims, createClaims } from './claims.ts'
+import type { Context } from './context.ts'
+import type { Launcher } from './launcher/launcher.ts'
+import { createRuns, type Runs } from './live.ts'
+import type { LocalPolicy } from './policy.ts'
+import { createReadiness } from './readiness.ts'
+import { settleUnknown, takeStock } from './reconcile.ts'
+import { createRequests, type Requests } from './requests.ts'
+import { holdSessions, type Session } from './session.ts'
+import { observe, type World } from './world.ts'
+
+/**
+ * One agent: watches its pool, holds a session, and within it claims, runs, records and buries.
+ *
+ *   observe ─▶ launcher connected ─▶ session held ─▶ stock taken ─▶ claims, requests, burial … until the session or the launcher goes
+ */
+export interface AgentOptions {
+  etcd: Etcd
+  keys: Keys
+  pool: string
+  agent: string
+  version: string
+  stateDir: string
+  operatorKey: KeyObject
+  poolKey: KeyObject
+  policy: LocalPolicy
+  clock: Clock
+  log: Log
+  /** Connects to the living launcher or starts one. */
+  launcher(signal: AbortSignal): Promise<Launcher>
+}
+
+export interface Agent {
+  /** Claims nothing more. */
+  stopClaiming(): void
+  /** Runs claimed and not yet recorded. */
+  running(): number
+  /** Ends every run with this reason. */
+  killAll(reason: string): void
+  /** Ends the session and the launcher for good: nothing is left to be resumed. */
+  leave(): Promise<void>
+  /** Resolves when `signal` has aborted and everything is let go. */
+  readonly done: Promise<void>
+}
+
+/** What lives as long as one session on one launcher. */
+interface Part {
+  session: Session
+  runs: Runs
+  claims: Claims
+  requests: Requests
+  launcher: Launcher
+}
+
+const RECONNECT_MS = 1_000
+
+export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<Agent> {
+  const { etcd, keys, pool, agent, log, clock, version, stateDir } = options
+  const world = await observe(options, signal)
+  let part: Part | undefined
+  let claiming = true
+  const startedAt = clock.now()
+  const readiness = createReadiness({ world, keys, clock, pool, agent }, () => part?.runs.size ?? 0)
+  const mayClaim = () => claiming && readiness.refusal() === undefined
+  forwardChanges(world, () => part)
+
+  const onLauncher = async (launcher: Launcher) => {
+    const closed = new AbortController()
+    launcher.onClosed(reason => closed.abort(new Error(`launcher: ${reason}`)))
+    await holdSessions(
+      {
+        etcd,
+        keys,
+        pool,
+        agent,
+        stateDir,
+        clock,
+        log,
+        ttlSeconds: () => world.pools.get(keys.pool(pool))?.value.ttlSeconds ?? 30,
+        registration: () => ({
+          version,
+          instance: launcher.instance,
+          startedAt,
+          tzdata: process.versions.tz ?? '',
+        }),
+        fence: (session, until) => launcher.fence(String(session), until),
+      },
+      AbortSignal.any([closed.signal, signal]),
+      (session, lost) => duringSession(session, launcher, lost),
+    )
+  }
+
+  const duringSession = async (session: Session, launcher: Launcher, lost: AbortSignal) => {
+    const batcher = createBatcher(etcd)
+    const context: Context = {
+      ...options,
+      session: session.id,
+      batcher,
+      world,
+      cells: createCells(batcher),
+      launcher,
+      signal: lost,
+    }
+    let claims: Claims | undefined
+    context.cells.sawAll((await etcd.list(keys.cells(pool), lost)).items)
+    const runs = createRuns(context, (ref: CellRef) => ref.kind === 'job' && claims?.wake(keys.job(ref)))
+    await takeStock(context, runs)
+    const stopListening = launcher.onEvent(event => runs.onLauncherEvent(event))
+    claims = createClaims(context, runs, mayClaim)
+    const requests = createRequests(context, { runs, claims, mayClaim })
+    part = { session, runs, claims, requests, launcher }
+    try {
+      await tend(context, runs, session.ttlSeconds * 1_000)
+    } finally {
+      part = undefined
+      claims.close()
+      requests.close()
+      stopListening()
+    }
+  }
+
+  const done = (async () => {
+    while (!signal.aborted) {
+      try {
+        await onLauncher(await options.launcher(signal))
+      } catch (error) {
+        if (signal.aborted) break
+        log.error({ error: messageOf(error) }, 'launcher.unavailable')
+        await clock.sleep(RECONNECT_MS, signal).catch(() => undefined)
+      }
+    }
+    await world.close()
+  })()
+  return {
+    stopClaiming: () => void (claiming = false),
+    running: () => part?.runs.size ?? 0,
+    killAll: reason => part?.runs.killAll(reason),
+    leave: async () => {
+      if (!part) return
+      await part.launcher.stop(false)
+      await etcd.revoke(part.session.lease)
+    },
+    done,
+  }
+}
+
+/** Burial at start, at each change of the living, and every TTL; with it what nobody knows of mine. Ends with the session. */
+async function tend(context: Context, runs: Runs, everyMs: number): Promise<void> {
+  const { world, signal, clock, log } = context
+  let wake: (() => void) | undefined
+  world.agents.onChange(() => wake?.())
+  while (!signal.aborted) {
+    try {
+      await buryTheDead(context, runs)
+      await settleUnknown(context, runs)
+    } catch (error) {
+      if (!signal.aborted) log.warn({ error: messageOf(error) }, 'burial.failed')
+    }
+    const changed = new Promise<void>(resolve => {
+      wake = resolve
+    })
+    await Promise.race([changed, clock.sleep(everyMs, signal).catch(() => undefined)])
+  }
+}
+
+/** Changes of the pool go to the part that lives now; the next one begins with everything as it is. */
+function forwardChanges(world: World, part: () => Part | undefined): void {
+  world.jobs.onChange((key, now) => {
+    part()?.runs.onEntryChange(key, now)
+    part()?.claims.wake(key)
+  })
+  world.runs.onChange((key, now) => part()?.runs.onEntryChange(key, now))
+  world.requests.onChange((key, now) => part()?.requests.onChange(key, now))
+  world.own.onChange((_, now) => now && part()?.runs.onOwnActive(now))
+  world.onMembership(() => {
+    for (const { key } of world.jobs.entries()) part()?.claims.wake(key)
+  })
+}

@@ -1,0 +1,76 @@
+import { NOBODY } from '../core/keys.ts'
+import { rankOf } from '../core/placement.ts'
+import { type Active, activeSchema } from '../core/records/state.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { type Held, held } from '../store/protocol/held.ts'
+import { adopt } from '../store/protocol/retry.ts'
+import type { Context } from './context.ts'
+import { cellsOf, conclude } from './finish.ts'
+import type { Runs } from './live.ts'
+
+/**
+ * Level-triggered: at start, at each change of `agents/` and every TTL, the first three in rank (and each agent for its own older
+ * sessions) list who owns attempts in `active/`. Those whose session has no registration are Lost; those of nobody are taken over.
+ */
+const BURYING_RANKS = 3
+
+export async function buryTheDead(context: Context, runs: Runs): Promise<void> {
+  const { keys, pool, agent, etcd, world, log } = context
+  const { items } = await etcd.list(keys.actives(pool), context.signal)
+  const alive = [...world.agents.entries()].flatMap(({ key }) => keys.parseAgent(key)?.agent ?? [])
+  const first = rankOf(`burial ${pool}`, agent, alive) < BURYING_RANKS
+  for (const item of items) {
+    const at = keys.parseActive(item.key)
+    const active = held(activeSchema, item.key, item)
+    if (!at || !active.value) continue
+    const whole = { ...active, value: active.value }
+    try {
+      if (at.agent === NOBODY) await takeOver(context, whole, runs)
+      else if (first || at.agent === agent) await buryIfDead(context, whole, at.agent)
+    } catch (error) {
+      if (context.signal.aborted) return
+      log.warn({ run: at.runId, error: messageOf(error) }, 'burial.failed')
+    }
+  }
+}
+
+async function buryIfDead(context: Context, active: Held<Active>, owner: string): Promise<void> {
+  const { keys, pool, etcd, clock } = context
+  const { session, buryAfter } = active.value
+  const registered = context.world.agents.get(keys.agent(pool, owner))?.value.session
+  if (registered === session) return
+  // The mirror may lag behind: what counts is what etcd says now, compared again in the transaction.
+  const now = await etcd.get(keys.agent(pool, owner), context.signal)
+  const ownerSeen = now?.create ?? 0
+  if (ownerSeen === session) return
+  if (buryAfter !== undefined && clock.now() < buryAfter) return
+  await conclude(context, active, {
+    verdict: { outcome: 'Lost', reason: 'AgentLost', message: `agent ${owner} went away while it ran` },
+    burial: { owner, ownerSeen },
+  })
+}
+
+/** A pending attempt that waits for somebody eligible. */
+async function takeOver(context: Context, active: Held<Active>, runs: Runs): Promise<void> {
+  const { keys, pool, agent, session, launcher, world, cells } = context
+  const { kind, namespace, name } = active.value
+  const entry = world[kind === 'job' ? 'jobs' : 'runs'].get(keys[kind]({ pool, namespace, name }))
+  if (!entry) return
+  const { command, uid } = entry.value
+  const mine =
+    command.placement.mode === 'All'
+      ? active.value.target === agent
+      : world.eligible(uid, command.placement)[0] === agent
+  if (!mine) return
+  const held = await Promise.all(cellsOf(context, active.value).map(ref => cells.read(keys.cell(ref))))
+  const known = held.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
+  const adoption = adopt({ keys, pool, active, cells: known, agent, session, instance: launcher.instance })
+  const answer = await context.batcher.txn(adoption.txn)
+  for (const cell of known) cells.forget(cell.key)
+  if (!answer.ok) return
+  runs.onOwnActive({
+    key: keys.active(pool, agent, adoption.active.run),
+    mod: answer.revision,
+    value: adoption.active,
+  })
+}

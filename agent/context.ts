@@ -1,0 +1,29 @@
+import type { KeyObject } from 'node:crypto'
+import type { Keys } from '../core/keys.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Log } from '../runtime/log.ts'
+import type { Batcher } from '../store/etcd/batcher.ts'
+import type { Etcd } from '../store/etcd/client.ts'
+import type { Cells } from './cells.ts'
+import type { Launcher } from './launcher/launcher.ts'
+import type { LocalPolicy } from './policy.ts'
+import type { World } from './world.ts'
+
+/** What every part of one agent's session shares. */
+export interface Context {
+  keys: Keys
+  pool: string
+  agent: string
+  session: number
+  etcd: Etcd
+  batcher: Batcher
+  clock: Clock
+  log: Log
+  world: World
+  cells: Cells
+  launcher: Launcher
+  poolKey: KeyObject
+  policy: LocalPolicy
+  /** Aborts with the session, the launcher's connection or the agent. */
+  signal: AbortSignal
+}

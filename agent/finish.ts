@@ -1,0 +1,201 @@
+import type { CellRef } from '../core/keys.ts'
+import { backoffMs, retries, type Verdict } from '../core/outcome.ts'
+import { type Entry, jobEntrySchema, runEntrySchema } from '../core/records/entry.ts'
+import { type Active, activeSchema, type Cell } from '../core/records/state.ts'
+import { messageOf, Unavailable } from '../runtime/errors.ts'
+import { signedText } from '../runtime/signing.ts'
+import type { TxnAnswer } from '../store/etcd/types.ts'
+import { end, type Retry } from '../store/protocol/end.ts'
+import { type Held, held, parseValue } from '../store/protocol/held.ts'
+import type { Context } from './context.ts'
+
+/** Ends an attempt in etcd: by its owner with what the launcher saw, or by burial. Repeats until it is settled, by whomever. */
+
+export interface EndFacts {
+  startedAt?: number
+  endedAt?: number
+  tail?: string
+}
+
+export interface Ending {
+  verdict: Verdict
+  facts?: EndFacts
+  /** Burial: of whom, and the create revision of that agent's registration as seen. */
+  burial?: { owner: string; ownerSeen: number }
+}
+
+export type Concluded = { freed: CellRef[] } & (
+  | { kind: 'recorded' }
+  /** Recorded, and its next attempt lies under me. */
+  | { kind: 'again'; active: Held<Active> }
+  /** Somebody else has ended it: nothing was recorded. */
+  | { kind: 'superseded' }
+)
+
+const PAUSE_MS = 300
+
+/** Rejects only when the context's signal aborts. */
+export async function conclude(context: Context, mine: Held<Active>, ending: Ending): Promise<Concluded> {
+  let active = mine
+  for (let round = 0; ; round++) {
+    context.signal.throwIfAborted()
+    try {
+      const outcome = await tryToEnd(context, active, { ...ending, round })
+      if (outcome.kind !== 'changed') return outcome
+      active = outcome.active
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      context.log.warn({ run: active.value.run, error: messageOf(error) }, 'finish.unanswered')
+      await context.clock.sleep(PAUSE_MS, context.signal)
+      const reread = await stillThere(context, active)
+      if (reread === 'gone') return { kind: 'superseded', freed: [] }
+      if (reread) active = reread
+    }
+  }
+}
+
+async function tryToEnd(
+  context: Context,
+  active: Held<Active>,
+  ending: Ending & { round: number },
+): Promise<Concluded | { kind: 'changed'; active: Held<Active> }> {
+  const { keys, pool, cells: known, clock, log } = context
+  const refs = cellsOf(context, active.value)
+  const cells = await heldCells(context, refs)
+  const retry = await retryOf(context, active.value, ending)
+  const ended = end({
+    keys,
+    pool,
+    owner: ending.burial?.owner ?? context.agent,
+    active,
+    cells,
+    verdict: ending.verdict,
+    now: clock.now(),
+    ...(ending.facts ? { facts: ending.facts } : {}),
+    ...(ending.burial ? { ownerSeen: ending.burial.ownerSeen } : {}),
+    ...(retry ? { retry } : {}),
+  })
+  const answer = await context.batcher.txn(ended.txn)
+  if (!answer.ok) return refused(context, active, { answer, cells })
+  for (const cell of ended.cells) known.wrote(cell.key, answer.revision, cell.value)
+  log.info(
+    {
+      run: active.value.run,
+      attempt: active.value.attempt,
+      outcome: ending.verdict.outcome,
+      reason: ending.verdict.reason,
+    },
+    'run.ended',
+  )
+  const { again } = ended
+  if (again && retry?.next?.agent === context.agent) {
+    const key = keys.active(pool, context.agent, again.run)
+    return { kind: 'again', freed: refs, active: { key, mod: answer.revision, value: again } }
+  }
+  return { kind: 'recorded', freed: refs }
+}
+
+function refused(
+  context: Context,
+  active: Held<Active>,
+  { answer, cells }: { answer: TxnAnswer; cells: Held<Cell>[] },
+): Concluded | { kind: 'changed'; active: Held<Active> } {
+  const [activeNow, ...cellsNow] = answer.gets
+  for (const [i, cell] of cells.entries()) context.cells.saw(cell.key, cellsNow[i])
+  const now = held(activeSchema, active.key, activeNow)
+  const same = now.value?.attempt === active.value.attempt && now.value.session === active.value.session
+  if (!now.value || !same) {
+    context.log.warn({ run: active.value.run, attempt: active.value.attempt }, 'run.superseded')
+    return { kind: 'superseded', freed: [] }
+  }
+  return { kind: 'changed', active: { ...now, value: now.value } }
+}
+
+/** After an unclear answer: is the attempt still to be ended? */
+async function stillThere(
+  context: Context,
+  active: Held<Active>,
+): Promise<Held<Active> | 'gone' | undefined> {
+  try {
+    const now = held(activeSchema, active.key, await context.etcd.get(active.key, context.signal))
+    const { value } = now
+    for (const ref of cellsOf(context, active.value)) context.cells.forget(context.keys.cell(ref))
+    return value?.attempt === active.value.attempt && value.session === active.value.session
+      ? { ...now, value }
+      : 'gone'
+  } catch (error) {
+    if (error instanceof Unavailable) return undefined
+    throw error
+  }
+}
+
+/** The cells that count this run: its own, and with jobRef the job's. */
+export function cellsOf(
+  { pool }: Pick<Context, 'pool'>,
+  { kind, namespace, name, target, jobName }: Active,
+): CellRef[] {
+  const own: CellRef = { pool, kind, namespace, name, target }
+  return jobName ? [own, { pool, kind: 'job', namespace, name: jobName, target }] : [own]
+}
+
+async function heldCells({ cells, keys }: Context, refs: CellRef[]): Promise<Held<Cell>[]> {
+  const known = await Promise.all(refs.map(keys.cell).map(async key => cells.get(key) ?? cells.read(key)))
+  return known.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
+}
+
+async function retryOf(
+  context: Context,
+  active: Active,
+  ending: Ending & { round: number },
+): Promise<Retry | undefined> {
+  const { keys, pool, clock, world } = context
+  const { verdict } = ending
+  if (!retries(verdict.outcome, active.attempt, Number.MAX_SAFE_INTEGER)) return undefined
+  const key = keys[active.kind]({ pool, namespace: active.namespace, name: active.name })
+  const known = world[active.kind === 'job' ? 'jobs' : 'runs'].get(key)
+  // The watch may lag behind an edit: after a refusal the entry is read.
+  const entry = ending.round === 0 && known ? known : await readEntry(context, key)
+  if (!entry || entry.value.uid !== active.uid) return undefined
+  if (entry.value.kind === 'job' && (entry.value.suspended || entry.value.blocked)) return undefined
+  const backoffLimit = entry.value.command.backoffLimit
+  if (!retries(verdict.outcome, active.attempt, backoffLimit)) return undefined
+  return {
+    backoffLimit,
+    notBefore: clock.now() + backoffMs(active.attempt),
+    entry,
+    next: nextOwner(context, active, {
+      entry: entry.value,
+      avoid: ending.burial?.owner,
+      round: ending.round,
+    }),
+  }
+}
+
+function nextOwner(
+  context: Context,
+  active: Active,
+  { entry, avoid, round }: { entry: Entry; avoid: string | undefined; round: number },
+): Retry['next'] {
+  const { world, keys, pool, agent, session, launcher } = context
+  const me = { agent, session, instance: launcher.instance }
+  const eligible = world.eligible(entry.uid, entry.command.placement)
+  if (entry.command.placement.mode === 'All')
+    return eligible.includes(active.target) ? ownerNamed(active.target) : undefined
+  if (round > 0 && eligible.includes(agent)) return me
+  return ownerNamed(eligible.find(name => name !== avoid || name === agent))
+
+  function ownerNamed(name: string | undefined): Retry['next'] {
+    if (name === undefined) return undefined
+    if (name === agent) return me
+    const registration = world.agents.get(keys.agent(pool, name))?.value
+    return registration && { agent: name, session: registration.session, instance: registration.instance }
+  }
+}
+
+async function readEntry(context: Context, key: string) {
+  const item = await context.etcd.get(key, context.signal)
+  const text = item && signedText(item.value)
+  if (!item || text === undefined) return undefined
+  const value = parseValue(jobEntrySchema, text) ?? parseValue(runEntrySchema, text)
+  return value && { key, mod: item.mod, value }
+}

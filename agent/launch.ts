@@ -1,0 +1,108 @@
+import { createHash, type KeyObject } from 'node:crypto'
+import type { Entry } from '../core/records/entry.ts'
+import type { Active } from '../core/records/state.ts'
+import { unseal } from '../runtime/sealing.ts'
+import type { Arm } from './launcher/messages.ts'
+
+/** What a launcher is told to start for an attempt. */
+
+/**
+ * An attempt under one generation of its template: re-claimed after an edit it is another launch, so that a launch is started at
+ * most once whatever is sent twice.
+ */
+export function launchId({
+  run,
+  attempt,
+  generation,
+}: Pick<Active, 'run' | 'attempt' | 'generation'>): string {
+  return `${run}#${attempt}@${generation}`
+}
+
+/** The `Arm` of an attempt, or why there is none. */
+export function launchOf(
+  entry: Entry,
+  active: Active,
+  by: { agent: string; poolKey: KeyObject },
+): Arm | { reason: string; message: string } {
+  const { command } = entry
+  if (!command.host) {
+    return { reason: 'Unsupported', message: 'this agent cannot run commands in containers' }
+  }
+  const secrets = openSealed(entry, by.poolKey)
+  if (!secrets)
+    return { reason: 'SecretsUnreadable', message: "the secrets were not sealed to this agent's pool key" }
+  const env: Record<string, string> = {}
+  for (const { name, value } of command.env) env[name] = value
+  Object.assign(env, secrets, parametersOf(entry), contextOf(entry, active, by.agent))
+  return {
+    id: launchId(active),
+    session: String(active.session),
+    at: active.notBefore,
+    argv: [...command.shell, command.script],
+    env,
+    workingDir: command.workingDir ?? '/',
+    ...(command.host.user ? { user: command.host.user } : {}),
+    ...(command.host.group ? { group: command.host.group } : {}),
+    userEnv: true,
+    ...(command.activeDeadlineSeconds === undefined
+      ? {}
+      : { deadlineMs: command.activeDeadlineSeconds * 1_000 }),
+    graceMs: command.terminationGracePeriodSeconds * 1_000,
+    outputLimit: command.outputLimit,
+    ...(command.tty ? { tty: { columns: 80, rows: 24 } } : {}),
+    ...(command.host.resources ? { resources: present(command.host.resources) } : {}),
+    fenced: active.buryAfter === undefined,
+    mark: `SHELLCRON_RUN_ID=${active.run}`,
+  }
+}
+
+/** The context that a pool's sealed values are bound to. */
+export function sealContext({ namespace, name, uid }: Pick<Entry, 'namespace' | 'name' | 'uid'>): string {
+  return `${namespace}/${name}/${uid}`
+}
+
+function openSealed(entry: Entry, poolKey: KeyObject): Record<string, string> | undefined {
+  if (entry.sealed === undefined) return {}
+  const text = unseal(entry.sealed, poolKey, sealContext(entry))
+  return text === undefined ? undefined : (JSON.parse(text) as Record<string, string>)
+}
+
+/** Parameters reach a command only like this, never in its text. */
+function parametersOf(entry: Entry): Record<string, string> {
+  return Object.fromEntries(Object.entries(entry.parameters).map(([name, value]) => [`PARAM_${name}`, value]))
+}
+
+function contextOf(entry: Entry, active: Active, agent: string): Record<string, string> {
+  const { placement } = entry.command
+  const sharded = placement.mode === 'Shards'
+  return {
+    SHELLCRON_RUN_ID: active.run,
+    SHELLCRON_JOB: active.jobName ?? active.name,
+    SHELLCRON_NAMESPACE: active.namespace,
+    SHELLCRON_SCHEDULED_TIME: new Date(active.time).toISOString(),
+    SHELLCRON_ATTEMPT: String(active.attempt),
+    SHELLCRON_AGENT: agent,
+    SHELLCRON_SHARD_INDEX: sharded ? active.target : '0',
+    SHELLCRON_SHARD_COUNT: String(sharded ? (placement.shards ?? 1) : 1),
+    TRACEPARENT: traceparent(active),
+  }
+}
+
+/** W3C trace context; derived, so that every part that knows the run knows its trace. */
+function traceparent({ uid, run, attempt }: Active): string {
+  const trace = createHash('sha256').update(`${uid}/${run}`).digest('hex').slice(0, 32)
+  const span = createHash('sha256').update(`${uid}/${run}/${attempt}`).digest('hex').slice(0, 16)
+  return `00-${trace}-${span}-01`
+}
+
+function present(resources: {
+  cpuMillis?: number | undefined
+  memoryBytes?: number | undefined
+  pids?: number | undefined
+}) {
+  return {
+    ...(resources.cpuMillis === undefined ? {} : { cpuMillis: resources.cpuMillis }),
+    ...(resources.memoryBytes === undefined ? {} : { memoryBytes: resources.memoryBytes }),
+    ...(resources.pids === undefined ? {} : { pids: resources.pids }),
+  }
+}

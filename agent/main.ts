@@ -1,0 +1,81 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { InvalidInput } from '../core/errors.ts'
+import { createKeys } from '../core/keys.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { flock } from '../runtime/flock.ts'
+import { createLog } from '../runtime/log.ts'
+import { version } from '../runtime/version.ts'
+import { connectEtcd } from '../store/etcd/client.ts'
+import { type Agent, startAgent } from './agent.ts'
+import { readConfig } from './config.ts'
+import { readIdentity } from './identity.ts'
+import { ensureLauncher } from './launcher/start.ts'
+import { readLocalPolicy } from './policy.ts'
+
+/** How long killed runs may take to be recorded before the agent leaves, beyond their grace, ms. */
+const LAST_WORDS_MS = 15_000
+const POLL_MS = 50
+
+/** Runs an agent until `stop` aborts. Settings as `readConfig` takes them. */
+export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
+  const config = readConfig(settings)
+  const log = createLog(config.logLevel, { part: 'agent', agent: config.name, pool: config.pool })
+  const identity = await readIdentity(config.identity)
+  const policy = await readLocalPolicy(config.policyPath, !config.defaultPolicy, config.user)
+  await mkdir(config.state, { recursive: true, mode: 0o700 })
+  const lock = await flock(join(config.state, 'agent.lock'))
+  if (lock.kind === 'held') {
+    throw new InvalidInput('--state', `${config.state} is in use by another agent; give each agent a state directory of its own`)
+  }
+  const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
+  const ended = new AbortController()
+  const dieWith = config.drainSeconds === undefined ? {} : { dieWith: process.ppid }
+  try {
+    const agent = await startAgent(
+      {
+        etcd,
+        keys: createKeys(config.prefix),
+        pool: config.pool,
+        agent: config.name,
+        version,
+        stateDir: config.state,
+        operatorKey: identity.operatorKey,
+        poolKey: identity.poolKey,
+        policy,
+        clock: systemClock,
+        log,
+        launcher: signal => ensureLauncher({ stateDir: config.state, log, signal, ...dieWith }),
+      },
+      ended.signal,
+    )
+    await aborted(stop)
+    agent.stopClaiming()
+    if (config.drainSeconds !== undefined) await drain(agent, config.drainSeconds * 1_000)
+    ended.abort(new Error('the agent was told to stop'))
+    await agent.done
+  } finally {
+    await etcd.close()
+    if (lock.kind === 'locked') lock.release()
+  }
+}
+
+/** Waits for runs, then kills what is left, so that each is recorded; the session goes with it. */
+async function drain(agent: Agent, limitMs: number): Promise<void> {
+  await settled(agent, limitMs)
+  agent.killAll('AgentStopped')
+  await settled(agent, LAST_WORDS_MS)
+  await agent.leave()
+}
+
+async function settled(agent: Agent, limitMs: number): Promise<void> {
+  const until = systemClock.monotonic() + limitMs
+  while (agent.running() > 0 && systemClock.monotonic() < until) await systemClock.sleep(POLL_MS)
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

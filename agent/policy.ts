@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { InvalidInput } from '../core/errors.ts'
+import type { Entry } from '../core/records/entry.ts'
+
+/**
+ * What this machine's owner allows, in a local file that nothing remote can widen. No file: hosts, all users, all namespaces. With one,
+ * what it does not name it refuses.
+ */
+export interface LocalPolicy {
+  /** Why this may not run here, or undefined. */
+  refusal(entry: Entry): string | undefined
+}
+
+const schema = z.strictObject({
+  allowHost: z.boolean().default(false),
+  allowedUsers: z.array(z.string()).default([]),
+  allowedNamespaces: z.array(z.string()).default([]),
+  terminal: z.boolean().default(false),
+})
+
+export const allowAll: LocalPolicy = { refusal: () => undefined }
+
+/** `path`: the default one may be absent; one that was named must exist. `self`: the agent's own user, which host.user unset means. */
+export async function readLocalPolicy(path: string, named: boolean, self: string): Promise<LocalPolicy> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (!named && (error as NodeJS.ErrnoException).code === 'ENOENT') return allowAll
+    throw new InvalidInput('--local-policy', `cannot read ${path}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  const parsed = schema.safeParse(parse(text) ?? {})
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw new InvalidInput(`${path}: ${issue?.path.join('.') || 'file'}`, issue?.message ?? 'is not valid')
+  }
+  const { allowHost, allowedUsers, allowedNamespaces } = parsed.data
+  return {
+    refusal({ namespace, command }) {
+      if (!allowedNamespaces.some(pattern => matches(pattern, namespace)))
+        return `namespace ${namespace} is not in allowedNamespaces`
+      if (!command.host) return undefined
+      if (!allowHost) return 'allowHost is not set'
+      const user = command.host.user ?? self
+      return allowedUsers.some(pattern => matches(pattern, user))
+        ? undefined
+        : `user ${user} is not in allowedUsers`
+    },
+  }
+}
+
+/** `*` stands for any characters. */
+function matches(pattern: string, text: string): boolean {
+  const parts = pattern.split('*').map(part => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`).test(text)
+}

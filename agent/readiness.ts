@@ -1,0 +1,53 @@
+import type { Keys } from '../core/keys.ts'
+import type { Beacon } from '../core/records/state.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { World } from './world.ts'
+
+/** Why this agent claims nothing at the moment; undefined: it may. In this order. */
+export interface Readiness {
+  refusal(): string | undefined
+}
+
+/** A clock further off than this cannot be trusted with instants, ms. */
+const MOST_SKEW_MS = 2_000
+/** Skew is judged by so many beacons in a row, as one may simply come late. */
+const BEACONS = 3
+
+export function createReadiness(
+  {
+    world,
+    keys,
+    clock,
+    pool,
+    agent,
+  }: { world: World; keys: Keys; clock: Clock; pool: string; agent: string },
+  running: () => number,
+): Readiness {
+  const skews: number[] = []
+  let highest: Beacon | undefined
+  let restored = false
+
+  const hear = (beacon: Beacon) => {
+    skews.push(Math.abs(clock.now() - beacon.time))
+    if (skews.length > BEACONS) skews.shift()
+    // A lower number in the same epoch: etcd was put back to a snapshot. Until the operator begins a new epoch nobody claims.
+    if (highest && beacon.epoch === highest.epoch && beacon.n < highest.n) restored = true
+    else if (!highest || beacon.epoch > highest.epoch) restored = false
+    if (!restored) highest = beacon
+  }
+  // The first value may be of an operator long gone: it says nothing of the clock.
+  world.beacon.onChange((_, now) => now && hear(now.value))
+
+  const checks: [reason: string, holds: () => boolean][] = [
+    ['PoolPaused', () => poolOf()?.paused === true || poolOf()?.draining === true],
+    ['NotEnrolled', () => memberOf() === undefined],
+    ['Cordoned', () => memberOf()?.cordoned === true],
+    ['RestoredSnapshot', () => restored],
+    ['ClockSkewed', () => skews.length === BEACONS && skews.every(skew => skew > MOST_SKEW_MS)],
+    ['AtCapacity', () => running() >= (memberOf()?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY)],
+  ]
+  const poolOf = () => world.pools.get(keys.pool(pool))?.value
+  const memberOf = () => world.members.get(keys.member(pool, agent))?.value
+
+  return { refusal: () => checks.find(([, holds]) => holds())?.[0] }
+}

@@ -1,0 +1,79 @@
+import { activeSchema } from '../core/records/state.ts'
+import { held } from '../store/protocol/held.ts'
+import type { Context } from './context.ts'
+import { conclude } from './finish.ts'
+import { launchId } from './launch.ts'
+import type { LauncherRun } from './launcher/messages.ts'
+import type { Runs } from './live.ts'
+
+/** Brings together what etcd says is mine, what this agent remembers, and what the launcher knows. */
+
+const CLEAR_POLL_MS = 100
+
+/**
+ * At the start of a session. Mine and known to the launcher: adopted. Mine and unknown to it: armed if it is the launcher that was
+ * told, else the machine was rebooted or the launcher died, and it is Lost. Known to the launcher only: ended.
+ */
+export async function takeStock(context: Context, runs: Runs): Promise<void> {
+  const { keys, pool, agent, session, etcd, launcher } = context
+  await endOlderSessions(context)
+  const known = new Map((await launcher.runs(context.signal)).map(run => [run.id, run]))
+  const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
+  for (const item of items) {
+    const active = held(activeSchema, item.key, item)
+    if (!active.value || active.value.session !== session) continue
+    const mine = { ...active, value: active.value }
+    const launched = known.get(launchId(mine.value))
+    if (runs.has(mine.value.run)) known.delete(launchId(mine.value))
+    else if (launched) runs.adopt(mine, launched)
+    else if (mine.value.instance === launcher.instance) runs.resume(mine)
+    else await conclude(context, mine, { verdict: { outcome: 'Lost', reason: 'LauncherLost' } })
+    known.delete(launchId(mine.value))
+  }
+  await endUnowned(context, [...known.values()])
+}
+
+/**
+ * Every TTL: entries of my session that neither memory nor the launcher knows are of a claim whose answer was lost, and that was
+ * applied after it was read again: settled as Lost, as nobody will ever start them.
+ */
+export async function settleUnknown(context: Context, runs: Runs): Promise<void> {
+  const { keys, pool, agent, session, etcd, launcher } = context
+  const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
+  const launches = new Set((await launcher.runs(context.signal)).map(({ id }) => id))
+  for (const item of items) {
+    const active = held(activeSchema, item.key, item)
+    if (!active.value || active.value.session !== session || runs.has(active.value.run)) continue
+    if (launches.has(launchId(active.value)) || active.value.attempt > 1) continue
+    await conclude(
+      context,
+      { ...active, value: active.value },
+      { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } },
+    )
+  }
+}
+
+/** Runs of my older sessions that may not outlive them; only when they are dead may those sessions be buried. */
+async function endOlderSessions({ launcher, session, clock, signal }: Context): Promise<void> {
+  for (;;) {
+    const older = (await launcher.runs(signal)).filter(
+      run => run.session !== String(session) && run.fenced && run.state !== 'ended',
+    )
+    if (older.length === 0) return
+    launcher.kill(ids(older), 'SessionLost')
+    await clock.sleep(CLEAR_POLL_MS, signal)
+  }
+}
+
+async function endUnowned({ launcher, session, log }: Context, unowned: LauncherRun[]): Promise<void> {
+  const mine = unowned.filter(run => run.fenced || run.session === String(session))
+  const going = mine.filter(run => run.state !== 'ended')
+  const gone = mine.filter(run => run.state === 'ended')
+  if (mine.length > 0) log.warn({ runs: ids(mine).slice(0, 10), count: mine.length }, 'launcher.unownedRuns')
+  launcher.kill(ids(going), 'Superseded')
+  launcher.forget(ids(gone))
+}
+
+function ids(runs: readonly LauncherRun[]): string[] {
+  return runs.map(({ id }) => id)
+}

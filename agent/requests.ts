@@ -1,0 +1,161 @@
+import { ANYWHERE, type CellRef, shellRunId } from '../core/keys.ts'
+import type { RunEntry } from '../core/records/entry.ts'
+import { activeSchema, type Cell, type Request } from '../core/records/state.ts'
+import { Alarms } from '../runtime/alarms.ts'
+import { messageOf, Unavailable } from '../runtime/errors.ts'
+import { claim } from '../store/protocol/claim.ts'
+import { type Held, held, type Maybe } from '../store/protocol/held.ts'
+import { markKill } from '../store/protocol/retry.ts'
+import type { Claims } from './claims.ts'
+import type { Context } from './context.ts'
+import type { Runs } from './live.ts'
+
+/**
+ * What the operator asks for: run a ShellRun now, take an open time, end a run.
+ * A ShellRun is claimed by rank, one second apart; where concurrency holds it back it is looked at again every second until its
+ * deadline, at which the operator settles it.
+ */
+const RANK_DELAY_MS = 1_000
+const POLL_MS = 1_000
+const OFFER_STEP_MS = 50
+
+export interface Requests {
+  onChange(key: string, now: Held<Request> | undefined): void
+  close(): void
+}
+
+export function createRequests(
+  context: Context,
+  parts: { runs: Runs; claims: Claims; mayClaim: () => boolean },
+): Requests {
+  const { keys, world, clock, log, pool, agent } = context
+  const { runs, claims, mayClaim } = parts
+  const busy = new Set<string>()
+  const alarms = new Alarms(clock, ring => {
+    for (const key of ring) void look(key)
+  })
+
+  async function look(key: string): Promise<void> {
+    const request = world.requests.get(key)
+    if (!request || busy.has(key)) return
+    busy.add(key)
+    try {
+      const next = await answer(request)
+      if (next !== undefined) alarms.set(key, next)
+    } catch (error) {
+      if (context.signal.aborted) return
+      const level = error instanceof Unavailable ? 'warn' : 'error'
+      log[level]({ key, error: messageOf(error) }, 'request.failed')
+      alarms.set(key, clock.now() + POLL_MS)
+    } finally {
+      busy.delete(key)
+    }
+  }
+
+  async function answer(request: Held<Request>): Promise<number | undefined> {
+    const { value } = request
+    switch (value.kind) {
+      case 'kill':
+        runs.kill(value.run, value.reason)
+        return undefined
+      case 'offer':
+        claims.offered(keys.job({ pool, namespace: value.namespace, name: value.name }))
+        return undefined
+      case 'run':
+        return runNow(request, value)
+      default:
+        return value satisfies never
+    }
+  }
+
+  async function runNow(
+    request: Held<Request>,
+    of: Extract<Request, { kind: 'run' }>,
+  ): Promise<number | undefined> {
+    const ref: CellRef = { pool, kind: 'run', namespace: of.namespace, name: of.name, target: of.target }
+    const entry = world.runs.get(keys.run(ref))
+    if (!entry) return clock.now() + POLL_MS
+    if (entry.value.uid !== of.uid || entry.value.blocked || clock.now() > entry.value.deadline)
+      return undefined
+    if (!mayClaim()) return clock.now() + POLL_MS
+    const cell = await context.cells.read(keys.cell(ref))
+    if (cell.mod !== 0) return undefined
+    const jobCell = await jobCellOf(ref, entry.value)
+    if (jobCell && (await isHeldBack(entry.value, jobCell))) return clock.now() + POLL_MS
+    return take(request, { ref, entry, cell, jobCell })
+  }
+
+  async function take(
+    request: Held<Request>,
+    of: { ref: CellRef; entry: Held<RunEntry>; cell: Maybe<Cell>; jobCell: Maybe<Cell> | undefined },
+  ): Promise<number | undefined> {
+    const { ref, entry, cell, jobCell } = of
+    const run = shellRunId(ref)
+    const now = clock.now()
+    const claimed = claim({
+      keys,
+      ref,
+      agent,
+      session: context.session,
+      entry,
+      cell,
+      run,
+      time: entry.value.createdAt,
+      notBefore: now,
+      instance: context.launcher.instance,
+      settle: [],
+      now,
+      request,
+      ...(jobCell ? { jobCell } : {}),
+      ...(entry.value.jobRef ? { jobName: entry.value.jobRef.name } : {}),
+    })
+    const answered = await context.batcher.txn(claimed.txn)
+    context.cells.forget(cell.key)
+    if (jobCell) context.cells.forget(jobCell.key)
+    if (!answered.ok) return clock.now() + POLL_MS
+    runs.start(
+      { key: keys.active(pool, agent, run), mod: answered.revision, value: claimed.active },
+      entry.value,
+    )
+    return undefined
+  }
+
+  async function jobCellOf(ref: CellRef, { jobRef }: RunEntry): Promise<Maybe<Cell> | undefined> {
+    return jobRef && context.cells.read(keys.cell({ ...ref, kind: 'job', name: jobRef.name }))
+  }
+
+  async function isHeldBack({ concurrencyPolicy }: RunEntry, { value: cell }: Maybe<Cell>): Promise<boolean> {
+    if (concurrencyPolicy === 'Allow' || !cell || cell.active.length === 0) return false
+    if (concurrencyPolicy === 'Replace') {
+      for (const { agent: owner, run } of cell.active) {
+        const key = keys.active(pool, owner, run)
+        const active = held(activeSchema, key, await context.etcd.get(key, context.signal))
+        if (active.value && !active.value.kill)
+          await context.batcher.txn(markKill({ ...active, value: active.value }, 'Replaced'))
+      }
+    }
+    return true
+  }
+
+  /** When I may first look: ranks one after another, so that rank 0 usually meets nobody. */
+  function turnOf({ value }: Held<Request>): number | undefined {
+    if (value.kind === 'kill') return 0
+    const ref = { pool, namespace: value.namespace, name: value.name }
+    const entry = value.kind === 'run' ? world.runs.get(keys.run(ref)) : world.jobs.get(keys.job(ref))
+    if (!entry) return RANK_DELAY_MS
+    const { placement } = entry.value.command
+    const rank = world.eligible(entry.value.uid, placement).indexOf(agent)
+    if (rank < 0) return undefined
+    if (value.target !== ANYWHERE && placement.mode === 'All') return value.target === agent ? 0 : undefined
+    return rank * (value.kind === 'run' ? RANK_DELAY_MS : OFFER_STEP_MS)
+  }
+
+  const onChange = (key: string, now: Held<Request> | undefined) => {
+    const turn = now && turnOf(now)
+    if (turn === undefined) alarms.clear(key)
+    else if (turn === 0) void look(key)
+    else alarms.set(key, clock.now() + turn)
+  }
+  for (const request of world.requests.entries()) onChange(request.key, request)
+  return { onChange, close: () => alarms.close() }
+}

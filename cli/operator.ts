@@ -1,0 +1,24 @@
+import type { Command } from 'commander'
+import { untilStopped } from './stop.ts'
+
+export function addOperatorCommand(program: Command): void {
+  program
+    .command('operator')
+    .description('run the operator: of a cluster, or with --directory of a directory of YAML files')
+    .requiredOption('--endpoints <urls>', 'of etcd, separated by commas', list)
+    .option('--state <dir>', "the operator's own directory: keys (with --directory) and the log store")
+    .option('--directory <dir>', 'standalone: read objects from here instead of a Kubernetes API server')
+    .option('--kubeconfig <file>', 'default: the in-cluster configuration')
+    .option('--etcd-identity <dir>', 'ca.crt, tls.crt and tls.key for etcd; default: made by the operator')
+    .option('--prefix <prefix>', 'of the keys in etcd')
+    .option('--health <host:port>', 'where /healthz and /readyz are served')
+    .option('--log-level <level>', 'debug, info, warn, error or silent')
+    .action(async (options: Record<string, unknown>) => {
+      const { main } = await import('../operator/main.ts')
+      await main(options, untilStopped())
+    })
+}
+
+function list(text: string): string[] {
+  return text.split(',').filter(part => part !== '')
+}
