@@ -13,8 +13,8 @@ export interface Batcher {
 
 interface Waiting {
   txn: Txn
-  resolve(answer: TxnAnswer): void
-  reject(error: Error): void
+  resolve: (answer: TxnAnswer) => void
+  reject: (error: Error) => void
 }
 
 /**

@@ -34,6 +34,13 @@ interface RawMetadata {
 
 interface RawClient {
   getChannel(): RawChannel
+  makeUnaryRequest(
+    path: string,
+    serialize: (request: Buffer) => Buffer,
+    deserialize: (answer: Buffer) => Buffer,
+    request: Buffer,
+    callback: (error: Error | null, answer?: Buffer) => void,
+  ): RawCall
   [method: string]: unknown
 }
 
@@ -122,19 +129,17 @@ export class Connection {
   /** One request, sent at most once. Rejects with gRPC's error; when the signal aborts, with its reason. */
   async unary<T>(service: Service, method: string, request: unknown, signal: AbortSignal): Promise<T> {
     const { client, metadata } = await this.#etcd.client(service)
-    signal.throwIfAborted()
-    return await new Promise<T>((resolve, reject) => {
-      const onAbort = () => {
-        reject(signal.reason)
-        call.cancel()
-      }
-      const call = (client[method] as UnaryMethod).call(client, request, metadata, {}, (error, answer) => {
-        signal.removeEventListener('abort', onAbort)
-        if (error) reject(error)
-        else resolve(answer as T)
-      })
-      signal.addEventListener('abort', onAbort, { once: true })
-    })
+    const send = client[method] as UnaryMethod
+    return await answerOf<T>(signal, done => send.call(client, request, metadata, {}, done))
+  }
+
+  /** The bytes of an answer that may hold more than etcd3's protocol file knows. `path`: `/etcdserverpb.<Service>/<Method>`. */
+  async bytes(service: Service, path: string, signal: AbortSignal): Promise<Buffer> {
+    const { client } = await this.#etcd.client(service)
+    const asIs = (bytes: Buffer) => bytes
+    return await answerOf<Buffer>(signal, done =>
+      client.makeUnaryRequest(path, asIs, asIs, Buffer.alloc(0), done),
+    )
   }
 
   /** A stream of both directions. `needsLeader`: etcd ends it when this member loses sight of the leader. */
@@ -155,6 +160,26 @@ export class Connection {
     this.#etcd.close()
     this.#closing.abort(new Error('connection given up'))
   }
+}
+
+/** Starts a call, and gives it up with the signal's reason. */
+function answerOf<T>(
+  signal: AbortSignal,
+  start: (done: (error: Error | null, answer?: unknown) => void) => RawCall,
+): Promise<T> {
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      reject(signal.reason)
+      call.cancel()
+    }
+    const call = start((error, answer) => {
+      signal.removeEventListener('abort', onAbort)
+      if (error) reject(error)
+      else resolve(answer as T)
+    })
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
 }
 
 function stateChange(channel: RawChannel, state: number, signal: AbortSignal): Promise<void> {

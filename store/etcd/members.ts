@@ -18,6 +18,9 @@ export interface Call {
   request: unknown
 }
 
+/** Sends a request over a connection; `Call` in general. */
+type Send<T> = (connection: Connection, signal: AbortSignal) => Promise<T>
+
 /** One member of the cluster as this client knows it. */
 export interface Member {
   connection: Connection
@@ -90,13 +93,23 @@ export class Members {
 
   /** A request that may be sent again, to any member, until the deadline. Rejects with EtcdUnavailable, EtcdRefused or the signal's reason. */
   async read<T>(call: Call, parent?: AbortSignal): Promise<T> {
+    const { service, method, request } = call
+    return await this.repeat(
+      call,
+      (connection, signal) => connection.unary<T>(service, method, request, signal),
+      parent,
+    )
+  }
+
+  /** `read`, by a request of another form than `call`'s. */
+  async repeat<T>(call: Pick<Call, 'service' | 'method'>, send: Send<T>, parent?: AbortSignal): Promise<T> {
     const limit = this.#limit(parent)
     try {
       for (;;) {
         const member = await this.connected(call.service, limit.signal, parent)
         const attempt = deadline(this.#attemptMs, limit.signal)
         try {
-          return await member.connection.unary<T>(call.service, call.method, call.request, attempt.signal)
+          return await send(member.connection, attempt.signal)
         } catch (error) {
           parent?.throwIfAborted()
           const fault = readFaultOf(error, this.#nameOf(member, call))
@@ -153,7 +166,7 @@ export class Members {
   /** It did not answer in time: find out whether that is the member (slow, no quorum) or the connection, which then is replaced. */
   suspect(member: Member): void {
     const { connection } = member
-    const limit = deadline(this.#attemptMs, this.#closing.signal)
+    const limit = deadline(this.#attemptMs / 2, this.#closing.signal)
     member.probe ??= connection
       .unary('Maintenance', 'status', {}, limit.signal)
       .then(
@@ -214,7 +227,7 @@ export class Members {
     await this.#options.clock.sleep(pauseMs, signal).catch(() => undefined)
   }
 
-  #nameOf(member: Member, call: Call): string {
+  #nameOf(member: Member, call: Pick<Call, 'method'>): string {
     return `etcd ${call.method} at ${member.connection.endpoint}`
   }
 }

@@ -162,7 +162,7 @@ class Mirror implements View {
     if (this.#items.size > 0) {
       const listed = new Set<string>()
       for (const { key } of items) listed.add(key)
-      for (const key of [...this.#items.keys()]) if (!listed.has(key)) this.#set(key, undefined)
+      for (const key of this.#items.keys()) if (!listed.has(key)) this.#set(key, undefined)
     }
     const changed = items.filter(item => !isSame(item, this.#items.get(item.key)))
     changed.sort((a, b) => a.mod - b.mod)

@@ -22,6 +22,8 @@ interface Watch {
   /** Parts of one answer that etcd cut for its size. */
   parts: { key: string; now?: KeyValue }[]
   heardAt: number
+  /** How often progress had been asked for when the watch was created: earlier answers say nothing about it. */
+  bornAt: number
 }
 
 export interface WatchesOptions {
@@ -43,7 +45,9 @@ export class Watches {
   /** Ids in the order of their creation: etcd answers a refused creation without its id. */
   #creating: string[] = []
   #stream: RawStream | undefined
-  #opening: Promise<void> | undefined
+  #opening = false
+  #stop = new AbortController()
+  #asked = 0
   #lastId = 0
 
   constructor(options: WatchesOptions) {
@@ -54,10 +58,10 @@ export class Watches {
   open(prefix: string, from: number, listener: WatchListener): () => void {
     this.#lastId += 1
     const id = String(this.#lastId)
-    const watch = { prefix, from, listener, parts: [], heardAt: this.#options.clock.monotonic() }
+    const watch: Watch = { prefix, from, listener, parts: [], heardAt: 0, bornAt: Infinity }
     this.#watches.set(id, watch)
     if (this.#stream) this.#create(id, watch)
-    else this.#opening ??= this.#openStream()
+    else if (!this.#opening) void this.#openStream()
     return () => this.#cancel(id)
   }
 
@@ -65,6 +69,7 @@ export class Watches {
   close(reason: Error): void {
     const stream = this.#stream
     this.#stream = undefined
+    this.#stop.abort()
     stream?.cancel()
     const lost = [...this.#watches.values()]
     this.#watches.clear()
@@ -73,14 +78,15 @@ export class Watches {
   }
 
   async #openStream(): Promise<void> {
+    this.#opening = true
     const limit = deadline(this.#options.connectTimeoutMs)
     try {
       const member = await this.#options.members.connected('Watch', limit.signal)
       const stream = await member.connection.stream('Watch', 'watch', true)
-      this.#opening = undefined
+      this.#opening = false
       this.#attach(stream, member)
     } catch (error) {
-      this.#opening = undefined
+      this.#opening = false
       this.close(error instanceof Error ? error : new Error('no stream', { cause: error }))
     } finally {
       limit.done()
@@ -93,15 +99,15 @@ export class Watches {
       return
     }
     this.#stream = stream
-    const stop = new AbortController()
+    this.#stop = new AbortController()
+    const { signal } = this.#stop
     const end = (error: Error) => {
-      stop.abort()
       if (this.#stream !== stream) return
       this.#options.members.avoid(member, error)
       this.close(new EtcdUnavailable('Unreachable', `etcd watch: ${error.message}`, { cause: error }))
     }
     const { closed } = member.connection
-    closed.addEventListener('abort', () => end(new Error('connection given up')), { signal: stop.signal })
+    closed.addEventListener('abort', () => end(new Error('connection given up')), { signal })
     stream
       .on('data', (answer: IWatchResponse) => this.#onAnswer(stream, answer))
       .on('error', end)
@@ -114,7 +120,7 @@ export class Watches {
   async #guard(stream: RawStream, member: Member, end: (error: Error) => void): Promise<void> {
     const { clock, deadlineMs } = this.#options
     while (this.#stream === stream) {
-      await clock.sleep(deadlineMs / 4)
+      await clock.sleep(deadlineMs / 4, this.#stop.signal).catch(() => undefined)
       if (this.#stream !== stream) return
       const oldest = clock.monotonic() - deadlineMs
       if ([...this.#watches.values()].some(watch => watch.heardAt < oldest)) {
@@ -122,11 +128,13 @@ export class Watches {
         end(new Error(`silent for ${deadlineMs} ms`))
         return
       }
+      this.#asked += 1
       stream.write({ progress_request: {} })
     }
   }
 
   #create(id: string, watch: Watch): void {
+    watch.heardAt = this.#options.clock.monotonic()
     this.#creating.push(id)
     this.#stream?.write({
       create_request: {
@@ -151,11 +159,14 @@ export class Watches {
     const now = this.#options.clock.monotonic()
     if (answer.created) {
       const id = this.#creating.shift() ?? ''
+      const watch = this.#watches.get(id)
+      if (watch) watch.bornAt = this.#asked
       if (answer.canceled) this.#lose(id, answer)
       return
     }
     if (answer.watch_id === '-1') {
-      for (const watch of this.#watches.values()) this.#onProgress(watch, answer, now)
+      for (const watch of this.#watches.values())
+        if (watch.bornAt < this.#asked) this.#onProgress(watch, answer, now)
       return
     }
     const watch = this.#watches.get(answer.watch_id)
