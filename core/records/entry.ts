@@ -72,8 +72,10 @@ const common = {
   parameters: z.record(z.string(), z.string()).default({}),
   /** Environment sealed with the pool's key: base64, opened by an agent of the pool just before the start. */
   sealed: z.string().optional(),
-  /** Set: runs nothing, its times end as Missed with this reason. */
-  blocked: z.object({ reason: z.string(), message: z.string() }).optional(),
+  /** Of what is sealed, keyed with the operator's key: tells the operator whether it must be sealed anew, and nobody what it is. */
+  sealedDigest: z.string().optional(),
+  /** Set: runs nothing, its times end as Missed with this reason. `since`: ms since the epoch. */
+  blocked: z.object({ reason: z.string(), message: z.string(), since: z.number().optional() }).optional(),
   /** Of the policy rule that allows it: per job and target. */
   maxConcurrentRuns: z.number().optional(),
 }
@@ -95,6 +97,13 @@ export const jobEntrySchema = z.object({
   suspended: z.boolean().default(false),
   /** ms since the epoch: times count from the later of this and the cell's frontier. */
   scheduleChangedAt: z.number(),
+  /** The beacon's epoch in which it was put: an older one must count anew, as etcd was restored from a snapshot. */
+  epoch: z.number().default(0),
+  /**
+   * Suspended by the operator for an edit of times or targets, which goes on after a crash from what stands here: `at` is the instant
+   * of the edit, and if `settle` is set every cell is first settled up to it with that reason.
+   */
+  editing: z.object({ at: z.number(), settle: z.string().optional() }).optional(),
 })
 export type JobEntry = z.infer<typeof jobEntrySchema>
 

@@ -23,6 +23,8 @@ export const cellSchema = z.object({
   waiting: z.object({ time: z.number(), by: z.string() }).optional(),
   /** Of a ShellRun's cell: its run has been claimed or settled, so that it is never offered again. */
   taken: z.boolean().optional(),
+  /** Mode All: its agent is no target any more; settled, and deleted when no run is active. */
+  retired: z.boolean().optional(),
 })
 export type Cell = z.infer<typeof cellSchema>
 
