@@ -1,0 +1,13 @@
+import { KubeConfig } from '@kubernetes/client-node'
+import { createKubeApi, type KubeApi } from './api.ts'
+
+/**
+ * The API server of a kubeconfig file, in its current context; without a file, the one of the pod that we run in, or else of the
+ * user's own kubeconfig. Throws if there is none.
+ */
+export function connectKubernetes(file?: string): KubeApi {
+  const config = new KubeConfig()
+  if (file) config.loadFromFile(file)
+  else config.loadFromDefault()
+  return createKubeApi(config)
+}

@@ -1,0 +1,221 @@
+import type { Clock } from '../../../runtime/clock.ts'
+import { messageOf, Unavailable } from '../../../runtime/errors.ts'
+import type { Log } from '../../../runtime/log.ts'
+import { accepted, type KubeApi, Refused } from './api.ts'
+
+/**
+ * A copy of one list of the API server, kept true:
+ *
+ *   list ──► watch ──► ended by the server ──► watch from where it ended
+ *    ▲         │
+ *    └─ wait ◄─┴─ anything else: cut, silent, refused, expired (410), an error event
+ *
+ * Only an orderly end is trusted to have missed nothing. After anything else everything is listed anew and compared, which also sees
+ * what was deleted meanwhile, and an API server whose etcd was restored to an earlier state.
+ */
+export interface Reflected<T> {
+  version: string
+  namespace: string
+  name: string
+  object: T
+}
+
+export interface RawObject {
+  metadata: { name: string; namespace?: string; resourceVersion: string; managedFields?: unknown }
+}
+
+export interface ReflectorOptions<T> {
+  api: KubeApi
+  clock: Clock
+  log: Log
+  /** Of the list, without a query. */
+  path: string
+  accept?: string
+  /** What to keep of an object; undefined leaves it out, as if it were not there. */
+  keep(raw: RawObject): T | undefined
+  /** After the copy has changed: the object is another one, or new, or gone. */
+  onChange(namespace: string, name: string): void
+  /** A watch that says nothing for so long is cut. Bookmarks come about once a minute. In ms. */
+  silence?: number
+  /** Objects in one page of a list. */
+  pageSize?: number
+}
+
+const SILENCE = 180_000
+const LONGEST_WAIT = 10_000
+/** Within it the server ends each watch, so that one that is merely forgotten does not live on. In seconds. */
+const WATCH_SECONDS = 300
+
+export class Reflector<T> {
+  readonly #options: ReflectorOptions<T>
+  readonly #items = new Map<string, Reflected<T>>()
+  readonly #first = Promise.withResolvers<void>()
+  #heardAt: number
+  #synced = false
+  #denied = false
+  #pageSize: number
+
+  constructor(options: ReflectorOptions<T>) {
+    this.#options = options
+    this.#heardAt = options.clock.monotonic()
+    this.#pageSize = options.pageSize ?? 500
+  }
+
+  /** Resolves after the first complete list. */
+  get synced(): Promise<void> {
+    return this.#first.promise
+  }
+
+  /** The server's last word was that we may not list or watch. */
+  get denied(): boolean {
+    return this.#denied
+  }
+
+  /** ms since the server was last heard. */
+  silence(): number {
+    return this.#options.clock.monotonic() - this.#heardAt
+  }
+
+  get(namespace: string, name: string): Reflected<T> | undefined {
+    return this.#items.get(`${namespace}/${name}`)
+  }
+
+  values(): IteratorReturnType<T> {
+    return this.#items.values()
+  }
+
+  /** Lists and watches until the signal aborts; never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, path } = this.#options
+    for (let failures = 0; !signal.aborted; failures++) {
+      const startedAt = clock.monotonic()
+      try {
+        let version = await this.#list(signal)
+        while (!signal.aborted) version = await this.#watch(version, signal)
+      } catch (error) {
+        if (signal.aborted) return
+        if (clock.monotonic() - startedAt > LONGEST_WAIT) failures = 0
+        this.#denied = isDenial(error)
+        log.warn({ path, failures, error: messageOf(error) }, 'watch.failed')
+        const wait = Math.min(100 * 2 ** Math.min(failures, 10), LONGEST_WAIT)
+        await clock.sleep(wait * (0.5 + Math.random() / 2), signal).catch(() => undefined)
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<string> {
+    const { api, path } = this.#options
+    const seen = new Set<string>()
+    for (let next = ''; ; ) {
+      const query = new URLSearchParams(next ? { continue: next } : {})
+      if (this.#pageSize > 0) query.set('limit', String(this.#pageSize))
+      const answer = await api.request({ ...this.#call(`${path}?${query}`), signal, within: 60_000 })
+      // The snapshot that the pages were read from is gone: we are too slow for it, so take all at once.
+      if (answer.status === 410) this.#pageSize = 0
+      const page = accepted(answer, `list ${path}`) as List
+      for (const raw of page.items) seen.add(this.#put(raw))
+      this.#heard()
+      next = page.metadata.continue ?? ''
+      if (next === '') {
+        this.#sweep(seen)
+        return page.metadata.resourceVersion
+      }
+    }
+  }
+
+  #sweep(seen: ReadonlySet<string>): void {
+    for (const [key, { namespace, name }] of this.#items) {
+      if (!seen.has(key)) this.#delete(namespace, name)
+    }
+    this.#synced = true
+    this.#first.resolve()
+  }
+
+  /** Follows one watch to its end. The version to go on from, or throws if nobody can know what was missed. */
+  async #watch(from: string, signal: AbortSignal): Promise<string> {
+    const { api, path, clock } = this.#options
+    const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${WATCH_SECONDS}&resourceVersion=${from}`
+    const startedAt = clock.monotonic()
+    const over = new AbortController()
+    const whole = AbortSignal.any([signal, over.signal])
+    const guard = this.#cutWhenSilent(over)
+    let version = from
+    try {
+      for await (const line of await api.lines({ ...this.#call(`${path}?${query}`), signal: whole })) {
+        if (line !== '') version = this.#apply(JSON.parse(line) as WatchEvent)
+      }
+    } finally {
+      over.abort()
+      await guard
+    }
+    if (clock.monotonic() - startedAt < 1_000) throw new Unavailable('the watch ended at once')
+    return version
+  }
+
+  async #cutWhenSilent(over: AbortController): Promise<void> {
+    const silence = this.#options.silence ?? SILENCE
+    try {
+      for (;;) {
+        await this.#options.clock.sleep(silence / 10, over.signal)
+        if (this.silence() > silence) over.abort(new Unavailable(`the watch is silent for ${silence} ms`))
+      }
+    } catch {
+      // The watch is over.
+    }
+  }
+
+  #apply(event: WatchEvent): string {
+    this.#heard()
+    if (event.type === 'ERROR') {
+      throw new Refused({ status: event.object.code ?? 0, body: event.object }, 'watch')
+    }
+    const { metadata } = event.object
+    if (event.type === 'DELETED') this.#delete(metadata.namespace ?? '', metadata.name)
+    else if (event.type !== 'BOOKMARK') this.#put(event.object)
+    return metadata.resourceVersion
+  }
+
+  #put(raw: RawObject): string {
+    const { name, namespace = '', resourceVersion: version } = raw.metadata
+    const key = `${namespace}/${name}`
+    if (this.#items.get(key)?.version === version) return key
+    delete raw.metadata.managedFields
+    const object = this.#options.keep(raw)
+    if (object === undefined) {
+      this.#delete(namespace, name)
+    } else {
+      this.#items.set(key, { version, namespace, name, object })
+      this.#options.onChange(namespace, name)
+    }
+    return key
+  }
+
+  #delete(namespace: string, name: string): void {
+    if (this.#items.delete(`${namespace}/${name}`)) this.#options.onChange(namespace, name)
+  }
+
+  #heard(): void {
+    this.#heardAt = this.#options.clock.monotonic()
+    this.#denied = false
+  }
+
+  #call(path: string): { path: string; accept?: string } {
+    const { accept } = this.#options
+    return accept ? { path, accept } : { path }
+  }
+}
+
+interface List {
+  metadata: { resourceVersion: string; continue?: string }
+  items: RawObject[]
+}
+
+interface WatchEvent {
+  type: string
+  object: RawObject & { code?: number; message?: string }
+}
+
+function isDenial(error: unknown): boolean {
+  const cause = error instanceof Error && error.cause instanceof Refused ? error.cause : error
+  return cause instanceof Refused && (cause.status === 403 || cause.status === 401)
+}

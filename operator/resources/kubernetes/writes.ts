@@ -1,0 +1,109 @@
+import { type AgentManifest, FINALIZER, type ObjectRef, type Resources, type Written } from '../port.ts'
+import { type Answer, APPLY_PATCH, accepted, type KubeApi, MERGE_PATCH, Refused } from './api.ts'
+import { API_VERSION, apiVersionOf, objectPath } from './paths.ts'
+
+type Writes = Pick<Resources, 'applyStatus' | 'setFinalizer' | 'annotate' | 'putAgent' | 'remove'>
+
+interface Stored {
+  metadata: {
+    uid: string
+    resourceVersion: string
+    finalizers?: string[]
+    deletionTimestamp?: string
+  }
+}
+
+const APPLY = 'fieldManager=shellcron&force=true'
+const ATTEMPTS = 5
+
+/** Every write names the uid that it is for: the server refuses it for an object of the same name that came later. */
+export function createWrites(api: KubeApi): Writes {
+  const read = async (ref: ObjectRef, uid: string): Promise<Stored | undefined> => {
+    const answer = await api.request({ path: objectPath(ref) })
+    if (answer.status === 404) return undefined
+    const stored = accepted(answer, `get ${nameOf(ref)}`) as Stored
+    return stored.metadata.uid === uid ? stored : undefined
+  }
+  /** A refusal may be about the uid, which the server words in several ways; so look. */
+  const unlessGone = async (answer: Answer, ref: ObjectRef, uid: string): Promise<Written> => {
+    if (answer.status < 300) return 'applied'
+    if (answer.status === 404 || !(await read(ref, uid))) return 'gone'
+    accepted(answer, `write ${nameOf(ref)}`)
+    return 'applied'
+  }
+  const patch = (ref: ObjectRef, metadata: Record<string, unknown>): Promise<Answer> =>
+    api.request({ path: objectPath(ref), method: 'PATCH', body: { metadata }, contentType: MERGE_PATCH })
+
+  return {
+    async applyStatus(ref, uid, status) {
+      const { kind, namespace, name } = ref
+      const metadata = { name, uid, ...(namespace ? { namespace } : {}) }
+      const answer = await api.request({
+        path: `${objectPath(ref)}/status?${APPLY}`,
+        method: 'PATCH',
+        body: { apiVersion: apiVersionOf(kind), kind, metadata, status },
+        contentType: APPLY_PATCH,
+      })
+      return unlessGone(answer, ref, uid)
+    },
+
+    /**
+     * Not by server-side apply: it could not take away a finalizer that somebody else's update had also come to own, and the object
+     * would stay forever.
+     */
+    async setFinalizer(ref, uid, present) {
+      for (let attempt = 1; ; attempt++) {
+        const stored = await read(ref, uid)
+        if (!stored) return 'gone'
+        const { finalizers = [], resourceVersion, deletionTimestamp } = stored.metadata
+        if (finalizers.includes(FINALIZER) === present) return 'applied'
+        if (present && deletionTimestamp !== undefined) return 'applied'
+        const others = finalizers.filter(one => one !== FINALIZER)
+        const answer = await patch(ref, {
+          resourceVersion,
+          finalizers: present ? [...others, FINALIZER] : others,
+        })
+        if (answer.status === 409 && attempt < ATTEMPTS) continue
+        return unlessGone(answer, ref, uid)
+      }
+    },
+
+    async annotate(ref, uid, annotations) {
+      return unlessGone(await patch(ref, { uid, annotations }), ref, uid)
+    },
+
+    async putAgent(agent) {
+      const ref: ObjectRef = { kind: 'ShellAgent', namespace: '', name: agent.name }
+      const answer = await api.request({
+        path: `${objectPath(ref)}?${APPLY}`,
+        method: 'PATCH',
+        body: agentBody(agent),
+        contentType: APPLY_PATCH,
+      })
+      accepted(answer, `put ${nameOf(ref)}`)
+    },
+
+    async remove(ref, uid) {
+      const answer = await api.request({
+        path: objectPath(ref),
+        method: 'DELETE',
+        body: { kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { uid } },
+      })
+      if (answer.status === 409 && (await read(ref, uid))) {
+        throw new Refused(answer, `delete ${nameOf(ref)}`)
+      }
+      if (answer.status !== 404 && answer.status !== 409) accepted(answer, `delete ${nameOf(ref)}`)
+      return 'removed'
+    },
+  }
+}
+
+function agentBody({ name, labels, node, spec }: AgentManifest) {
+  const owner = { apiVersion: 'v1', kind: 'Node', name: node.name, uid: node.uid }
+  const metadata = { name, ...(labels ? { labels } : {}), ownerReferences: [owner] }
+  return { apiVersion: API_VERSION, kind: 'ShellAgent', metadata, spec }
+}
+
+function nameOf({ kind, namespace, name }: ObjectRef): string {
+  return `${kind} ${namespace ? `${namespace}/` : ''}${name}`
+}
