@@ -1,0 +1,61 @@
+import type { FromLauncher, LauncherRun } from './messages.ts'
+
+type RunsAnswer = Extract<FromLauncher, { type: 'runs' }>
+type ReadAnswer = Extract<FromLauncher, { type: 'read' }>
+
+interface Waiting {
+  runs: LauncherRun[]
+  resolve(answer: RunsAnswer | ReadAnswer): void
+  reject(error: unknown): void
+}
+
+/** Matches answers with questions by their number. */
+export class Answers {
+  readonly #waiting = new Map<number, Waiting>()
+  #seq = 0
+  #failure: Error | undefined
+
+  /** `send` sends the question under the number it is given. Rejects if the connection ends or the signal aborts. */
+  async ask(send: (seq: number) => void, signal?: AbortSignal): Promise<LauncherRun[]> {
+    const answer = await this.#wait(send, signal)
+    return answer.type === 'runs' ? answer.runs : []
+  }
+
+  async askRead(send: (seq: number) => void, signal?: AbortSignal): Promise<ReadAnswer> {
+    const answer = await this.#wait(send, signal)
+    if (answer.type !== 'read') throw new Error(`a read was answered by ${answer.type}`)
+    return answer
+  }
+
+  take(answer: RunsAnswer | ReadAnswer) {
+    const waiting = this.#waiting.get(answer.seq)
+    if (!waiting) return
+    if (answer.type === 'runs') {
+      waiting.runs.push(...answer.runs)
+      if (answer.more) return
+      waiting.resolve({ ...answer, runs: waiting.runs })
+    } else waiting.resolve(answer)
+    this.#waiting.delete(answer.seq)
+  }
+
+  fail(error: Error) {
+    this.#failure = error
+    for (const waiting of this.#waiting.values()) waiting.reject(error)
+    this.#waiting.clear()
+  }
+
+  async #wait(send: (seq: number) => void, signal?: AbortSignal): Promise<RunsAnswer | ReadAnswer> {
+    signal?.throwIfAborted()
+    if (this.#failure) throw this.#failure
+    const seq = ++this.#seq
+    const { promise, resolve, reject } = Promise.withResolvers<RunsAnswer | ReadAnswer>()
+    const onAbort = () => {
+      this.#waiting.delete(seq)
+      reject(signal?.reason)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#waiting.set(seq, { runs: [], resolve, reject })
+    send(seq)
+    return promise.finally(() => signal?.removeEventListener('abort', onAbort))
+  }
+}

@@ -1,0 +1,194 @@
+import { createConnection, type Socket } from 'node:net'
+import { boottimeMs } from '../../runtime/boottime.ts'
+import { deadline } from '../../runtime/clock.ts'
+import { messageOf, Unavailable } from '../../runtime/errors.ts'
+import { encodeFrame, FrameDecoder } from '../../runtime/frames.ts'
+import { socketPath } from '../../runtime/unix-socket.ts'
+import { Answers } from './answers.ts'
+import { batches } from './batches.ts'
+import type { Launcher } from './launcher.ts'
+import {
+  type Arm,
+  EVENT_TYPES,
+  type FromLauncher,
+  fromLauncher,
+  type Hello,
+  type LauncherEvent,
+  PROTOCOL_VERSION,
+  type ToLauncher,
+} from './messages.ts'
+import { chunksOf } from './spool-chunks.ts'
+
+const HELLO_WITHIN_MS = 10_000
+/** Two readings of the same clock are never so far apart; those of two origins are. */
+const OTHER_CLOCK_MS = 60_000
+
+/**
+ * Connects to the launcher that listens on `path`, and is then the only agent it obeys. Rejects with Unavailable if nobody
+ * listens, or what listens is no launcher.
+ */
+export async function connectLauncher(path: string, signal?: AbortSignal): Promise<Launcher> {
+  const wait = deadline(HELLO_WITHIN_MS, signal)
+  try {
+    const socket = await open(path, wait.signal)
+    const connection = new Connection(socket)
+    const hello = await connection.hello(wait.signal)
+    return launcherOn(connection, hello)
+  } finally {
+    wait.done()
+  }
+}
+
+async function open(path: string, signal: AbortSignal): Promise<Socket> {
+  const short = socketPath(path)
+  const socket = createConnection({ path: short.path, signal })
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve)
+      socket.once('error', reject)
+    })
+    return socket
+  } catch (cause) {
+    throw new Unavailable(`no launcher answers on ${path}: ${messageOf(cause)}`, { cause })
+  } finally {
+    short.done()
+  }
+}
+
+function launcherOn(connection: Connection, hello: Hello): Launcher {
+  const { answers } = connection
+  const origin = hello.boottime - boottimeMs()
+  const shift = Math.abs(origin) > OTHER_CLOCK_MS ? origin : 0
+  const send = (message: ToLauncher) => connection.send(message)
+  return {
+    instance: hello.instance,
+    implementation: hello.implementation,
+    features: new Set(hello.features),
+    arm: runs => {
+      for (const batch of batches<Arm>(runs)) send({ type: 'arm', runs: batch })
+    },
+    cancel: ids => send({ type: 'cancel', ids }),
+    kill: (ids, reason) => send({ type: 'kill', ids, reason }),
+    fence: (session, until) => send({ type: 'fence', session, until: until + shift }),
+    runs: signal => answers.ask(seq => send({ type: 'runs', seq }), signal),
+    forget: ids => send({ type: 'forget', ids }),
+    read: async (id, request, signal) => {
+      const answer = await answers.askRead(seq => send({ type: 'read', seq, id, ...request }), signal)
+      return { chunks: chunksOf(Buffer.from(answer.data, 'base64')), next: answer.next, end: answer.end }
+    },
+    onEvent: listener => connection.onEvent(listener),
+    onClosed: listener => connection.onClosed(listener),
+    stop: async whenIdle => {
+      send({ type: 'stop', whenIdle })
+      await connection.ended
+    },
+    close: () => connection.close(),
+  }
+}
+
+/** The socket's life: decodes, parses, and hands each message to who waits for it. */
+class Connection {
+  readonly answers = new Answers()
+  /** Resolves, with the reason, when the socket has ended, whoever ended it. */
+  readonly ended: Promise<string>
+  readonly #socket: Socket
+  readonly #decoder = new FrameDecoder()
+  readonly #greeting = Promise.withResolvers<Hello>()
+  readonly #listeners = new Set<(event: LauncherEvent) => void>()
+  #early: LauncherEvent[] | undefined = []
+  #reason = 'the launcher closed the connection'
+  #isClosing = false
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.#greeting.promise.catch(() => {})
+    socket.on('error', error => {
+      this.#reason = error.message
+    })
+    socket.on('data', piece => this.#decode(piece as Buffer))
+    this.ended = new Promise(resolve => {
+      socket.once('close', () => {
+        const error = new Unavailable(`the launcher's connection ended: ${this.#reason}`)
+        this.#greeting.reject(error)
+        this.answers.fail(error)
+        resolve(this.#reason)
+      })
+    })
+    this.send({ type: 'hello', version: PROTOCOL_VERSION, implementation: 'agent', pid: process.pid })
+  }
+
+  async hello(signal: AbortSignal): Promise<Hello> {
+    const onAbort = () => this.#socket.destroy(new Error(messageOf(signal.reason)))
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await this.#greeting.promise
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** What is sent on a connection that has ended is dropped: `onClosed` has told, or is about to. */
+  send(message: ToLauncher) {
+    if (!this.#socket.destroyed) this.#socket.write(encodeFrame(message))
+  }
+
+  onEvent(listener: (event: LauncherEvent) => void): () => void {
+    this.#listeners.add(listener)
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const event of early) listener(event)
+    return () => this.#listeners.delete(listener)
+  }
+
+  onClosed(listener: (reason: string) => void): () => void {
+    let isListening = true
+    void this.ended.then(reason => {
+      if (isListening && !this.#isClosing) listener(reason)
+    })
+    return () => {
+      isListening = false
+    }
+  }
+
+  /** What was sent before still goes out. */
+  close() {
+    this.#isClosing = true
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  #decode(piece: Buffer) {
+    try {
+      for (const value of this.#decoder.push(piece)) {
+        const message = fromLauncher.safeParse(value)
+        if (message.success) this.#take(message.data)
+        else if (isKnown(value)) throw new Error(`malformed message: ${message.error.message}`)
+      }
+    } catch (error) {
+      this.#socket.destroy(error as Error)
+    }
+  }
+
+  #take(message: FromLauncher) {
+    switch (message.type) {
+      case 'hello':
+        return this.#greeting.resolve(message)
+      case 'runs':
+      case 'read':
+        return this.answers.take(message)
+      case 'replaced':
+        this.#reason = 'Replaced'
+        return undefined
+      default:
+        this.#early?.push(message)
+        for (const listener of this.#listeners) listener(message)
+        return undefined
+    }
+  }
+}
+
+/** A newer launcher may tell of what this agent does not know; what it does know must be well formed. */
+function isKnown(value: unknown): boolean {
+  const type = (value as { type?: unknown } | null)?.type
+  return typeof type === 'string' && ['hello', 'runs', 'read', 'replaced', ...EVENT_TYPES].includes(type)
+}

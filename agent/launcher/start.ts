@@ -1,0 +1,83 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../runtime/clock.ts'
+import { messageOf, Unavailable } from '../../runtime/errors.ts'
+import type { Log } from '../../runtime/log.ts'
+import { connectLauncher } from './client.ts'
+import type { Launcher } from './launcher.ts'
+
+const READY_WITHIN_MS = 15_000
+const LOOK_EVERY_MS = 25
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+export interface LauncherOptions {
+  /** The agent's: the launcher's socket, journal, spools and log lie there. Made if it is missing. */
+  stateDir: string
+  log: Log
+  /** The program and its first arguments; `--state DIR` is appended. Default: `nodeLauncher()`. */
+  command?: readonly string[]
+  /** The launcher ends with all its runs when this process is gone. For what must leave nothing behind. */
+  dieWith?: number
+  signal?: AbortSignal
+}
+
+/** How the launcher in TypeScript is called. */
+export function nodeLauncher(): string[] {
+  return [process.execPath, fileURLToPath(new URL('../../launcher/node/main.ts', import.meta.url))]
+}
+
+/**
+ * Connects to the launcher of this state directory, and starts one if none lives: detached, in a session of its own, without
+ * our environment and descriptors, its stderr in `launcher.log`. Two may be started at once; one of them gives way.
+ * Rejects with Unavailable if none answers in time.
+ */
+export async function ensureLauncher(options: LauncherOptions): Promise<Launcher> {
+  const { signal } = options
+  const socket = join(options.stateDir, 'launcher.sock')
+  const living = await connectLauncher(socket, signal).catch(() => undefined)
+  if (living) return living
+  signal?.throwIfAborted()
+  const child = start(options)
+  const until = systemClock.monotonic() + READY_WITHIN_MS
+  for (;;) {
+    await systemClock.sleep(LOOK_EVERY_MS, signal)
+    try {
+      return await connectLauncher(socket, signal)
+    } catch (cause) {
+      if (child.failure() || systemClock.monotonic() > until) {
+        const why = child.failure() ?? messageOf(cause)
+        throw new Unavailable(`the launcher did not start: ${why}; see ${options.stateDir}/launcher.log`, {
+          cause,
+        })
+      }
+    }
+  }
+}
+
+function start({ stateDir, log, dieWith, command = nodeLauncher() }: LauncherOptions): {
+  failure(): string | undefined
+} {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+  const output = openSync(join(stateDir, 'launcher.log'), 'a', 0o600)
+  const args = [...command.slice(1), '--state', stateDir]
+  if (dieWith !== undefined) args.push('--die-with', String(dieWith))
+  const child = spawn(command[0] ?? '', args, {
+    cwd: stateDir,
+    detached: true,
+    env: { PATH },
+    stdio: ['ignore', output, output],
+  })
+  closeSync(output)
+  let failure: string | undefined
+  child.once('error', error => {
+    failure = error.message
+  })
+  child.once('exit', (code, signal) => {
+    if (code !== 0) failure = `it ended with ${signal ?? code}`
+  })
+  child.unref()
+  log.info({ pid: child.pid, command: command[0] }, 'launcher.started')
+  return { failure: () => failure }
+}

@@ -1,0 +1,50 @@
+import { readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bootId } from '../../runtime/boottime.ts'
+import { recordOf } from './entry.ts'
+import type { EndedEntry, Journal, StartedEntry } from './journal.ts'
+import { readProcess } from './process-table.ts'
+import type { TreeSignaller } from './signal-tree.ts'
+import { spoolName } from './spool.ts'
+import { recoverOutput } from './spool-read.ts'
+
+/**
+ * What an earlier launcher left running is killed, and ends as lost: its exit code is not known to anybody. Returns what has
+ * ended and is not forgotten yet.
+ */
+export async function settleLeftovers(
+  journal: Journal,
+  spoolDir: string,
+  signaller: TreeSignaller,
+): Promise<EndedEntry[]> {
+  await removeUnknownSpools(journal, spoolDir)
+  const left = journal.entries.filter(entry => entry.type === 'started')
+  await Promise.all(left.filter(isOfThisBoot).map(entry => killLeft(entry, signaller)))
+  for (const entry of left) {
+    const reason = isOfThisBoot(entry) ? 'LauncherDied' : 'MachineRebooted'
+    const output = await recoverOutput(join(spoolDir, spoolName(entry.id)))
+    const record = recordOf(
+      { id: entry.id, session: entry.session, labels: entry.labels },
+      { cause: { kind: 'lost', reason }, startedAt: entry.startedAt, endedAt: Date.now(), output },
+    )
+    journal.append({ type: 'ended', at: entry.at, fenced: entry.fenced, record })
+  }
+  await journal.durable()
+  return journal.entries.filter(entry => entry.type === 'ended')
+}
+
+const isOfThisBoot = (entry: StartedEntry) => entry.boot === bootId()
+
+function killLeft({ pid, ticks, mark }: StartedEntry, signaller: TreeSignaller): Promise<void> {
+  const leads = readProcess(pid)?.ticks === ticks
+  return signaller.kill({ pid, ticks, mark, isGroupKnown: leads || mark === undefined, strays: new Map() })
+}
+
+async function removeUnknownSpools(journal: Journal, spoolDir: string) {
+  const known = new Set(
+    journal.entries.map(entry => spoolName(entry.type === 'started' ? entry.id : entry.record.id)),
+  )
+  const unknown = readdirSync(spoolDir).filter(name => !known.has(name))
+  await Promise.all(unknown.map(name => rm(join(spoolDir, name), { force: true })))
+}

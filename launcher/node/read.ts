@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import type { Clock } from '../../runtime/clock.ts'
+import type { Entry } from './entry.ts'
+import type { ReadRequest } from './protocol.ts'
+import { spoolName } from './spool.ts'
+import { readSpool } from './spool-read.ts'
+
+export interface ReadAnswer {
+  type: 'read'
+  seq: number
+  data: string
+  next: number
+  end: boolean
+}
+
+/** Answers a read; if nothing is there yet it waits for more, for the run's end, or as long as the reader said. */
+export async function answerRead(
+  request: ReadRequest,
+  entry: Entry | undefined,
+  deps: { clock: Clock; spoolDir: string },
+): Promise<ReadAnswer> {
+  const path = join(deps.spoolDir, spoolName(request.id))
+  const latest = deps.clock.monotonic() + request.waitMs
+  for (let { offset } = request; ; ) {
+    const more = entry && nextChange(entry)
+    const hasEnded = !entry || entry.record !== undefined
+    const part = await readSpool(path, { ...request, offset })
+    const end = hasEnded && part.next >= part.size
+    const left = latest - deps.clock.monotonic()
+    if (part.data.length > 0 || hasEnded || left <= 0) {
+      more?.drop()
+      return { type: 'read', seq: request.seq, data: part.data.toString('base64'), next: part.next, end }
+    }
+    offset = part.next
+    const stop = new AbortController()
+    await Promise.race([more?.promise, deps.clock.sleep(left, stop.signal).catch(() => {})])
+    stop.abort()
+    more?.drop()
+  }
+}
+
+/** Asked for before the file is read, so that what is written meanwhile is not slept through. */
+function nextChange(entry: Entry) {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  entry.readers.add(resolve)
+  return { promise, drop: () => entry.readers.delete(resolve) }
+}

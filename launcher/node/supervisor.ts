@@ -1,0 +1,299 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bootId } from '../../runtime/boottime.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import type { Log } from '../../runtime/log.ts'
+import { parseArm } from './arm.ts'
+import { startCommand } from './command.ts'
+import { type Entry, infoOf, latestEvent, newEntry, recordOf } from './entry.ts'
+import { Fences } from './fence.ts'
+import type { Journal } from './journal.ts'
+import { LiveRun } from './live-run.ts'
+import type { Pipes } from './pipes.ts'
+import type { Arm, EndCause, ExitRecord, LauncherEvent, RunInfo } from './protocol.ts'
+import { DueQueue } from './queue.ts'
+import type { TreeSignaller } from './signal-tree.ts'
+import { Spool, spoolName } from './spool.ts'
+import { identityOf } from './users.ts'
+
+/** A sleep may end late by so much: the last of it is waited for turn by turn. */
+const TIMER_SLACK_MS = 2
+/** The wall clock may be stepped: so often it is looked at. */
+const LONGEST_SLEEP_MS = 1_000
+
+export interface SupervisorDeps {
+  clock: Clock
+  log: Log
+  journal: Journal
+  pipes: Pipes
+  signaller: TreeSignaller
+  spoolDir: string
+}
+
+/**
+ * The runs of this machine:
+ *
+ *     armed ──its instant──> running ──> ended ──forget──> (gone)
+ *       └──cancel, kill, fence, cannot be started──> ended
+ *
+ * An end is told when it is on the disk.
+ */
+export class Supervisor {
+  readonly #deps: SupervisorDeps
+  readonly #entries = new Map<string, Entry>()
+  readonly #queue = new DueQueue<Entry>()
+  readonly #fences = new Fences()
+  readonly #boot = bootId()
+  readonly #stopped = Promise.withResolvers<void>()
+  #stopping: 'no' | 'whenIdle' | 'now' = 'no'
+  #wake = new AbortController()
+  #tell: (event: LauncherEvent) => void = () => {}
+
+  /** `left`: what has ended under an earlier launcher and is not forgotten. */
+  constructor(deps: SupervisorDeps, left: readonly Entry[]) {
+    this.#deps = deps
+    for (const entry of left) this.#entries.set(entry.id, entry)
+  }
+
+  /** Resolves when it was told to stop and nothing is armed or running. */
+  get stopped(): Promise<void> {
+    return this.#stopped.promise
+  }
+
+  set onEvent(listener: (event: LauncherEvent) => void) {
+    this.#tell = listener
+  }
+
+  get(id: string): Entry | undefined {
+    return this.#entries.get(id)
+  }
+
+  list(): RunInfo[] {
+    return [...this.#entries.values()].map(infoOf)
+  }
+
+  /** Every run's latest event, for an agent that has just come. */
+  latest(): LauncherEvent[] {
+    return [...this.#entries.values()].map(latestEvent)
+  }
+
+  /** Starts what is due and enforces the fences, until the signal aborts. */
+  async work(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.#wake.abort(), { once: true })
+    await Promise.all([
+      this.#fences.watch(this.#deps.clock, session => this.#enforce(session), signal),
+      this.#startDue(signal),
+    ])
+  }
+
+  arm(orders: readonly unknown[]) {
+    const fresh: Entry[] = []
+    for (const order of orders) {
+      const arm = parseArm(order)
+      if ('reason' in arm) this.#tell({ type: 'refused', ...arm })
+      else fresh.push(...this.#admit(arm))
+    }
+    this.#queue.add(fresh.filter(entry => entry.who))
+    this.#deps.pipes.prepare(fresh.length * 2).catch(() => {})
+    this.#wake.abort()
+  }
+
+  /** An order is admitted if it is new and its session may arm. One that is known is told again. */
+  #admit(arm: Arm): Entry[] {
+    const known = this.#entries.get(arm.id)
+    if (known) {
+      this.#tell(latestEvent(known))
+      return []
+    }
+    const refusal =
+      this.#stopping === 'now'
+        ? { reason: 'Stopping', message: 'this launcher ends' }
+        : this.#fences.refusal(arm.session)
+    if (refusal) {
+      this.#tell({ type: 'refused', id: arm.id, ...refusal })
+      return []
+    }
+    const entry = newEntry(arm)
+    this.#entries.set(arm.id, entry)
+    this.#tell({ type: 'armed', id: arm.id })
+    if (arm.user === undefined && arm.group === undefined) entry.who = { identity: undefined }
+    else void this.#identify(entry, arm)
+    return [entry]
+  }
+
+  async #identify(entry: Entry, arm: Arm) {
+    const identity = await identityOf(arm.user, arm.group).catch(error => ({
+      reason: 'NoSuchUser' as const,
+      message: messageOf(error),
+    }))
+    entry.who = { identity }
+    this.#queue.add([entry])
+    this.#wake.abort()
+  }
+
+  cancel(ids: readonly string[]) {
+    for (const entry of this.#named(ids))
+      if (!entry.live) this.#endUnstarted(entry, { kind: 'cancelled' }, null)
+  }
+
+  kill(ids: readonly string[], reason: string) {
+    for (const entry of this.#named(ids))
+      this.#end(entry, { kind: 'killed', reason }, entry.arm?.graceMs ?? 0)
+  }
+
+  fence(session: string, until: number) {
+    this.#fences.set(session, until)
+    if (this.#fences.isOver(session)) this.#enforce(session)
+  }
+
+  forget(ids: readonly string[]) {
+    const gone = ids.filter(id => this.#entries.get(id)?.record)
+    if (gone.length === 0) return
+    for (const id of gone) {
+      this.#entries.delete(id)
+      rm(join(this.#deps.spoolDir, spoolName(id)), { force: true }).catch(error => this.#complain(error))
+    }
+    this.#journal({ type: 'forgotten', ids: gone })
+    this.#fences.keep(new Set([...this.#entries.values()].map(entry => entry.session)))
+  }
+
+  stop(whenIdle: boolean) {
+    if (this.#stopping !== 'now') this.#stopping = whenIdle ? 'whenIdle' : 'now'
+    if (!whenIdle)
+      for (const entry of this.#entries.values()) this.#end(entry, { kind: 'killed', reason: 'Stopped' }, 0)
+    this.#stopIfIdle()
+  }
+
+  /** When the launcher breaks: nobody will be there to enforce deadlines and fences. */
+  killAllNow() {
+    for (const { live, record } of this.#entries.values()) if (!record) live?.killNow()
+  }
+
+  *#named(ids: readonly string[]): Generator<Entry> {
+    for (const id of ids) {
+      const entry = this.#entries.get(id)
+      if (!entry) this.#tell({ type: 'unknown', id })
+      else yield entry
+    }
+  }
+
+  #end(entry: Entry, cause: EndCause, graceMs: number) {
+    if (entry.live) entry.live.end(cause, graceMs)
+    else this.#endUnstarted(entry, cause, null)
+  }
+
+  #enforce(session: string) {
+    for (const entry of this.#entries.values()) {
+      if (entry.session !== session || !entry.fenced || entry.isEnding) continue
+      this.#end(entry, { kind: 'fenced' }, 0)
+    }
+  }
+
+  async #startDue(signal: AbortSignal) {
+    while (!signal.aborted) {
+      this.#wake = new AbortController()
+      const entry = this.#queue.first(candidate => !candidate.isEnding && !candidate.live)
+      const wait = entry ? entry.at - this.#deps.clock.now() : LONGEST_SLEEP_MS
+      if (entry && wait <= 0) {
+        this.#queue.dropFirst()
+        await this.#start(entry)
+      }
+      if (wait <= TIMER_SLACK_MS) await new Promise(resolve => setImmediate(resolve))
+      else await this.#sleep(Math.min(wait, LONGEST_SLEEP_MS) - TIMER_SLACK_MS)
+    }
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return this.#deps.clock.sleep(ms, this.#wake.signal).catch(() => {})
+  }
+
+  async #start(entry: Entry) {
+    const { arm, who } = entry
+    if (!arm || !who) return
+    const { identity } = who
+    if (identity && 'reason' in identity) return this.#failToStart(entry, { ...identity, code: null })
+    try {
+      await this.#deps.pipes.prepare(2)
+    } catch (error) {
+      return this.#failToStart(entry, { reason: 'NoResources', message: messageOf(error), code: null })
+    }
+    if (entry.fenced && this.#fences.isOver(entry.session)) this.#enforce(entry.session)
+    if (entry.isEnding) return
+    const command = await startCommand(arm, identity, this.#deps.pipes)
+    if ('reason' in command) return this.#failToStart(entry, command)
+    const spool = new Spool(join(this.#deps.spoolDir, spoolName(entry.id)), arm.outputLimit)
+    spool.onWritten = () => this.#wakeReaders(entry)
+    entry.live = new LiveRun(command, arm, { ...this.#deps, spool })
+    this.#afterStart(entry, arm, entry.live)
+  }
+
+  #failToStart(entry: Entry, failure: { reason: string; message: string; code: number | null }) {
+    const { reason, message, code } = failure
+    this.#endUnstarted(entry, { kind: 'startFailed', reason, message }, code)
+  }
+
+  #afterStart(entry: Entry, { mark, labels }: Arm, live: LiveRun) {
+    const { id, session, at, fenced } = entry
+    const { pid, ticks, startedAt } = live
+    const optional = { ...(mark ? { mark } : {}), ...(labels ? { labels } : {}) }
+    this.#journal({
+      type: 'started',
+      id,
+      session,
+      at,
+      startedAt,
+      fenced,
+      pid,
+      ticks,
+      boot: this.#boot,
+      ...optional,
+    })
+    this.#tell({ type: 'started', id, at: startedAt, pid })
+    live.ended
+      .then(outcome => this.#settle(entry, recordOf(entry, { ...outcome, startedAt })))
+      .catch(error => this.#deps.log.error({ run: id, error: messageOf(error) }, 'run.unsettled'))
+  }
+
+  #endUnstarted(entry: Entry, cause: EndCause, code: number | null) {
+    if (entry.isEnding) return
+    const record = recordOf(entry, { cause, code, endedAt: this.#deps.clock.now() })
+    this.#settle(entry, record).catch(error =>
+      this.#deps.log.error({ run: entry.id, error: messageOf(error) }, 'run.unsettled'),
+    )
+  }
+
+  async #settle(entry: Entry, record: ExitRecord) {
+    entry.isEnding = true
+    this.#journal({ type: 'ended', at: entry.at, fenced: entry.fenced, record })
+    await this.#deps.journal.durable().catch(error => this.#complain(error))
+    entry.record = record
+    entry.arm = undefined
+    entry.live = undefined
+    this.#tell({ type: 'ended', id: entry.id, record })
+    this.#wakeReaders(entry)
+    this.#stopIfIdle()
+  }
+
+  /** A full disk must not keep a run's end from being told. */
+  #journal(line: Parameters<Journal['append']>[0]) {
+    try {
+      this.#deps.journal.append(line)
+    } catch (error) {
+      this.#complain(error)
+    }
+  }
+
+  #complain(error: unknown) {
+    this.#deps.log.error({ error: messageOf(error) }, 'journal.unwritable')
+  }
+
+  #wakeReaders(entry: Entry) {
+    for (const wake of entry.readers) wake()
+  }
+
+  #stopIfIdle() {
+    if (this.#stopping === 'no') return
+    if ([...this.#entries.values()].every(entry => entry.record)) this.#stopped.resolve()
+  }
+}
