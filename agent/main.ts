@@ -26,7 +26,10 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
   await mkdir(config.state, { recursive: true, mode: 0o700 })
   const lock = await flock(join(config.state, 'agent.lock'))
   if (lock.kind === 'held') {
-    throw new InvalidInput('--state', `${config.state} is in use by another agent; give each agent a state directory of its own`)
+    throw new InvalidInput(
+      '--state',
+      `${config.state} is in use by another agent; give each agent a state directory of its own`,
+    )
   }
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
   const ended = new AbortController()

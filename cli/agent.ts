@@ -11,8 +11,15 @@ export function addAgentCommand(program: Command): void {
     .option('--name <name>', 'default: the host name in lower case')
     .option('--pool <pool>', 'default: default')
     .option('--prefix <prefix>', 'of the keys in etcd')
-    .option('--local-policy <file>', 'what this machine allows; default: /etc/shellcron/agent.yaml if it exists')
-    .option('--drain-seconds <n>', 'when told to end: wait so long for runs, kill the others, leave for good', Number)
+    .option(
+      '--local-policy <file>',
+      'what this machine allows; default: /etc/shellcron/agent.yaml if it exists',
+    )
+    .option(
+      '--drain-seconds <n>',
+      'when told to end: wait so long for runs, kill the others, leave for good',
+      Number,
+    )
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .action(async (options: Record<string, unknown>) => {
       const { main } = await import('../agent/main.ts')

@@ -42,6 +42,8 @@ function report(error: unknown): number {
     process.stderr.write(`shellcron: ${error.field}: ${error.message}\n`)
     return 2
   }
-  process.stderr.write(`shellcron: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  process.stderr.write(
+    `shellcron: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  )
   return 1
 }

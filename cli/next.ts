@@ -20,15 +20,27 @@ export function addNextCommand(program: Command): void {
   program
     .command('next')
     .description('print when a schedule fires')
-    .option('--schedule <line>', 'a cron line; may be given several times', (line, all: string[]) => [...all, line], [])
+    .option(
+      '--schedule <line>',
+      'a cron line; may be given several times',
+      (line, all: string[]) => [...all, line],
+      [],
+    )
     .option('--time-zone <zone>', 'an IANA name', 'UTC')
     .option('--after <time>', 'RFC 3339; default: now')
     .option('--count <n>', 'how many', count, 5)
     .option('--skipped <choice>', 'fixed times that the clock skips: RunAfter or Skip', DEFAULTS.skipped)
-    .option('--repeated <choice>', 'fixed times that the clock repeats: RunOnce or RunTwice', DEFAULTS.repeated)
+    .option(
+      '--repeated <choice>',
+      'fixed times that the clock repeats: RunOnce or RunTwice',
+      DEFAULTS.repeated,
+    )
     .option('--hash-key <namespace/name>', 'what H is the hash of', 'default/example')
     .option('-o, --output <format>', 'text or json', 'text')
-    .option('--batch', 'read JSON lines {"schedule","timeZone","after","count","daylightSaving"}, answer one JSON line for each')
+    .option(
+      '--batch',
+      'read JSON lines {"schedule","timeZone","after","count","daylightSaving"}, answer one JSON line for each',
+    )
     .action(async (options: Record<string, unknown>) => {
       if (options.batch) return batch()
       const { skipped, repeated, ...rest } = options
@@ -51,22 +63,34 @@ function answer(line: string): { fires: string[] } | { error: { field: string; m
     return { fires: firesOf(parseAsked(JSON.parse(line) as Record<string, unknown>)) }
   } catch (error) {
     if (error instanceof InvalidInput) return { error: { field: error.field, message: error.message } }
-    if (error instanceof SyntaxError) return { error: { field: '', message: `not a line of JSON: ${error.message}` } }
+    if (error instanceof SyntaxError)
+      return { error: { field: '', message: `not a line of JSON: ${error.message}` } }
     throw error
   }
 }
 
 function parseAsked(input: Record<string, unknown>): Asked {
-  const { schedule, timeZone = 'UTC', after, count: many = 1, daylightSaving = {}, hashKey = 'default/example' } = input
+  const {
+    schedule,
+    timeZone = 'UTC',
+    after,
+    count: many = 1,
+    daylightSaving = {},
+    hashKey = 'default/example',
+  } = input
   const lines = Array.isArray(schedule) ? schedule : [schedule]
   if (lines.length === 0 || !lines.every(line => typeof line === 'string')) {
     throw new InvalidInput('schedule', 'is missing; give a cron line such as "0 1 * * *"')
   }
-  if (typeof timeZone !== 'string') throw new InvalidInput('timeZone', 'must be an IANA name such as "Asia/Shanghai"')
+  if (typeof timeZone !== 'string')
+    throw new InvalidInput('timeZone', 'must be an IANA name such as "Asia/Shanghai"')
   if (typeof many !== 'number' || !Number.isInteger(many) || many < 0 || many > MOST) {
     throw new InvalidInput('count', `must be a whole number from 0 to ${MOST}`)
   }
-  const { skipped = DEFAULTS.skipped, repeated = DEFAULTS.repeated } = daylightSaving as Record<string, unknown>
+  const { skipped = DEFAULTS.skipped, repeated = DEFAULTS.repeated } = daylightSaving as Record<
+    string,
+    unknown
+  >
   if (skipped !== 'RunAfter' && skipped !== 'Skip') {
     throw new InvalidInput('daylightSaving.skipped', `"${String(skipped)}" is neither RunAfter nor Skip`)
   }
@@ -85,7 +109,8 @@ function parseAsked(input: Record<string, unknown>): Asked {
 
 function instant(text: unknown): number {
   const ms = typeof text === 'string' && /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(ms)) throw new InvalidInput('after', `"${String(text)}" is not an RFC 3339 time such as 2026-03-29T00:00:00Z`)
+  if (Number.isNaN(ms))
+    throw new InvalidInput('after', `"${String(text)}" is not an RFC 3339 time such as 2026-03-29T00:00:00Z`)
   return ms
 }
 
@@ -102,6 +127,7 @@ function firesOf({ schedule, timeZone, after, count, daylightSaving, hashKey }: 
 
 function count(text: string): number {
   const number = Number(text)
-  if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('must be a whole number, 1 or more')
+  if (!Number.isInteger(number) || number < 1)
+    throw new InvalidArgumentError('must be a whole number, 1 or more')
   return number
 }
