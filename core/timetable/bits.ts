@@ -1,0 +1,52 @@
+/** Sets of small numbers as bit masks. Sixty values need two masks of thirty: bitwise operators know 32 bits. */
+
+export interface Sixty {
+  low: number
+  high: number
+}
+
+const HALF = 30
+
+/** The least member ≥ `from`, or -1. `from` may be up to 32. */
+export function nextBit(mask: number, from: number): number {
+  if (from > 31) return -1
+  const rest = (mask >>> from) << from
+  return rest === 0 ? -1 : 31 - Math.clz32(rest & -rest)
+}
+
+/** The least member ≥ `from` of a set of 0–59, or -1. */
+export function nextOfSixty(set: Sixty, from: number): number {
+  if (from < HALF) {
+    const low = nextBit(set.low, from)
+    if (low >= 0) return low
+  }
+  const high = nextBit(set.high, Math.max(from - HALF, 0))
+  return high < 0 ? -1 : high + HALF
+}
+
+export function sixtyOf(values: Iterable<number>): Sixty {
+  const set = { low: 0, high: 0 }
+  for (const value of values) {
+    if (value < HALF) set.low |= 1 << value
+    else set.high |= 1 << (value - HALF)
+  }
+  return set
+}
+
+export function maskOf(values: Iterable<number>): number {
+  let mask = 0
+  for (const value of values) mask |= 1 << value
+  return mask
+}
+
+/** How many members. */
+export function sizeOf(mask: number): number {
+  let v = mask - ((mask >>> 1) & 0x55555555)
+  v = (v & 0x33333333) + ((v >>> 2) & 0x33333333)
+  return Math.imul((v + (v >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
+}
+
+/** The members of `mask` in [from, to). Bounds 0–30. */
+export function within(mask: number, from: number, to: number): number {
+  return to <= from ? 0 : mask & ((1 << to) - 1) & ~((1 << from) - 1)
+}

@@ -1,0 +1,154 @@
+import { InvalidInput } from '../errors.ts'
+import { hash53 } from '../hash.ts'
+import { countFires } from './count.ts'
+import { BadSchedule, type Line } from './line.ts'
+import { parseSchedule } from './parse.ts'
+import { nextFire, type Shifts } from './search.ts'
+import { type Zone, zoneOf } from './zone.ts'
+
+/** When a job fires. Times are ms since the Unix epoch, fires whole seconds of it. */
+export interface TimetableSpec {
+  /** At least one; a time that several name is one fire. */
+  schedules: readonly string[]
+  /** IANA name. */
+  timeZone: string
+  daylightSaving: Shifts
+  /** `<namespace>/<name>`: the seed of H. */
+  hashKey: string
+}
+
+/** Fires that were not looked at one by one: the first, the last, how many. */
+export interface MissedRange {
+  first: number
+  last: number
+  count: number
+}
+
+/**
+ * The fires are a set of instants that depends on the spec alone, so for x < y < next(x) holds next(y) = next(x), in every zone.
+ */
+export interface Timetable {
+  /** The earliest fire strictly after, or undefined: none for fifty years, as when the zone skips each of its times. */
+  next(after: number): number | undefined
+  /** The latest fire strictly before, or undefined: none for fifty years. */
+  previous(before: number): number | undefined
+  /** The fires in (after, upTo], or undefined when there are none. The cost grows with the days between, not with the count. */
+  missed(after: number, upTo: number): MissedRange | undefined
+}
+
+/**
+ * Compiles a spec. Throws InvalidInput whose field is `<at>.schedule` (one schedule), `<at>.schedules[i]` or `<at>.timeZone`.
+ */
+export function createTimetable(spec: TimetableSpec, at = 'spec'): Timetable {
+  const zone = zoneOf(spec.timeZone)
+  if (!zone) throw new InvalidInput(`${at}.timeZone`, unknownZone(spec.timeZone))
+  if (spec.schedules.length === 0)
+    throw new InvalidInput(`${at}.schedule`, 'no schedule is given; write one, such as "0 1 * * *"')
+  const fieldOf = (i: number) => (spec.schedules.length === 1 ? `${at}.schedule` : `${at}.schedules[${i}]`)
+  const lines = spec.schedules.map((schedule, i) => compile(schedule, spec.hashKey, fieldOf(i)))
+  return new CompiledTimetable(lines, zone, SHIFTS[spec.daylightSaving.skipped][spec.daylightSaving.repeated])
+}
+
+/** A job's own delay in ms, the same at every fire: at least 0, less than `jitterSeconds` × 1000. */
+export function jitterMs(hashKey: string, jitterSeconds: number): number {
+  return jitterSeconds > 0 ? hash53(`${hashKey}\njitter`) % (jitterSeconds * 1_000) : 0
+}
+
+function compile(schedule: string, hashKey: string, field: string): Line {
+  try {
+    return parseSchedule(schedule, hashKey)
+  } catch (error) {
+    if (error instanceof BadSchedule)
+      throw new InvalidInput(field, `schedule "${schedule}": ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+/** Names the zones that end alike: who writes "Shanghai" or "US/Berlin" is a word away. */
+function unknownZone(name: string): string {
+  const city = name.slice(name.lastIndexOf('/') + 1).toLowerCase()
+  const near = Intl.supportedValuesOf('timeZone').find(
+    zone => city && zone.toLowerCase().endsWith(`/${city}`),
+  )
+  const remedy = near ? `did you mean "${near}"?` : 'use an IANA name such as "Asia/Shanghai" or "UTC"'
+  return `time zone "${name}" is not known; ${remedy}`
+}
+
+/** Shared by all timetables: the four there are. */
+const SHIFTS = {
+  RunAfter: {
+    RunOnce: { skipped: 'RunAfter', repeated: 'RunOnce' },
+    RunTwice: { skipped: 'RunAfter', repeated: 'RunTwice' },
+  },
+  Skip: {
+    RunOnce: { skipped: 'Skip', repeated: 'RunOnce' },
+    RunTwice: { skipped: 'Skip', repeated: 'RunTwice' },
+  },
+} as const satisfies Record<Shifts['skipped'], Record<Shifts['repeated'], Shifts>>
+
+const MINUTE = 60
+const HORIZON = 50 * 366 * 86_400
+
+/** A class, so that a hundred thousand of them share their functions. In seconds inside. */
+class CompiledTimetable implements Timetable {
+  readonly #lines: readonly Line[]
+  readonly #zone: Zone
+  readonly #shifts: Shifts
+
+  constructor(lines: readonly Line[], zone: Zone, shifts: Shifts) {
+    this.#lines = lines
+    this.#zone = zone
+    this.#shifts = shifts
+  }
+
+  next(after: number): number | undefined {
+    const fire = this.#from(Math.floor(after / 1_000) + 1)
+    return fire === undefined ? undefined : fire * 1_000
+  }
+
+  previous(before: number): number | undefined {
+    const fire = this.#before(Math.ceil(before / 1_000))
+    return fire === undefined ? undefined : fire * 1_000
+  }
+
+  missed(after: number, upTo: number): MissedRange | undefined {
+    const from = Math.floor(after / 1_000) + 1
+    const end = Math.floor(upTo / 1_000) + 1
+    const first = from < end ? this.#from(from) : undefined
+    if (first === undefined || first >= end) return undefined
+    const last = this.#before(end) ?? first
+    const count = countFires(this.#lines, { from, end }, { zone: this.#zone, shifts: this.#shifts })
+    return { first: first * 1_000, last: last * 1_000, count }
+  }
+
+  /** The first fire ≥ `from`. */
+  #from(from: number): number | undefined {
+    let first: number | undefined
+    for (const line of this.#lines) {
+      const fire = nextFire(line, from, { zone: this.#zone, shifts: this.#shifts })
+      if (fire !== undefined && (first === undefined || fire < first)) first = fire
+    }
+    return first
+  }
+
+  /** The last fire < `end`: widens a window backwards until it holds one, then halves what may hold a later one. */
+  #before(end: number): number | undefined {
+    let found: number | undefined
+    for (let width = MINUTE; width < 2 * HORIZON; width *= 2) {
+      const fire = this.#from(end - width)
+      if (fire === undefined || fire >= end) continue
+      found = fire
+      break
+    }
+    if (found === undefined) return undefined
+    let limit = end
+    for (;;) {
+      const later = this.#from(found + 1)
+      if (later === undefined || later >= limit) return found
+      const middle = Math.floor((later + 1 + limit) / 2)
+      const fire = this.#from(middle)
+      found = fire !== undefined && fire < limit ? fire : later
+      if (found === later) limit = middle
+    }
+  }
+}
