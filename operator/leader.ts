@@ -98,6 +98,8 @@ class Election {
   readonly #me: string
   /** The Lease as it was seen last, and since when it has been so. */
   #seen: { version: string; since: number } | undefined
+  /** When it will be free if nobody renews it. */
+  #free = Infinity
   #sentAt = 0
 
   constructor(options: LeaderOptions) {
@@ -117,7 +119,8 @@ class Election {
         if (signal.aborted) return undefined
         this.#options.log.warn({ lease: this.#options.name, error: messageOf(error) }, 'leader.unreachable')
       }
-      await this.#options.clock.sleep(this.#times.retry, signal).catch(() => undefined)
+      const wait = Math.min(this.#times.retry, Math.max(this.#free - this.#options.clock.monotonic(), 20))
+      await this.#options.clock.sleep(wait, signal).catch(() => undefined)
     }
     return undefined
   }
@@ -164,8 +167,9 @@ class Election {
     if (this.#seen?.version !== version) this.#seen = { version, since: clock.monotonic() }
     const { holderIdentity = '', leaseDurationSeconds } = lease.spec ?? {}
     const duration = leaseDurationSeconds === undefined ? this.#times.duration : leaseDurationSeconds * 1000
-    const free = holderIdentity === '' || holderIdentity === this.#me
-    if (!free && clock.monotonic() - this.#seen.since < duration) return undefined
+    this.#free = this.#seen.since + duration
+    const mine = holderIdentity === '' || holderIdentity === this.#me
+    if (!mine && clock.monotonic() < this.#free) return undefined
     return this.#put(this.#claim(lease), { signal })
   }
 

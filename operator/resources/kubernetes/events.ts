@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../../../runtime/clock.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { Log } from '../../../runtime/log.ts'
+import { createEventLimit } from '../event-limit.ts'
 import type { ObjectRef, Occurrence } from '../port.ts'
+import { rememberLast } from '../remember.ts'
 import { accepted, type KubeApi, MERGE_PATCH } from './api.ts'
 import { apiVersionOf } from './paths.ts'
 
@@ -16,11 +18,6 @@ export interface Events {
   run(signal: AbortSignal): Promise<void>
 }
 
-const BURST = 25
-const REFILL = 5 * 60_000
-/** Objects and Events that are remembered; the oldest go first. */
-const MEMORY = 10_000
-
 interface Told {
   ref: ObjectRef
   uid: string
@@ -29,25 +26,12 @@ interface Told {
   unsent: number
 }
 
-interface Bucket {
-  tokens: number
-  at: number
-}
-
 export function createEvents(options: { api: KubeApi; clock: Clock; log: Log }): Events {
   const { api, clock, log } = options
   const told = new Map<string, Told>()
-  const buckets = new Map<string, Bucket>()
+  const allow = createEventLimit(clock)
   const queue = new Set<string>()
   let wake = Promise.withResolvers<void>()
-
-  const allowed = (uid: string): boolean => {
-    const now = clock.monotonic()
-    const bucket = buckets.get(uid) ?? { tokens: BURST, at: now }
-    const tokens = Math.min(BURST, bucket.tokens + (now - bucket.at) / REFILL)
-    remember(buckets, uid, { tokens: tokens >= 1 ? tokens - 1 : tokens, at: now })
-    return tokens >= 1
-  }
 
   const send = async (key: string, signal: AbortSignal) => {
     const event = told.get(key)
@@ -68,8 +52,8 @@ export function createEvents(options: { api: KubeApi; clock: Clock; log: Log }):
     tell(ref, uid, occurrence) {
       const key = `${uid}/${occurrence.reason}`
       const unsent = (told.get(key)?.unsent ?? 0) + 1
-      remember(told, key, { ref, uid, occurrence, unsent })
-      if (!allowed(uid)) return
+      rememberLast(told, key, { ref, uid, occurrence, unsent })
+      if (!allow(uid)) return
       queue.add(key)
       wake.resolve()
     },
@@ -88,14 +72,6 @@ export function createEvents(options: { api: KubeApi; clock: Clock; log: Log }):
       }
     },
   }
-}
-
-/** The map's order is that of the last use. */
-function remember<V>(map: Map<string, V>, key: string, value: V): void {
-  map.delete(key)
-  map.set(key, value)
-  const oldest = map.keys().next().value
-  if (map.size > MEMORY && oldest !== undefined) map.delete(oldest)
 }
 
 interface Recording extends Omit<Told, 'unsent'> {

@@ -36,7 +36,7 @@ interface Place {
   namespace: string
   /** By name, the version that was told last. */
   told: Map<string, string>
-  versions: Reflector<true>
+  versions: Reflector<string>
   stop: AbortController
 }
 
@@ -58,13 +58,13 @@ export function createLookups(options: LookupsOptions): Lookups {
     const key = `${kind}/${namespace}`
     const known = places.get(key)
     if (known) return known
-    const versions: Reflector<true> = new Reflector<true>({
+    const versions: Reflector<string> = new Reflector<string>({
       api,
       clock,
       log,
       path: listPath(kind, namespace),
       accept: METADATA_ONLY,
-      keep: () => true,
+      keep: raw => raw.metadata.resourceVersion,
       onChange: (_, name) => compare(place, name, listed(place, name)),
     })
     const place: Place = { kind, namespace, told: new Map(), versions, stop: new AbortController() }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../../runtime/clock.ts'
 import { messageOf, Unavailable } from '../../../runtime/errors.ts'
 import type { Log } from '../../../runtime/log.ts'
@@ -31,7 +32,7 @@ export interface ReflectorOptions<T> {
   /** Of the list, without a query. */
   path: string
   accept?: string
-  /** What to keep of an object; undefined leaves it out, as if it were not there. */
+  /** What to keep of an object; undefined leaves it out, as if it were not there. A change of anything else is not told. */
   keep(raw: RawObject): T | undefined
   /** After the copy has changed: the object is another one, or new, or gone. */
   onChange(namespace: string, name: string): void
@@ -51,7 +52,6 @@ export class Reflector<T> {
   readonly #items = new Map<string, Reflected<T>>()
   readonly #first = Promise.withResolvers<void>()
   #heardAt: number
-  #synced = false
   #denied = false
   #pageSize: number
 
@@ -80,8 +80,8 @@ export class Reflector<T> {
     return this.#items.get(`${namespace}/${name}`)
   }
 
-  values(): IteratorReturnType<T> {
-    return this.#items.values()
+  list(): T[] {
+    return Array.from(this.#items.values(), ({ object }) => object)
   }
 
   /** Lists and watches until the signal aborts; never throws. */
@@ -127,7 +127,6 @@ export class Reflector<T> {
     for (const [key, { namespace, name }] of this.#items) {
       if (!seen.has(key)) this.#delete(namespace, name)
     }
-    this.#synced = true
     this.#first.resolve()
   }
 
@@ -183,10 +182,12 @@ export class Reflector<T> {
     const object = this.#options.keep(raw)
     if (object === undefined) {
       this.#delete(namespace, name)
-    } else {
-      this.#items.set(key, { version, namespace, name, object })
-      this.#options.onChange(namespace, name)
+      return key
     }
+    const before = this.#items.get(key)
+    const same = before !== undefined && isDeepStrictEqual(before.object, object)
+    this.#items.set(key, { version, namespace, name, object: same ? before.object : object })
+    if (!same) this.#options.onChange(namespace, name)
     return key
   }
 

@@ -1,0 +1,132 @@
+import { type FSWatcher, watch } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../../../runtime/clock.ts'
+import { messageOf } from '../../../runtime/errors.ts'
+import type { Problem } from '../port.ts'
+import type { FileContent } from './plan.ts'
+import { isWithin, type Scan, scan, signatureOf } from './scan.ts'
+
+export interface FolderOptions {
+  root: string
+  clock: Clock
+  parse(file: string, text: string): FileContent
+}
+
+/** A file that is larger is not a list of jobs. */
+const LARGEST = 4 * 1024 * 1024
+const NOTHING: FileContent = { objects: [], problems: [] }
+
+/**
+ * The files below a directory as they are when nobody is writing them: a change counts when two looks in a row have seen it, so that
+ * a file that is empty for a moment, or away between two renames, takes no job with it. Looks are made by `look`, whoever owns this
+ * decides when; `stirred` says that something has happened.
+ */
+export class Folder {
+  readonly #options: FolderOptions
+  readonly #watchers = new Map<string, FSWatcher>()
+  readonly #contents = new Map<string, { signature: string; content: FileContent }>()
+  #before: Scan | undefined
+  #version = 0
+  #stir = Promise.withResolvers<void>()
+
+  constructor(options: FolderOptions) {
+    this.#options = options
+  }
+
+  get files(): ReadonlyMap<string, FileContent> {
+    return new Map(Array.from(this.#contents, ([file, { content }]) => [file, content]))
+  }
+
+  get unreadable(): readonly Problem[] {
+    return this.#before?.unreadable ?? []
+  }
+
+  /** Grows with every change of `files` or `unreadable`. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Whether `files` is what lies there; if not, look again soon. */
+  async look(): Promise<boolean> {
+    this.#stir = Promise.withResolvers()
+    const now = await scan(this.#options.root)
+    const before = this.#before
+    this.#before = now
+    if (!isDeepStrictEqual(now.unreadable, before?.unreadable)) this.#version++
+    this.#watch(now.folders)
+    let settled = before !== undefined
+    for (const [file, signature] of now.files) {
+      if (this.#contents.get(file)?.signature === signature) continue
+      if (before?.files.get(file) !== signature || !(await this.#read(file, signature))) settled = false
+    }
+    for (const file of this.#contents.keys()) {
+      if (now.files.has(file) || now.unreadable.some(({ file: folder }) => isWithin(file, folder))) continue
+      if (before?.files.has(file)) settled = false
+      else if (this.#contents.delete(file)) this.#version++
+    }
+    return settled
+  }
+
+  /** Resolves when something has happened since the last look began, or after `ms`. */
+  async stirred(ms: number, signal: AbortSignal): Promise<void> {
+    const over = new AbortController()
+    const sleep = this.#options.clock.sleep(ms, AbortSignal.any([signal, over.signal]))
+    await Promise.race([this.#stir.promise, sleep.catch(() => undefined)])
+    over.abort()
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers.values()) watcher.close()
+    this.#watchers.clear()
+  }
+
+  async #read(file: string, signature: string): Promise<boolean> {
+    const path = join(this.#options.root, file)
+    try {
+      const { size } = await stat(path)
+      const content =
+        size > LARGEST
+          ? failed(file, `is larger than ${LARGEST} bytes`)
+          : this.#options.parse(file, await readFile(path, 'utf8'))
+      if (signatureOf(await stat(path)) !== signature) return false
+      this.#set(file, signature, content)
+    } catch (error) {
+      this.#set(file, signature, failed(file, `cannot be read: ${messageOf(error)}`))
+    }
+    return true
+  }
+
+  #set(file: string, signature: string, content: FileContent): void {
+    this.#contents.set(file, { signature, content })
+    this.#version++
+  }
+
+  /** Only to be quick: where watching fails (a limit, a network file system) the next look finds what changed. */
+  #watch(folders: readonly string[]): void {
+    const wanted = new Set(folders)
+    for (const [folder, watcher] of this.#watchers) {
+      if (wanted.has(folder)) continue
+      watcher.close()
+      this.#watchers.delete(folder)
+    }
+    for (const folder of wanted) {
+      if (this.#watchers.has(folder)) continue
+      try {
+        const watcher = watch(join(this.#options.root, folder), () => this.#stir.resolve())
+        watcher.on('error', () => {
+          watcher.close()
+          this.#watchers.delete(folder)
+        })
+        this.#watchers.set(folder, watcher)
+      } catch {
+        this.#watchers.delete(folder)
+      }
+    }
+  }
+}
+
+function failed(file: string, message: string): FileContent {
+  return { ...NOTHING, problems: [{ file, message }] }
+}

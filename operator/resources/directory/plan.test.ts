@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest'
+import { type FileContent, type FileObject, plan, type World } from './plan.ts'
+import type { ObjectRecord } from './record.ts'
+
+const KEY = 'ShellCronJob/ops/backup'
+
+function object(file: string, spec: unknown = { schedule: '@daily' }, key = KEY): FileObject {
+  return { key, file, line: 1, labels: {}, annotations: {}, spec }
+}
+
+function file(...objects: FileObject[]): FileContent {
+  return { objects, problems: [] }
+}
+
+/** The records after the plan for these files, as if everything had been written. */
+function after(
+  records: ReadonlyMap<string, ObjectRecord>,
+  files: Record<string, FileContent>,
+  more: Partial<World> = {},
+) {
+  const steps = plan({ records, files: new Map(Object.entries(files)), unreadable: [], now: 1_000, ...more })
+  const next = new Map([...records, ...steps.puts])
+  for (const key of steps.deletes) next.delete(key)
+  return { next, problems: steps.problems, writes: steps.puts.size + steps.deletes.length }
+}
+
+const none = new Map<string, ObjectRecord>()
+const { next: one } = after(none, { 'a.yaml': file(object('a.yaml')) })
+const withFinalizer = new Map([...one].map(([key, record]) => [key, { ...record, finalizer: true }]))
+
+test('what is unchanged is not written', () => {
+  expect(after(one, { 'a.yaml': file(object('a.yaml')) }).writes).toBe(0)
+})
+
+test('the generation grows with the spec, whatever the order of its fields, and not with labels', () => {
+  const before = after(none, { 'a.yaml': file(object('a.yaml', { a: 1, b: { c: 1, d: 2 } })) }).next
+  const same = after(before, { 'a.yaml': file(object('a.yaml', { b: { d: 2, c: 1 }, a: 1 })) })
+  expect(same.next.get(KEY)?.generation).toBe(1)
+  const labelled = { ...object('a.yaml', { a: 1, b: { c: 1, d: 2 } }), labels: { team: 'dba' } }
+  expect(after(before, { 'a.yaml': file(labelled) }).next.get(KEY)?.generation).toBe(1)
+  const edited = after(before, { 'a.yaml': file(object('a.yaml', { a: 2 })) })
+  expect(edited.next.get(KEY)).toMatchObject({ generation: 2, uid: before.get(KEY)?.uid })
+})
+
+test('an object that comes back is another one', () => {
+  const gone = after(one, {})
+  expect(gone.next.size).toBe(0)
+  const back = after(gone.next, { 'a.yaml': file(object('a.yaml')) }, { now: 2_000 })
+  expect(back.next.get(KEY)?.uid).not.toBe(one.get(KEY)?.uid)
+})
+
+test('with our finalizer a removed object stays, marked, and does not come back before it is gone', () => {
+  const marked = after(withFinalizer, {}, { now: 2_000 })
+  expect(marked.next.get(KEY)?.deleted).toBe(2_000)
+  expect(after(marked.next, {}, { now: 3_000 }).writes).toBe(0)
+  const again = after(marked.next, { 'a.yaml': file(object('a.yaml')) }, { now: 3_000 })
+  expect(again.next.get(KEY)).toEqual(marked.next.get(KEY))
+})
+
+test('nothing is taken away for a file that has a problem, or a folder that cannot be read', () => {
+  const broken = { objects: [], problems: [{ file: 'a.yaml', line: 3, message: 'bad indentation' }] }
+  expect(after(one, { 'a.yaml': broken })).toMatchObject({ writes: 0, problems: broken.problems })
+  const { next: deep } = after(none, { 'x/a.yaml': file(object('x/a.yaml')) })
+  const unreadable = [{ file: 'x', message: 'EACCES' }]
+  expect(after(deep, {}, { unreadable })).toMatchObject({ writes: 0, problems: unreadable })
+  expect(after(deep, {}, { unreadable: [{ file: 'xy', message: 'EACCES' }] }).next.size).toBe(0)
+  expect(after(deep, {}, { unreadable: [{ file: '', message: 'EIO' }] }).next.size).toBe(1)
+})
+
+test('an object that moves to another file stays the same', () => {
+  const moved = after(one, { 'b.yaml': file(object('b.yaml')) })
+  expect(moved.next.get(KEY)).toMatchObject({ uid: one.get(KEY)?.uid, generation: 1, file: 'b.yaml' })
+})
+
+test('of an object in two files the one that was there before stays in force, and both are named', () => {
+  const files = { 'b.yaml': file(object('b.yaml', { other: true })), 'a.yaml': file(object('a.yaml')) }
+  const { writes, problems } = after(one, files)
+  expect(writes).toBe(0)
+  expect(problems).toEqual([
+    {
+      file: 'b.yaml',
+      line: 1,
+      message: 'ShellCronJob ops/backup is also in a.yaml (line 1), which stays in force: keep one of them',
+    },
+  ])
+})
+
+test('of an object that is new in two files neither is taken', () => {
+  const { next, problems } = after(none, { a: file(object('a')), b: file(object('b')) })
+  expect(next.size).toBe(0)
+  expect(problems.map(({ file: name, message }) => [name, message.includes('neither')])).toEqual([
+    ['a', true],
+    ['b', true],
+  ])
+  const twice = after(none, { a: file({ ...object('a'), line: 1 }, { ...object('a'), line: 9 }) })
+  expect(twice.problems[0]?.message).toContain('also in a (line 9)')
+})
+
+test('the spec of a ShellRun cannot be edited', () => {
+  const key = 'ShellRun/ops/now'
+  const { next } = after(none, { a: file(object('a', { x: 1 }, key)) })
+  const edited = after(next, { a: file(object('a', { x: 2 }, key)) })
+  expect(edited.writes).toBe(0)
+  expect(edited.problems).toMatchObject([{ file: 'a', line: 1, field: 'spec' }])
+})

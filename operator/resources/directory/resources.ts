@@ -1,0 +1,122 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../../../runtime/clock.ts'
+import { messageOf } from '../../../runtime/errors.ts'
+import type { Log } from '../../../runtime/log.ts'
+import { createEventLimit } from '../event-limit.ts'
+import { createListeners } from '../listeners.ts'
+import type { CachedKind, ObjectRef, Objects, Problem, Resources } from '../port.ts'
+import { parseDocuments } from './documents.ts'
+import { Folder } from './folder.ts'
+import { present } from './present.ts'
+import { plan } from './plan.ts'
+import { keyOf, type ObjectRecord } from './record.ts'
+import { Records } from './records.ts'
+import { createFileLookups } from './secrets.ts'
+import type { StatusStore } from './status-store.ts'
+import { createRecordWrites } from './writes.ts'
+
+export interface DirectoryOptions {
+  /** Where the YAML files are. */
+  directory: string
+  store: StatusStore
+  clock: Clock
+  log: Log
+}
+
+/** A change waits so long for its writer to finish; then it is looked at again. In ms. */
+const SETTLE = 150
+const POLL = 1_000
+
+/** The operator's objects in YAML files, without Kubernetes. What Kubernetes would add to them lies in the status store. */
+export function createDirectoryResources({ directory, store, clock, log }: DirectoryOptions): Resources {
+  const changes = createListeners<ObjectRef>(log)
+  const problemListeners = createListeners<readonly Problem[]>(log)
+  const cache = new Map<string, Objects[CachedKind]>()
+  const records = new Records(store, (key, record) => {
+    const object = record && present(key, record)
+    if (isDeepStrictEqual(object, cache.get(key))) return
+    if (object) cache.set(key, object)
+    else cache.delete(key)
+    changes.tell(refOf(key))
+  })
+  const folder = new Folder({ root: directory, clock, parse: parseDocuments })
+  const lookups = createFileLookups(directory, changes.tell)
+  const allowEvent = createEventLimit(clock)
+  let problems: readonly Problem[] = []
+  /** The state of folder and records that was planned for last. */
+  let inForce = ''
+  let lookedAt = clock.monotonic()
+
+  /** Whether all that lies in the directory is in force. */
+  const look = async (): Promise<boolean> => {
+    const settled = await folder.look()
+    const state = `${folder.version} ${records.removed}`
+    if (state !== inForce) {
+      const { files, unreadable } = folder
+      await records.change(current => {
+        const steps = plan({ records: current, files, unreadable, now: clock.now() })
+        if (!isDeepStrictEqual(steps.problems, problems)) {
+          problems = steps.problems
+          problemListeners.tell(problems)
+        }
+        return steps
+      })
+      inForce = state
+    }
+    await lookups.check()
+    lookedAt = clock.monotonic()
+    return settled
+  }
+
+  const follow = async (signal: AbortSignal, first: PromiseWithResolvers<void>) => {
+    while (!signal.aborted) {
+      const startedAt = clock.monotonic()
+      const settled = await tryTo(look, error => log.warn({ directory, error }, 'directory.failed'))
+      if (settled) first.resolve()
+      // A large tree is looked through less often.
+      const pause = Math.max(POLL, 10 * (clock.monotonic() - startedAt))
+      await clock.sleep(SETTLE, signal).catch(() => undefined)
+      if (settled) await folder.stirred(pause - SETTLE, signal)
+    }
+    folder.close()
+    first.reject(signal.reason)
+  }
+
+  return {
+    async start(signal) {
+      await records.load(signal, clock, log)
+      const first = Promise.withResolvers<void>()
+      void follow(signal, first)
+      await first.promise
+    },
+    get: <K extends CachedKind>(kind: K, namespace: string, name: string) =>
+      cache.get(keyOf({ kind, namespace, name })) as Objects[K] | undefined,
+    list: <K extends CachedKind>(kind: K) =>
+      [...cache.values()].filter((one): one is Objects[K] => one.kind === kind),
+    onChange: changes.add,
+    silence: () => clock.monotonic() - lookedAt,
+    lookUp: lookups.lookUp,
+    event(ref, uid, { type, reason, message }) {
+      if (allowEvent(uid)) log[type === 'Warning' ? 'warn' : 'info']({ ...ref, reason, message }, 'object.event')
+    },
+    ...createRecordWrites(records),
+    putAgent: () => Promise.reject(new Error('a directory has no Nodes to make agents for')),
+    remove: () => Promise.resolve('kept'),
+    problems: () => problems,
+    onProblems: problemListeners.add,
+  }
+}
+
+async function tryTo(work: () => Promise<boolean>, onError: (message: string) => void): Promise<boolean> {
+  try {
+    return await work()
+  } catch (error) {
+    onError(messageOf(error))
+    return false
+  }
+}
+
+function refOf(key: string): ObjectRef {
+  const [kind, namespace = '', name = ''] = key.split('/')
+  return { kind: kind as CachedKind, namespace, name }
+}

@@ -1,0 +1,58 @@
+import type { Dirent, Stats } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { messageOf } from '../../../runtime/errors.ts'
+import type { Problem } from '../port.ts'
+
+/** The files that may hold objects, as they are at this moment. Paths are relative to the directory, with slashes. */
+export interface Scan {
+  /** By path, what changes whenever the file does. */
+  files: Map<string, string>
+  folders: string[]
+  /** Folders ('' = all) that could not be read: nobody knows what they hold. */
+  unreadable: Problem[]
+}
+
+/** Not objects: what objects refer to, and other programs' things. */
+const SKIPPED = new Set(['secrets', 'configmaps', 'node_modules'])
+
+/** Looks through `root` and below. Follows links to files, and `root` itself, but no links to folders, which may form a circle. */
+export async function scan(root: string): Promise<Scan> {
+  const result: Scan = { files: new Map(), folders: [], unreadable: [] }
+  const pending = ['']
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    try {
+      const entries = await readdir(join(root, folder), { withFileTypes: true })
+      result.folders.push(folder)
+      for (const entry of entries) {
+        const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+        if (isFolder(entry)) pending.push(path)
+        else await addFile(root, path, result.files)
+      }
+    } catch (error) {
+      result.unreadable.push({ file: folder, message: `cannot be read: ${messageOf(error)}` })
+    }
+  }
+  return result
+}
+
+function isFolder(entry: Dirent): boolean {
+  return entry.isDirectory() && !entry.name.startsWith('.') && !SKIPPED.has(entry.name)
+}
+
+async function addFile(root: string, path: string, files: Map<string, string>): Promise<void> {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  if (name.startsWith('.') || !/\.ya?ml$/i.test(name)) return
+  const found = await stat(join(root, path)).catch(() => undefined)
+  if (found?.isFile()) files.set(path, signatureOf(found))
+}
+
+/** Another one after every save, also by rename, and within the same ms if the size differs. */
+export function signatureOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return [dev, ino, size, mtimeMs, ctimeMs].join(' ')
+}
+
+/** Whether `path` lies in `folder` ('' = everything). */
+export function isWithin(path: string, folder: string): boolean {
+  return folder === '' || !relative(folder, path).startsWith('..')
+}

@@ -1,0 +1,39 @@
+import type { Keys } from '../../../core/keys.ts'
+import type { Etcd } from '../../../store/etcd/client.ts'
+
+/** Where the directory's objects live on between two lives of the operator. Keys are `kind/namespace/name`. */
+export interface StatusStore {
+  load(): Promise<Map<string, string>>
+  /** Repeating it is harmless; throws `Unavailable` if it may not have been done. */
+  put(key: string, value: string): Promise<void>
+  delete(key: string): Promise<void>
+}
+
+/** What stands for the namespace of a cluster-scoped object: no part of a key may be empty. */
+const NO_NAMESPACE = '-'
+
+/** Under `status/` in etcd. One operator writes there: standalone has one. */
+export function createEtcdStatusStore(etcd: Etcd, keys: Keys): StatusStore {
+  const at = (key: string): string => {
+    const [kind = '', namespace = '', name = ''] = key.split('/')
+    return keys.status(kind, namespace || NO_NAMESPACE, name)
+  }
+  return {
+    async load() {
+      const values = new Map<string, string>()
+      for (const { key, value } of (await etcd.list(keys.statuses)).items) {
+        const ref = keys.parseStatus(key)
+        if (!ref) continue
+        const namespace = ref.namespace === NO_NAMESPACE ? '' : ref.namespace
+        values.set(`${ref.kind}/${namespace}/${ref.name}`, value)
+      }
+      return values
+    },
+    async put(key, value) {
+      await etcd.txn({ compare: [], then: [{ put: at(key), value }] })
+    },
+    async delete(key) {
+      await etcd.txn({ compare: [], then: [{ delete: at(key) }] })
+    },
+  }
+}

@@ -1,0 +1,39 @@
+import type { ObjectRef, Resources, Written } from '../port.ts'
+import { keyOf, type ObjectRecord } from './record.ts'
+import type { Records, Steps } from './records.ts'
+
+const NOTHING: Steps = { puts: new Map(), deletes: [] }
+
+/** The writes that Kubernetes would do on the object itself, on its record. */
+export function createRecordWrites(
+  records: Records,
+): Pick<Resources, 'applyStatus' | 'setFinalizer' | 'annotate'> {
+  const edit = async (
+    ref: ObjectRef,
+    uid: string,
+    change: (record: ObjectRecord) => ObjectRecord | 'remove',
+  ): Promise<Written> => {
+    const key = keyOf(ref)
+    let written: Written = 'gone'
+    await records.change(current => {
+      const record = current.get(key)
+      if (record?.uid !== uid) return NOTHING
+      written = 'applied'
+      const next = change(record)
+      if (next === 'remove') return { puts: new Map(), deletes: [key] }
+      return next === record ? NOTHING : { puts: new Map([[key, next]]), deletes: [] }
+    })
+    return written
+  }
+  return {
+    applyStatus: (ref, uid, status) => edit(ref, uid, record => ({ ...record, status: { ...status } })),
+    setFinalizer: (ref, uid, present) =>
+      edit(ref, uid, record => {
+        if (record.finalizer === present) return record
+        if (record.deleted === undefined) return { ...record, finalizer: present }
+        return present ? record : 'remove'
+      }),
+    annotate: (ref, uid, annotations) =>
+      edit(ref, uid, record => ({ ...record, annotated: { ...record.annotated, ...annotations } })),
+  }
+}

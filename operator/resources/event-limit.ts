@@ -1,0 +1,17 @@
+import type { Clock } from '../../runtime/clock.ts'
+import { rememberLast } from './remember.ts'
+
+const BURST = 25
+const REFILL = 5 * 60_000
+
+/** For each object 25 Events at once and then one in 5 minutes: whether one more may be told now. */
+export function createEventLimit(clock: Clock): (uid: string) => boolean {
+  const buckets = new Map<string, { tokens: number; at: number }>()
+  return uid => {
+    const now = clock.monotonic()
+    const bucket = buckets.get(uid) ?? { tokens: BURST, at: now }
+    const tokens = Math.min(BURST, bucket.tokens + (now - bucket.at) / REFILL)
+    rememberLast(buckets, uid, { tokens: tokens >= 1 ? tokens - 1 : tokens, at: now })
+    return tokens >= 1
+  }
+}

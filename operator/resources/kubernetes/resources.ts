@@ -1,0 +1,91 @@
+import type { Clock } from '../../../runtime/clock.ts'
+import type { Log } from '../../../runtime/log.ts'
+import { createListeners } from '../listeners.ts'
+import type { CachedKind, ObjectRef, Objects, Resources } from '../port.ts'
+import type { KubeApi } from './api.ts'
+import { createEvents } from './events.ts'
+import { keepNode, keepOurs } from './keep.ts'
+import { createLookups, type Lookups } from './lookups.ts'
+import { listPath } from './paths.ts'
+import { Reflector } from './reflector.ts'
+import { createWrites } from './writes.ts'
+
+export interface KubernetesOptions {
+  api: KubeApi
+  clock: Clock
+  log: Log
+}
+
+type Reflectors = { [K in CachedKind]: Reflector<Objects[K]> }
+
+/** The operator's objects on an API server. */
+export function createKubernetesResources({ api, clock, log }: KubernetesOptions): Resources {
+  const changes = createListeners<ObjectRef>(log)
+  const lookups = createLookups({ api, clock, log, onChange: changes.tell })
+  const events = createEvents({ api, clock, log })
+  const census = createCensus(lookups)
+  const reflect = <K extends CachedKind>(kind: K, keep: Keep<K>): Reflector<Objects[K]> => {
+    const reflector: Reflector<Objects[K]> = new Reflector({
+      api,
+      clock,
+      log,
+      path: listPath(kind),
+      keep,
+      onChange: (namespace, name) => {
+        const ref = { kind, namespace, name }
+        if (namespace !== '') census(ref, reflector.get(namespace, name) !== undefined)
+        changes.tell(ref)
+      },
+    })
+    return reflector
+  }
+  const reflectors: Reflectors = {
+    ShellCronJob: reflect('ShellCronJob', keepOurs('ShellCronJob', log)),
+    ShellRun: reflect('ShellRun', keepOurs('ShellRun', log)),
+    ShellAgent: reflect('ShellAgent', keepOurs('ShellAgent', log)),
+    ShellPolicy: reflect('ShellPolicy', keepOurs('ShellPolicy', log)),
+    ShellPool: reflect('ShellPool', keepOurs('ShellPool', log)),
+    Node: reflect('Node', keepNode),
+  }
+  const all = Object.values(reflectors)
+  return {
+    async start(signal) {
+      for (const reflector of all) void reflector.run(signal)
+      void lookups.run(signal)
+      void events.run(signal)
+      await Promise.race([Promise.all(all.map(one => one.synced)), rejectOnAbort(signal)])
+    },
+    get: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.object,
+    list: kind => reflectors[kind].list(),
+    onChange: changes.add,
+    silence: () => Math.max(...all.map(one => one.silence())),
+    lookUp: lookups.lookUp,
+    event: events.tell,
+    ...createWrites(api),
+    problems: () => [],
+    onProblems: () => () => undefined,
+  }
+}
+
+type Keep<K extends CachedKind> = ConstructorParameters<typeof Reflector<Objects[K]>>[0]['keep']
+
+/** Counts the objects of each namespace, so that what was looked up in one is forgotten with its last object. */
+function createCensus(lookups: Lookups): (ref: ObjectRef, exists: boolean) => void {
+  const inhabitants = new Map<string, Set<string>>()
+  return ({ kind, namespace, name }, exists) => {
+    const here = inhabitants.get(namespace) ?? new Set<string>()
+    if (exists) {
+      inhabitants.set(namespace, here.add(`${kind}/${name}`))
+    } else if (here.delete(`${kind}/${name}`) && here.size === 0) {
+      inhabitants.delete(namespace)
+      lookups.forget(namespace)
+    }
+  }
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
