@@ -63,6 +63,7 @@ function launcherOn(connection: Connection, hello: Hello): Launcher {
   return {
     instance: hello.instance,
     implementation: hello.implementation,
+    pid: hello.pid,
     features: new Set(hello.features),
     arm: runs => {
       for (const batch of batches<Arm>(runs)) send({ type: 'arm', runs: batch })

@@ -31,6 +31,7 @@ export interface Launcher {
   /** Another life of the launcher has another instance. */
   readonly instance: string
   readonly implementation: string
+  readonly pid: number
   readonly features: ReadonlySet<string>
   /** Arming the same id twice is arming it once. Answered by `armed` or `refused`, then `started`, `ended`. */
   arm(runs: readonly Arm[]): void

@@ -57,6 +57,7 @@ export class LiveRun {
     this.startedAt = command.startedAt
     this.ticks = readProcess(command.pid)?.ticks ?? null
     this.#root = { pid: this.pid, ticks: this.ticks, mark: arm.mark, isGroupKnown: true, strays: new Map() }
+    this.#signaller.watch(this.#root)
     this.#streams = [command.stdout, command.stderr]
     this.#closed = Promise.all([
       this.#collect(command.stdout, 'stdout'),
@@ -114,6 +115,7 @@ export class LiveRun {
   async #finish(code: number | null, signal: NodeJS.Signals | null): Promise<Outcome> {
     const endedAt = this.#clock.now()
     this.#over.abort()
+    this.#signaller.unwatch(this.#root)
     signalGroup(this.pid, 'SIGKILL')
     if (this.#cause) void this.#signaller.kill(this.#root)
     else void this.#signaller.sweep(this.#root)

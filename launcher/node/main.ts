@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { flock } from '../../runtime/flock.ts'
 import { createLog, type Log } from '../../runtime/log.ts'
+import { closeInherited } from './descriptors.ts'
 import { endedEntry } from './entry.ts'
 import { Journal } from './journal.ts'
 import { settleLeftovers } from './leftovers.ts'
@@ -29,6 +30,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { state: { type: 'string' }, 'die-with': { type: 'string' } } })
   if (values.state === undefined) throw new Error(USAGE)
   const stateDir = values.state
+  closeInherited()
   const log = createLog('info', { component: 'launcher', pid: process.pid })
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const lock = await flock(join(stateDir, 'launcher.lock'))

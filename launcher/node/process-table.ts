@@ -47,16 +47,22 @@ export function processTable(): Process[] {
 
 /**
  * Which processes belong to which root: by group, session, ancestry, by having been seen before, or by the root's mark in
- * their environment. Never this process or its ancestors.
+ * their environment. Never this process or its ancestors, nor by their mark those in the session of an `other` root, which may
+ * be the next attempt of the same run.
  */
-export function membersOf(roots: readonly Root[], table: readonly Process[]): Map<Root, Process[]> {
+export function membersOf(
+  roots: readonly Root[],
+  table: readonly Process[],
+  others: ReadonlySet<Root>,
+): Map<Root, Process[]> {
   const children = Map.groupBy(table, process => process.parent)
   const spared = lineage(table)
   const byPid = new Map(table.map(process => [process.pid, process]))
+  const sessions = new Set([...others].filter(other => !roots.includes(other)).map(other => other.pid))
   const oldest = Math.min(...roots.map(root => root.ticks ?? Infinity))
   const marked = roots.some(root => root.mark)
     ? Map.groupBy(
-        table.filter(process => process.ticks >= oldest && !spared.has(process.pid)),
+        table.filter(({ ticks, session }) => ticks >= oldest && !sessions.has(session)),
         process => markOf(process.pid, roots),
       )
     : new Map<Root | undefined, Process[]>()

@@ -23,60 +23,79 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
  */
 export class TreeSignaller {
   readonly #clock: Clock
+  /** Of the commands that run. */
+  readonly #live = new Set<Root>()
+  #terminating = new Set<Root>()
   #killing = new Set<Root>()
-  #ending: Promise<void> | undefined
+  #batch: Promise<void> | undefined
+  #sweeping: Promise<void> | undefined
   #wanted = new Set<Root>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** SIGTERM to all that belongs to the root; it remembers who they are. */
-  terminate(root: Root) {
-    signalGroup(root.pid, 'SIGTERM')
-    for (const process of strays([root])) signalOne(process, 'SIGTERM')
+  /** The root's command runs, until `unwatch`. */
+  watch(root: Root) {
+    this.#live.add(root)
   }
 
-  /** SIGKILL. Resolves when nothing of it is found any more. */
-  async kill(root: Root): Promise<void> {
-    if (root.isGroupKnown) signalGroup(root.pid, 'SIGKILL')
+  unwatch(root: Root) {
+    this.#live.delete(root)
+  }
+
+  /** SIGTERM to all that belongs to the root; who has left its group is remembered. */
+  terminate(root: Root) {
+    this.#terminating.add(root)
+    this.#batch ??= this.#signalAll()
+  }
+
+  /** SIGKILL. Resolves when nothing of the tree is found any more. */
+  kill(root: Root): Promise<void> {
     this.#killing.add(root)
-    await this.#killAll()
+    this.#batch ??= this.#signalAll()
+    return this.#batch
   }
 
   /** The same for the leftovers of a run that has ended by itself; there is no hurry. */
   sweep(root: Root): Promise<void> {
     this.#wanted.add(root)
-    this.#ending ??= this.#clock.sleep(SWEEP_EVERY_MS).then(() => {
+    this.#sweeping ??= this.#clock.sleep(SWEEP_EVERY_MS).then(() => {
       const roots = this.#wanted
       this.#wanted = new Set()
-      this.#ending = undefined
-      for (const root of roots) this.#killing.add(root)
-      return this.#killAll()
+      this.#sweeping = undefined
+      return Promise.all([...roots].map(root => this.kill(root))).then(() => undefined)
     })
-    return this.#ending
+    return this.#sweeping
   }
 
-  async #killAll() {
+  /** A tree is looked up before its first process ends: orphans have no parent to be known by. */
+  async #signalAll() {
     await new Promise(resolve => setImmediate(resolve))
+    const terminating = this.#terminating
     let roots = [...this.#killing]
-    this.#killing.clear()
+    this.#terminating = new Set()
+    this.#killing = new Set()
+    this.#batch = undefined
+    const found = membersOf([...terminating, ...roots], processTable(), this.#live)
+    for (const [root, members] of found)
+      signalMembers(root, members, roots.includes(root) ? 'SIGKILL' : 'SIGTERM')
     for (let round = 0; round < KILL_ROUNDS && roots.length > 0; round++) {
-      if (round > 0) await this.#clock.sleep(ROUND_MS)
-      const found = membersOf(roots, processTable())
-      for (const process of [...found.values()].flat()) signalOne(process, 'SIGKILL')
-      roots = roots.filter(root => (found.get(root)?.length ?? 0) > 0)
+      await this.#clock.sleep(ROUND_MS)
+      const left = membersOf(roots, processTable(), this.#live)
+      for (const member of [...left.values()].flat()) signalOne(member, 'SIGKILL')
+      roots = roots.filter(root => (left.get(root)?.length ?? 0) > 0)
     }
   }
 }
 
-/** Who belongs to the roots but is not in their groups. */
-function strays(roots: readonly Root[]): Process[] {
-  return [...membersOf(roots, processTable())].flatMap(([root, members]) => {
-    const outside = members.filter(member => member.group !== root.pid)
-    for (const { pid, ticks } of outside) root.strays.set(pid, ticks)
-    return outside
-  })
+function signalMembers(root: Root, members: readonly Process[], signal: NodeJS.Signals) {
+  if (root.isGroupKnown) signalGroup(root.pid, signal)
+  for (const member of members) {
+    if (root.isGroupKnown && member.group === root.pid) continue
+    root.strays.set(member.pid, member.ticks)
+    signalOne(member, signal)
+  }
 }
 
 function signalOne({ pid }: Process, signal: NodeJS.Signals) {

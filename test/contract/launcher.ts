@@ -1,0 +1,123 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Launcher, OutputChunk } from '../../agent/launcher/launcher.ts'
+import type { Arm, ExitRecord, LauncherEvent } from '../../agent/launcher/messages.ts'
+import { ensureLauncher, nodeLauncher } from '../../agent/launcher/start.ts'
+import { boottimeMs } from '../../runtime/boottime.ts'
+import { systemClock } from '../../runtime/clock.ts'
+import { silentLog } from '../../runtime/log.ts'
+
+/** What the contract suite holds a launcher by: one state directory, connections, and what was told on them. */
+
+/** Each passes the whole suite. */
+export const implementations: Record<string, readonly string[]> = { node: nodeLauncher() }
+
+export const SESSION = 'session-1'
+const PATIENCE_MS = 60_000
+
+/** Waits until `look` gives something. */
+export async function eventually<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T>,
+): Promise<T> {
+  const until = systemClock.monotonic() + PATIENCE_MS
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== false) return found
+    if (systemClock.monotonic() > until) throw new Error(`never: ${what}`)
+    await systemClock.sleep(10)
+  }
+}
+
+/** A zombie whose new parent takes its time is dead. */
+export function isAlive(pid: number): boolean {
+  const { status, stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' })
+  return status === 0 && !stdout.startsWith('Z')
+}
+
+export interface Connected {
+  launcher: Launcher
+  events: LauncherEvent[]
+  ended(id: string): Promise<ExitRecord>
+  started(id: string): Promise<{ at: number; pid: number }>
+  refused(id: string): Promise<string>
+  /** All output of a run. */
+  output(id: string): Promise<OutputChunk[]>
+}
+
+export interface Bench {
+  stateDir: string
+  connect(): Promise<Connected>
+  /** Kills what runs, ends the launcher, removes the directory. */
+  end(): Promise<void>
+}
+
+export function bench(command: readonly string[], dir = ''): Bench {
+  const root = mkdtempSync(join(tmpdir(), 'shellcron-launcher-'))
+  const stateDir = join(root, dir)
+  const open = () => ensureLauncher({ stateDir, log: silentLog, command, dieWith: process.pid })
+  return {
+    stateDir,
+    connect: async () => listenTo(await open()),
+    end: async () => {
+      await (await open()).stop(false)
+      rmSync(root, { recursive: true })
+    },
+  }
+}
+
+function listenTo(launcher: Launcher): Connected {
+  const events: LauncherEvent[] = []
+  launcher.onEvent(event => events.push(event))
+  const told = <K extends LauncherEvent['type']>(type: K, id: string) =>
+    eventually(
+      `${type} ${id}`,
+      () =>
+        events.find(event => event.type === type && event.id === id) as
+          | Extract<LauncherEvent, { type: K }>
+          | undefined,
+    )
+  return {
+    launcher,
+    events,
+    ended: async id => (await told('ended', id)).record,
+    started: async id => told('started', id),
+    refused: async id => (await told('refused', id)).reason,
+    output: id => readAll(launcher, id),
+  }
+}
+
+async function readAll(launcher: Launcher, id: string): Promise<OutputChunk[]> {
+  const chunks: OutputChunk[] = []
+  for (let offset = 0; ; ) {
+    const part = await launcher.read(id, { offset, length: 100_000, waitMs: 1_000 })
+    chunks.push(...part.chunks)
+    offset = part.next
+    if (part.end) return chunks
+  }
+}
+
+export function bytesOf(chunks: readonly OutputChunk[], stream: 'stdout' | 'stderr'): Buffer {
+  return Buffer.concat(chunks.flatMap(chunk => (chunk.stream === stream ? [chunk.data] : [])))
+}
+
+/** An order to run a shell script now, with `more` in place of the defaults. */
+export function script(id: string, text: string, more: Partial<Arm> = {}): Arm {
+  return {
+    id,
+    session: SESSION,
+    at: 0,
+    argv: ['/bin/sh', '-c', text],
+    env: {},
+    workingDir: '/',
+    graceMs: 60_000,
+    outputLimit: 10_000_000,
+    fenced: true,
+    ...more,
+  }
+}
+
+/** A fence that will not fall during a test. */
+export const farAway = () => boottimeMs() + 600_000
