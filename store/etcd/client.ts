@@ -71,14 +71,23 @@ export function connectEtcd(options: EtcdOptions): Etcd {
     deadlineMs: watchDeadlineMs,
   })
   const views = new Set<View>()
+  let closed = false
   return {
     get: (key, signal) => get(members, key, signal),
     list: (prefix, signal) => list(members, prefix, signal),
     txn: (one, signal) => txn(members, one, signal),
     batch: (txns, signal) => batch(members, txns, signal),
     view: prefix => {
-      const view = createView({ prefix, watches, clock, log, list: signal => list(members, prefix, signal) })
+      const view = createView({
+        prefix,
+        watches,
+        clock,
+        log,
+        list: signal => list(members, prefix, signal),
+        onClosed: () => views.delete(view),
+      })
       views.add(view)
+      if (closed) void view.close()
       return view
     },
     lease: ttlSeconds => grantLease(members, ttlSeconds),
@@ -87,6 +96,7 @@ export function connectEtcd(options: EtcdOptions): Etcd {
     status: signal => readStatus(members, signal),
     useTls: tls => members.useTls(tls),
     close: async () => {
+      closed = true
       await Promise.all([...views].map(view => view.close()))
       watches.close(new EtcdUnavailable('Closed', 'the etcd client is closed'))
       members.close()

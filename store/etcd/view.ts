@@ -36,6 +36,7 @@ export interface ViewOptions {
   watches: Watches
   clock: Clock
   log: Log
+  onClosed(): void
 }
 
 const shortestPauseMs = 100
@@ -107,6 +108,7 @@ class Mirror implements View {
     this.#stop.abort(closed)
     this.#first.reject(closed)
     await this.#running
+    this.#options.onClosed()
   }
 
   async #run(): Promise<void> {

@@ -55,10 +55,9 @@ async function puts(key: string): Promise<number> {
 /** Lets requests through, and cuts the connection each time etcd has applied one more put of `key`. */
 async function loseAnswers(key: string, call: Promise<unknown>): Promise<void> {
   let settled = false
-  const done = () => {
+  void Promise.allSettled([call]).then(() => {
     settled = true
-  }
-  void call.then(done, done)
+  })
   let applied = 0
   await eventually('the call has ended', async () => {
     const now = await puts(key)

@@ -10,6 +10,9 @@ export interface Member {
   port: number
   endpoint: string
   start(): void
+  /** Freezes the process: its sockets stay open and say nothing. */
+  freeze(): void
+  thaw(): void
   kill(): Promise<void>
 }
 
@@ -60,15 +63,21 @@ function member(of: {
       child = spawn(
         binary,
         [
-          ...['--name', of.name, '--data-dir', join(of.dir, of.name), '--log-level', 'error'],
-          ...['--listen-client-urls', client, '--advertise-client-urls', client],
-          ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-          ...['--initial-cluster', of.peers],
+          `--name=${of.name}`,
+          `--data-dir=${join(of.dir, of.name)}`,
+          '--log-level=error',
+          `--listen-client-urls=${client}`,
+          `--advertise-client-urls=${client}`,
+          `--listen-peer-urls=${peer}`,
+          `--initial-advertise-peer-urls=${peer}`,
+          `--initial-cluster=${of.peers}`,
           ...of.flags,
         ],
         { stdio: 'ignore' },
       )
     },
+    freeze: () => child?.kill('SIGSTOP'),
+    thaw: () => child?.kill('SIGCONT'),
     kill: async () => {
       if (!child || child.exitCode !== null || child.signalCode !== null) return
       const ended = new Promise(resolve => child?.once('exit', resolve))

@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { silentLog } from '../../runtime/log.ts'
+import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
+import type { Change } from '../../store/etcd/types.ts'
+import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
+import { eventually } from '../fault/eventually.ts'
+
+describe.each([1, 3])('a view of etcd with %i members', size => {
+  let cluster: Cluster
+  let etcd: Etcd
+  let prefix = ''
+  let tests = 0
+
+  beforeAll(async () => {
+    cluster = await startCluster(size)
+    etcd = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, callTimeoutMs: 30_000 })
+    await etcd.get('up')
+  })
+  afterAll(async () => {
+    await etcd?.close()
+    await cluster?.stop()
+  })
+  beforeEach(() => {
+    tests += 1
+    prefix = `v${tests}/`
+  })
+
+  const put = (name: string, value: string) =>
+    etcd.txn({ compare: [], then: [{ put: prefix + name, value }] })
+  const remove = (name: string) => etcd.txn({ compare: [], then: [{ delete: prefix + name }] })
+
+  test('has what is there, and tells each change with what was before', async () => {
+    await put('a', '1')
+    const view = etcd.view(prefix)
+    const changes: Change[] = []
+    view.onChange(change => changes.push(change))
+    await view.ready()
+    expect(view.synced).toBe(true)
+    expect(view.items.get(`${prefix}a`)?.value).toBe('1')
+    await put('a', '2')
+    const { revision } = await remove('a')
+    await eventually('both changes', () => changes.length === 3)
+    expect(changes.map(({ now, before }) => [before?.value, now?.value])).toEqual([
+      [undefined, '1'],
+      ['1', '2'],
+      ['2', undefined],
+    ])
+    expect(view.items.size).toBe(0)
+    expect(view.revision).toBeGreaterThanOrEqual(revision)
+    await view.close()
+  })
+
+  test('tells changes in the order of their revisions, when the items have them', async () => {
+    const view = etcd.view(prefix)
+    await view.ready()
+    const mods: number[] = []
+    view.onChange(({ key, now }) => {
+      expect(view.items.get(key)).toBe(now)
+      if (now) mods.push(now.mod)
+    })
+    const names = Array.from({ length: 300 }, (_, n) => `k${n}`)
+    await etcd.batch(names.map(name => ({ compare: [], then: [{ put: prefix + name, value: 'x' }] })))
+    await eventually('all changes', () => mods.length === 300)
+    expect(mods).toEqual([...mods].sort((a, b) => a - b))
+    await view.close()
+  })
+
+  test('two views share one stream, and the end of one does not disturb the other', async () => {
+    const one = etcd.view(`${prefix}one/`)
+    const two = etcd.view(`${prefix}two/`)
+    let syncs = 0
+    two.onSync(() => (syncs += 1))
+    await Promise.all([one.ready(), two.ready()])
+    await put('one/a', 'x')
+    await put('two/a', 'x')
+    await eventually('both', () => one.items.size === 1 && two.items.size === 1)
+    await one.close()
+    await put('two/b', 'x')
+    await eventually('the other', () => two.items.size === 2)
+    expect(syncs).toBe(1)
+    await two.close()
+  })
+
+  test('a listener that throws stops neither the view nor the others', async () => {
+    const view = etcd.view(prefix)
+    const seen: string[] = []
+    view.onChange(() => {
+      throw new Error('a bug')
+    })
+    const stop = view.onChange(({ key }) => seen.push(key))
+    await view.ready()
+    await put('a', '1')
+    await eventually('the change', () => seen.length === 1)
+    stop()
+    await put('b', '1')
+    await eventually('the item', () => view.items.size === 2)
+    expect(seen).toEqual([`${prefix}a`])
+    await view.close()
+  })
+
+  test('many large values come through', async () => {
+    const view = etcd.view(prefix)
+    await view.ready()
+    const value = 'v'.repeat(500_000)
+    await Promise.all(Array.from({ length: 12 }, (_, n) => put(`big${n}`, value)))
+    await eventually('all', () => view.items.size === 12)
+    expect([...view.items.values()].every(item => item.value === value)).toBe(true)
+    await view.close()
+  })
+
+  test('a lease that ends takes its keys out of the view', async () => {
+    const view = etcd.view(prefix)
+    await view.ready()
+    const { id } = await etcd.lease(1)
+    await etcd.txn({ compare: [], then: [{ put: `${prefix}a`, value: 'x', lease: id }] })
+    await eventually('the key', () => view.items.get(`${prefix}a`)?.lease === id)
+    await eventually('its end', () => view.items.size === 0)
+    await view.close()
+  })
+
+  test('ready rejects with the reason of its signal, and when the view is closed', async () => {
+    const view = etcd.view(prefix)
+    await expect(view.ready(AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
+    await view.close()
+    const closed = etcd.view(prefix)
+    const ready = closed.ready()
+    await closed.close()
+    await expect(ready).rejects.toMatchObject({ code: 'Closed' })
+  })
+
+  test('20,000 keys are mirrored', async () => {
+    const names = Array.from({ length: 20_000 }, (_, n) => `${prefix}some/namespace/job-${n}`)
+    await etcd.batch(names.map(name => ({ compare: [], then: [{ put: name, value: 'x'.repeat(100) }] })))
+    const view = etcd.view(prefix)
+    await view.ready()
+    expect(view.items.size).toBe(20_000)
+    await view.close()
+  })
+})
