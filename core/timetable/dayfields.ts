@@ -39,7 +39,8 @@ function parseDays(field: Field, text: string, { hashKey, ruleOf }: Reading): Da
     else mask |= maskOf(valuesOf(field, item, hashKey))
   }
   const whole = mask === maskOf(valuesOf(field, '*', hashKey))
-  return { mask, rules, restricted: !(text.startsWith('*') && whole) }
+  if (text.startsWith('*') && whole) return { mask, rules: [], restricted: false }
+  return { mask, rules, restricted: true }
 }
 
 /** `L`, `L-3`, `LW`, `L-3W`, `15W`. */

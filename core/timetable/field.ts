@@ -50,25 +50,32 @@ function boundsOf(field: Field, base: string, step: number | undefined): { from:
   const [fromText = '', toText, ...more] = base.split('-')
   if (more.length > 0) throw new BadSchedule(unreadable(field, base))
   const from = numberOf(field, fromText)
-  if (toText !== undefined) return rangeOf(field, base, { from, to: numberOf(field, toText) })
+  if (toText !== undefined) return rangeOf(field, base, { from, to: numberOf(field, toText), step })
   return { from: cycled(field, from), to: step === undefined ? cycled(field, from) : last }
 }
 
-function rangeOf(field: Field, text: string, { from, to }: { from: number; to: number }) {
-  if (field !== DAY_OF_WEEK) return closed(field, text, { from, to })
-  const start = from === 7 ? 0 : from
-  return closed(field, text, { from: start, to: to % 7 === 0 && start > 0 ? 7 : from === 7 ? to % 7 : to })
+interface Range {
+  from: number
+  to: number
+  step: number | undefined
+}
+
+function rangeOf(field: Field, text: string, range: Range): { from: number; to: number } {
+  const { from, to } = range
+  if (field !== DAY_OF_WEEK) return closed(field, text, range)
+  if (from === 7) return closed(field, text, { ...range, from: 0, to: to % 7 })
+  return closed(field, text, { ...range, to: to === 0 && from > 0 ? 7 : to })
 }
 
 /** A range that ends before it begins: around the end of the cycle where there is one, else refused. */
-function closed(field: Field, text: string, { from, to }: { from: number; to: number }) {
+function closed(field: Field, text: string, { from, to, step }: Range): { from: number; to: number } {
   if (to >= from) return { from, to }
   if (!field.cyclic)
     throw new BadSchedule(
       `${field.name} range ${text} ends before it begins; write two: ${from}-${field.max},${field.min}-${to}`,
     )
   const size = lastOf(field) - field.min + 1
-  if (to + size - from + 1 === size)
+  if (to + 1 === from && step === undefined)
     throw new BadSchedule(
       `${field.name} range ${text} goes all the way round; write *, or the range that is meant`,
     )

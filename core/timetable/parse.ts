@@ -1,3 +1,4 @@
+import { InvalidInput } from '../errors.ts'
 import { maskOf, sixtyOf } from './bits.ts'
 import { dayNumber } from './calendar.ts'
 import { parseDaysOfMonth, parseDaysOfWeek } from './dayfields.ts'
@@ -16,8 +17,17 @@ const MACROS: Record<string, string> = {
   '@HOURLY': '0 * * * *',
 }
 
-/** Compiles one schedule; `hashKey` seeds H. Throws BadSchedule with what is wrong and the remedy. */
-export function parseSchedule(schedule: string, hashKey: string): Line {
+/** Compiles one schedule; `hashKey` seeds H. Throws InvalidInput for `field`: the value, what is wrong with it and the remedy. */
+export function compileSchedule(schedule: string, hashKey: string, field: string): Line {
+  try {
+    return parse(schedule, hashKey)
+  } catch (error) {
+    if (!(error instanceof BadSchedule)) throw error
+    throw new InvalidInput(field, `schedule "${schedule}": ${error.message}`, { cause: error })
+  }
+}
+
+function parse(schedule: string, hashKey: string): Line {
   const text = schedule.trim().toUpperCase()
   if (text === '')
     throw new BadSchedule('it is empty; write five fields: minute hour day-of-month month day-of-week')

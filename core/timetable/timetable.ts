@@ -1,8 +1,8 @@
 import { InvalidInput } from '../errors.ts'
 import { hash53 } from '../hash.ts'
 import { countFires } from './count.ts'
-import { BadSchedule, type Line } from './line.ts'
-import { parseSchedule } from './parse.ts'
+import type { Line } from './line.ts'
+import { compileSchedule } from './parse.ts'
 import { nextFire, type Shifts } from './search.ts'
 import { type Zone, zoneOf } from './zone.ts'
 
@@ -45,23 +45,13 @@ export function createTimetable(spec: TimetableSpec, at = 'spec'): Timetable {
   if (spec.schedules.length === 0)
     throw new InvalidInput(`${at}.schedule`, 'no schedule is given; write one, such as "0 1 * * *"')
   const fieldOf = (i: number) => (spec.schedules.length === 1 ? `${at}.schedule` : `${at}.schedules[${i}]`)
-  const lines = spec.schedules.map((schedule, i) => compile(schedule, spec.hashKey, fieldOf(i)))
+  const lines = spec.schedules.map((schedule, i) => compileSchedule(schedule, spec.hashKey, fieldOf(i)))
   return new CompiledTimetable(lines, zone, SHIFTS[spec.daylightSaving.skipped][spec.daylightSaving.repeated])
 }
 
 /** A job's own delay in ms, the same at every fire: at least 0, less than `jitterSeconds` × 1000. */
 export function jitterMs(hashKey: string, jitterSeconds: number): number {
   return jitterSeconds > 0 ? hash53(`${hashKey}\njitter`) % (jitterSeconds * 1_000) : 0
-}
-
-function compile(schedule: string, hashKey: string, field: string): Line {
-  try {
-    return parseSchedule(schedule, hashKey)
-  } catch (error) {
-    if (error instanceof BadSchedule)
-      throw new InvalidInput(field, `schedule "${schedule}": ${error.message}`, { cause: error })
-    throw error
-  }
 }
 
 /** Names the zones that end alike: who writes "Shanghai" or "US/Berlin" is a word away. */
