@@ -24,7 +24,7 @@ export interface Cluster {
 
 const binary = join(homedir(), '.cache/shellcron/etcd-v3.6.16/etcd')
 
-/** Real etcd members without TLS, so that a proxy can read what passes. */
+/** Real etcd members. Clients speak http unless `flags` give them certificates: so a proxy can read what passes. */
 export async function startCluster(size: number, flags: string[] = []): Promise<Cluster> {
   const dir = await mkdtemp(join(tmpdir(), 'shellcron-etcd-'))
   const ports = await freePorts(size * 2)
@@ -51,7 +51,8 @@ function member(of: {
   peers: string
   flags: string[]
 }): Member {
-  const client = `http://127.0.0.1:${of.port}`
+  const scheme = of.flags.some(flag => flag.startsWith('--cert-file')) ? 'https' : 'http'
+  const client = `${scheme}://127.0.0.1:${of.port}`
   const peer = `http://127.0.0.1:${of.peer}`
   let child: ChildProcess | undefined
   return {
