@@ -1,0 +1,123 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { ANYWHERE, scheduledRunId, shellRunId } from '../../../core/keys.ts'
+import {
+  classOf,
+  type FireSummary,
+  gravity,
+  hadNoProcess,
+  type Milestones,
+} from '../../../core/status/fires.ts'
+import type { StoredResult } from '../port.ts'
+import { given, number, outcomeOf, type Row, rangeOf, text } from './rows.ts'
+
+/** At most so many targets are named. */
+const NAMED = 10
+
+/** The sums per fire, kept in step with the rows: `add` in the transaction that inserted one, and only if it was new. */
+export function createFires(db: DatabaseSync) {
+  const upsert = db.prepare(`
+    INSERT INTO fires (uid, time, class, gravity, result, started_at, ended_at, succeeded, failed, missed, taken)
+    VALUES (:uid, :time, :class, :gravity, :result, :startedAt, :endedAt, :succeeded, :failed, :missed, :taken)
+    ON CONFLICT DO UPDATE SET
+      class      = CASE WHEN excluded.gravity > gravity THEN excluded.class ELSE class END,
+      result     = CASE WHEN excluded.gravity > gravity THEN excluded.result ELSE result END,
+      gravity    = max(gravity, excluded.gravity),
+      started_at = coalesce(min(started_at, excluded.started_at), started_at, excluded.started_at),
+      ended_at   = max(ended_at, excluded.ended_at),
+      succeeded  = succeeded + excluded.succeeded,
+      failed     = failed + excluded.failed,
+      missed     = missed + excluded.missed,
+      taken      = max(taken, excluded.taken)`)
+  const newest = db.prepare(`
+    SELECT f.time, f.started_at, f.ended_at, f.succeeded, f.failed, f.missed,
+           r.kind, r.namespace, r.name, r.outcome, r.exit_code, r.signal, r.reason, r.message, r.tail,
+           r.range_first, r.range_count
+    FROM fires f JOIN results r ON r.id = f.result
+    WHERE f.uid = :uid AND f.class = :class ORDER BY f.time DESC LIMIT :limit`)
+  const failedTargets = db.prepare(`
+    SELECT target FROM results INDEXED BY results_bad_uid
+    WHERE uid = :uid AND time = :time AND outcome <> 'Succeeded' AND final = 1 AND gravity >= :grave AND target <> :anywhere
+    ORDER BY target LIMIT ${NAMED}`)
+  const taken = db.prepare(`SELECT max(time) AS time FROM fires WHERE uid = :uid AND taken = 1`)
+  const streak = db.prepare(`
+    SELECT ended_at FROM fires WHERE uid = :uid AND class = :class AND time > :after ORDER BY time LIMIT 1`)
+
+  const latest = (uid: string, of: string): Row | undefined => newest.get({ uid, class: of, limit: 1 })
+
+  return {
+    add(result: StoredResult, id: number | bigint): void {
+      const { uid, time, outcome, final, startedAt, endedAt, attempt } = result
+      const missed = hadNoProcess(outcome)
+      upsert.run({
+        uid,
+        time,
+        class: final ? classOf(outcome) : 'open',
+        gravity: final ? gravity(outcome) : -1,
+        result: id,
+        startedAt: startedAt ?? null,
+        endedAt,
+        succeeded: final && outcome === 'Succeeded' ? 1 : 0,
+        failed: final && outcome !== 'Succeeded' && !missed ? 1 : 0,
+        missed: final && missed ? 1 : 0,
+        taken: attempt > 0 ? 1 : 0,
+      })
+    },
+
+    recent(uid: string, limit: { succeeded: number; failed: number }): FireSummary[] {
+      const rows = [
+        ...newest.all({ uid, class: 'succeeded', limit: limit.succeeded }),
+        ...newest.all({ uid, class: 'failed', limit: limit.failed }),
+        ...newest.all({ uid, class: 'other', limit: 1 }),
+      ]
+      return rows.map(row => summaryOf(row, time => targetsOf(uid, time))).sort((a, b) => b.time - a.time)
+    },
+
+    milestones(uid: string): Milestones {
+      const good = latest(uid, 'succeeded')
+      const bad = latest(uid, 'failed')
+      const timeOf = (row: Row | undefined) => number(row?.time) ?? -1
+      const now =
+        timeOf(bad) > timeOf(good)
+          ? { class: 'failed', after: timeOf(good) }
+          : { class: 'succeeded', after: timeOf(bad) }
+      const since = streak.get({ uid, ...now })
+      return {
+        ...given('lastScheduled', number(taken.get({ uid })?.time)),
+        ...given('lastSuccessful', number(good?.ended_at)),
+        ...given('lastFailure', number(bad?.ended_at)),
+        ...given('failureTail', text(bad?.tail)),
+        ...given('since', number(since?.ended_at)),
+      }
+    },
+  }
+
+  function targetsOf(uid: string, time: number): string[] {
+    const rows = failedTargets.all({ uid, time, grave: gravity('Missed'), anywhere: ANYWHERE })
+    return rows.map(row => text(row.target) ?? '')
+  }
+}
+
+function summaryOf(row: Row, targetsOf: (time: number) => string[]): FireSummary {
+  const time = number(row.time) ?? 0
+  const outcome = outcomeOf(row)
+  const of = { namespace: text(row.namespace) ?? '', name: text(row.name) ?? '', target: ANYWHERE }
+  return {
+    time,
+    id: row.kind === 'run' ? shellRunId(of) : scheduledRunId(of, time),
+    outcome,
+    ...given('startedAt', number(row.started_at)),
+    endedAt: number(row.ended_at) ?? 0,
+    ...given('exitCode', number(row.exit_code)),
+    ...given('signal', text(row.signal)),
+    ...given('reason', text(row.reason)),
+    ...given('message', text(row.message)),
+    ...given('tail', text(row.tail)),
+    targets: {
+      succeeded: number(row.succeeded) ?? 0,
+      failed: number(row.failed) ?? 0,
+      missed: number(row.missed) ?? 0,
+    },
+    failedTargets: classOf(outcome) === 'failed' ? targetsOf(time) : [],
+    ...rangeOf(row),
+  }
+}

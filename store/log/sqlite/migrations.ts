@@ -1,0 +1,89 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+/**
+ * Each takes the database from version i to i + 1 (`PRAGMA user_version`); what has been released is never changed, only followed.
+ *
+ * `results` has a row per attempt or range; `fires` sums them up per scheduled time, in the same transaction, so that an object's status
+ * costs the same however much it has run. `open`: no target has a final outcome yet. Indexes are named by who uses them, in history.ts.
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE results (
+    id          INTEGER PRIMARY KEY,
+    uid         TEXT NOT NULL,
+    run         TEXT NOT NULL,
+    attempt     INTEGER NOT NULL,
+    kind        TEXT NOT NULL,
+    pool        TEXT NOT NULL,
+    namespace   TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    target      TEXT NOT NULL,
+    agent       TEXT,
+    generation  INTEGER NOT NULL,
+    time        INTEGER NOT NULL,
+    started_at  INTEGER,
+    ended_at    INTEGER NOT NULL,
+    outcome     TEXT NOT NULL,
+    gravity     INTEGER NOT NULL,
+    exit_code   INTEGER,
+    signal      TEXT,
+    reason      TEXT,
+    message     TEXT,
+    tail        TEXT,
+    final       INTEGER NOT NULL,
+    range_first INTEGER,
+    range_count INTEGER
+  ) STRICT;
+  CREATE UNIQUE INDEX results_identity ON results (uid, run, attempt);
+  CREATE INDEX results_uid ON results (uid, time);
+  CREATE INDEX results_time ON results (time);
+  CREATE INDEX results_namespace ON results (namespace, time);
+  CREATE INDEX results_name ON results (namespace, name, time);
+  CREATE INDEX results_agent ON results (agent, time) WHERE agent IS NOT NULL;
+  CREATE INDEX results_run_time ON results (time) WHERE kind = 'run';
+  CREATE INDEX results_bad_uid ON results (uid, time) WHERE outcome <> 'Succeeded';
+  CREATE INDEX results_bad_time ON results (time) WHERE outcome <> 'Succeeded';
+  CREATE INDEX results_bad_namespace ON results (namespace, time) WHERE outcome <> 'Succeeded';
+  CREATE INDEX results_bad_name ON results (namespace, name, time) WHERE outcome <> 'Succeeded';
+  CREATE INDEX results_bad_agent ON results (agent, time) WHERE outcome <> 'Succeeded' AND agent IS NOT NULL;
+
+  CREATE TABLE fires (
+    uid        TEXT NOT NULL,
+    time       INTEGER NOT NULL,
+    class      TEXT NOT NULL,
+    gravity    INTEGER NOT NULL,
+    -- The result that speaks for the fire.
+    result     INTEGER NOT NULL,
+    started_at INTEGER,
+    ended_at   INTEGER NOT NULL,
+    succeeded  INTEGER NOT NULL,
+    failed     INTEGER NOT NULL,
+    missed     INTEGER NOT NULL,
+    -- Taken by an agent at least once.
+    taken      INTEGER NOT NULL,
+    PRIMARY KEY (uid, time)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX fires_class ON fires (uid, class, time);
+  CREATE INDEX fires_taken ON fires (uid, time) WHERE taken = 1;
+
+  CREATE TABLE facts (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+]
+
+/** Brings the schema up to date, each step wholly or not at all. Throws if a newer version made the file. */
+export function migrate(db: DatabaseSync): void {
+  const version = versionOf(db)
+  if (version > migrations.length) {
+    throw new Error(
+      `${db.location() ?? 'the log store'} has schema ${version}, this version knows up to ${migrations.length}: use a newer shellcron`,
+    )
+  }
+  for (const [from, sql] of migrations.entries()) {
+    if (from < version) continue
+    db.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${from + 1}; COMMIT`)
+  }
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()?.user_version)
+}

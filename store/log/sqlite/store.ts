@@ -1,0 +1,91 @@
+import { DatabaseSync } from 'node:sqlite'
+import { messageOf, Unavailable } from '../../../runtime/errors.ts'
+import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
+import { createFires } from './fires.ts'
+import { cursorAt, pageOf } from './history.ts'
+import { migrate } from './migrations.ts'
+import { COLUMNS, columnsOf, number, type Row, resultOf } from './rows.ts'
+
+/** How long to wait for another process that writes, ms: an operator that is just being replaced. */
+const BUSY_MS = 5_000
+
+/**
+ * The log store in one file, for one operator. Throws `Unavailable` if the file cannot be opened, and an error that says so if a newer
+ * version made it. `path`: of the file; its folder exists.
+ */
+export function openSqliteLogStore(path: string): LogStore {
+  return guarded(path, () => {
+    const db = new DatabaseSync(path, { timeout: BUSY_MS })
+    try {
+      // FULL: what is stored is deleted from etcd next, and must outlive a power cut.
+      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
+      migrate(db)
+      return storeOn(db, path)
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  })
+}
+
+function storeOn(db: DatabaseSync, path: string): LogStore {
+  const insert = db.prepare(
+    `INSERT INTO results (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(column => `:${column}`).join(', ')})
+     ON CONFLICT (uid, run, attempt) DO NOTHING`,
+  )
+  const fires = createFires(db)
+  const fact = db.prepare('SELECT value FROM facts WHERE key = ?')
+  const raise = db.prepare(
+    'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)',
+  )
+  const recordAll = (results: readonly StoredResult[]) => {
+    for (const result of results) {
+      const { changes, lastInsertRowid } = insert.run(columnsOf(result))
+      if (changes > 0) fires.add(result, lastInsertRowid)
+    }
+  }
+  const historyOf = (query: HistoryQuery) => {
+    const { sql, parameters } = pageOf(query)
+    const rows: Row[] = db.prepare(sql).all(...parameters)
+    const last = rows.length === query.limit ? rows.at(-1) : undefined
+    const cursor = last && cursorAt({ time: number(last.time) ?? 0, id: number(last.id) ?? 0 })
+    return { rows: rows.map(resultOf), ...(cursor ? { cursor } : {}) }
+  }
+  const asked = async <T>(work: () => T): Promise<T> => guarded(path, work)
+
+  return {
+    record: results => asked(() => transaction(db, () => recordAll(results))),
+    recent: ({ uid }, limit) => asked(() => fires.recent(uid, limit)),
+    milestones: ({ uid }) => asked(() => fires.milestones(uid)),
+    history: query => asked(() => historyOf(query)),
+    beacon: () => asked(() => number(fact.get('beacon')?.value) ?? 0),
+    raiseBeacon: n => asked(() => void raise.run('beacon', n)),
+    close: () => asked(() => db.close()),
+  }
+}
+
+function transaction(db: DatabaseSync, work: () => void): void {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    work()
+    db.exec('COMMIT')
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+/** SQLite's primary result codes for a call that was wrong in itself: SQL error, schema, too big, constraint, mismatch, misuse, range. */
+const BUGS = new Set([1, 17, 18, 19, 20, 21, 25])
+
+/** A disk that is full, a lock, a file that is damaged: not now. Anything else is a bug, and stays what it is. */
+function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const { code, errcode } = error as { code?: string; errcode?: number }
+    const closed = code === 'ERR_INVALID_STATE'
+    if (!closed && (code !== 'ERR_SQLITE_ERROR' || BUGS.has((errcode ?? 1) & 0xff))) throw error
+    throw new Unavailable(`log store ${path}: ${messageOf(error)}`, { cause: error })
+  }
+}

@@ -1,0 +1,381 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { OUTCOMES } from '../../core/records/state.ts'
+import type { LogStore, StoredResult } from '../../store/log/port.ts'
+import { pageOf } from '../../store/log/sqlite/history.ts'
+import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
+
+/** What every log store does. An implementation is a way to open the same one again. */
+interface Implementation {
+  open(): Promise<LogStore>
+  remove(): Promise<void>
+}
+
+const implementations: Record<string, () => Promise<Implementation>> = {
+  sqlite: async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'shellcron-log-'))
+    return {
+      open: async () => openSqliteLogStore(join(dir, 'log.db')),
+      remove: () => rm(dir, { recursive: true, force: true }),
+    }
+  },
+}
+
+const T0 = Date.UTC(2026, 0, 1)
+const JOB = { kind: 'job', uid: 'u1' } as const
+
+/** A run of ops/report at T0 + `n` seconds. */
+function result(n: number, over: Partial<StoredResult> = {}): StoredResult {
+  const time = over.time ?? T0 + n * 1_000
+  const target = over.target ?? '-'
+  return {
+    run: `ops.report.${time}${target === '-' ? '' : `.${target}`}`,
+    kind: 'job',
+    uid: 'u1',
+    generation: 1,
+    pool: 'default',
+    namespace: 'ops',
+    name: 'report',
+    target,
+    agent: 'a',
+    attempt: 1,
+    time,
+    startedAt: time + 10,
+    endedAt: time + 500,
+    outcome: 'Succeeded',
+    exitCode: 0,
+    reason: 'Completed',
+    final: true,
+    ...over,
+  }
+}
+
+const failed = (n: number, over: Partial<StoredResult> = {}) =>
+  result(n, { outcome: 'Failed', exitCode: 7, reason: 'NonZeroExitCode', tail: `bad ${n}`, ...over })
+
+/** Time that ended without a process. */
+function settled(n: number, over: Partial<StoredResult> = {}): StoredResult {
+  const { startedAt: _, exitCode: __, agent: ___, ...rest } = result(n, over)
+  return { ...rest, attempt: 0, outcome: 'Missed', reason: 'NotCaughtUp', ...over }
+}
+
+describe.each(Object.entries(implementations))('a log store: %s', (_, make) => {
+  let implementation: Implementation
+  let store: LogStore
+  beforeEach(async () => {
+    implementation = await make()
+    store = await implementation.open()
+  })
+  afterEach(async () => {
+    await store.close()
+    await implementation.remove()
+  })
+
+  const all = async () => (await store.history({ limit: 1_000 })).rows
+  const recent = (succeeded = 3, failed = 3) => store.recent(JOB, { succeeded, failed })
+
+  test('gives back exactly what it was given', async () => {
+    const rich = failed(2, { signal: 'SIGTERM', message: 'ünïcode \u0000 "', tail: '🦊\n' })
+    const range = settled(9, { range: { first: T0 + 5_000, count: 5 } })
+    await store.record([result(1), rich, range])
+    expect(await all()).toEqual([range, rich, result(1)])
+  })
+
+  test('storing twice is storing once, in one call or in two, and the first one stays', async () => {
+    await store.record([result(1), result(1), failed(2)])
+    await store.record([failed(1), failed(2), result(3)])
+    expect(await all()).toEqual([result(3), failed(2), result(1)])
+    const fires = await recent()
+    expect(fires.map(fire => [fire.outcome, fire.targets])).toEqual([
+      ['Succeeded', { succeeded: 1, failed: 0, missed: 0 }],
+      ['Failed', { succeeded: 0, failed: 1, missed: 0 }],
+      ['Succeeded', { succeeded: 1, failed: 0, missed: 0 }],
+    ])
+  })
+
+  test('the same run and attempt of another uid or attempt is another row', async () => {
+    await store.record([
+      result(1),
+      result(1, { uid: 'u2' }),
+      result(1, { attempt: 2 }),
+      result(1, { target: 'b' }),
+    ])
+    expect(await all()).toHaveLength(4)
+  })
+
+  test('what is recorded is there after a restart, and is recorded again in vain', async () => {
+    await store.record([result(1), failed(2)])
+    await store.raiseBeacon(7)
+    await store.close()
+    store = await implementation.open()
+    await store.record([result(1), failed(2)])
+    expect(await all()).toHaveLength(2)
+    expect(await recent()).toHaveLength(2)
+    expect(await store.beacon()).toBe(7)
+  })
+
+  test('a call that fails stores none of its results', async () => {
+    await expect(store.record([result(1), result(2, { time: 0.5 })])).rejects.toThrow()
+    expect(await all()).toEqual([])
+    await store.record([result(1)])
+    expect(await all()).toHaveLength(1)
+  })
+
+  test('the highest beacon is kept', async () => {
+    expect(await store.beacon()).toBe(0)
+    await store.raiseBeacon(5)
+    await store.raiseBeacon(3)
+    expect(await store.beacon()).toBe(5)
+    await store.raiseBeacon(6)
+    expect(await store.beacon()).toBe(6)
+  })
+
+  describe('fires', () => {
+    test('of each verdict the newest are given, newest first', async () => {
+      const rows = Array.from({ length: 20 }, (_, n) => (n % 2 ? failed(n) : result(n)))
+      await store.record([...rows, settled(30, { outcome: 'Skipped' }), settled(29, { outcome: 'Skipped' })])
+      const fires = await recent(2, 3)
+      expect(fires.map(({ time, outcome }) => [(time - T0) / 1_000, outcome])).toEqual([
+        [30, 'Skipped'],
+        [19, 'Failed'],
+        [18, 'Succeeded'],
+        [17, 'Failed'],
+        [16, 'Succeeded'],
+        [15, 'Failed'],
+      ])
+      expect(await recent(0, 0)).toMatchObject([{ outcome: 'Skipped' }])
+      expect(await store.recent({ kind: 'job', uid: 'other' }, { succeeded: 3, failed: 3 })).toEqual([])
+    })
+
+    test('one with its facts', async () => {
+      await store.record([failed(1, { message: 'why', signal: 'SIGSEGV' })])
+      expect(await recent()).toEqual([
+        {
+          time: T0 + 1_000,
+          id: `ops.report.${T0 + 1_000}`,
+          outcome: 'Failed',
+          startedAt: T0 + 1_010,
+          endedAt: T0 + 1_500,
+          exitCode: 7,
+          signal: 'SIGSEGV',
+          reason: 'NonZeroExitCode',
+          message: 'why',
+          tail: 'bad 1',
+          targets: { succeeded: 0, failed: 1, missed: 0 },
+          failedTargets: [],
+        },
+      ])
+    })
+
+    test('the targets of one time are one fire: the gravest outcome, the first start, the last end', async () => {
+      const on = (target: string, over: Partial<StoredResult> = {}) => ({ target, agent: target, ...over })
+      await store.record([result(1, on('a', { startedAt: T0 + 1_005 }))])
+      await store.record([
+        failed(1, on('c')),
+        failed(1, on('b', { outcome: 'TimedOut', endedAt: T0 + 9_000 })),
+      ])
+      await store.record([settled(1, { target: 'd' }), settled(1, { target: 'e', outcome: 'Skipped' })])
+      expect(await recent()).toMatchObject([
+        {
+          outcome: 'Failed',
+          exitCode: 7,
+          startedAt: T0 + 1_005,
+          endedAt: T0 + 9_000,
+          targets: { succeeded: 1, failed: 2, missed: 2 },
+          failedTargets: ['b', 'c', 'd'],
+        },
+      ])
+    })
+
+    test('at most ten failed targets are named', async () => {
+      const targets = Array.from({ length: 200 }, (_, n) => `node-${String(n).padStart(3, '0')}`)
+      await store.record(targets.map(target => failed(1, { target })))
+      const [fire] = await recent()
+      expect(fire?.targets.failed).toBe(200)
+      expect(fire?.failedTargets).toEqual(targets.slice(0, 10))
+    })
+
+    test('a target that was skipped does not make a success of the others less', async () => {
+      await store.record([result(1, { target: 'a' }), settled(1, { target: 'b', outcome: 'Skipped' })])
+      expect(await recent()).toMatchObject([
+        { outcome: 'Succeeded', targets: { succeeded: 1, failed: 0, missed: 1 }, failedTargets: [] },
+      ])
+    })
+
+    test('an attempt that another follows is no outcome, but the fire began with it', async () => {
+      await store.record([failed(1, { final: false })])
+      expect(await recent()).toEqual([])
+      await store.record([result(1, { attempt: 2, startedAt: T0 + 20_000, endedAt: T0 + 21_000 })])
+      expect(await recent()).toMatchObject([
+        {
+          outcome: 'Succeeded',
+          startedAt: T0 + 1_010,
+          endedAt: T0 + 21_000,
+          targets: { succeeded: 1, failed: 0, missed: 0 },
+        },
+      ])
+    })
+
+    test('a range is one fire, at its last time', async () => {
+      await store.record([settled(9, { range: { first: T0 + 5_000, count: 5 } })])
+      expect(await recent()).toMatchObject([
+        { time: T0 + 9_000, outcome: 'Missed', range: { first: T0 + 5_000, count: 5 } },
+      ])
+      expect((await recent())[0]).not.toHaveProperty('startedAt')
+    })
+
+    test("a ShellRun's has its run id", async () => {
+      const run = { kind: 'run', uid: 'r1', name: 'once', run: 'ops.once.run.a', target: 'a' } as const
+      await store.record([result(1, run)])
+      const [fire] = await store.recent({ kind: 'run', uid: 'r1' }, { succeeded: 1, failed: 1 })
+      expect(fire?.id).toBe('ops.once.run')
+    })
+  })
+
+  describe('milestones', () => {
+    const seconds = (ms: number | undefined) => ms && (ms - T0) / 1_000
+
+    test('there are none before the first run', async () => {
+      expect(await store.milestones(JOB)).toEqual({})
+    })
+
+    test('they do not depend on how many fires are asked for', async () => {
+      await store.record([
+        result(1),
+        failed(2),
+        failed(3),
+        ...Array.from({ length: 100 }, (_, n) => result(10 + n)),
+      ])
+      const { failureTail, ...times } = await store.milestones(JOB)
+      expect(Object.fromEntries(Object.entries(times).map(([key, ms]) => [key, seconds(ms)]))).toEqual({
+        lastScheduled: 109,
+        lastSuccessful: 109.5,
+        lastFailure: 3.5,
+        since: 10.5,
+      })
+      expect(failureTail).toBe('bad 3')
+    })
+
+    test('the verdict is as old as the first of its streak, whatever was skipped meanwhile', async () => {
+      await store.record([result(1), failed(2), settled(3, { outcome: 'Skipped' }), failed(4), settled(5)])
+      expect(seconds((await store.milestones(JOB)).since)).toBe(2.5)
+      await store.record([result(6)])
+      expect(seconds((await store.milestones(JOB)).since)).toBe(6.5)
+    })
+
+    test('a time that was missed is a failure, but was not scheduled', async () => {
+      await store.record([result(1), settled(2)])
+      const { lastScheduled, lastFailure } = await store.milestones(JOB)
+      expect([seconds(lastScheduled), seconds(lastFailure)]).toEqual([1, 2.5])
+    })
+  })
+
+  describe('history', () => {
+    test('pages hold every row once, newest first, also when rows come meanwhile', async () => {
+      const rows = Array.from({ length: 25 }, (_, n) => result(Math.floor(n / 3), { target: `t${n}` }))
+      await store.record(rows)
+      const seen: StoredResult[] = []
+      let cursor: string | undefined
+      do {
+        const page = await store.history({ limit: 4, ...(cursor ? { cursor } : {}) })
+        seen.push(...page.rows)
+        cursor = page.cursor
+        await store.record([result(100 + seen.length)])
+      } while (cursor)
+      expect(seen.map(({ run }) => run).sort()).toEqual(rows.map(({ run }) => run).sort())
+      const times = seen.map(({ time }) => time)
+      expect(times).toEqual([...times].sort((a, b) => b - a))
+    })
+
+    test('all conditions hold together', async () => {
+      await store.record([
+        result(1),
+        failed(2),
+        result(3, { namespace: 'web', uid: 'u2' }),
+        result(4, { name: 'other', uid: 'u3' }),
+        result(5, { agent: 'b' }),
+        result(6, { kind: 'run', uid: 'u4' }),
+        settled(7),
+      ])
+      const at = async (query: Parameters<LogStore['history']>[0]) =>
+        (await store.history(query)).rows.map(({ time }) => seconds(time))
+      const seconds = (ms: number) => (ms - T0) / 1_000
+      const limit = 100
+      expect(await at({ limit, namespace: 'web' })).toEqual([3])
+      expect(await at({ limit, namespace: 'ops', name: 'other' })).toEqual([4])
+      expect(await at({ limit, agent: 'b' })).toEqual([5])
+      expect(await at({ limit, kind: 'run' })).toEqual([6])
+      expect(await at({ limit, outcome: 'Failed' })).toEqual([2])
+      expect(await at({ limit, outcome: 'Missed', namespace: 'ops' })).toEqual([7])
+      expect(await at({ limit, outcome: 'Succeeded', name: 'report', namespace: 'ops' })).toEqual([6, 5, 1])
+      expect(await at({ limit, agent: 'a', outcome: 'Failed' })).toEqual([2])
+      expect(await at({ limit, uid: 'u2' })).toEqual([3])
+      expect(await at({ limit, from: T0 + 3_000, to: T0 + 5_000 })).toEqual([4, 3])
+      expect(await at({ limit, name: 'report', kind: 'job', outcome: 'Failed', agent: 'b' })).toEqual([])
+    })
+
+    test('a malformed query names its field', async () => {
+      await expect(store.history({ limit: 0 })).rejects.toMatchObject({ field: 'limit' })
+      await expect(store.history({ limit: 1, cursor: 'x; DROP' })).rejects.toMatchObject({ field: 'cursor' })
+    })
+  })
+
+  test('after it was closed it is unavailable', async () => {
+    const other = await implementation.open()
+    await other.close()
+    await expect(other.record([result(1)])).rejects.toMatchObject({ name: 'Unavailable' })
+  })
+})
+
+describe('SQLite', () => {
+  let dir: string
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'shellcron-log-'))
+  })
+  afterEach(() => rm(dir, { recursive: true, force: true }))
+
+  test('no page is sorted or scanned for, whatever is asked', async () => {
+    const path = join(dir, 'log.db')
+    await openSqliteLogStore(path).close()
+    const db = new DatabaseSync(path)
+    const asked = [
+      {},
+      { uid: 'u' },
+      { namespace: 'n' },
+      { namespace: 'n', name: 'j' },
+      { name: 'j' },
+      { agent: 'a' },
+    ]
+    const kinds = [{}, { kind: 'run' }, { kind: 'job' }] as const
+    const outcomes = [{}, ...OUTCOMES.map(outcome => ({ outcome }))]
+    const plans = asked.flatMap(one =>
+      kinds.flatMap(kind =>
+        outcomes.flatMap(outcome => {
+          const query = { ...one, ...kind, ...outcome, from: 1, to: 2, limit: 10, cursor: '5.6' }
+          const { sql, parameters } = pageOf(query)
+          return db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters)
+        }),
+      ),
+    )
+    db.close()
+    expect(plans.length).toBeGreaterThan(0)
+    expect(plans.filter(({ detail }) => !String(detail).startsWith('SEARCH results USING INDEX'))).toEqual([])
+  })
+
+  test('a file of a newer version is refused with what to do', () => {
+    const path = join(dir, 'new.db')
+    const db = new DatabaseSync(path)
+    db.exec('PRAGMA user_version = 1000')
+    db.close()
+    expect(() => openSqliteLogStore(path)).toThrow(/schema 1000.*newer shellcron/)
+  })
+
+  test('a file that is none, or cannot be made, is unavailable', () => {
+    expect(() => openSqliteLogStore(join(dir, 'absent', 'log.db'))).toThrow(
+      expect.objectContaining({ name: 'Unavailable' }),
+    )
+  })
+})
