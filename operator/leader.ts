@@ -161,7 +161,9 @@ class Election {
     const lease = await this.#read(signal)
     if (!lease) {
       const metadata = { name, namespace }
-      return this.#put(this.#claim({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata }), { signal })
+      return this.#put(this.#claim({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata }), {
+        signal,
+      })
     }
     const version = lease.metadata.resourceVersion ?? ''
     if (this.#seen?.version !== version) this.#seen = { version, since: clock.monotonic() }

@@ -1,10 +1,16 @@
 import type { Log } from '../../runtime/log.ts'
 
 /** Who wants to be told. A listener's bug neither stops the teller nor keeps the news from the others. */
-export function createListeners<T>(log: Log) {
+export interface Listeners<T> {
+  tell: (news: T) => void
+  /** The returned function ends it. */
+  add: (listener: (news: T) => void) => () => void
+}
+
+export function createListeners<T>(log: Log): Listeners<T> {
   const listeners = new Set<(news: T) => void>()
   return {
-    tell(news: T): void {
+    tell: news => {
       for (const listener of listeners) {
         try {
           listener(news)
@@ -13,8 +19,7 @@ export function createListeners<T>(log: Log) {
         }
       }
     },
-    /** The returned function ends it. */
-    add(listener: (news: T) => void): () => void {
+    add: listener => {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },

@@ -89,7 +89,11 @@ export interface Resources {
   /** Adds or removes `FINALIZER`. To add it to an object that is being deleted does nothing. */
   setFinalizer(ref: ObjectRef, uid: string, present: boolean): Promise<Written>
   /** null removes the annotation. */
-  annotate(ref: ObjectRef, uid: string, annotations: Readonly<Record<string, string | null>>): Promise<Written>
+  annotate(
+    ref: ObjectRef,
+    uid: string,
+    annotations: Readonly<Record<string, string | null>>,
+  ): Promise<Written>
   /** One Event per object and reason, counted up; at most 25 at once and then one in 5 minutes per object. Never blocks, never throws. */
   event(ref: ObjectRef, uid: string, occurrence: Occurrence): void
 

@@ -1,5 +1,5 @@
 import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml'
-import { CLUSTER_SCOPED, type Problem } from '../port.ts'
+import { CLUSTER_SCOPED } from '../port.ts'
 import { checkObject } from './check.ts'
 import type { FileContent, FileObject } from './plan.ts'
 import { keyOf } from './record.ts'

@@ -11,7 +11,7 @@ import { isWithin, type Scan, scan, signatureOf } from './scan.ts'
 export interface FolderOptions {
   root: string
   clock: Clock
-  parse(file: string, text: string): FileContent
+  parse: (file: string, text: string) => FileContent
 }
 
 /** A file that is larger is not a list of jobs. */

@@ -101,7 +101,14 @@ function take(
     result.problems.push({ file, line, field: 'spec', message })
     return
   }
-  const next = { ...record, file, labels, annotations, spec, generation: record.generation + (edited ? 1 : 0) }
+  const next = {
+    ...record,
+    file,
+    labels,
+    annotations,
+    spec,
+    generation: record.generation + (edited ? 1 : 0),
+  }
   if (canonical(next) !== canonical(record)) result.puts.set(key, next)
 }
 

@@ -34,7 +34,15 @@ export function parseRecord(text: string): ObjectRecord {
  */
 export function uidOf(key: string, created: number): string {
   const hash = createHash('sha256').update(`${key} ${created}`).digest('hex')
-  return [[0, 8], [8, 12], [12, 16], [16, 20], [20, 32]].map(([from, to]) => hash.slice(from, to)).join('-')
+  return [
+    [0, 8],
+    [8, 12],
+    [12, 16],
+    [16, 20],
+    [20, 32],
+  ]
+    .map(([from, to]) => hash.slice(from, to))
+    .join('-')
 }
 
 /** JSON with its keys in order: equal for equal values, however they were written. */

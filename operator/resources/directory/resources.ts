@@ -7,9 +7,9 @@ import { createListeners } from '../listeners.ts'
 import type { CachedKind, ObjectRef, Objects, Problem, Resources } from '../port.ts'
 import { parseDocuments } from './documents.ts'
 import { Folder } from './folder.ts'
-import { present } from './present.ts'
 import { plan } from './plan.ts'
-import { keyOf, type ObjectRecord } from './record.ts'
+import { present } from './present.ts'
+import { keyOf } from './record.ts'
 import { Records } from './records.ts'
 import { createFileLookups } from './secrets.ts'
 import type { StatusStore } from './status-store.ts'
@@ -74,9 +74,9 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
       const settled = await tryTo(look, error => log.warn({ directory, error }, 'directory.failed'))
       if (settled) first.resolve()
       // A large tree is looked through less often.
-      const pause = Math.max(POLL, 10 * (clock.monotonic() - startedAt))
-      await clock.sleep(SETTLE, signal).catch(() => undefined)
-      if (settled) await folder.stirred(pause - SETTLE, signal)
+      const cost = clock.monotonic() - startedAt
+      await clock.sleep(Math.max(SETTLE, 5 * cost), signal).catch(() => undefined)
+      if (settled) await folder.stirred(POLL, signal)
     }
     folder.close()
     first.reject(signal.reason)
@@ -97,7 +97,8 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
     silence: () => clock.monotonic() - lookedAt,
     lookUp: lookups.lookUp,
     event(ref, uid, { type, reason, message }) {
-      if (allowEvent(uid)) log[type === 'Warning' ? 'warn' : 'info']({ ...ref, reason, message }, 'object.event')
+      if (allowEvent(uid))
+        log[type === 'Warning' ? 'warn' : 'info']({ ...ref, reason, message }, 'object.event')
     },
     ...createRecordWrites(records),
     putAgent: () => Promise.reject(new Error('a directory has no Nodes to make agents for')),

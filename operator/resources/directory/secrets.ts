@@ -11,9 +11,9 @@ const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,253}$/
 
 /** Secrets and ConfigMaps as folders with a file for each key. */
 export interface FileLookups {
-  lookUp(kind: LookedUpKind, namespace: string, name: string): Promise<Lookup>
+  lookUp: (kind: LookedUpKind, namespace: string, name: string) => Promise<Lookup>
   /** Tells of those that were looked up and have changed since. */
-  check(): Promise<void>
+  check: () => Promise<void>
 }
 
 export function createFileLookups(root: string, onChange: (ref: ObjectRef) => void): FileLookups {

@@ -12,12 +12,12 @@ import { messageOf, Unavailable } from '../../../runtime/errors.ts'
  */
 export interface KubeApi {
   /** The answer, if it is one about the request (2xx, or 4xx but for 429). Throws `Unavailable` for all else. */
-  request(call: Call): Promise<Answer>
+  request: (call: Call) => Promise<Answer>
   /**
    * The lines of a GET whose answer does not end by itself, once its head is there. `within` does not bound them, the signal does.
    * Throws `Refused` for what is not 200. An orderly end ends the lines, a cut throws.
    */
-  lines(call: Call & { signal: AbortSignal }): Promise<AsyncIterable<string>>
+  lines: (call: Call & { signal: AbortSignal }) => Promise<AsyncIterable<string>>
 }
 
 export interface Call {
@@ -60,7 +60,8 @@ export class Refused extends Error {
 export function accepted(answer: Answer, what: string): unknown {
   if (answer.status < 300) return answer.body
   const refused = new Refused(answer, what)
-  if (answer.status === 401 || answer.status === 403) throw new Unavailable(refused.message, { cause: refused })
+  if (answer.status === 401 || answer.status === 403)
+    throw new Unavailable(refused.message, { cause: refused })
   throw refused
 }
 
@@ -107,29 +108,36 @@ interface Connection {
   options: https.RequestOptions
 }
 
-/** Credentials anew for each request (tokens and certificates are replaced while we run), connections kept as long as they fit. */
+/** Credentials anew for each request: tokens and certificates are replaced while we run. The agent never mixes their connections. */
 function connector(config: KubeConfig): () => Promise<Connection> {
-  let pool: { identity: string; agent: https.Agent } | undefined
+  // `timeout` closes idle connections only; a busy one has the deadline of its request.
+  const agent = new https.Agent({ keepAlive: true, timeout: 30_000 })
   return async () => {
     const cluster = config.getCurrentCluster()
     if (!cluster) throw new Unavailable('the kubeconfig names no current cluster')
     const options: https.RequestOptions = {}
     await config.applyToHTTPSOptions(options)
-    if (!cluster.proxyUrl && !cluster.server.startsWith('http:')) {
-      const { ca, cert, key, servername, rejectUnauthorized } = options
-      const identity = JSON.stringify([String(ca), String(cert), String(key), servername, rejectUnauthorized])
-      if (pool?.identity !== identity) {
-        // `timeout` here closes idle connections only; a busy one has the deadline of its request.
-        pool = { identity, agent: new https.Agent({ keepAlive: true, timeout: 30_000 }) }
-      }
-      options.agent = pool.agent
-    }
+    if (!cluster.proxyUrl && !cluster.server.startsWith('http:')) options.agent = agent
     return { base: cluster.server.replace(/\/+$/, ''), options }
   }
 }
 
-/** Resolves with the head of the answer. An idle connection that the server closed just now is no failure yet: one more try. */
-function send(connection: Connection, call: Call, again = true): Promise<http.IncomingMessage> {
+/** An idle connection that the server closed meanwhile. Should the request have arrived all the same: each of ours may be repeated. */
+class Stale extends Error {
+  override readonly name = 'Stale'
+}
+
+async function send(connection: Connection, call: Call): Promise<http.IncomingMessage> {
+  try {
+    return await sendOnce(connection, call)
+  } catch (error) {
+    if (error instanceof Stale) return await sendOnce(connection, call)
+    throw error
+  }
+}
+
+/** Resolves with the head of the answer. */
+function sendOnce(connection: Connection, call: Call): Promise<http.IncomingMessage> {
   const body = call.body === undefined ? undefined : JSON.stringify(call.body)
   const url = new URL(connection.base + call.path)
   const headers: http.OutgoingHttpHeaders = {
@@ -147,11 +155,9 @@ function send(connection: Connection, call: Call, again = true): Promise<http.In
     request.on('socket', socket => socket.setKeepAlive(true, 30_000))
     request.on('response', resolve)
     request.on('error', (error: NodeJS.ErrnoException) => {
-      if (again && request.reusedSocket && error.code === 'ECONNRESET') {
-        send(connection, call, false).then(resolve, reject)
-      } else {
-        reject(call.signal?.aborted ? call.signal.reason : error)
-      }
+      if (call.signal?.aborted) reject(call.signal.reason)
+      else if (request.reusedSocket && error.code === 'ECONNRESET') reject(new Stale(error.message))
+      else reject(error)
     })
     request.end(body)
   })

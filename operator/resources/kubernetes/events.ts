@@ -13,9 +13,9 @@ import { apiVersionOf } from './paths.ts'
  * counting. Sent one after the other, behind whoever tells; what is told faster than it may be sent is only counted.
  */
 export interface Events {
-  tell(ref: ObjectRef, uid: string, occurrence: Occurrence): void
+  tell: (ref: ObjectRef, uid: string, occurrence: Occurrence) => void
   /** Sends what there is to send until the signal aborts. */
-  run(signal: AbortSignal): Promise<void>
+  run: (signal: AbortSignal) => Promise<void>
 }
 
 interface Told {

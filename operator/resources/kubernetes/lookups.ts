@@ -12,17 +12,19 @@ import { Reflector } from './reflector.ts'
  * namespace are followed; where only `get` is allowed, as with a Role that names its Secrets, those in use are read again every minute.
  */
 export interface Lookups {
-  lookUp(kind: LookedUpKind, namespace: string, name: string): Promise<Lookup>
+  lookUp: (kind: LookedUpKind, namespace: string, name: string) => Promise<Lookup>
   /** Nothing of ours is left in the namespace: what was looked up there is of no interest any more. */
-  forget(namespace: string): void
-  run(signal: AbortSignal): Promise<void>
+  forget: (namespace: string) => void
+  run: (signal: AbortSignal) => Promise<void>
 }
 
 export interface LookupsOptions {
   api: KubeApi
   clock: Clock
   log: Log
-  onChange(ref: ObjectRef): void
+  onChange: (ref: ObjectRef) => void
+  /** As of a `Reflector`. */
+  silence?: number
   /** How often what may be got but not listed is read again, in ms. */
   pollInterval?: number
 }
@@ -59,9 +61,7 @@ export function createLookups(options: LookupsOptions): Lookups {
     const known = places.get(key)
     if (known) return known
     const versions: Reflector<string> = new Reflector<string>({
-      api,
-      clock,
-      log,
+      ...options,
       path: listPath(kind, namespace),
       accept: METADATA_ONLY,
       keep: raw => raw.metadata.resourceVersion,
@@ -99,7 +99,10 @@ export function createLookups(options: LookupsOptions): Lookups {
       try {
         compare(place, name, (await read(place, name)).version)
       } catch (error) {
-        log.warn({ kind: place.kind, namespace: place.namespace, name, error: messageOf(error) }, 'lookup.failed')
+        log.warn(
+          { kind: place.kind, namespace: place.namespace, name, error: messageOf(error) },
+          'lookup.failed',
+        )
       }
     }
   }

@@ -33,9 +33,9 @@ export interface ReflectorOptions<T> {
   path: string
   accept?: string
   /** What to keep of an object; undefined leaves it out, as if it were not there. A change of anything else is not told. */
-  keep(raw: RawObject): T | undefined
+  keep: (raw: RawObject) => T | undefined
   /** After the copy has changed: the object is another one, or new, or gone. */
-  onChange(namespace: string, name: string): void
+  onChange: (namespace: string, name: string) => void
   /** A watch that says nothing for so long is cut. Bookmarks come about once a minute. In ms. */
   silence?: number
   /** Objects in one page of a list. */
@@ -109,7 +109,11 @@ export class Reflector<T> {
     for (let next = ''; ; ) {
       const query = new URLSearchParams(next ? { continue: next } : {})
       if (this.#pageSize > 0) query.set('limit', String(this.#pageSize))
-      const answer = await api.request({ ...this.#call(`${path}?${query}`), signal, within: 60_000 })
+      const answer = await api.request({
+        ...this.#call(`${path}?${query.toString()}`),
+        signal,
+        within: 60_000,
+      })
       // The snapshot that the pages were read from is gone: we are too slow for it, so take all at once.
       if (answer.status === 410) this.#pageSize = 0
       const page = accepted(answer, `list ${path}`) as List

@@ -14,21 +14,24 @@ export interface KubernetesOptions {
   api: KubeApi
   clock: Clock
   log: Log
+  /** A watch that says nothing for so long is cut, in ms. Default 3 minutes. */
+  silence?: number
+  /** How often a Secret or ConfigMap that may be read but not watched is read again, in ms. Default 1 minute. */
+  pollInterval?: number
 }
 
 type Reflectors = { [K in CachedKind]: Reflector<Objects[K]> }
 
 /** The operator's objects on an API server. */
-export function createKubernetesResources({ api, clock, log }: KubernetesOptions): Resources {
+export function createKubernetesResources(options: KubernetesOptions): Resources {
+  const { api, log } = options
   const changes = createListeners<ObjectRef>(log)
-  const lookups = createLookups({ api, clock, log, onChange: changes.tell })
-  const events = createEvents({ api, clock, log })
+  const lookups = createLookups({ ...options, onChange: changes.tell })
+  const events = createEvents(options)
   const census = createCensus(lookups)
   const reflect = <K extends CachedKind>(kind: K, keep: Keep<K>): Reflector<Objects[K]> => {
     const reflector: Reflector<Objects[K]> = new Reflector({
-      api,
-      clock,
-      log,
+      ...options,
       path: listPath(kind),
       keep,
       onChange: (namespace, name) => {
