@@ -32,6 +32,8 @@ export interface Member {
 
 const avoidMs = 2_000
 const pauseMs = 100
+/** After a change of roles the next try is nearly always good: a claim must not wait for long. */
+const stalePauseMs = 10
 
 /**
  * The members of the cluster, and how requests get to one of them: to the same one as long as it answers, then to another.
@@ -83,7 +85,7 @@ export class Members {
           if (!('code' in fault)) throw fault
           if (fault.code === 'Lost' || fault.code === 'Unreachable') this.avoid(member, fault)
           if (fault.code !== 'AuthStale') throw fault
-          await this.#pause(limit.signal)
+          await this.#pause(stalePauseMs, limit.signal)
         }
       }
     } finally {
@@ -117,7 +119,7 @@ export class Members {
           if (attempt.signal.aborted) this.suspect(member)
           if (fault.code === 'Unreachable') this.avoid(member, fault)
           if (limit.signal.aborted) throw fault
-          await this.#pause(limit.signal)
+          await this.#pause(fault.code === 'AuthStale' ? stalePauseMs : pauseMs, limit.signal)
         } finally {
           attempt.done()
         }
@@ -145,7 +147,7 @@ export class Members {
       } finally {
         attempt.done()
       }
-      if (tried % this.#all.length === 0) await this.#pause(signal)
+      if (tried % this.#all.length === 0) await this.#pause(pauseMs, signal)
     }
     parent?.throwIfAborted()
     if (this.#closing.signal.aborted) throw new EtcdUnavailable('Closed', 'the etcd client is closed')
@@ -223,8 +225,8 @@ export class Members {
     member.connection = new Connection(member.connection.endpoint, this.#tls)
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
-    await this.#options.clock.sleep(pauseMs, signal).catch(() => undefined)
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#options.clock.sleep(ms, signal).catch(() => undefined)
   }
 
   #nameOf(member: Member, call: Pick<Call, 'method'>): string {
