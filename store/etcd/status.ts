@@ -14,7 +14,7 @@ export async function readStatus(members: Members, signal?: AbortSignal): Promis
 }
 
 /** From the bytes of a StatusResponse; fields that are zero are not in it. */
-export function statusOf(bytes: Buffer): Status {
+function statusOf(bytes: Buffer): Status {
   const fields = fieldsOf(bytes)
   const number = (field: number) => Number(fields.get(field)?.at(-1) ?? 0)
   const text = (field: number) => String(fields.get(field)?.at(-1) ?? '')

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
  * - cut-answers: a connection is cut after `bytes` of the server's
  * - refuse: connections are cut at once
  */
-export type Mode =
+type Mode =
   | { kind: 'pass' }
   | { kind: 'delay'; ms: number }
   | { kind: 'blackhole' }
