@@ -11,8 +11,8 @@ export interface Entry {
   labels: Record<string, string> | undefined
   /** Absent in what an earlier launcher left. */
   arm: Arm | undefined
-  /** Whom to run as; undefined as long as it is being looked up. */
-  who: { identity: Identity | IdentityProblem | undefined } | undefined
+  /** Whom to run as, looked up before it is due; undefined: as the launcher. */
+  identity: Identity | IdentityProblem | undefined
   live: LiveRun | undefined
   /** Its end is decided, though it may not be on the disk yet: nothing may start or end it any more. */
   isEnding: boolean
@@ -26,7 +26,7 @@ export const NO_OUTPUT: Output = { stdout: { bytes: 0, cut: 0 }, stderr: { bytes
 export function newEntry(arm: Arm): Entry {
   const { id, session, at, fenced, labels } = arm
   const rest = {
-    who: undefined,
+    identity: undefined,
     live: undefined,
     isEnding: false,
     record: undefined,
@@ -37,7 +37,7 @@ export function newEntry(arm: Arm): Entry {
 
 export function endedEntry(record: ExitRecord, at: number, fenced: boolean): Entry {
   const { id, session, labels } = record
-  const rest = { arm: undefined, who: undefined, live: undefined, readers: new Set<never>() }
+  const rest = { arm: undefined, identity: undefined, live: undefined, readers: new Set<never>() }
   return { id, session, at, fenced, labels, isEnding: true, record, ...rest }
 }
 

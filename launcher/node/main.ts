@@ -23,7 +23,7 @@ const LOOK_FOR_PARENT_MS = 500
 /**
  * The launcher in TypeScript: for machines without the native one.
  *
- *     --state DIR      where its socket, journal, spools and lock lie; one launcher each
+ *     --state DIR      where its socket, journal, spools and lock lie; it must exist, and has one launcher
  *     --die-with PID   kill all runs and end when this process is gone
  */
 async function main(): Promise<number> {
@@ -32,7 +32,6 @@ async function main(): Promise<number> {
   const stateDir = values.state
   closeInherited()
   const log = createLog('info', { component: 'launcher', pid: process.pid })
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const lock = await flock(join(stateDir, 'launcher.lock'))
   if (lock.kind === 'held') {
     log.info({ stateDir }, 'launcher.alreadyRuns')

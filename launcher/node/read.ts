@@ -13,29 +13,33 @@ export interface ReadAnswer {
   end: boolean
 }
 
-/** Answers a read; if nothing is there yet it waits for more, for the run's end, or as long as the reader said. */
+/**
+ * Answers a read; if nothing is there yet it waits for more, for the run's end, or as long as the reader said.
+ * Of a run that is not known there is nothing.
+ */
 export async function answerRead(
   request: ReadRequest,
   entry: Entry | undefined,
   deps: { clock: Clock; spoolDir: string },
 ): Promise<ReadAnswer> {
+  if (!entry) return { type: 'read', seq: request.seq, data: '', next: request.offset, end: true }
   const path = join(deps.spoolDir, spoolName(request.id))
   const latest = deps.clock.monotonic() + request.waitMs
   for (let { offset } = request; ; ) {
-    const more = entry && nextChange(entry)
-    const hasEnded = !entry || entry.record !== undefined
+    const more = nextChange(entry)
+    const hasEnded = entry.record !== undefined
     const part = await readSpool(path, { ...request, offset })
     const end = hasEnded && part.next >= part.size
     const left = latest - deps.clock.monotonic()
     if (part.data.length > 0 || hasEnded || left <= 0) {
-      more?.drop()
+      more.drop()
       return { type: 'read', seq: request.seq, data: part.data.toString('base64'), next: part.next, end }
     }
     offset = part.next
     const stop = new AbortController()
-    await Promise.race([more?.promise, deps.clock.sleep(left, stop.signal).catch(() => {})])
+    await Promise.race([more.promise, deps.clock.sleep(left, stop.signal).catch(() => {})])
     stop.abort()
-    more?.drop()
+    more.drop()
   }
 }
 

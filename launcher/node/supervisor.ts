@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { bootId } from '../../runtime/boottime.ts'
 import type { Clock } from '../../runtime/clock.ts'
@@ -6,21 +6,15 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
 import { parseArm } from './arm.ts'
 import { startCommand } from './command.ts'
+import { DueRuns } from './due.ts'
 import { type Entry, infoOf, latestEvent, newEntry, recordOf } from './entry.ts'
 import { Fences } from './fence.ts'
 import type { Journal } from './journal.ts'
 import { LiveRun } from './live-run.ts'
 import type { Pipes } from './pipes.ts'
 import type { Arm, EndCause, ExitRecord, LauncherEvent, RunInfo } from './protocol.ts'
-import { DueQueue } from './queue.ts'
 import type { TreeSignaller } from './signal-tree.ts'
 import { Spool, spoolName } from './spool.ts'
-import { identityOf } from './users.ts'
-
-/** A sleep may end late by so much: the last of it is waited for turn by turn. */
-const TIMER_SLACK_MS = 2
-/** The wall clock may be stepped: so often it is looked at. */
-const LONGEST_SLEEP_MS = 1_000
 
 export interface SupervisorDeps {
   clock: Clock
@@ -42,17 +36,17 @@ export interface SupervisorDeps {
 export class Supervisor {
   readonly #deps: SupervisorDeps
   readonly #entries = new Map<string, Entry>()
-  readonly #queue = new DueQueue<Entry>()
+  readonly #due: DueRuns
   readonly #fences = new Fences()
   readonly #boot = bootId()
   readonly #stopped = Promise.withResolvers<void>()
   #stopping: 'no' | 'whenIdle' | 'now' = 'no'
-  #wake = new AbortController()
   #tell: (event: LauncherEvent) => void = () => {}
 
   /** `left`: what has ended under an earlier launcher and is not forgotten. */
   constructor(deps: SupervisorDeps, left: readonly Entry[]) {
     this.#deps = deps
+    this.#due = new DueRuns(deps.clock)
     for (const entry of left) this.#entries.set(entry.id, entry)
   }
 
@@ -80,10 +74,9 @@ export class Supervisor {
 
   /** Starts what is due and enforces the fences, until the signal aborts. */
   async work(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => this.#wake.abort(), { once: true })
     await Promise.all([
       this.#fences.watch(this.#deps.clock, session => this.#enforce(session), signal),
-      this.#startDue(signal),
+      this.#due.work(entry => this.#start(entry), signal),
     ])
   }
 
@@ -94,9 +87,8 @@ export class Supervisor {
       if ('reason' in arm) this.#tell({ type: 'refused', ...arm })
       else fresh.push(...this.#admit(arm))
     }
-    this.#queue.add(fresh.filter(entry => entry.who))
+    this.#due.add(fresh)
     this.#deps.pipes.prepare(fresh.length * 2).catch(() => {})
-    this.#wake.abort()
   }
 
   /** An order is admitted if it is new and its session may arm. One that is known is told again. */
@@ -117,19 +109,7 @@ export class Supervisor {
     const entry = newEntry(arm)
     this.#entries.set(arm.id, entry)
     this.#tell({ type: 'armed', id: arm.id })
-    if (arm.user === undefined && arm.group === undefined) entry.who = { identity: undefined }
-    else void this.#identify(entry, arm)
     return [entry]
-  }
-
-  async #identify(entry: Entry, arm: Arm) {
-    const identity = await identityOf(arm.user, arm.group).catch(error => ({
-      reason: 'NoSuchUser' as const,
-      message: messageOf(error),
-    }))
-    entry.who = { identity }
-    this.#queue.add([entry])
-    this.#wake.abort()
   }
 
   cancel(ids: readonly string[]) {
@@ -152,7 +132,7 @@ export class Supervisor {
     if (gone.length === 0) return
     for (const id of gone) {
       this.#entries.delete(id)
-      rm(join(this.#deps.spoolDir, spoolName(id)), { force: true }).catch(error => this.#complain(error))
+      rmSync(join(this.#deps.spoolDir, spoolName(id)), { force: true })
     }
     this.#journal({ type: 'forgotten', ids: gone })
     this.#fences.keep(new Set([...this.#entries.values()].map(entry => entry.session)))
@@ -190,28 +170,9 @@ export class Supervisor {
     }
   }
 
-  async #startDue(signal: AbortSignal) {
-    while (!signal.aborted) {
-      this.#wake = new AbortController()
-      const entry = this.#queue.first(candidate => !candidate.isEnding && !candidate.live)
-      const wait = entry ? entry.at - this.#deps.clock.now() : LONGEST_SLEEP_MS
-      if (entry && wait <= 0) {
-        this.#queue.dropFirst()
-        await this.#start(entry)
-      }
-      if (wait <= TIMER_SLACK_MS) await new Promise(resolve => setImmediate(resolve))
-      else await this.#sleep(Math.min(wait, LONGEST_SLEEP_MS) - TIMER_SLACK_MS)
-    }
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return this.#deps.clock.sleep(ms, this.#wake.signal).catch(() => {})
-  }
-
   async #start(entry: Entry) {
-    const { arm, who } = entry
-    if (!arm || !who) return
-    const { identity } = who
+    const { arm, identity } = entry
+    if (!arm) return
     if (identity && 'reason' in identity) return this.#failToStart(entry, { ...identity, code: null })
     try {
       await this.#deps.pipes.prepare(2)
