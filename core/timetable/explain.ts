@@ -58,7 +58,7 @@ function hourPhrase(hours: number[], before: string): string {
   const [first = 0] = hours
   const last = hours.at(-1) ?? first
   if (hours.length === 24)
-    return before.startsWith('every') && !before.includes('counted') ? '' : 'of every hour'
+    return /^every \d* ?\w+$/.test(before) || before === EVERY_MINUTE ? '' : 'of every hour'
   if (last - first + 1 === hours.length) return `from ${clock(first, 0, 0)} to ${clock(last, 59, 0)}`
   const step = stepOf(hours, 24)
   if (step !== undefined) return `of every ${ordinalStep(step)} hour from ${clock(first, 0, 0)}`

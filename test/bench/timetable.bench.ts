@@ -23,6 +23,8 @@ const EXPRESSIONS = [
 const ZONES = ['UTC', 'Asia/Shanghai', 'America/New_York', 'Europe/Berlin']
 const CALLS = 100_000
 const START = Date.UTC(2026, 0, 15, 3, 4, 5)
+/** Rare lines start again here: nobody asks for the year 9000. */
+const END = Date.UTC(2034, 0, 1)
 
 const pairs = EXPRESSIONS.flatMap(schedule => ZONES.map(timeZone => ({ schedule, timeZone })))
 const steps = Math.ceil(CALLS / pairs.length)
@@ -34,6 +36,7 @@ function ours(): number {
     for (let step = 0, at = START; step < steps; step++) {
       at = timetable.next(at) ?? START
       sum += at
+      if (at > END) at = START
     }
   }
   return sum
@@ -43,7 +46,11 @@ function theirs(): number {
   let sum = 0
   for (const { schedule, timeZone } of pairs) {
     const expression = CronExpressionParser.parse(schedule, { tz: timeZone, currentDate: START })
-    for (let step = 0; step < steps; step++) sum += expression.next().getTime()
+    for (let step = 0; step < steps; step++) {
+      const at = expression.next().getTime()
+      sum += at
+      if (at > END) expression.reset(new Date(START))
+    }
   }
   return sum
 }
