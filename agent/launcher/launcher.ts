@@ -5,7 +5,7 @@ export type OutputChunk =
   | { stream: 'stdout' | 'stderr'; at: number; data: Uint8Array }
   | { stream: 'cut'; at: number; stdout: number; stderr: number }
 
-export interface ReadRequest {
+interface ReadRequest {
   /** A position in the spool: 0, or `next` of an earlier read. */
   offset: number
   /** At most so many bytes of spool, but always at least one chunk if there is one. */
@@ -16,7 +16,7 @@ export interface ReadRequest {
   waitMs?: number
 }
 
-export interface ReadResult {
+interface ReadResult {
   chunks: OutputChunk[]
   next: number
   /** The run has ended and nothing comes after `next`. */
@@ -32,6 +32,7 @@ export interface Launcher {
   readonly instance: string
   readonly implementation: string
   readonly pid: number
+  /** `resources`, `tty`, `rusage`, `oom`: an arm that needs what the launcher lacks is refused as `Unsupported`. */
   readonly features: ReadonlySet<string>
   /** Arming the same id twice is arming it once. Answered by `armed` or `refused`, then `started`, `ended`. */
   arm(runs: readonly Arm[]): void

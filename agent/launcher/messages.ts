@@ -6,10 +6,7 @@ import { z } from 'zod'
  */
 export const PROTOCOL_VERSION = 1
 
-/** What a launcher may or may not be able to do; an arm that needs what it lacks is refused as `Unsupported`. */
-export type Feature = 'resources' | 'tty' | 'rusage' | 'oom'
-
-export interface Resources {
+interface Resources {
   cpuMillis?: number
   memoryBytes?: number
   pids?: number
@@ -52,6 +49,7 @@ export interface Arm {
   labels?: Record<string, string>
 }
 
+/** Why a run ended; the first cause wins: a run that timed out stays so whatever its command then exits with. */
 const cause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('exited'), code: z.number().int() }),
   z.object({ kind: z.literal('signaled'), signal: z.string() }),
@@ -62,9 +60,6 @@ const cause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('startFailed'), reason: z.string(), message: z.string() }),
   z.object({ kind: z.literal('lost'), reason: z.string() }),
 ])
-
-/** Why a run ended; the first cause wins: a run that timed out stays so whatever its command then exits with. */
-export type EndCause = z.infer<typeof cause>
 
 const streamCount = z.object({ bytes: z.number(), cut: z.number() })
 

@@ -21,7 +21,7 @@ export interface Entry {
   readers: Set<() => void>
 }
 
-export const NO_OUTPUT: Output = { stdout: { bytes: 0, cut: 0 }, stderr: { bytes: 0, cut: 0 }, tail: '' }
+const NO_OUTPUT: Output = { stdout: { bytes: 0, cut: 0 }, stderr: { bytes: 0, cut: 0 }, tail: '' }
 
 export function newEntry(arm: Arm): Entry {
   const { id, session, at, fenced, labels } = arm

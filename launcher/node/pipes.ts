@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, constants, fchownSync, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs'
+import { constants, fchownSync, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 /** Each `mkfifo` makes so many at once. */
 const BATCH = 200
 
-export interface OutputPipe {
+interface OutputPipe {
   reader: Socket
   /** The command's end: closed here as soon as the command has it. */
   writer: number
@@ -62,8 +62,4 @@ export class Pipes {
     if (code !== 0) throw new Error(`mkfifo: ${(await message).trim()}`)
     this.#ready.push(...paths)
   }
-}
-
-export function closeWriter(pipe: OutputPipe) {
-  closeSync(pipe.writer)
 }

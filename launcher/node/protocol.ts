@@ -36,7 +36,7 @@ export type EndCause =
   | { kind: 'startFailed'; reason: string; message: string }
   | { kind: 'lost'; reason: string }
 
-export interface StreamCount {
+interface StreamCount {
   bytes: number
   cut: number
 }

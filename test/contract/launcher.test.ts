@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,6 +16,8 @@ import {
 } from './launcher.ts'
 
 const isRoot = process.getuid?.() === 0
+/** A user of this machine that is in more than one group, if there is one. */
+const memberOfMore = /^[^:]+:[^:]*:\d+:([^,\n]+)/m.exec(readFileSync('/etc/group', 'utf8'))?.[1]
 
 describe.each(Object.entries(implementations))('launcher/%s: commands', (_, command) => {
   let held: Bench
@@ -168,6 +171,14 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
       }),
     )
     expect((await agent.ended('home')).tail).toBe('/usr/sbin daemon daemon mine\n')
+  })
+
+  test.runIf(isRoot && memberOfMore)('with a user come its supplementary groups', async () => {
+    run(script('groups', 'id -u; id -G', { user: memberOfMore ?? '' }))
+    const expected = execFileSync('sh', ['-c', `id -u ${memberOfMore}; id -G ${memberOfMore}`], {
+      encoding: 'utf8',
+    })
+    expect((await agent.ended('groups')).tail).toBe(expected)
   })
 
   test.each<[string, Partial<ReturnType<typeof script>>, number | null, string]>([
