@@ -20,6 +20,7 @@ verify: node_modules/.installed ## types, lint, format, dead code, architecture,
 build: node_modules/.installed ## everything that is made from source: CRDs
 
 generate: node_modules/.installed ## write the generated files again
+	@$(NODE) scripts/generate-crds.ts
 
 format: node_modules/.installed ## format the source
 	@$(NODE) $(BIN)/@biomejs/biome/bin/biome check --write .
