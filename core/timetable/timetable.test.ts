@@ -109,11 +109,8 @@ describe('the language', () => {
     ['FRI#L for FRIL', '0 0 * * fri#l', '0 0 * * 5L'],
     ['L-0 for L', '0 0 l-0 * *', '0 0 L * *'],
   ])('knows %s', (_, one, other) => {
-    const span = ['2024-01-01T00:00:00Z', '2025-02-01T00:00:00Z'] as const
-    const limit = one.includes('20 *') ? (['2024-01-01T00:00:00Z', '2024-01-02T00:00:00Z'] as const) : span
-    expect(fires(timetable(one), ...limit).slice(0, 2_000)).toEqual(
-      fires(timetable(other), ...limit).slice(0, 2_000),
-    )
+    const year = (line: string) => fires(timetable(line), '2024-01-01T00:00:00Z', '2025-02-01T00:00:00Z')
+    expect(year(one)).toEqual(year(other))
   })
 
   test('a star with a step restricts the days: either field then fires', () => {
