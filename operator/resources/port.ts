@@ -74,9 +74,14 @@ export interface Resources {
 
   /** `namespace` is '' for a kind without one. */
   get<K extends CachedKind>(kind: K, namespace: string, name: string): Objects[K] | undefined
+  /**
+   * Why an object that exists cannot be read, as when a newer version of ours has written it. `get` and `list` then have its last
+   * readable form, or nothing, and that it is missing there must not be taken for its end.
+   */
+  unreadable(kind: CachedKind, namespace: string, name: string): string | undefined
   /** A new array of the cached objects, in no order. */
   list<K extends CachedKind>(kind: K): readonly Objects[K][]
-  /** The object, or the Secret or ConfigMap that was looked up before, may have changed, come or gone: look again. Told once for many changes. */
+  /** The object, or the Secret or ConfigMap that was looked up before, may have changed, come or gone: look again. */
   onChange(listener: (ref: ObjectRef) => void): () => void
   /** ms since the most silent source was last known to be alive; grows while one cannot be reached. */
   silence(): number

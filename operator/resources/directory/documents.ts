@@ -1,6 +1,7 @@
 import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml'
+import { GROUP, InvalidObject, parseObject, type ShellCronObject } from '../../../core/schema/objects.ts'
+import { messageOf } from '../../../runtime/errors.ts'
 import { CLUSTER_SCOPED } from '../port.ts'
-import { checkObject } from './check.ts'
 import type { FileContent, FileObject } from './plan.ts'
 import { keyOf } from './record.ts'
 
@@ -10,6 +11,7 @@ const OURS = /shellcron\.dev\/|\bShell(?:CronJob|Run|Agent|Policy|Pool)\b/
 interface Header {
   apiVersion?: unknown
   kind?: unknown
+  items?: unknown
   spec?: unknown
 }
 
@@ -39,48 +41,57 @@ interface Place {
 }
 
 function take(document: Document, { file, lines, content }: Place): void {
-  const value = valueOf(document)
-  if (value === null || typeof value !== 'object' || !isOurs(value)) return
-  const lineOf = (path: readonly (string | number)[]): number => {
+  const lineOf = (field: string): number => {
+    const path = pathOf(field)
     for (let depth = path.length; depth >= 0; depth--) {
       const node = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true)
       if (isNode(node) && node.range) return lines.linePos(node.range[0]).line
     }
     return 1
   }
-  const { issues, object } = checkObject(value)
-  for (const { path, field, message } of issues) {
-    content.problems.push({ file, line: lineOf(path), ...(field ? { field } : {}), message })
+  try {
+    const value: unknown = document.toJS()
+    if (!isOurs(value)) return
+    const object = parseObject(value)
+    content.objects.push(toFileObject(object, (value as Header).spec, { file, line: lineOf('') }))
+  } catch (error) {
+    const problems =
+      error instanceof InvalidObject ? error.problems : [{ field: '', message: messageOf(error) }]
+    for (const { field, message } of problems) {
+      content.problems.push({ file, line: lineOf(field), ...(field ? { field } : {}), message })
+    }
   }
-  if (object) content.objects.push(toFileObject(object, file, lineOf([])))
 }
 
-/** The plain value; resolving aliases may fail only now. */
-function valueOf(document: Document): unknown {
-  return document.toJS()
-}
-
-/** Of another API group, or another program's: not ours to judge. What looks like an object but lacks its head is. */
-function isOurs({ apiVersion, kind, spec }: Header): boolean {
-  if (String(apiVersion).startsWith('shellcron.dev/') || String(kind).startsWith('Shell')) return true
+/**
+ * Other API groups' objects, and other programs' files, are not ours to judge. What looks like an object and lacks its head is: to
+ * pass over a job in silence would be worse. Throws for a list that holds ours.
+ */
+function isOurs(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return false
+  const { apiVersion, kind, items, spec } = value as Header
+  if (Array.isArray(items) && items.some(isOurs)) {
+    throw new InvalidObject([
+      { field: 'items', message: 'write each object of the list as a document of its own, separated by ---' },
+    ])
+  }
+  if (String(apiVersion).startsWith(`${GROUP}/`) || String(kind).startsWith('Shell')) return true
   return spec !== undefined && (apiVersion === undefined || kind === undefined)
 }
 
-export interface Manifest {
-  kind: string
-  metadata: {
-    name: string
-    namespace?: string | undefined
-    labels?: Record<string, string> | undefined
-    annotations?: Record<string, string> | undefined
-  }
-  spec?: unknown
-}
-
-function toFileObject({ kind, metadata, spec }: Manifest, file: string, line: number): FileObject {
+function toFileObject(
+  { kind, metadata }: ShellCronObject,
+  spec: unknown,
+  place: { file: string; line: number },
+): FileObject {
   const { name, labels = {}, annotations = {} } = metadata
   const namespace = CLUSTER_SCOPED.has(kind) ? '' : (metadata.namespace ?? 'default')
-  return { key: keyOf({ kind, namespace, name }), file, line, labels, annotations, spec: spec ?? {} }
+  return { key: keyOf({ kind, namespace, name }), ...place, labels, annotations, spec }
+}
+
+/** The inverse of how a field is written: spec.env[0].name. */
+function pathOf(field: string): (string | number)[] {
+  return [...field.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([step, index]) => (index ? Number(index) : step))
 }
 
 function firstLine(message: string): string {

@@ -95,7 +95,7 @@ test('a directory that is away is a problem, and takes no file with it', async (
   await folder.look()
   await folder.look()
   expect(files()).toEqual(['a.yaml'])
-  expect(folder.unreadable).toMatchObject([{ file: '' }])
+  expect(folder.unreadable).toMatchObject([{ file: '.' }])
   await rename(`${root}-away`, root)
   await folder.look()
   expect(folder.unreadable).toEqual([])

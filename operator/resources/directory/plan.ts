@@ -23,6 +23,8 @@ export interface World {
   records: ReadonlyMap<string, ObjectRecord>
   files: ReadonlyMap<string, FileContent>
   unreadable: readonly Problem[]
+  /** Nothing is left to be read: what is in no file now is in none. */
+  settled: boolean
   /** Unix ms. */
   now: number
 }
@@ -35,7 +37,7 @@ export interface Plan {
 
 /**
  * What makes the records agree with the files. An object is taken away only if its file is there no more, or is there without any
- * problem and does not have it.
+ * problem and does not have it, and no file is left from which it could come.
  */
 export function plan(world: World): Plan {
   const result: Plan = { puts: new Map(), deletes: [], problems: [...world.unreadable] }
@@ -112,7 +114,8 @@ function take(
   if (canonical(next) !== canonical(record)) result.puts.set(key, next)
 }
 
-function isSurelyGone(record: ObjectRecord, { files, unreadable }: World): boolean {
+function isSurelyGone(record: ObjectRecord, { files, unreadable, settled }: World): boolean {
+  if (!settled) return false
   const content = files.get(record.file)
   if (content) return content.problems.length === 0
   return !unreadable.some(({ file }) => isWithin(record.file, file))

@@ -32,12 +32,18 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
   const changes = createListeners<ObjectRef>(log)
   const problemListeners = createListeners<readonly Problem[]>(log)
   const cache = new Map<string, Objects[CachedKind]>()
+  const unreadable = new Map<string, string>()
   const records = new Records(store, (key, record) => {
-    const object = record && present(key, record)
-    if (isDeepStrictEqual(object, cache.get(key))) return
-    if (object) cache.set(key, object)
-    else cache.delete(key)
-    changes.tell(refOf(key))
+    const before = cache.get(key)
+    unreadable.delete(key)
+    try {
+      if (record) cache.set(key, present(key, record) as Objects[CachedKind])
+      else cache.delete(key)
+    } catch (error) {
+      unreadable.set(key, messageOf(error))
+      log.error({ key, error: messageOf(error) }, 'object.unreadable')
+    }
+    if (!isDeepStrictEqual(before, cache.get(key))) changes.tell(refOf(key))
   })
   const folder = new Folder({ root: directory, clock, parse: parseDocuments })
   const lookups = createFileLookups(directory, changes.tell)
@@ -50,11 +56,11 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
   /** Whether all that lies in the directory is in force. */
   const look = async (): Promise<boolean> => {
     const settled = await folder.look()
-    const state = `${folder.version} ${records.removed}`
+    const state = `${settled} ${folder.version} ${records.removed}`
     if (state !== inForce) {
       const { files, unreadable } = folder
       await records.change(current => {
-        const steps = plan({ records: current, files, unreadable, now: clock.now() })
+        const steps = plan({ records: current, files, unreadable, settled, now: clock.now() })
         if (!isDeepStrictEqual(steps.problems, problems)) {
           problems = steps.problems
           problemListeners.tell(problems)
@@ -93,6 +99,7 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
       cache.get(keyOf({ kind, namespace, name })) as Objects[K] | undefined,
     list: <K extends CachedKind>(kind: K) =>
       [...cache.values()].filter((one): one is Objects[K] => one.kind === kind),
+    unreadable: (kind, namespace, name) => unreadable.get(keyOf({ kind, namespace, name })),
     onChange: changes.add,
     silence: () => clock.monotonic() - lookedAt,
     lookUp: lookups.lookUp,

@@ -9,7 +9,7 @@ export interface Scan {
   /** By path, what changes whenever the file does. */
   files: Map<string, string>
   folders: string[]
-  /** Folders ('' = all) that could not be read: nobody knows what they hold. */
+  /** Folders ('.' = all) that could not be read: nobody knows what they hold. */
   unreadable: Problem[]
 }
 
@@ -30,7 +30,7 @@ export async function scan(root: string): Promise<Scan> {
         else await addFile(root, path, result.files)
       }
     } catch (error) {
-      result.unreadable.push({ file: folder, message: `cannot be read: ${messageOf(error)}` })
+      result.unreadable.push({ file: folder || '.', message: `cannot be read: ${messageOf(error)}` })
     }
   }
   return result
@@ -52,7 +52,7 @@ export function signatureOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string
   return [dev, ino, size, mtimeMs, ctimeMs].join(' ')
 }
 
-/** Whether `path` lies in `folder` ('' = everything). */
+/** Whether `path` lies in `folder` ('.' = everything). */
 export function isWithin(path: string, folder: string): boolean {
-  return folder === '' || !relative(folder, path).startsWith('..')
+  return !relative(folder, path).startsWith('..')
 }

@@ -18,11 +18,23 @@ export interface Reflected<T> {
   version: string
   namespace: string
   name: string
-  object: T
+  /** undefined: it was never readable. */
+  object: T | undefined
+  /** Why the version that is there now cannot be read. */
+  unreadable?: string
 }
 
 export interface RawObject {
-  metadata: { name: string; namespace?: string; resourceVersion: string; managedFields?: unknown }
+  metadata: {
+    name: string
+    namespace?: string
+    uid: string
+    resourceVersion: string
+    labels?: Record<string, string>
+    annotations?: Record<string, string>
+    managedFields?: unknown
+  }
+  status?: unknown
 }
 
 export interface ReflectorOptions<T> {
@@ -32,8 +44,8 @@ export interface ReflectorOptions<T> {
   /** Of the list, without a query. */
   path: string
   accept?: string
-  /** What to keep of an object; undefined leaves it out, as if it were not there. A change of anything else is not told. */
-  keep: (raw: RawObject) => T | undefined
+  /** What to keep of an object; a change of anything else is not told. If it throws, what was kept before stays. */
+  keep: (raw: RawObject) => T
   /** After the copy has changed: the object is another one, or new, or gone. */
   onChange: (namespace: string, name: string) => void
   /** A watch that says nothing for so long is cut. Bookmarks come about once a minute. In ms. */
@@ -81,7 +93,7 @@ export class Reflector<T> {
   }
 
   list(): T[] {
-    return Array.from(this.#items.values(), ({ object }) => object)
+    return Array.from(this.#items.values(), ({ object }) => object).filter(object => object !== undefined)
   }
 
   /** Lists and watches until the signal aborts; never throws. */
@@ -182,17 +194,22 @@ export class Reflector<T> {
     const { name, namespace = '', resourceVersion: version } = raw.metadata
     const key = `${namespace}/${name}`
     if (this.#items.get(key)?.version === version) return key
-    delete raw.metadata.managedFields
-    const object = this.#options.keep(raw)
-    if (object === undefined) {
-      this.#delete(namespace, name)
-      return key
-    }
     const before = this.#items.get(key)
-    const same = before !== undefined && isDeepStrictEqual(before.object, object)
-    this.#items.set(key, { version, namespace, name, object: same ? before.object : object })
-    if (!same) this.#options.onChange(namespace, name)
+    const now = this.#keep(raw, before?.object)
+    const same = before?.unreadable === now.unreadable && isDeepStrictEqual(before?.object, now.object)
+    this.#items.set(key, { version, namespace, name, ...(same ? { ...now, object: before?.object } : now) })
+    if (!before || !same) this.#options.onChange(namespace, name)
     return key
+  }
+
+  #keep(raw: RawObject, before: T | undefined): { object: T | undefined; unreadable?: string } {
+    try {
+      return { object: this.#options.keep(raw) }
+    } catch (error) {
+      const { path, log } = this.#options
+      log.error({ path, name: raw.metadata.name, error: messageOf(error) }, 'object.unreadable')
+      return { object: before, unreadable: messageOf(error) }
+    }
   }
 
   #delete(namespace: string, name: string): void {

@@ -43,11 +43,11 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     return reflector
   }
   const reflectors: Reflectors = {
-    ShellCronJob: reflect('ShellCronJob', keepOurs('ShellCronJob', log)),
-    ShellRun: reflect('ShellRun', keepOurs('ShellRun', log)),
-    ShellAgent: reflect('ShellAgent', keepOurs('ShellAgent', log)),
-    ShellPolicy: reflect('ShellPolicy', keepOurs('ShellPolicy', log)),
-    ShellPool: reflect('ShellPool', keepOurs('ShellPool', log)),
+    ShellCronJob: reflect('ShellCronJob', keepOurs('ShellCronJob')),
+    ShellRun: reflect('ShellRun', keepOurs('ShellRun')),
+    ShellAgent: reflect('ShellAgent', keepOurs('ShellAgent')),
+    ShellPolicy: reflect('ShellPolicy', keepOurs('ShellPolicy')),
+    ShellPool: reflect('ShellPool', keepOurs('ShellPool')),
     Node: reflect('Node', keepNode),
   }
   const all = Object.values(reflectors)
@@ -60,6 +60,7 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     },
     get: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.object,
     list: kind => reflectors[kind].list(),
+    unreadable: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.unreadable,
     onChange: changes.add,
     silence: () => Math.max(...all.map(one => one.silence())),
     lookUp: lookups.lookUp,

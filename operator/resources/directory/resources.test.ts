@@ -1,0 +1,222 @@
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { systemClock } from '../../../runtime/clock.ts'
+import { Unavailable } from '../../../runtime/errors.ts'
+import { silentLog } from '../../../runtime/log.ts'
+import { eventually } from '../../../test/fault/eventually.ts'
+import type { ObjectRef, Problem, Resources } from '../port.ts'
+import { createDirectoryResources } from './resources.ts'
+import type { StatusStore } from './status-store.ts'
+
+let directory: string
+let stored: Map<string, string>
+const stops: AbortController[] = []
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'shellcron-directory-'))
+  stored = new Map()
+})
+afterEach(async () => {
+  for (const stop of stops.splice(0)) stop.abort(new Error('the test is over'))
+  await rm(directory, { recursive: true })
+})
+
+const store: StatusStore = {
+  load: () => Promise.resolve(new Map(stored)),
+  put: (key, value) => Promise.resolve(void stored.set(key, value)),
+  delete: key => Promise.resolve(void stored.delete(key)),
+}
+
+async function start(over: StatusStore = store) {
+  const resources = createDirectoryResources({ directory, store: over, clock: systemClock, log: silentLog })
+  const told: ObjectRef[] = []
+  resources.onChange(ref => told.push(ref))
+  const stop = new AbortController()
+  stops.push(stop)
+  await resources.start(stop.signal)
+  return { resources, told, stop }
+}
+
+/** As editors do: written beside it, and renamed. */
+async function save(file: string, text: string): Promise<void> {
+  await mkdir(join(directory, file, '..'), { recursive: true })
+  await writeFile(join(directory, `${file}.tmp`), text)
+  await rename(join(directory, `${file}.tmp`), join(directory, file))
+}
+
+function yaml(name: string, schedule = '@daily', more = ''): string {
+  return `apiVersion: shellcron.dev/v1alpha1
+kind: ShellCronJob
+metadata: { name: ${name}${more} }
+spec:
+  schedule: "${schedule}"
+  template: { spec: { host: {}, script: "true" } }
+`
+}
+
+const job = (name: string): ObjectRef => ({ kind: 'ShellCronJob', namespace: 'default', name })
+const get = (resources: Resources, name: string) => resources.get('ShellCronJob', 'default', name)
+const uidOf = (resources: Resources, name: string) => get(resources, name)?.metadata.uid ?? ''
+
+test('objects of all files are there when start has resolved, with defaults, and nothing else is', async () => {
+  await save('a.yaml', `${yaml('one')}---\n${yaml('two', '@hourly', ', namespace: ops')}`)
+  await save('deploy/web.yaml', 'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec: {}\n')
+  await save('values.yaml', 'image: {{ not yaml }\n')
+  const { resources } = await start()
+  expect(get(resources, 'one')).toMatchObject({
+    metadata: { namespace: 'default', generation: 1 },
+    spec: { timeZone: 'UTC' },
+  })
+  expect(resources.get('ShellCronJob', 'ops', 'two')).toBeDefined()
+  expect(resources.list('ShellCronJob')).toHaveLength(2)
+  expect(resources.list('Node')).toEqual([])
+  expect(resources.problems()).toEqual([])
+})
+
+test('an edit takes effect and raises the generation; a new file is seen; the end of one too', async () => {
+  await save('a.yaml', yaml('one'))
+  const { resources, told } = await start()
+  const uid = uidOf(resources, 'one')
+  await save('a.yaml', yaml('one', '@hourly'))
+  await eventually('the edit is seen', () => get(resources, 'one')?.spec.schedule === '@hourly')
+  expect(get(resources, 'one')?.metadata).toMatchObject({ generation: 2, uid })
+  await save('new/b.yaml', yaml('two'))
+  await eventually('the new one is seen', () => get(resources, 'two'))
+  await rm(join(directory, 'a.yaml'))
+  await eventually('the end is seen', () => !get(resources, 'one'))
+  expect(told).toContainEqual(job('one'))
+  expect(stored.size).toBe(1)
+})
+
+test('a file that is wrong is reported with line and field, and keeps its last good objects', async () => {
+  await save('a.yaml', yaml('one'))
+  const { resources } = await start()
+  const reports: (readonly Problem[])[] = []
+  resources.onProblems(problems => reports.push(problems))
+  await save('a.yaml', yaml('one').replace('spec:', 'spec:\n  jitterSeconds: -5'))
+  await eventually('the problem is reported', () => reports.length === 1)
+  expect(reports[0]).toMatchObject([{ file: 'a.yaml', line: 5, field: 'spec.jitterSeconds' }])
+  await save('a.yaml', 'kind: ShellCronJob\nmetadata: { name: x }\nkind: twice\n')
+  await eventually('the next is reported', () => reports.length === 2)
+  expect(reports[1]?.[0]).toMatchObject({ file: 'a.yaml', line: 3 })
+  expect(get(resources, 'one')?.spec.schedule).toBe('@daily')
+  await save('a.yaml', yaml('one', '@weekly'))
+  await eventually('it is mended', () => get(resources, 'one')?.spec.schedule === '@weekly')
+  expect(resources.problems()).toEqual([])
+})
+
+test('one wrong object of a file does not stop the others', async () => {
+  const list = `kind: List\napiVersion: v1\nitems:\n- apiVersion: shellcron.dev/v1alpha1\n  kind: ShellCronJob\n`
+  await save('a.yaml', `${yaml('good')}---\n${yaml('bad').replace('host', 'hots')}---\n${list}`)
+  await save('b.yaml', yaml('headless').replace(/^kind.*\n/m, ''))
+  const { resources } = await start()
+  expect(get(resources, 'good')).toBeDefined()
+  expect(resources.list('ShellCronJob')).toHaveLength(1)
+  expect(resources.problems()).toContainEqual({
+    file: 'a.yaml',
+    line: 13,
+    field: 'spec.template.spec.hots',
+    message: expect.stringContaining('not a known field') as string,
+  })
+  expect(resources.problems()).toContainEqual(expect.objectContaining({ file: 'a.yaml', field: 'items' }))
+  expect(resources.problems()).toContainEqual(expect.objectContaining({ file: 'b.yaml', field: 'kind' }))
+})
+
+test('one object in two files is an error that names both', async () => {
+  await save('a.yaml', yaml('one'))
+  const { resources } = await start()
+  await save('b.yaml', yaml('one', '@hourly'))
+  await eventually('it is reported', () => resources.problems().length > 0)
+  expect(resources.problems()[0]?.file).toBe('b.yaml')
+  expect(resources.problems()[0]?.message).toContain('a.yaml')
+  expect(get(resources, 'one')?.spec.schedule).toBe('@daily')
+})
+
+test('a restart changes nothing; a file that broke meanwhile keeps its objects, one that went takes its own', async () => {
+  await save('a.yaml', yaml('one'))
+  await save('b.yaml', yaml('two'))
+  await save('c.yaml', yaml('three'))
+  const first = await start()
+  const uid = uidOf(first.resources, 'one')
+  await first.resources.setFinalizer(job('three'), uidOf(first.resources, 'three'), true)
+  first.stop.abort(new Error('stopped'))
+  await save('b.yaml', 'kind: ShellCronJob: what')
+  await rm(join(directory, 'c.yaml'))
+  await rename(join(directory, 'a.yaml'), join(directory, 'z.yaml'))
+  const { resources } = await start()
+  expect(get(resources, 'one')?.metadata).toMatchObject({ uid, generation: 1 })
+  expect(get(resources, 'two')?.spec.schedule).toBe('@daily')
+  expect(get(resources, 'three')?.metadata.deletionTimestamp).toBeDefined()
+})
+
+test('with our finalizer a removed object stays until it is taken away, and one that returns is new', async () => {
+  await save('a.yaml', yaml('one'))
+  const { resources } = await start()
+  const uid = uidOf(resources, 'one')
+  expect(await resources.setFinalizer(job('one'), uid, true)).toBe('applied')
+  await rm(join(directory, 'a.yaml'))
+  await eventually('it is marked', () => get(resources, 'one')?.metadata.deletionTimestamp)
+  await save('a.yaml', yaml('one', '@hourly'))
+  await systemClock.sleep(500)
+  expect(get(resources, 'one')?.spec.schedule).toBe('@daily')
+  expect(await resources.setFinalizer(job('one'), uid, true)).toBe('applied')
+  expect(await resources.setFinalizer(job('one'), uid, false)).toBe('applied')
+  await eventually('the new one is there', () => get(resources, 'one')?.spec.schedule === '@hourly')
+  expect(uidOf(resources, 'one')).not.toBe(uid)
+  expect(get(resources, 'one')?.metadata).toMatchObject({ generation: 1 })
+  expect(await resources.setFinalizer(job('one'), uid, false)).toBe('gone')
+})
+
+test('status and annotations live in the store, for the right life of the object, and status is no news', async () => {
+  await save('a.yaml', yaml('one', '@daily', ', annotations: { a: "1", b: "1" }'))
+  const { resources, told } = await start()
+  const uid = uidOf(resources, 'one')
+  told.length = 0
+  expect(await resources.applyStatus(job('one'), uid, { lastResult: 'Succeeded' })).toBe('applied')
+  expect(told).toEqual([])
+  expect(JSON.parse(stored.get('ShellCronJob/default/one') ?? '')).toMatchObject({
+    status: { lastResult: 'Succeeded' },
+  })
+  expect(await resources.annotate(job('one'), uid, { a: null, c: '2' })).toBe('applied')
+  expect(get(resources, 'one')?.metadata.annotations).toEqual({ b: '1', c: '2' })
+  expect(told).toEqual([job('one')])
+  expect(await resources.applyStatus(job('one'), 'another', {})).toBe('gone')
+  expect(await resources.annotate(job('none'), uid, {})).toBe('gone')
+  expect(await resources.remove(job('one'), uid)).toBe('kept')
+})
+
+test('nothing is shown that the store has not taken', async () => {
+  await save('a.yaml', yaml('one'))
+  let away = false
+  const failing: StatusStore = {
+    ...store,
+    put: (key, value) => (away ? Promise.reject(new Unavailable('away')) : store.put(key, value)),
+  }
+  const { resources } = await start(failing)
+  away = true
+  await save('a.yaml', yaml('one', '@hourly'))
+  await expect(
+    eventually('the edit shows', () => get(resources, 'one')?.spec.schedule === '@hourly', 1_500),
+  ).rejects.toThrow('not within')
+  away = false
+  await eventually('the edit shows', () => get(resources, 'one')?.spec.schedule === '@hourly')
+})
+
+test('a Secret that was looked up and is replaced is told', async () => {
+  await save('secrets/ops/db/password', 'old')
+  const { resources, told } = await start()
+  expect(await resources.lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { password: 'old' } })
+  await save('secrets/ops/db/password', 'new one')
+  await eventually('it is told', () => told.some(({ kind, name }) => kind === 'Secret' && name === 'db'))
+})
+
+test('cluster-scoped objects have no namespace', async () => {
+  const agent =
+    'apiVersion: shellcron.dev/v1alpha1\nkind: ShellAgent\nmetadata: { name: web1 }\nspec: { external: {} }\n'
+  await save('agent.yaml', agent)
+  const { resources } = await start()
+  expect(resources.get('ShellAgent', '', 'web1')).toMatchObject({ metadata: { name: 'web1' } })
+  expect([...stored.keys()]).toEqual(['ShellAgent//web1'])
+})
