@@ -106,6 +106,8 @@ class CompiledTimetable implements Timetable {
     const end = Math.floor(upTo / 1_000) + 1
     const first = from < end ? this.#from(from) : undefined
     if (first === undefined || first >= end) return undefined
+    const second = this.#from(first + 1)
+    if (second === undefined || second >= end) return { first: first * 1_000, last: first * 1_000, count: 1 }
     const last = this.#before(end) ?? first
     const count = countFires(this.#lines, { from, end }, { zone: this.#zone, shifts: this.#shifts })
     return { first: first * 1_000, last: last * 1_000, count }
