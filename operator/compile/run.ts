@@ -1,0 +1,145 @@
+import type { RunEntry } from '../../core/records/entry.ts'
+import type { ShellCronJob, ShellRun } from '../../core/schema/objects.ts'
+import type { Template } from '../../core/schema/template.ts'
+import { parametersOf, validateRun } from '../../core/schema/validate.ts'
+import { judge } from '../policy.ts'
+import { commandOf } from './command.ts'
+import { type Blocked, blocked } from './compiled.ts'
+import { environmentOf } from './env.ts'
+import { identify } from './identified.ts'
+import { missingPool, type Surroundings } from './job.ts'
+
+/** A ShellRun to its entry. Pure. */
+
+export interface CompiledRun {
+  entry: Omit<RunEntry, 'sealed' | 'sealedDigest'>
+  secret: Record<string, string>
+}
+
+export type RunCompilation = { kind: 'compiled'; run: CompiledRun } | (Blocked & { run: CompiledRun })
+
+export interface RunSurroundings extends Surroundings {
+  /** That jobRef names, unless it is being deleted. */
+  job: ShellCronJob | undefined
+  /** Members of a pool that a template's target selects, alive or not. */
+  members(template: Template): readonly string[]
+}
+
+/** A ShellRun that nobody claimed ends as Missed after this, ms, unless its job says otherwise. */
+const DEADLINE_MS = 600_000
+
+export function compileRun(object: ShellRun, around: RunSurroundings): RunCompilation {
+  const template = object.spec.template ?? around.job?.spec.template
+  if (!template) {
+    const [problem] = validateRun(object, around.job)
+    return {
+      ...blocked('JobNotFound', `${problem?.field}: ${problem?.message}`, true),
+      run: unknownRun(object),
+    }
+  }
+  const environment = environmentOf(template.spec, around.lookedUp)
+  const lacking = 'reason' in environment ? environment : undefined
+  const { env, secret } = 'reason' in environment ? { env: [], secret: {} } : environment
+  const [problem] = validateRun(object, around.job)
+  const judged = judge({
+    namespace: identify(object.metadata).namespace,
+    template: template.spec,
+    policies: around.policies,
+    allowWithoutPolicy: around.allowWithoutPolicy,
+  })
+  const targets = targetsOf(object, template, around)
+  const { maxConcurrentRuns } = judged.kind === 'allowed' ? judged.limits : {}
+  const run: CompiledRun = {
+    secret,
+    entry: {
+      ...base(object, around.job),
+      pool: template.spec.target.pool,
+      command: { ...commandOf(template), env },
+      parameters: parametersOf(around.job?.spec.parameters, object.spec.parameters),
+      targets: 'reason' in targets ? [] : targets.names,
+      ...(maxConcurrentRuns === undefined ? {} : { maxConcurrentRuns }),
+    },
+  }
+  const refused =
+    (problem && blocked('InvalidParameters', `${problem.field}: ${problem.message}`)) ??
+    missingPool(run.entry.pool, around) ??
+    (judged.kind === 'blocked' ? judged : undefined) ??
+    ('reason' in targets ? targets : undefined) ??
+    lacking
+  return refused ? { ...refused, run } : { kind: 'compiled', run }
+}
+
+function base(object: ShellRun, job: ShellCronJob | undefined) {
+  const { createdAt, ...identity } = identify(object.metadata)
+  const own = object.spec.jobRef ? job?.spec.startingDeadlineSeconds : undefined
+  return {
+    kind: 'run' as const,
+    ...identity,
+    ...(object.spec.jobRef
+      ? { jobRef: { name: object.spec.jobRef.name, uid: job?.metadata.uid ?? '' } }
+      : {}),
+    concurrencyPolicy: object.spec.concurrencyPolicy ?? job?.spec.concurrencyPolicy ?? ('Allow' as const),
+    createdAt,
+    deadline: createdAt + (own === undefined ? DEADLINE_MS : own * 1_000),
+  }
+}
+
+/** Of a job that is not there: nothing is known but that it must end. */
+function unknownRun(object: ShellRun): CompiledRun {
+  return {
+    secret: {},
+    entry: {
+      ...base(object, undefined),
+      pool: 'default',
+      command: { ...UNKNOWN_COMMAND, env: [] },
+      parameters: {},
+      targets: [],
+    },
+  }
+}
+
+const UNKNOWN_COMMAND = {
+  labels: {},
+  placement: { mode: 'One' as const, agents: [] },
+  shell: ['/bin/false'],
+  script: '',
+  tty: false,
+  successExitCodes: [0],
+  terminationGracePeriodSeconds: 0,
+  onDisconnect: 'Stop' as const,
+  backoffLimit: 0,
+  outputLimit: 0,
+}
+
+/** In All they are fixed now: members that come later have no part in this run. */
+function targetsOf(
+  object: ShellRun,
+  template: Template,
+  around: RunSurroundings,
+): { names: string[] } | Blocked {
+  const asked = object.spec.targets ?? []
+  const { mode, shards = 1, pool } = template.spec.target
+  if (mode === 'One') {
+    return asked.length === 0
+      ? { names: [] }
+      : blocked('InvalidTargets', 'spec.targets: the job runs on one agent, of its choice; leave them out')
+  }
+  if (mode === 'Shards') {
+    const strange = asked.find(target => !/^\d+$/.test(target) || Number(target) >= shards)
+    return strange === undefined
+      ? { names: asked }
+      : blocked('InvalidTargets', `spec.targets: "${strange}" is not a shard; they are 0 to ${shards - 1}`)
+  }
+  const members = around.members(template)
+  const strange = asked.find(target => !members.includes(target))
+  if (strange !== undefined)
+    return blocked(
+      'TargetNotFound',
+      `spec.targets: ${strange} is not an agent of pool ${pool} that the job selects`,
+      true,
+    )
+  const names = asked.length > 0 ? asked : [...members]
+  return names.length > 0
+    ? { names }
+    : blocked('NoTargets', `spec.template.spec.target: no agent of pool ${pool} is selected`, true)
+}
