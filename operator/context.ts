@@ -1,0 +1,28 @@
+import type { Keys } from '../core/keys.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Log } from '../runtime/log.ts'
+import type { Etcd } from '../store/etcd/client.ts'
+import type { Identity } from './identity/identity.ts'
+import type { Observed } from './observed.ts'
+import type { Requests } from './requests.ts'
+import type { Resources } from './resources/port.ts'
+import type { Verdicts } from './verdicts.ts'
+
+/** What every part of a leading operator shares. */
+export interface Context {
+  etcd: Etcd
+  keys: Keys
+  clock: Clock
+  log: Log
+  identity: Identity
+  resources: Resources
+  observed: Observed
+  requests: Requests
+  verdicts: Verdicts
+  /** Of the beacon: see beacon.ts. */
+  epoch(): number
+  /** Being uninstalled: no finalizer is added, all are removed, `jobs/` is emptied. */
+  draining(): boolean
+  /** Without any ShellPolicy everything is allowed, as the agents' local files decide (standalone). */
+  allowWithoutPolicy: boolean
+}

@@ -1,0 +1,67 @@
+import { type CellRef, NOBODY } from '../core/keys.ts'
+import type { Verdict } from '../core/outcome.ts'
+import { type Active, activeSchema, cellSchema } from '../core/records/state.ts'
+import { end, type Retry } from '../store/protocol/end.ts'
+import { type Held, held } from '../store/protocol/held.ts'
+import { markKill } from '../store/protocol/retry.ts'
+import type { Context } from './context.ts'
+import { Stale } from './queue.ts'
+
+/** How the operator ends attempts: it asks the owner, and does so itself only where nobody owns one, or the owner is gone. */
+
+type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log'>
+
+export interface Place {
+  pool: string
+  owner: string
+  run: string
+}
+
+/** Asks the owner of an attempt to end it; a pending one that nobody owns ends at once. Repeating it does nothing. */
+export async function killAttempt(deps: Deps, place: Place, reason: string): Promise<void> {
+  const { etcd, keys } = deps
+  const key = keys.active(place.pool, place.owner, place.run)
+  const active = held(activeSchema, key, await etcd.get(key))
+  if (!active.value) return
+  const there = { ...active, value: active.value }
+  if (place.owner === NOBODY) {
+    const outcome = reason === 'Requested' ? 'Killed' : 'Cancelled'
+    await endAttempt(deps, { ...place, active: there, verdict: { outcome, reason } })
+  } else if (!there.value.kill) {
+    const answer = await etcd.txn(markKill(there, reason))
+    if (!answer.ok) throw new Stale(`${place.run} changed while it was to be killed`)
+    deps.log.info({ run: place.run, agent: place.owner, reason }, 'run.kill')
+  }
+}
+
+/** Ends an attempt for its owner. Throws Stale when it, its cells or its owner changed meanwhile. */
+export async function endAttempt(
+  deps: Deps,
+  of: Place & { active: Held<Active>; verdict: Verdict; ownerSeen?: number; retry?: Retry },
+): Promise<void> {
+  const { etcd, keys, clock, log } = deps
+  const cellKeys = cellsOf(of.pool, of.active.value).map(keys.cell)
+  const read = await Promise.all(cellKeys.map(async key => held(cellSchema, key, await etcd.get(key))))
+  const cells = read.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
+  const { txn, result } = end({
+    keys,
+    pool: of.pool,
+    owner: of.owner,
+    active: of.active,
+    cells,
+    verdict: of.verdict,
+    now: clock.now(),
+    ...(of.ownerSeen === undefined ? {} : { ownerSeen: of.ownerSeen }),
+    ...(of.retry ? { retry: of.retry } : {}),
+  })
+  const answer = await etcd.txn(txn)
+  if (!answer.ok) throw new Stale(`${of.run} changed while it was to be ended`)
+  const { outcome, reason, attempt, final } = result
+  log.info({ run: of.run, attempt, outcome, reason, final }, 'run.ended')
+}
+
+/** The cells that count an attempt: its own, and that of the job whose ShellRun it is. */
+function cellsOf(pool: string, { kind, namespace, name, target, jobName }: Active): CellRef[] {
+  const own: CellRef = { pool, kind, namespace, name, target }
+  return jobName ? [own, { pool, kind: 'job', namespace, name: jobName, target }] : [own]
+}

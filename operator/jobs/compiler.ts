@@ -1,0 +1,91 @@
+import type { JobEntry } from '../../core/records/entry.ts'
+import type { ShellCronJob } from '../../core/schema/objects.ts'
+import { type Blocked } from '../compile/compiled.ts'
+import { identify } from '../compile/identified.ts'
+import { compileJob } from '../compile/job.ts'
+import { sealedFor } from '../compile/sealed.ts'
+import type { Sources } from '../compile/sources.ts'
+import type { Around } from '../compile/surroundings.ts'
+import type { Context } from '../context.ts'
+import type { Again } from '../queue.ts'
+import { pronounce } from '../verdicts.ts'
+import type { JobCompiler } from './reconcile.ts'
+import type { Desired } from './world.ts'
+
+/** While a Secret is absent its last sealed value serves for so long, ms. */
+const GRACE_MS = 300_000
+const GRACED = /^(Secret|ConfigMap)(NotFound|Forbidden)$|^KeyNotFound$/
+
+type Deps = Pick<Context, 'identity' | 'observed' | 'verdicts' | 'resources' | 'clock' | 'log'>
+
+export function createJobCompiler(
+  context: Deps,
+  { sources, around }: { sources: Sources; around: Around },
+): JobCompiler {
+  const { identity, observed, clock } = context
+  const absentSince = new Map<string, number>()
+
+  const standing = (object: ShellCronJob): JobEntry | undefined => {
+    const { namespace, name, uid } = identify(object.metadata)
+    return observed.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
+  }
+
+  /** What stands may go on for a while without its Secret, if it is what the object still says. */
+  const graced = (
+    key: string,
+    refused: Blocked | undefined,
+    before: JobEntry | undefined,
+    generation: number,
+  ) => {
+    if (!refused || !GRACED.test(refused.reason)) {
+      absentSince.delete(key)
+      return undefined
+    }
+    if (!before?.sealed || before.blocked || before.generation !== generation) return undefined
+    const since = absentSince.get(key) ?? clock.now()
+    absentSince.set(key, since)
+    const left = since + GRACE_MS - clock.now()
+    return left > 0 ? { sealed: before.sealed, sealedDigest: before.sealedDigest, left } : undefined
+  }
+
+  return {
+    forget({ namespace, name }) {
+      const key = `${namespace}/${name}`
+      absentSince.delete(key)
+      sources.forget(`job ${key}`)
+      context.verdicts.forget('ShellCronJob', { namespace, name })
+    },
+    async desired(object): Promise<{ desired: Desired; again?: Again }> {
+      const { namespace, name, uid, generation } = identify(object.metadata)
+      const key = `${namespace}/${name}`
+      const template = object.spec.template.spec
+      const lookedUp = await sources.lookUp(namespace, template, `job ${key}`)
+      const compilation = compileJob(object, {
+        ...around.get(),
+        lookedUp,
+        olderJobs: around.olderJobs(object),
+      })
+      const { job } = compilation
+      const refused = compilation.kind === 'blocked' ? compilation : undefined
+      const before = standing(object)
+      const grace = graced(key, refused, before, generation)
+      const again = pronounce(context, 'ShellCronJob', object.metadata, { refused, before: before?.blocked })
+      if (!job) {
+        const { reason, message } = refused ?? { reason: 'Invalid', message: '' }
+        return { desired: { kind: 'timeless', uid, generation, blocked: { reason, message } }, ...again }
+      }
+      if (grace) {
+        const { left, ...sealed } = grace
+        // Plain variables are those of the entry that stands: the compilation that failed has none.
+        const command = { ...job.entry.command, env: before?.command.env ?? [] }
+        return {
+          desired: { kind: 'entry', entry: { ...job.entry, command, ...sealed } },
+          again: { inMs: left },
+        }
+      }
+      const blocked = refused ? { blocked: { reason: refused.reason, message: refused.message } } : {}
+      const sealed = await sealedFor(job.entry, job.secret, { identity, before })
+      return { desired: { kind: 'entry', entry: { ...job.entry, ...blocked, ...sealed } }, ...again }
+    },
+  }
+}
