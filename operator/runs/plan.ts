@@ -1,0 +1,122 @@
+import { ANYWHERE } from '../../core/keys.ts'
+import type { RunEntry } from '../../core/records/entry.ts'
+import type { CellSeen } from '../jobs/world.ts'
+import type { StoredIn } from '../observed.ts'
+
+/**
+ * One ShellRun: what is to be done so that etcd says what its object says. Pure; one stage at a time.
+ *
+ *   object ─▶ entry put ─▶ a request per target, put again while nobody has claimed it ─▶ claimed ─▶ ended
+ *                └ unclaimed at the deadline, or refused for good ─▶ Missed        (entry and cells stay with the object)
+ *   deleted ─▶ unclaimed targets Missed ─▶ runs killed ─▶ entry, cells and requests gone
+ */
+export interface RunWorld {
+  now: number
+  desired:
+    | { kind: 'gone'; kill: boolean }
+    /** `final`: blocked, and nothing can mend it. */
+    | { kind: 'entry'; entry: RunEntry; final: boolean }
+  stored: readonly StoredIn<RunEntry>[]
+  cells: readonly CellSeen[]
+  hasRequest(target: string): boolean
+}
+
+export type RunStep =
+  | { do: 'put'; mod: number; entry: RunEntry }
+  | { do: 'remove'; stored: StoredIn<RunEntry> }
+  | { do: 'request'; entry: RunEntry; target: string }
+  | { do: 'miss'; stored: StoredIn<RunEntry> & { value: RunEntry }; target: string; reason: string }
+  | { do: 'forget'; cell: CellSeen }
+  | { do: 'kill'; cell: CellSeen; reason: string }
+
+export interface RunPlan {
+  steps: RunStep[]
+  /** `again`: look anew after the steps. `wait`: for runs to end. `until`: look again then at the latest. */
+  then: 'again' | 'done' | 'wait' | { until: number }
+}
+
+type Readable = StoredIn<RunEntry> & { value: RunEntry }
+
+export function planRun(w: RunWorld): RunPlan {
+  const { desired } = w
+  const other = w.stored.find(stored => desired.kind === 'gone' || isOther(stored, desired.entry))
+  if (other) return removal(w, other, desired.kind === 'gone' ? desired.kill : true)
+  if (desired.kind === 'gone') return leftovers(w)
+  const [stored] = w.stored
+  if (!stored?.value)
+    return again({ do: 'put', mod: stored?.mod ?? 0, entry: withSince(desired.entry, w.now) })
+  const readable = { ...stored, value: stored.value }
+  const mended = stored.value.blocked && !desired.entry.blocked
+  // While it was blocked nobody could claim it, so the entry of another pool can simply go.
+  if (mended && stored.pool !== desired.entry.pool) return again({ do: 'remove', stored })
+  if (mended) return again({ do: 'put', mod: stored.mod, entry: desired.entry })
+  return standing(w, readable, desired.final)
+}
+
+const again = (...steps: RunStep[]): RunPlan => ({ steps, then: 'again' })
+
+function isOther(stored: StoredIn<RunEntry>, want: RunEntry): boolean {
+  return stored.value ? stored.value.uid !== want.uid : stored.pool !== want.pool
+}
+
+function withSince(entry: RunEntry, now: number): RunEntry {
+  return entry.blocked ? { ...entry, blocked: { ...entry.blocked, since: now } } : entry
+}
+
+/** The targets of a ShellRun: those it names (in All they are fixed when it is compiled), else one place, or each shard. */
+export function runTargets(entry: Pick<RunEntry, 'targets' | 'command'>): readonly string[] {
+  const { mode, shards = 1 } = entry.command.placement
+  if (entry.targets.length > 0) return entry.targets
+  return mode === 'Shards' ? Array.from({ length: shards }, (_, i) => String(i)) : [ANYWHERE]
+}
+
+function unclaimed({ cells }: RunWorld, entry: RunEntry): string[] {
+  const known = new Set(cells.filter(({ ref }) => ref.pool === entry.pool).map(({ ref }) => ref.target))
+  return runTargets(entry).filter(target => !known.has(target))
+}
+
+function standing(w: RunWorld, stored: Readable, final: boolean): RunPlan {
+  const entry = stored.value
+  const open = unclaimed(w, entry)
+  if (open.length === 0) return { steps: [], then: 'done' }
+  const blocked = entry.blocked
+  if (w.now >= entry.deadline || (blocked && final))
+    return again(...missed(stored, open, blocked?.reason ?? 'DeadlineExceeded'))
+  if (blocked) return { steps: [], then: { until: entry.deadline } }
+  const requests = open
+    .filter(target => !w.hasRequest(target))
+    .map(target => ({ do: 'request' as const, entry, target }))
+  return { steps: requests, then: { until: entry.deadline } }
+}
+
+function missed(stored: Readable, targets: readonly string[], reason: string): RunStep[] {
+  return targets.map(target => ({ do: 'miss', stored, target, reason }))
+}
+
+function removal(w: RunWorld, stored: StoredIn<RunEntry>, kill: boolean): RunPlan {
+  if (stored.value) {
+    const open = unclaimed(w, stored.value)
+    if (open.length > 0)
+      return again(
+        ...missed({ ...stored, value: stored.value }, open, stored.value.blocked?.reason ?? 'Deleted'),
+      )
+  }
+  const busy = w.cells.filter(cell => cell.ref.pool === stored.pool && isBusy(cell))
+  if (busy.length > 0) return { steps: kill ? kills(busy) : [], then: 'wait' }
+  return again({ do: 'remove', stored })
+}
+
+function leftovers({ cells }: RunWorld): RunPlan {
+  if (cells.length === 0) return { steps: [], then: 'done' }
+  const idle = cells.filter(cell => !isBusy(cell))
+  if (idle.length === 0) return { steps: kills(cells), then: 'wait' }
+  return again(...idle.map(cell => ({ do: 'forget' as const, cell })))
+}
+
+function kills(cells: readonly CellSeen[]): RunStep[] {
+  return cells.map(cell => ({ do: 'kill', cell, reason: 'Deleted' }))
+}
+
+function isBusy({ value }: CellSeen): boolean {
+  return (value?.active.length ?? 0) > 0
+}

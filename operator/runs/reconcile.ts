@@ -1,0 +1,111 @@
+import { runEntrySchema } from '../../core/records/entry.ts'
+import { cellSchema } from '../../core/records/state.ts'
+import type { ShellRun } from '../../core/schema/objects.ts'
+import { held } from '../../store/protocol/held.ts'
+import { identify } from '../compile/identified.ts'
+import type { Context } from '../context.ts'
+import type { Name } from '../jobs/observe.ts'
+import { nameOf } from '../jobs/reconcile.ts'
+import { signed } from '../observed.ts'
+import type { Again } from '../queue.ts'
+import { runRequestId } from '../requests.ts'
+import { FINALIZER } from '../resources/port.ts'
+import { carryOut } from './carry-out.ts'
+import { planRun, type RunWorld } from './plan.ts'
+
+export interface RunReconciler {
+  /** `key`: `<namespace>/<name>`. */
+  reconcile(key: string, signal: AbortSignal): Promise<Again>
+}
+
+export interface RunCompiler {
+  desired(object: ShellRun): Promise<{ desired: RunWorld['desired']; again?: Again }>
+  forget(of: Name): void
+}
+
+const MOST_STAGES = 10
+const WAITING_RESYNC_MS = 5_000
+/** A request that went with its lease is put again within this, ms. */
+const REQUEST_RESYNC_MS = 20_000
+
+export function createRunReconciler(context: Context, compiler: RunCompiler): RunReconciler {
+  const { resources, observed, etcd, keys, clock, identity } = context
+  const putIn = new Map<string, string>()
+
+  async function finalized(object: ShellRun, present: boolean): Promise<boolean> {
+    const { namespace, name, uid } = identify(object.metadata)
+    if ((object.metadata.finalizers?.includes(FINALIZER) ?? false) === present) return true
+    const ref = { kind: 'ShellRun' as const, namespace, name }
+    return (await resources.setFinalizer(ref, uid, present)) === 'applied'
+  }
+
+  async function desiredOf(object: ShellRun | undefined) {
+    if (!object || object.metadata.deletionTimestamp)
+      return { desired: { kind: 'gone' as const, kill: true } }
+    if (context.draining()) return { desired: { kind: 'gone' as const, kill: false } }
+    return compiler.desired(object)
+  }
+
+  async function read(of: Name, desired: RunWorld['desired']): Promise<RunWorld> {
+    const key = `${of.namespace}/${of.name}`
+    const pools = new Set<string>()
+    for (const { pool } of observed.storedRuns(of.namespace, of.name)) pools.add(pool)
+    for (const { ref } of observed.cellsOf('run', of.namespace, of.name)) pools.add(ref.pool)
+    const put = putIn.get(key)
+    if (put) pools.add(put)
+    if (desired.kind === 'entry') pools.add(desired.entry.pool)
+    const stored: RunWorld['stored'][number][] = []
+    const cells: RunWorld['cells'][number][] = []
+    const readEntry = signed(identity.publicKey, runEntrySchema)
+    for (const pool of pools) {
+      const at = keys.run({ pool, ...of })
+      const item = await etcd.get(at)
+      if (item) stored.push({ pool, key: at, mod: item.mod, value: readEntry(item) })
+      for (const cell of (await etcd.list(keys.cellsOf({ pool, kind: 'run', ...of }))).items) {
+        const ref = keys.parseCell(cell.key)
+        if (ref) cells.push({ ref, ...held(cellSchema, cell.key, cell) })
+      }
+    }
+    const pool = desired.kind === 'entry' ? desired.entry.pool : ''
+    const hasRequest = (target: string) =>
+      observed.requests.get(keys.request(pool, runRequestId({ ...of, target }))) !== undefined
+    return { now: clock.now(), desired, stored, cells, hasRequest }
+  }
+
+  async function drive(of: Name, desired: RunWorld['desired'], signal: AbortSignal) {
+    for (let stage = 0; stage < MOST_STAGES; stage++) {
+      signal.throwIfAborted()
+      const plan = planRun(await read(of, desired))
+      for (const step of plan.steps)
+        if (step.do === 'put') putIn.set(`${of.namespace}/${of.name}`, step.entry.pool)
+      await carryOut(context, plan.steps, signal)
+      if (plan.then !== 'again') return plan.then
+    }
+    return 'again' as const
+  }
+
+  return {
+    async reconcile(key, signal) {
+      const of = nameOf(key)
+      const object = resources.get('ShellRun', of.namespace, of.name)
+      const compiled = await desiredOf(object)
+      const { desired } = compiled
+      const gone = desired.kind === 'gone'
+      if (object && !gone && !(await finalized(object, true))) return undefined
+      if (object && gone && !desired.kill) await finalized(object, false)
+      const then = await drive(of, desired, signal)
+      if (then === 'again') return { inMs: 0 }
+      if (then === 'wait') return { inMs: WAITING_RESYNC_MS }
+      if (then === 'done') {
+        if (gone) {
+          putIn.delete(key)
+          compiler.forget(of)
+          if (object) await finalized(object, false)
+        }
+        return undefined
+      }
+      const inMs = Math.min(Math.max(then.until - clock.now(), 0), REQUEST_RESYNC_MS)
+      return { inMs: Math.min(inMs, 'again' in compiled ? (compiled.again?.inMs ?? inMs) : inMs) }
+    },
+  }
+}
