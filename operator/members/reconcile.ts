@@ -1,0 +1,74 @@
+import { isDeepStrictEqual } from 'node:util'
+import { memberSchema, poolSchema } from '../../core/records/state.ts'
+import type { Txn } from '../../store/etcd/types.ts'
+import { deleteKnown, putKnown } from '../../store/protocol/entry.ts'
+import type { Held } from '../../store/protocol/held.ts'
+import type { Context } from '../context.ts'
+import { Stale } from '../queue.ts'
+import { agentsForNodes, desiredMembers, desiredPools } from './plan.ts'
+
+type Deps = Pick<
+  Context,
+  'etcd' | 'keys' | 'clock' | 'log' | 'observed' | 'resources' | 'identity' | 'draining'
+>
+
+/** Brings pools, members and the Nodes' ShellAgents in line with the objects: one piece of work, as they hang together. */
+export async function reconcileMembers(deps: Deps, signal: AbortSignal): Promise<void> {
+  const { resources, etcd, log } = deps
+  const pools = resources.list('ShellPool')
+  const agents = resources.list('ShellAgent')
+  const nodes = resources.list('Node')
+  if (!deps.draining()) {
+    const known = new Map(agents.map(agent => [agent.metadata.name, agent]))
+    for (const agent of agentsForNodes(nodes, pools, known)) await resources.putAgent(agent)
+  }
+  const members = desiredMembers(agents, new Map(nodes.map(node => [node.metadata.name, node])), pools)
+  const txns = [
+    ...(await poolTxns(deps, desiredPools(pools, members, deps.draining()))),
+    ...memberTxns(deps, members),
+  ]
+  if (txns.length === 0) return
+  for (const answer of await etcd.batch(txns, signal)) {
+    if ('ambiguous' in answer) throw answer.ambiguous
+    if (!answer.ok) throw new Stale('members or pools changed meanwhile')
+  }
+  log.info({ changed: txns.length }, 'members.put')
+}
+
+async function poolTxns(
+  { keys, observed, identity }: Deps,
+  desired: ReturnType<typeof desiredPools>,
+): Promise<Txn[]> {
+  const txns: Txn[] = []
+  for (const [name, settings] of desired) {
+    const key = keys.pool(name)
+    const { publicPem } = await identity.pool(name)
+    const there = observed.pools.get(key)
+    const value = poolSchema.parse({ ...settings, sealKey: publicPem })
+    if (!isDeepStrictEqual(there?.value, value))
+      txns.push(putKnown(key, there?.mod ?? 0, JSON.stringify(value)))
+  }
+  const inUse = new Set(desired.keys())
+  for (const { key } of observed.jobs.entries()) inUse.add(keys.parseJob(key)?.pool ?? '')
+  for (const { key, mod } of observed.pools.entries()) {
+    const name = keys.parsePool(key)
+    if (name !== undefined && !inUse.has(name)) txns.push(deleteKnown(key, mod))
+  }
+  return txns
+}
+
+function memberTxns({ keys, observed, clock }: Deps, desired: ReturnType<typeof desiredMembers>): Txn[] {
+  const txns: Txn[] = []
+  const wanted = new Set<string>()
+  for (const { pool, agent, ...settings } of desired) {
+    const key = keys.member(pool, agent)
+    wanted.add(key)
+    const there = observed.members.get(key)
+    const enrolledAt = there?.value.enrolledAt ?? clock.now()
+    const value = memberSchema.parse({ ...settings, enrolledAt })
+    if (!isDeepStrictEqual(there?.value, value))
+      txns.push(putKnown(key, there?.mod ?? 0, JSON.stringify(value)))
+  }
+  const stale = [...observed.members.entries()].filter(({ key }: Held<unknown>) => !wanted.has(key))
+  return [...txns, ...stale.map(({ key, mod }) => deleteKnown(key, mod))]
+}
