@@ -1,0 +1,119 @@
+import type { Outcome } from '../records/state.ts'
+import type { Condition, RunStatus } from '../schema/status.ts'
+import { rfc3339 } from '../time.ts'
+import { conditionsOf, type Statement } from './conditions.ts'
+import type { FireSummary } from './fires.ts'
+import { type ActiveRun, activeFires, finishedEntry, sentenceOn } from './runs.ts'
+import { fitting, tail } from './size.ts'
+import { blockedStatements, type Standing, verdictOn } from './standing.ts'
+
+const LONGEST_TAIL = 1_024
+
+/** All that a ShellRun's status is made of. Times are ms since the epoch. */
+export interface RunFacts {
+  now: number
+  created: number
+  generation: number
+  target?: string | undefined
+  standing: Standing
+  active: readonly ActiveRun[]
+  /** Of the targets that have ended, from the log store. */
+  fire?: FireSummary | undefined
+  /** How many of its targets have neither ended nor an active run. Only when there are none can it be over. */
+  open: number
+  previous?: readonly Condition[] | undefined
+}
+
+/**
+ *   Pending ──▶ Running ──▶ the outcome
+ *      └─ nobody may or can take it ─▶ Missed
+ */
+type Phase =
+  | { kind: 'pending' }
+  | { kind: 'running'; startsAt: number }
+  | { kind: 'ended'; fire: FireSummary }
+
+export function runStatus(facts: RunFacts): RunStatus {
+  const { now, generation, previous, target } = facts
+  const phase = phaseOf(facts)
+  const common = {
+    observedGeneration: generation,
+    conditions: conditionsOf(statementsOn(phase, facts), { generation, now, previous }),
+    ...(target === undefined ? {} : { target }),
+  }
+  switch (phase.kind) {
+    case 'pending':
+      return { ...common, phase: 'Pending' }
+    case 'running':
+      return { ...common, phase: 'Running', startTime: rfc3339(phase.startsAt) }
+    case 'ended': {
+      const { fire } = phase
+      return fitting({
+        ...common,
+        phase: fire.outcome,
+        ...(fire.exitCode === undefined ? {} : { exitCode: fire.exitCode }),
+        ...(fire.startedAt === undefined ? {} : { startTime: rfc3339(fire.startedAt) }),
+        completionTime: rfc3339(fire.endedAt),
+        runs: [finishedEntry(fire)],
+        ...(fire.tail ? { outputTail: tail(fire.tail, LONGEST_TAIL) } : {}),
+      })
+    }
+    default:
+      return phase satisfies never
+  }
+}
+
+function phaseOf({ active, fire, open }: RunFacts): Phase {
+  const [running] = activeFires(active)
+  if (running)
+    return { kind: 'running', startsAt: Math.min(running.startsAt, fire?.startedAt ?? running.startsAt) }
+  if (!fire) return { kind: 'pending' }
+  if (open === 0) return { kind: 'ended', fire }
+  return { kind: 'running', startsAt: fire.startedAt ?? fire.endedAt }
+}
+
+function statementsOn(phase: Phase, facts: RunFacts): Statement[] {
+  if (phase.kind === 'ended') return endedStatements(phase.fire)
+  const { created: since } = facts
+  const verdict = verdictOn(facts.standing, facts.now)
+  const open = [
+    { type: 'Complete', status: 'False', reason: 'NotEnded', message: '', since },
+    { type: 'Failed', status: 'False', reason: 'NotEnded', message: '', since },
+  ] as const
+  if (phase.kind === 'pending' && verdict.kind !== 'ready') return [...blockedStatements(verdict), ...open]
+  const [reason, message] =
+    phase.kind === 'pending' ? ['Pending', 'waiting for an agent that takes it'] : ['Running', running(facts)]
+  return [
+    { type: 'Ready', status: 'False', reason, message, since },
+    { type: 'Reconciling', status: 'True', reason, message, since },
+    { type: 'Stalled', status: 'False', reason, message: '', since },
+    ...open,
+  ]
+}
+
+function running({ active, fire, open }: RunFacts): string {
+  const { succeeded, failed, missed } = fire?.targets ?? { succeeded: 0, failed: 0, missed: 0 }
+  const ended = succeeded + failed + missed
+  const all = ended + active.length + open
+  return all > 1 ? `running on ${active.length} of ${all} targets, ${ended} have ended` : 'running'
+}
+
+function endedStatements(fire: FireSummary): Statement[] {
+  const { outcome, endedAt: since } = fire
+  const message = sentenceOn(fire)
+  const said = { reason: outcome satisfies Outcome, since }
+  const is = (type: string, holds: boolean): Statement => ({
+    type,
+    status: holds ? 'True' : 'False',
+    ...said,
+    message: holds || type === 'Ready' ? message : '',
+  })
+  const succeeded = outcome === 'Succeeded'
+  return [
+    is('Ready', succeeded),
+    is('Reconciling', false),
+    is('Stalled', !succeeded),
+    is('Complete', succeeded),
+    is('Failed', !succeeded),
+  ]
+}
