@@ -1,0 +1,146 @@
+import 'reflect-metadata'
+import { webcrypto } from 'node:crypto'
+import { isIP } from 'node:net'
+import * as x509 from '@peculiar/x509'
+import { systemClock } from './clock.ts'
+
+/** A certificate and its key (PKCS 8), both PEM. */
+export interface KeyPair {
+  cert: string
+  key: string
+}
+
+export type Usage = 'server' | 'client' | 'both'
+
+/** Whom a certificate names, and for how long. */
+export interface Subject {
+  /** A client's name; never parsed, so any text will do. */
+  commonName: string
+  /** Groups, as Kubernetes reads them. */
+  organizations?: string[]
+  /** DNS names and IP addresses under which a server is reached; told apart by their looks. */
+  names?: string[]
+  usage: Usage
+  /** How long it is valid, from now. It never outlives the authority. */
+  hours: number
+  /** ms since the epoch; default: now. */
+  now?: number
+}
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const HOUR = 3_600_000
+/** Certificates begin a little earlier, for machines whose clocks are behind ours. */
+const EARLIER = 5 * 60_000
+
+/** A new self-signed authority (ECDSA P-256) that signs end certificates only. */
+export async function createCa(of: { commonName: string; days: number; now?: number }): Promise<KeyPair> {
+  const now = of.now ?? systemClock.now()
+  const keys = await newKeys()
+  const cert = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: newSerial(),
+    name: nameOf(of.commonName),
+    notBefore: new Date(now - EARLIER),
+    notAfter: new Date(now + of.days * 24 * HOUR),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  })
+  return { cert: cert.toString('pem'), key: await pemOfKey(keys.privateKey) }
+}
+
+/** A new key with a certificate of the authority's for it. */
+export async function issue(ca: KeyPair, subject: Subject): Promise<KeyPair> {
+  const keys = await newKeys()
+  return {
+    cert: await certify(ca, keys.publicKey, subject),
+    key: await pemOfKey(keys.privateKey),
+  }
+}
+
+/** A new key, and the request with which its owner asks an authority to certify it; the name in it is a wish. */
+export async function createCsr(commonName: string): Promise<{ csr: string; key: string }> {
+  const keys = await newKeys()
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: nameOf(commonName),
+    keys,
+    signingAlgorithm: ALGORITHM,
+  })
+  return { csr: request.toString('pem'), key: await pemOfKey(keys.privateKey) }
+}
+
+/**
+ * A certificate (PEM) for the key of a request. Only the key is taken from it: whom it names is for the caller to say.
+ * Throws if the request is none, or is not signed by its own key.
+ */
+export async function signCsr(ca: KeyPair, csr: string, subject: Subject): Promise<string> {
+  const request = new x509.Pkcs10CertificateRequest(csr)
+  if (!(await request.verify())) throw new Error('the certificate request is not signed by its own key')
+  return certify(ca, await request.publicKey.export(), subject)
+}
+
+async function certify(ca: KeyPair, publicKey: webcrypto.CryptoKey, subject: Subject): Promise<string> {
+  const authority = new x509.X509Certificate(ca.cert)
+  const now = subject.now ?? systemClock.now()
+  const notAfter = Math.min(now + subject.hours * HOUR, authority.notAfter.getTime())
+  const names = (subject.names ?? []).map(value => ({
+    type: isIP(value) ? ('ip' as const) : ('dns' as const),
+    value,
+  }))
+  const cert = await x509.X509CertificateGenerator.create({
+    serialNumber: newSerial(),
+    subject: nameOf(subject.commonName, subject.organizations),
+    issuer: authority.subjectName,
+    notBefore: new Date(Math.max(now - EARLIER, authority.notBefore.getTime())),
+    notAfter: new Date(notAfter),
+    signingAlgorithm: ALGORITHM,
+    publicKey,
+    signingKey: await readKey(ca.key),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension(purposes(subject.usage)),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(authority),
+      ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
+    ],
+  })
+  return cert.toString('pem')
+}
+
+function purposes(usage: Usage): string[] {
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage
+  return usage === 'both' ? [serverAuth, clientAuth] : [usage === 'server' ? serverAuth : clientAuth]
+}
+
+/** As data, not as text: so no character of a name can add a second field to it. */
+function nameOf(commonName: string, organizations: string[] = []): x509.Name {
+  return new x509.Name([
+    ...organizations.map(value => ({ O: [{ utf8String: value }] })),
+    { CN: [{ utf8String: commonName }] },
+  ])
+}
+
+async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+}
+
+function newSerial(): string {
+  const bytes = webcrypto.getRandomValues(new Uint8Array(16))
+  // A serial number is a positive integer: its first bit is 0, and its first byte is not.
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
+  return Buffer.from(bytes).toString('hex')
+}
+
+async function pemOfKey(key: webcrypto.CryptoKey): Promise<string> {
+  return x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')
+}
+
+async function readKey(pem: string): Promise<webcrypto.CryptoKey> {
+  const [der] = x509.PemConverter.decode(pem)
+  if (!der) throw new Error('the authority has no key')
+  return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign'])
+}
