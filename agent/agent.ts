@@ -74,6 +74,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   forwardChanges(world, () => part)
 
   const onLauncher = async (launcher: Launcher) => {
+    if (!launcher.features.has('resources'))
+      log.info({ launcher: launcher.implementation }, 'launcher.withoutLimits')
     const closed = new AbortController()
     launcher.onClosed(reason => closed.abort(new Error(`launcher: ${reason}`)))
     await holdSessions(

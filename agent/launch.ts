@@ -22,11 +22,14 @@ export function launchId({
 export function launchOf(
   entry: Entry,
   active: Active,
-  by: { agent: string; poolKey: KeyObject },
+  by: { agent: string; poolKey: KeyObject; launcher: { features: ReadonlySet<string> } },
 ): Arm | { reason: string; message: string } {
   const { command } = entry
   if (!command.host) {
     return { reason: 'Unsupported', message: 'this agent cannot run commands in containers' }
+  }
+  if (command.tty && !by.launcher.features.has('tty')) {
+    return { reason: 'Unsupported', message: "this agent's launcher has no pseudo-terminals" }
   }
   const secrets = openSealed(entry, by.poolKey)
   if (!secrets)
@@ -50,7 +53,9 @@ export function launchOf(
     graceMs: command.terminationGracePeriodSeconds * 1_000,
     outputLimit: command.outputLimit,
     ...(command.tty ? { tty: { columns: 80, rows: 24 } } : {}),
-    ...(command.host.resources ? { resources: present(command.host.resources) } : {}),
+    ...(command.host.resources && by.launcher.features.has('resources')
+      ? { resources: present(command.host.resources) }
+      : {}),
     fenced: active.buryAfter === undefined,
     mark: `SHELLCRON_RUN_ID=${active.run}`,
   }

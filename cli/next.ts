@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { type Command, InvalidArgumentError } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
-import { createTimetable, type TimetableSpec } from '../core/timetable/timetable.ts'
+import { createTimetable, type Timetable, type TimetableSpec } from '../core/timetable/timetable.ts'
 
 /** `shellcron next`: when a schedule fires, from the code that agents run. */
 interface Asked {
@@ -70,24 +70,37 @@ function answer(line: string): { fires: string[] } | { error: { field: string; m
 }
 
 function parseAsked(input: Record<string, unknown>): Asked {
-  const {
-    schedule,
-    timeZone = 'UTC',
-    after,
-    count: many = 1,
-    daylightSaving = {},
-    hashKey = 'default/example',
-  } = input
-  const lines = Array.isArray(schedule) ? schedule : [schedule]
+  const { after, hashKey = 'default/example' } = input
+  return {
+    schedule: linesOf(input.schedule),
+    timeZone: zoneOf(input.timeZone),
+    after: after === undefined ? Date.now() : instant(after),
+    count: countOf(input.count),
+    daylightSaving: daylightSavingOf(input.daylightSaving),
+    hashKey: String(hashKey),
+  }
+}
+
+function linesOf(schedule: unknown): string[] {
+  const lines: unknown[] = Array.isArray(schedule) ? schedule : [schedule]
   if (lines.length === 0 || !lines.every(line => typeof line === 'string')) {
     throw new InvalidInput('schedule', 'is missing; give a cron line such as "0 1 * * *"')
   }
-  if (typeof timeZone !== 'string')
-    throw new InvalidInput('timeZone', 'must be an IANA name such as "Asia/Shanghai"')
-  if (typeof many !== 'number' || !Number.isInteger(many) || many < 0 || many > MOST) {
-    throw new InvalidInput('count', `must be a whole number from 0 to ${MOST}`)
-  }
-  const { skipped = DEFAULTS.skipped, repeated = DEFAULTS.repeated } = daylightSaving as Record<
+  return lines
+}
+
+function zoneOf(timeZone: unknown = 'UTC'): string {
+  if (typeof timeZone === 'string') return timeZone
+  throw new InvalidInput('timeZone', 'must be an IANA name such as "Asia/Shanghai"')
+}
+
+function countOf(count: unknown = 1): number {
+  if (typeof count === 'number' && Number.isInteger(count) && count >= 0 && count <= MOST) return count
+  throw new InvalidInput('count', `must be a whole number from 0 to ${MOST}`)
+}
+
+function daylightSavingOf(choices: unknown = {}): TimetableSpec['daylightSaving'] {
+  const { skipped = DEFAULTS.skipped, repeated = DEFAULTS.repeated } = (choices ?? {}) as Record<
     string,
     unknown
   >
@@ -97,14 +110,7 @@ function parseAsked(input: Record<string, unknown>): Asked {
   if (repeated !== 'RunOnce' && repeated !== 'RunTwice') {
     throw new InvalidInput('daylightSaving.repeated', `"${String(repeated)}" is neither RunOnce nor RunTwice`)
   }
-  return {
-    schedule: lines,
-    timeZone,
-    after: after === undefined ? Date.now() : instant(after),
-    count: many,
-    daylightSaving: { skipped, repeated },
-    hashKey: String(hashKey),
-  }
+  return { skipped, repeated }
 }
 
 function instant(text: unknown): number {
@@ -115,7 +121,7 @@ function instant(text: unknown): number {
 }
 
 function firesOf({ schedule, timeZone, after, count, daylightSaving, hashKey }: Asked): string[] {
-  const timetable = createTimetable({ schedules: schedule, timeZone, daylightSaving, hashKey })
+  const timetable = timetableOf({ schedules: schedule, timeZone, daylightSaving, hashKey })
   const fires: string[] = []
   let fire = timetable.next(after)
   while (fire !== undefined && fires.length < count) {
@@ -123,6 +129,16 @@ function firesOf({ schedule, timeZone, after, count, daylightSaving, hashKey }: 
     fire = timetable.next(fire)
   }
   return fires
+}
+
+/** Fields are named as they are asked for here, not as in an object. */
+function timetableOf(spec: TimetableSpec): Timetable {
+  try {
+    return createTimetable(spec, 'asked')
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error
+    throw new InvalidInput(error.field.replace(/^asked\./, ''), error.message, { cause: error })
+  }
 }
 
 function count(text: string): number {

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest'
+import { type Result, resultSchema } from '../../core/records/state.ts'
+import { renderOutcome, renderProblem, renderTable } from './table.ts'
+
+const result = (over: Partial<Result>): Result =>
+  resultSchema.parse({
+    run: 'ops.disk.1000',
+    kind: 'job',
+    uid: 'u',
+    generation: 1,
+    namespace: 'ops',
+    name: 'disk',
+    target: '-',
+    agent: 'web-1',
+    attempt: 1,
+    time: 1_000,
+    startedAt: 1_002,
+    endedAt: 1_250,
+    outcome: 'Succeeded',
+    reason: 'Completed',
+    final: true,
+    ...over,
+  })
+
+const job = (name: string, over: object = {}, spec: object = {}) => ({
+  kind: 'ShellCronJob',
+  metadata: { name, namespace: 'ops' },
+  spec: { schedule: '@daily', ...spec },
+  status: { conditions: [], activeCount: 0, ...over },
+})
+
+test('a job is shown with its last result, its next time and the last line of its output', () => {
+  const text = renderTable({
+    overview: {
+      objects: [job('disk', { schedule: '@daily', nextScheduleTime: '1970-01-01T00:01:00Z' })],
+      problems: [],
+    },
+    last: new Map([['ShellCronJob/ops/disk', result({ tail: 'first\n42% used\n' })]]),
+    now: 6_250,
+    width: 200,
+  })
+  expect(text.split('\n')).toEqual([
+    'JOB       SCHEDULE  ACTIVE  LAST RESULT       NEXT    OUTPUT',
+    'ops/disk  @daily    0       Succeeded 5s ago  in 54s  42% used',
+  ])
+})
+
+test('a suspended job, a refused one and a file that cannot be read say so', () => {
+  const refused = [
+    { type: 'Ready', status: 'False', reason: 'InvalidSchedule', message: 'spec.schedule: no such day' },
+  ]
+  const text = renderTable({
+    overview: {
+      objects: [job('bad', { conditions: refused }), job('off', {}, { suspend: true })],
+      problems: [{ file: 'a.yaml', line: 3, field: 'spec.schedul', message: 'is not a known field' }],
+    },
+    last: new Map(),
+    now: 0,
+    width: 200,
+  })
+  expect(text).toContain('InvalidSchedule: spec.schedule: no such day')
+  expect(text).toContain('suspended')
+  expect(text).toContain('! a.yaml:3: spec.schedul is not a known field')
+})
+
+test('what a command wrote cannot steer the terminal', () => {
+  const line = renderOutcome(result({ tail: 'ok\u001b[2Jgone\n' }))
+  expect(line).not.toContain('\u001b')
+  expect(line).toBe('1970-01-01T00:00:01Z ops/disk Succeeded in 0.25 s on web-1: ok [2Jgone')
+})
+
+test('a range, an attempt that is tried again, and an exit code are told', () => {
+  const missed = result({
+    outcome: 'Missed',
+    reason: 'NotCaughtUp',
+    attempt: 0,
+    range: { first: 0, count: 7 },
+  })
+  const { startedAt: _, agent: __, ...without } = missed
+  expect(renderOutcome(without)).toBe('7 times until 1970-01-01T00:00:01Z ops/disk Missed NotCaughtUp')
+  expect(renderOutcome(result({ outcome: 'Failed', exitCode: 3, final: false }))).toContain(
+    'Failed (exit code 3) in 0.25 s on web-1 (attempt 1, to be tried again)',
+  )
+})
+
+test('a problem names its file, line and field', () => {
+  expect(renderProblem({ file: 'x.yaml', message: 'is not YAML' })).toBe('x.yaml: is not YAML')
+})
+
+test('no line is wider than the terminal', () => {
+  const text = renderTable({
+    overview: { objects: [job('x'.repeat(52))], problems: [] },
+    last: new Map([[`ShellCronJob/ops/${'x'.repeat(52)}`, result({ tail: 'y'.repeat(500) })]]),
+    now: 0,
+    width: 80,
+  })
+  for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+})

@@ -1,0 +1,124 @@
+import type { Result } from '../../core/records/state.ts'
+import type { Overview, SeenObject } from '../operator-client.ts'
+
+/** What `shellcron up` shows of its jobs, as text. Pure. */
+export interface Shown {
+  overview: Overview
+  /** The latest result of each object, by `kind/namespace/name`. */
+  last: ReadonlyMap<string, Result>
+  now: number
+  width: number
+}
+
+const HEAD = ['JOB', 'SCHEDULE', 'ACTIVE', 'LAST RESULT', 'NEXT', 'OUTPUT']
+const LONGEST = [36, 24, 6, 22, 10]
+
+export function keyOfResult({ kind, namespace, name }: Result): string {
+  return `${kind === 'job' ? 'ShellCronJob' : 'ShellRun'}/${namespace}/${name}`
+}
+
+export function renderTable(shown: Shown): string {
+  const rows = shown.overview.objects
+    .filter(({ kind }) => kind === 'ShellCronJob' || kind === 'ShellRun')
+    .sort((a, b) => nameOf(a).localeCompare(nameOf(b)))
+    .map(object => rowOf(object, shown))
+  const widths = HEAD.map((title, i) => {
+    const widest = Math.max(title.length, ...rows.map(row => row[i]?.length ?? 0))
+    return Math.min(widest, LONGEST[i] ?? widest)
+  })
+  const lines = [HEAD, ...rows].map(row =>
+    row
+      .map((text, i) => (i === row.length - 1 ? text : cut(text, widths[i] ?? 0).padEnd(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  )
+  return [...lines, ...problemLines(shown)].map(line => cut(line, shown.width)).join('\n')
+}
+
+/** One line for a result, where there is no terminal to draw a table on. */
+export function renderOutcome(result: Result): string {
+  const { namespace, name, time, outcome, reason, attempt, agent, range } = result
+  const took =
+    result.startedAt === undefined ? '' : ` in ${((result.endedAt - result.startedAt) / 1_000).toFixed(2)} s`
+  const which = range ? `${range.count} times until ${iso(time)}` : iso(time)
+  const again =
+    attempt > 1 || !result.final ? ` (attempt ${attempt}${result.final ? '' : ', to be tried again'})` : ''
+  const why = outcome === 'Succeeded' ? '' : ` ${reasonOf(result) ?? reason ?? ''}`
+  const tail = lastLine(result.tail)
+  return `${which} ${namespace}/${name} ${outcome}${why}${took}${agent ? ` on ${agent}` : ''}${again}${tail ? `: ${tail}` : ''}`
+}
+
+/** One line for a file that could not be read as it is. */
+export function renderProblem({ file, line, field, message }: Overview['problems'][number]): string {
+  return `${file}${line === undefined ? '' : `:${line}`}: ${field ? `${field} ` : ''}${message}`
+}
+
+function rowOf(object: SeenObject, { last, now }: Shown): string[] {
+  const { spec, status, kind, metadata } = object
+  const result = last.get(`${kind}/${metadata.namespace}/${metadata.name}`)
+  const stalled = status.conditions.find(({ type, status }) => type === 'Ready' && status === 'False')
+  const broken = kind === 'ShellCronJob' && stalled !== undefined
+  return [
+    nameOf(object),
+    kind === 'ShellRun' ? 'once' : (status.schedule ?? spec.schedule ?? ''),
+    String(status.activeCount),
+    result ? `${result.outcome} ${ago(now - result.endedAt)}` : (status.lastResult ?? status.phase ?? '-'),
+    spec.suspend === true
+      ? 'suspended'
+      : status.nextScheduleTime
+        ? until(Date.parse(status.nextScheduleTime) - now)
+        : '-',
+    broken ? `${stalled.reason}: ${stalled.message}` : lastLine(result?.tail),
+  ]
+}
+
+function problemLines({ overview }: Shown): string[] {
+  return overview.problems.length === 0
+    ? []
+    : ['', ...overview.problems.map(problem => `! ${renderProblem(problem)}`)]
+}
+
+function nameOf({ metadata }: SeenObject): string {
+  return `${metadata.namespace}/${metadata.name}`
+}
+
+function reasonOf({ exitCode, signal }: Result): string | undefined {
+  return signal ?? (exitCode === undefined ? undefined : `(exit code ${exitCode})`)
+}
+
+/** The last line of output, without what a terminal would obey. */
+function lastLine(tail = ''): string {
+  const line = tail.trimEnd().split('\n').at(-1) ?? ''
+  return Array.from(line)
+    .map(char => (isControl(char) ? ' ' : char))
+    .join('')
+}
+
+function isControl(char: string): boolean {
+  const code = char.codePointAt(0) ?? 0
+  return code < 32 || (code >= 127 && code < 160)
+}
+
+function iso(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19)}Z`
+}
+
+function ago(ms: number): string {
+  return `${span(ms)} ago`
+}
+
+function until(ms: number): string {
+  return ms <= 0 ? 'now' : `in ${span(ms)}`
+}
+
+function span(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000))
+  if (seconds < 100) return `${seconds}s`
+  if (seconds < 6_000) return `${Math.floor(seconds / 60)}m`
+  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)}h`
+  return `${Math.floor(seconds / 86_400)}d`
+}
+
+function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
+}
