@@ -1,33 +1,24 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ANYWHERE, scheduledRunId, shellRunId } from '../../../core/keys.ts'
-import {
-  classOf,
-  type FireSummary,
-  gravity,
-  hadNoProcess,
-  type Milestones,
-} from '../../../core/status/fires.ts'
+import { classOf, type FireSummary, gravity, type Milestones } from '../../../core/status/fires.ts'
 import type { StoredResult } from '../port.ts'
+import { type FireSum, merged, sumOf } from '../sums.ts'
 import { given, number, outcomeOf, type Row, rangeOf, text } from './rows.ts'
 
 /** At most so many targets are named. */
 const NAMED = 10
 
+const CLASSES: readonly FireSum['class'][] = ['succeeded', 'failed', 'other', 'open']
+
 /** The sums per fire, kept in step with the rows: `add` in the transaction that inserted one, and only if it was new. */
 export function createFires(db: DatabaseSync) {
-  const upsert = db.prepare(`
-    INSERT INTO fires (uid, time, class, gravity, result, started_at, ended_at, succeeded, failed, missed, taken)
-    VALUES (:uid, :time, :class, :gravity, :result, :startedAt, :endedAt, :succeeded, :failed, :missed, :taken)
-    ON CONFLICT DO UPDATE SET
-      class      = CASE WHEN excluded.gravity > gravity THEN excluded.class ELSE class END,
-      result     = CASE WHEN excluded.gravity > gravity THEN excluded.result ELSE result END,
-      gravity    = max(gravity, excluded.gravity),
-      started_at = coalesce(min(started_at, excluded.started_at), started_at, excluded.started_at),
-      ended_at   = max(ended_at, excluded.ended_at),
-      succeeded  = succeeded + excluded.succeeded,
-      failed     = failed + excluded.failed,
-      missed     = missed + excluded.missed,
-      taken      = max(taken, excluded.taken)`)
+  const known = db.prepare(
+    `SELECT * FROM fires WHERE uid = :uid AND class IN (${CLASSES.map(one => `'${one}'`).join(', ')}) AND time = :time`,
+  )
+  const put = db.prepare(`
+    INSERT OR REPLACE INTO fires (uid, class, time, gravity, result, started_at, ended_at, succeeded, failed, missed, taken)
+    VALUES (:uid, :class, :time, :gravity, :result, :startedAt, :endedAt, :succeeded, :failed, :missed, :taken)`)
+  const drop = db.prepare('DELETE FROM fires WHERE uid = :uid AND class = :class AND time = :time')
   const newest = db.prepare(`
     SELECT f.time, f.started_at, f.ended_at, f.succeeded, f.failed, f.missed,
            r.kind, r.namespace, r.name, r.outcome, r.exit_code, r.signal, r.reason, r.message, r.tail,
@@ -38,29 +29,22 @@ export function createFires(db: DatabaseSync) {
     SELECT target FROM results INDEXED BY results_bad_uid
     WHERE uid = :uid AND time = :time AND outcome <> 'Succeeded' AND final = 1 AND gravity >= :grave AND target <> :anywhere
     ORDER BY target LIMIT ${NAMED}`)
-  const taken = db.prepare(`SELECT max(time) AS time FROM fires WHERE uid = :uid AND taken = 1`)
+  const taken = db.prepare(`
+    SELECT time FROM fires WHERE uid = :uid AND class = :class AND taken = 1 ORDER BY time DESC LIMIT 1`)
   const streak = db.prepare(`
     SELECT ended_at FROM fires WHERE uid = :uid AND class = :class AND time > :after ORDER BY time LIMIT 1`)
 
   const latest = (uid: string, of: string): Row | undefined => newest.get({ uid, class: of, limit: 1 })
 
   return {
-    add(result: StoredResult, id: number | bigint): void {
-      const { uid, time, outcome, final, startedAt, endedAt, attempt } = result
-      const missed = hadNoProcess(outcome)
-      upsert.run({
-        uid,
-        time,
-        class: final ? classOf(outcome) : 'open',
-        gravity: final ? gravity(outcome) : -1,
-        result: id,
-        startedAt: startedAt ?? null,
-        endedAt,
-        succeeded: final && outcome === 'Succeeded' ? 1 : 0,
-        failed: final && outcome !== 'Succeeded' && !missed ? 1 : 0,
-        missed: final && missed ? 1 : 0,
-        taken: attempt > 0 ? 1 : 0,
-      })
+    add(result: StoredResult, id: number): void {
+      const { uid, time } = result
+      const before = known.get({ uid, time })
+      const one = sumOf(result, id)
+      const sum = before ? merged(sumIn(before), one) : one
+      if (before && before.class !== sum.class) drop.run({ uid, time, class: text(before.class) ?? '' })
+      const { startedAt = null, taken, ...rest } = sum
+      put.run({ uid, time, ...rest, startedAt, taken: taken ? 1 : 0 })
     },
 
     recent(uid: string, limit: { succeeded: number; failed: number }): FireSummary[] {
@@ -82,7 +66,7 @@ export function createFires(db: DatabaseSync) {
           : { class: 'succeeded', after: timeOf(bad) }
       const since = streak.get({ uid, ...now })
       return {
-        ...given('lastScheduled', number(taken.get({ uid })?.time)),
+        ...given('lastScheduled', lastTaken(uid)),
         ...given('lastSuccessful', number(good?.ended_at)),
         ...given('lastFailure', number(bad?.ended_at)),
         ...given('failureTail', text(bad?.tail)),
@@ -91,9 +75,30 @@ export function createFires(db: DatabaseSync) {
     },
   }
 
+  function lastTaken(uid: string): number | undefined {
+    const times = CLASSES.map(one => number(taken.get({ uid, class: one })?.time))
+    const known = times.filter(time => time !== undefined)
+    return known.length > 0 ? Math.max(...known) : undefined
+  }
+
   function targetsOf(uid: string, time: number): string[] {
     const rows = failedTargets.all({ uid, time, grave: gravity('Missed'), anywhere: ANYWHERE })
     return rows.map(row => text(row.target) ?? '')
+  }
+}
+
+function sumIn(row: Row): FireSum {
+  const count = (column: string) => number(row[column]) ?? 0
+  return {
+    class: text(row.class) as FireSum['class'],
+    gravity: count('gravity'),
+    result: count('result'),
+    startedAt: number(row.started_at),
+    endedAt: count('ended_at'),
+    succeeded: count('succeeded'),
+    failed: count('failed'),
+    missed: count('missed'),
+    taken: row.taken === 1,
   }
 }
 

@@ -11,11 +11,10 @@ type Parameter = string | number
 
 /**
  * The statement for a page. The index is named, so that the planner never sorts a million rows: all have the time (and, as every index of
- * SQLite, the row's id) last, which is the order of the page.
+ * SQLite, the row's id) last, which is the order of the page; but for `uid`, see `historyOf`.
  */
 export function pageOf(query: HistoryQuery): { sql: string; parameters: Parameter[] } {
-  const { uid, namespace, name, kind, agent, outcome, from, to } = query
-  const { limit } = query
+  const { uid, namespace, kind, agent, outcome, from, to, limit } = query
   if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
     throw new InvalidInput('limit', `must be a whole number from 1 to 1000, not ${limit}`)
   const after = query.cursor === undefined ? undefined : positionOf(query.cursor)
@@ -25,7 +24,7 @@ export function pageOf(query: HistoryQuery): { sql: string; parameters: Paramete
   }
   equals('uid', uid)
   equals('namespace', namespace)
-  equals('name', name)
+  equals('name', query.name)
   equals('agent', agent)
   equals('outcome', outcome)
   // Literals, as it is by them that SQLite knows that a partial index will do.
@@ -43,17 +42,15 @@ export function pageOf(query: HistoryQuery): { sql: string; parameters: Paramete
 }
 
 function indexFor(query: HistoryQuery): string {
-  const { uid, namespace, name, kind, agent } = query
+  const { uid, namespace, kind, agent } = query
   const bad = isBad(query) ? 'results_bad' : 'results'
   if (uid !== undefined) return `${bad}_uid`
-  if (namespace !== undefined && name !== undefined) return `${bad}_name`
   if (agent !== undefined) return `${bad}_agent`
   if (kind === 'run') return 'results_run_time'
   if (namespace !== undefined) return `${bad}_namespace`
   return `${bad}_time`
 }
 
-/** Few do not succeed, and they are what is looked for: they have indexes of their own. */
 function isBad({ outcome }: HistoryQuery): boolean {
   return outcome !== undefined && outcome !== 'Succeeded'
 }

@@ -4,7 +4,8 @@ import type { DatabaseSync } from 'node:sqlite'
  * Each takes the database from version i to i + 1 (`PRAGMA user_version`); what has been released is never changed, only followed.
  *
  * `results` has a row per attempt or range; `fires` sums them up per scheduled time, in the same transaction, so that an object's status
- * costs the same however much it has run. `open`: no target has a final outcome yet. Indexes are named by who uses them, in history.ts.
+ * costs the same however much it has run. A result writes a page of every index that it lies in, most of them far apart: an index has to
+ * be worth it. Few results do not succeed, and they are what is looked for: they have indexes of their own.
  */
 const migrations: readonly string[] = [
   `
@@ -34,23 +35,28 @@ const migrations: readonly string[] = [
     range_first INTEGER,
     range_count INTEGER
   ) STRICT;
-  CREATE UNIQUE INDEX results_identity ON results (uid, run, attempt);
-  CREATE INDEX results_uid ON results (uid, time);
+  -- (uid, run, attempt) is what is unique; the time follows from the run, and here lets one index serve an object's history too.
+  CREATE UNIQUE INDEX results_uid ON results (uid, time, run, attempt);
   CREATE INDEX results_time ON results (time);
   CREATE INDEX results_namespace ON results (namespace, time);
-  CREATE INDEX results_name ON results (namespace, name, time);
   CREATE INDEX results_agent ON results (agent, time) WHERE agent IS NOT NULL;
   CREATE INDEX results_run_time ON results (time) WHERE kind = 'run';
   CREATE INDEX results_bad_uid ON results (uid, time) WHERE outcome <> 'Succeeded';
   CREATE INDEX results_bad_time ON results (time) WHERE outcome <> 'Succeeded';
   CREATE INDEX results_bad_namespace ON results (namespace, time) WHERE outcome <> 'Succeeded';
-  CREATE INDEX results_bad_name ON results (namespace, name, time) WHERE outcome <> 'Succeeded';
   CREATE INDEX results_bad_agent ON results (agent, time) WHERE outcome <> 'Succeeded' AND agent IS NOT NULL;
+
+  CREATE TABLE objects (
+    namespace TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    uid       TEXT NOT NULL,
+    PRIMARY KEY (namespace, name, uid)
+  ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE fires (
     uid        TEXT NOT NULL,
-    time       INTEGER NOT NULL,
     class      TEXT NOT NULL,
+    time       INTEGER NOT NULL,
     gravity    INTEGER NOT NULL,
     -- The result that speaks for the fire.
     result     INTEGER NOT NULL,
@@ -61,10 +67,8 @@ const migrations: readonly string[] = [
     missed     INTEGER NOT NULL,
     -- Taken by an agent at least once.
     taken      INTEGER NOT NULL,
-    PRIMARY KEY (uid, time)
+    PRIMARY KEY (uid, class, time)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX fires_class ON fires (uid, class, time);
-  CREATE INDEX fires_taken ON fires (uid, time) WHERE taken = 1;
 
   CREATE TABLE facts (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,

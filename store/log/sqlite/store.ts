@@ -1,10 +1,10 @@
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { messageOf, Unavailable } from '../../../runtime/errors.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
 import { createFires } from './fires.ts'
 import { cursorAt, pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
-import { COLUMNS, columnsOf, number, type Row, resultOf } from './rows.ts'
+import { COLUMNS, columnsOf, number, type Row, resultOf, text } from './rows.ts'
 
 /** How long to wait for another process that writes, ms: an operator that is just being replaced. */
 const BUSY_MS = 5_000
@@ -17,8 +17,8 @@ export function openSqliteLogStore(path: string): LogStore {
   return guarded(path, () => {
     const db = new DatabaseSync(path, { timeout: BUSY_MS })
     try {
-      // FULL: what is stored is deleted from etcd next, and must outlive a power cut.
-      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
+      // FULL: what is stored is deleted from etcd next, and must outlive a power cut. The cache, in KiB, holds the indexes' newest pages.
+      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768')
       migrate(db)
       return storeOn(db, path)
     } catch (error) {
@@ -31,8 +31,10 @@ export function openSqliteLogStore(path: string): LogStore {
 function storeOn(db: DatabaseSync, path: string): LogStore {
   const insert = db.prepare(
     `INSERT INTO results (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(column => `:${column}`).join(', ')})
-     ON CONFLICT (uid, run, attempt) DO NOTHING`,
+     ON CONFLICT (uid, time, run, attempt) DO NOTHING`,
   )
+  const named = db.prepare('INSERT OR IGNORE INTO objects (namespace, name, uid) VALUES (?, ?, ?)')
+  const uidsOf = db.prepare('SELECT uid FROM objects WHERE namespace = ? AND name = ?')
   const fires = createFires(db)
   const fact = db.prepare('SELECT value FROM facts WHERE key = ?')
   const raise = db.prepare(
@@ -41,14 +43,22 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
   const recordAll = (results: readonly StoredResult[]) => {
     for (const result of results) {
       const { changes, lastInsertRowid } = insert.run(columnsOf(result))
-      if (changes > 0) fires.add(result, lastInsertRowid)
+      if (changes === 0) continue
+      named.run(result.namespace, result.name, result.uid)
+      fires.add(result, Number(lastInsertRowid))
     }
   }
-  const historyOf = (query: HistoryQuery) => {
+  const rowsOf = (query: HistoryQuery): Row[] => {
     const { sql, parameters } = pageOf(query)
-    const rows: Row[] = db.prepare(sql).all(...parameters)
+    return db.prepare(sql).all(...parameters)
+  }
+  const historyOf = (query: HistoryQuery) => {
+    const rows = split(query, uidsOf)
+      .flatMap(rowsOf)
+      .sort((a, b) => positionIn(b).time - positionIn(a).time || positionIn(b).id - positionIn(a).id)
+      .slice(0, query.limit)
     const last = rows.length === query.limit ? rows.at(-1) : undefined
-    const cursor = last && cursorAt({ time: number(last.time) ?? 0, id: number(last.id) ?? 0 })
+    const cursor = last && cursorAt(positionIn(last))
     return { rows: rows.map(resultOf), ...(cursor ? { cursor } : {}) }
   }
   const asked = async <T>(work: () => T): Promise<T> => guarded(path, work)
@@ -62,6 +72,17 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
     raiseBeacon: n => asked(() => void raise.run('beacon', n)),
     close: () => asked(() => db.close()),
   }
+}
+
+function positionIn(row: Row): { time: number; id: number } {
+  return { time: number(row.time) ?? 0, id: number(row.id) ?? 0 }
+}
+
+/** What is asked of a name is asked of each life that an object had under it: there is no index by name. */
+function split(query: HistoryQuery, uidsOf: StatementSync): HistoryQuery[] {
+  const { namespace, name, uid } = query
+  if (namespace === undefined || name === undefined || uid !== undefined) return [query]
+  return uidsOf.all(namespace, name).map(row => ({ ...query, uid: text(row.uid) ?? '' }))
 }
 
 function transaction(db: DatabaseSync, work: () => void): void {
