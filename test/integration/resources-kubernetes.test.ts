@@ -181,6 +181,12 @@ test('a status is applied whole, and only to the life of the object that it is f
   await drop('status')
   await apply(manifest('status'))
   expect(await applyStatus(job('status'), uid, { observedGeneration: 1 })).toBe('gone')
+  await eventually('the new one is seen', () => {
+    const seen = resources.get('ShellCronJob', 'default', 'status')?.metadata.uid
+    return seen !== undefined && seen !== uid
+  })
+  expect(await applyStatus(job('status'), uid, { observedGeneration: 7 })).toBe('gone')
+  expect(await field('scj', 'status', 'status.observedGeneration')).not.toBe('7')
   expect(await applyStatus(job('never'), uid, { observedGeneration: 1 })).toBe('gone')
 })
 
@@ -247,7 +253,7 @@ async function countOf(name: string, reason: string): Promise<string[]> {
   const selector = `involvedObject.name=${name},reason=${reason}`
   const range = 'jsonpath={range .items[*]}{.count} {.message}{"\\n"}{end}'
   const text = await kubernetes.kubectl(['get', 'events', '--field-selector', selector, '-o', range])
-  return text.split('\n').filter(line => line !== '')
+  return text.split('\n').filter((line: string) => line !== '')
 }
 
 test('there is one Event per object and reason, which counts up, across lives of the operator', async () => {
@@ -284,8 +290,8 @@ test('an Event in a namespace that is going away, or of a cluster-scoped object,
   const { resources } = await start()
   const uid = await apply(manifest('witness'))
   const occurrence = { type: 'Normal', reason: 'Something', message: 'x' } as const
-  resources.event({ kind: 'ShellCronJob', namespace: 'going', name: 'x' }, uid, occurrence)
-  resources.event({ kind: 'ShellAgent', namespace: '', name: 'an-agent' }, uid, occurrence)
+  resources.event({ kind: 'ShellCronJob', namespace: 'going', name: 'x' }, 'uid-1', occurrence)
+  resources.event({ kind: 'ShellAgent', namespace: '', name: 'an-agent' }, 'uid-2', occurrence)
   resources.event(job('witness'), uid, occurrence)
   await eventually('the last is there', async () => (await countOf('witness', 'Something')).length === 1)
   expect(await countOf('an-agent', 'Something')).toHaveLength(1)

@@ -65,7 +65,11 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     silence: () => Math.max(...all.map(one => one.silence())),
     lookUp: lookups.lookUp,
     event: events.tell,
-    ...createWrites(api),
+    ...createWrites(api, ({ kind, namespace, name }) =>
+      kind in reflectors
+        ? reflectors[kind as CachedKind].get(namespace, name)?.object?.metadata.uid
+        : undefined,
+    ),
     problems: () => [],
     onProblems: () => () => undefined,
   }

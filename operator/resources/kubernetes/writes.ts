@@ -16,8 +16,11 @@ interface Stored {
 const APPLY = 'fieldManager=shellcron&force=true'
 const ATTEMPTS = 5
 
-/** Every write names the uid that it is for: the server refuses it for an object of the same name that came later. */
-export function createWrites(api: KubeApi): Writes {
+/**
+ * Every write names the uid that it is for, and the server refuses it for an object of the same name that came later; but for a
+ * status, whose metadata it does not look at. There we look before, at what we know (`knownUid`), and after.
+ */
+export function createWrites(api: KubeApi, knownUid: (ref: ObjectRef) => string | undefined): Writes {
   const read = async (ref: ObjectRef, uid: string): Promise<Stored | undefined> => {
     const answer = await api.request({ path: objectPath(ref) })
     if (answer.status === 404) return undefined
@@ -36,14 +39,16 @@ export function createWrites(api: KubeApi): Writes {
 
   return {
     async applyStatus(ref, uid, status) {
+      if (knownUid(ref) !== uid) return 'gone'
       const { kind, namespace, name } = ref
-      const metadata = { name, uid, ...(namespace ? { namespace } : {}) }
+      const metadata = { name, ...(namespace ? { namespace } : {}) }
       const answer = await api.request({
         path: `${objectPath(ref)}/status?${APPLY}`,
         method: 'PATCH',
         body: { apiVersion: apiVersionOf(kind), kind, metadata, status },
         contentType: APPLY_PATCH,
       })
+      if (answer.status < 300 && (answer.body as Stored).metadata.uid !== uid) return 'gone'
       return unlessGone(answer, ref, uid)
     },
 
