@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createKeys } from '../../core/keys.ts'
+import { createEtcdStatusStore } from '../../operator/resources/directory/status-store.ts'
+import { silentLog } from '../../runtime/log.ts'
+import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
+import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
+import { eventually } from '../fault/eventually.ts'
+
+let cluster: Cluster
+let etcd: Etcd
+
+beforeAll(async () => {
+  cluster = await startCluster(1)
+  etcd = connectEtcd({ endpoints: cluster.endpoints, log: silentLog })
+  await eventually('etcd answers', () =>
+    etcd.get('x').then(
+      () => true,
+      () => false,
+    ),
+  )
+})
+afterAll(async () => {
+  await etcd.close()
+  await cluster.stop()
+})
+
+test('what is put is loaded, under its kind, namespace and name, and what is deleted is not', async () => {
+  const store = createEtcdStatusStore(etcd, createKeys('/test/'))
+  await store.put('ShellCronJob/ops/backup', '{"a":1}')
+  await store.put('ShellCronJob/ops/backup', '{"a":2}')
+  await store.put('ShellAgent//web1', '{}')
+  await store.put('ShellRun/ops/gone', '{}')
+  await store.delete('ShellRun/ops/gone')
+  await store.delete('ShellRun/ops/never')
+  expect([...(await store.load())].sort()).toEqual([
+    ['ShellAgent//web1', '{}'],
+    ['ShellCronJob/ops/backup', '{"a":2}'],
+  ])
+  expect(await etcd.get('/test/status/ShellCronJob/ops/backup')).toMatchObject({ value: '{"a":2}' })
+})
