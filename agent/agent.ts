@@ -15,6 +15,7 @@ import type { LocalPolicy } from './policy.ts'
 import { createReadiness } from './readiness.ts'
 import { settleUnknown, takeStock } from './reconcile.ts'
 import { createRequests, type Requests } from './requests.ts'
+import { rules } from './rules.ts'
 import { holdSessions, type Session } from './session.ts'
 import { observe, type World } from './world.ts'
 
@@ -71,6 +72,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const startedAt = clock.now()
   const readiness = createReadiness({ world, keys, clock, pool, agent }, () => part?.runs.size ?? 0)
   const mayClaim = () => claiming && readiness.refusal() === undefined
+  const died = createBell()
+  world.agents.onChange(() => died.ring())
   forwardChanges(world, () => part)
 
   const onLauncher = async (launcher: Launcher) => {
@@ -121,7 +124,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     const requests = createRequests(context, { runs, claims, mayClaim })
     part = { session, runs, claims, requests, launcher }
     try {
-      await tend(context, runs, session.ttlSeconds * 1_000)
+      await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       part = undefined
       claims.close()
@@ -156,21 +159,41 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
 }
 
 /** Burial at start, at each change of the living, and every TTL; with it what nobody knows of mine. Ends with the session. */
-async function tend(context: Context, runs: Runs, everyMs: number): Promise<void> {
-  const { world, signal, clock, log } = context
-  let wake: (() => void) | undefined
-  world.agents.onChange(() => wake?.())
+async function tend(
+  context: Context,
+  runs: Runs,
+  { everyMs, died }: { everyMs: number; died: Bell },
+): Promise<void> {
+  const { signal, clock, log } = context
+  let seen = false
   while (!signal.aborted) {
     try {
-      await buryTheDead(context, runs)
+      if (seen || rules.buriesUnseenDeaths()) await buryTheDead(context, runs)
       await settleUnknown(context, runs)
     } catch (error) {
       if (!signal.aborted) log.warn({ error: messageOf(error) }, 'burial.failed')
     }
-    const changed = new Promise<void>(resolve => {
-      wake = resolve
-    })
-    await Promise.race([changed, clock.sleep(everyMs, signal).catch(() => undefined)])
+    const ticking = new AbortController()
+    const tick = clock.sleep(everyMs, AbortSignal.any([ticking.signal, signal])).catch(() => undefined)
+    seen = (await Promise.race([died.next().then(() => 'died'), tick])) === 'died'
+    ticking.abort()
+  }
+}
+
+/** Rings for everybody who waits for the next change. */
+interface Bell {
+  ring(): void
+  next(): Promise<void>
+}
+
+function createBell(): Bell {
+  let bell = Promise.withResolvers<void>()
+  return {
+    ring() {
+      bell.resolve()
+      bell = Promise.withResolvers<void>()
+    },
+    next: () => bell.promise,
   }
 }
 

@@ -12,6 +12,7 @@ import { markKill } from '../store/protocol/retry.ts'
 import { settle } from '../store/protocol/settle.ts'
 import type { Context } from './context.ts'
 import type { Runs } from './live.ts'
+import { rules } from './rules.ts'
 
 /**
  * The agent's timetable: one alarm per job, at the next moment when there is something to decide about it.
@@ -33,6 +34,7 @@ const LEAD_MS = 500
 const RANK_DELAY_MS = 1_000
 const LOOKING_RANKS = 3
 const DECLINED_RETRY_MS = 1_000
+const POLL_MS = 1_000
 
 interface Planned {
   entry: Held<JobEntry>
@@ -157,7 +159,7 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     }
     const decision = decide({ entry: entry.value, times, offset, cell: cell.value, now: clock.now(), lead })
     if (decision.kind === 'idle') {
-      const polls = cell.value?.waiting ? clock.now() + 1_000 : undefined
+      const polls = cell.value?.waiting && rules.looksAtWaiting() ? clock.now() + POLL_MS : undefined
       if (polls !== undefined) cells.forget(cellKey)
       return earliest(decision.at, polls)
     }

@@ -5,6 +5,7 @@ import { conclude } from './finish.ts'
 import { launchId } from './launch.ts'
 import type { LauncherRun } from './launcher/messages.ts'
 import type { Runs } from './live.ts'
+import { rules } from './rules.ts'
 
 /** Brings together what etcd says is mine, what this agent remembers, and what the launcher knows. */
 
@@ -26,7 +27,7 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
     const launched = known.get(launchId(mine.value))
     if (runs.has(mine.value.run)) known.delete(launchId(mine.value))
     else if (launched) runs.adopt(mine, launched)
-    else if (mine.value.instance === launcher.instance) runs.resume(mine)
+    else if (rules.isLauncherThatWasTold(mine.value.instance, launcher.instance)) runs.resume(mine)
     else await conclude(context, mine, { verdict: { outcome: 'Lost', reason: 'LauncherLost' } })
     known.delete(launchId(mine.value))
   }
@@ -38,6 +39,7 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
  * applied after it was read again: settled as Lost, as nobody will ever start them.
  */
 export async function settleUnknown(context: Context, runs: Runs): Promise<void> {
+  if (!rules.settlesUnknown()) return
   const { keys, pool, agent, session, etcd, launcher } = context
   const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
   const launches = new Set((await launcher.runs(context.signal)).map(({ id }) => id))

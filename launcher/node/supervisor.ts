@@ -13,6 +13,7 @@ import type { Journal } from './journal.ts'
 import { LiveRun } from './live-run.ts'
 import type { Pipes } from './pipes.ts'
 import type { Arm, EndCause, ExitRecord, LauncherEvent, RunInfo } from './protocol.ts'
+import { rules } from './rules.ts'
 import type { TreeSignaller } from './signal-tree.ts'
 import { Spool, spoolName } from './spool.ts'
 
@@ -166,7 +167,8 @@ export class Supervisor {
   #enforce(session: string) {
     for (const entry of this.#entries.values()) {
       if (entry.session !== session || !entry.fenced || entry.isEnding) continue
-      this.#end(entry, { kind: 'fenced' }, 0)
+      if (!entry.live && !rules.dropsArmed()) continue
+      this.#end(entry, { kind: 'fenced' }, rules.graceMs(entry.arm?.graceMs ?? 0))
     }
   }
 

@@ -63,7 +63,7 @@ export function claim(c: Claim): Claimed {
       then: [
         { put: c.cell.key, value: JSON.stringify(cell) },
         { put: keys.active(ref.pool, c.agent, c.run), value: JSON.stringify(active) },
-        ...putSettlements(keys, ref, entry.value, c.settle, c.now),
+        ...putSettlements(keys, ref, entry.value, rules.recordPassedOver(c.settle), c.now),
         ...(c.request ? [{ delete: c.request.key }] : []),
         ...(jobCell ? [{ put: jobCell.key, value: JSON.stringify(jobCell.value) }] : []),
       ],

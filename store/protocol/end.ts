@@ -64,7 +64,7 @@ export function end(e: Ending): Ended {
     putResult(keys, pool, result),
     ...cells.map(({ key, value }) => ({ put: key, value: JSON.stringify(value) })),
     ...(nextKey === e.active.key ? [] : [{ delete: e.active.key }]),
-    ...(nextKey && again ? [{ put: nextKey, value: JSON.stringify(again) }] : []),
+    ...(nextKey && again ? rules.putNextAttempt([{ put: nextKey, value: JSON.stringify(again) }]) : []),
   ]
   const compare: Compare[] = [
     ...rules.stillActive(e.active.key, e.active.mod),

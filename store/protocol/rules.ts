@@ -1,4 +1,5 @@
-import type { Compare } from '../etcd/types.ts'
+import type { Settlement } from '../../core/due.ts'
+import type { Compare, Op } from '../etcd/types.ts'
 
 /**
  * The comparisons that the protocol rests on, by the names of the model (protocol_model.py): without any of them it finds a doubled,
@@ -22,4 +23,10 @@ export const rules = {
 
   /** An attempt is ended once, by whoever finds its entry unchanged. */
   stillActive: (key: string, mod: number): Compare[] => [{ key, mod }],
+
+  /** GAP: who moves the frontier over times without running them puts their outcome into the same transaction. */
+  recordPassedOver: (settle: readonly Settlement[]): readonly Settlement[] => settle,
+
+  /** ADOPT: the next attempt is an entry of its own, put by the transaction that ends the attempt before; never in anybody's memory. */
+  putNextAttempt: (ops: readonly Op[]): readonly Op[] => ops,
 }

@@ -48,7 +48,7 @@ export function settle(s: Settling): { txn: Txn; cell: Cell } {
       ],
       then: [
         { put: s.cell.key, value: JSON.stringify(cell) },
-        ...putSettlements(keys, ref, entry.value, s.settle, s.now),
+        ...putSettlements(keys, ref, entry.value, rules.recordPassedOver(s.settle), s.now),
       ],
       else: [{ get: s.cell.key }],
     },
