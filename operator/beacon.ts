@@ -12,10 +12,11 @@ import { held, type Maybe } from '../store/protocol/held.ts'
  * job counts from now (jobs/plan.ts), and the gap is Missed.
  */
 
-/** The highest beacon, kept where a restore of etcd does not reach: the log store, or a file. */
+/** The highest beacon, kept where a restore of etcd does not reach: the log store. */
 export interface BeaconMemory {
-  highest(): Promise<{ epoch: number; n: number } | undefined>
-  remember(beacon: { epoch: number; n: number }): Promise<void>
+  /** 0: none yet. */
+  beacon(): Promise<number>
+  raiseBeacon(n: number): Promise<void>
 }
 
 const EVERY_MS = 2_000
@@ -68,34 +69,24 @@ async function advance(options: BeaconOptions, last: Written): Promise<Written> 
 
 async function write(options: BeaconOptions, there: Maybe<Beacon>, mine?: Beacon): Promise<Written> {
   const { etcd, key, memory, clock, log } = options
-  const known = highest([await memory.highest(), mine])
+  const known = Math.max(await memory.beacon(), mine?.n ?? 0)
   const value = nextBeacon(there.value, known, clock.now())
   if (there.value && value.epoch !== there.value.epoch)
-    log.warn({ found: there.value.n, known: known?.n, epoch: value.epoch }, 'etcd.restored')
+    log.warn({ found: there.value.n, known, epoch: value.epoch }, 'etcd.restored')
   const answer = await etcd.txn(putKnown(key, there.mod, JSON.stringify(value)))
   if (!answer.ok) {
     const now = held(beaconSchema, key, answer.gets[0])
     return { ...now, value: now.value ?? value }
   }
-  await memory.remember({ epoch: value.epoch, n: value.n })
+  await memory.raiseBeacon(value.n)
   return { key, mod: answer.revision, value }
 }
 
-/** The beacon after what lies in etcd, given the highest that is known to have been written. */
-export function nextBeacon(
-  there: Beacon | undefined,
-  known: { epoch: number; n: number } | undefined,
-  time: number,
-): Beacon {
-  if (!there) return { epoch: (known?.epoch ?? 0) + 1, n: (known?.n ?? 0) + 1, time }
-  const behind = known !== undefined && (there.epoch < known.epoch || there.n < known.n)
-  return behind
-    ? { epoch: Math.max(known.epoch, there.epoch) + 1, n: Math.max(known.n, there.n) + 1, time }
-    : { epoch: there.epoch, n: Math.max(there.n, known?.n ?? 0) + 1, time }
-}
-
-function highest(
-  beacons: ({ epoch: number; n: number } | undefined)[],
-): { epoch: number; n: number } | undefined {
-  return beacons.reduce((a, b) => (!a || (b && (b.epoch > a.epoch || b.n > a.n)) ? b : a), undefined)
+/**
+ * The beacon after what lies in etcd, given the highest number that is known to have been written. An epoch is named by its first
+ * number, so that no two are alike, whatever snapshot is restored.
+ */
+export function nextBeacon(there: Beacon | undefined, known: number, time: number): Beacon {
+  const n = Math.max(there?.n ?? 0, known) + 1
+  return !there || there.n < known ? { epoch: n, n, time } : { epoch: there.epoch, n, time }
 }

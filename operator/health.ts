@@ -8,6 +8,8 @@ export interface Health {
 }
 
 export interface HealthOptions {
+  /** Default: every address. */
+  host?: string
   /** 0: any free one. */
   port: number
   /** Why it should be restarted; undefined: it lives. */
@@ -30,12 +32,12 @@ export async function serveHealth(options: HealthOptions): Promise<Health> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', error =>
       reject(
-        new InvalidInput('--health-port', `cannot listen on ${options.port}: ${error.message}`, {
+        new InvalidInput('--health', `cannot listen on ${options.port}: ${error.message}`, {
           cause: error,
         }),
       ),
     )
-    server.listen(options.port, resolve)
+    server.listen(options.port, options.host, resolve)
   })
   const address = server.address()
   return {

@@ -27,6 +27,8 @@ interface Name {
 
 export interface Verdicts {
   get(kind: VerdictKind, namespace: string, name: string): Verdict | undefined
+  /** Those that are blocked. */
+  blocked(): { kind: VerdictKind; namespace: string; name: string }[]
   /** Answers whether it is another one than before. */
   set(kind: VerdictKind, of: Name, verdict: Verdict): boolean
   forget(kind: VerdictKind, of: Name): void
@@ -36,6 +38,7 @@ export interface Verdicts {
 
 export function createVerdicts(): Verdicts {
   const known = new Map<string, Verdict>()
+  const blocked = new Set<string>()
   const listeners: Parameters<Verdicts['onChange']>[0][] = []
   const keyOf = (kind: VerdictKind, { namespace, name }: Name) => `${kind}/${namespace}/${name}`
   const tell = (kind: VerdictKind, of: Name) => {
@@ -43,15 +46,23 @@ export function createVerdicts(): Verdicts {
   }
   return {
     get: (kind, namespace, name) => known.get(keyOf(kind, { namespace, name })),
+    blocked: () =>
+      [...blocked].map(key => {
+        const [kind = '', namespace = '', name = ''] = key.split('/')
+        return { kind: kind as VerdictKind, namespace, name }
+      }),
     set(kind, of, verdict) {
       const key = keyOf(kind, of)
       const before = known.get(key)
       known.set(key, verdict)
+      if (verdict.blocked) blocked.add(key)
+      else blocked.delete(key)
       const same = before !== undefined && sameVerdict(before, verdict)
       if (!same) tell(kind, of)
       return !same
     },
     forget(kind, of) {
+      blocked.delete(keyOf(kind, of))
       if (known.delete(keyOf(kind, of))) tell(kind, of)
     },
     onChange: listener => void listeners.push(listener),

@@ -34,12 +34,10 @@ export type JobCompilation =
 /** Set by `shellcron suspend`: who did it. */
 export const PAUSED_ANNOTATION = 'shellcron.dev/paused'
 
-/**
- * `olderJobs`: how many ShellCronJobs of the namespace come before this one, for maxJobs.
- */
+/** `olderJobs`: how many ShellCronJobs of the namespace come before this one; asked only where maxJobs is set. */
 export function compileJob(
   object: ShellCronJob,
-  around: Surroundings & { olderJobs: number },
+  around: Surroundings & { olderJobs(): number },
 ): JobCompilation {
   const [problem] = validateJob(object)
   const times = timetableOf(object)
@@ -136,9 +134,9 @@ function entryOf(
 
 function overLimit(
   { maxJobs, minIntervalSeconds }: Limits,
-  { times, olderJobs }: { times: Timetable; olderJobs: number },
+  { times, olderJobs }: { times: Timetable; olderJobs(): number },
 ): Blocked | undefined {
-  if (maxJobs !== undefined && olderJobs >= maxJobs)
+  if (maxJobs !== undefined && olderJobs() >= maxJobs)
     return blocked(
       'TooManyJobs',
       `the ShellPolicy allows ${maxJobs} ShellCronJobs in this namespace; delete one`,

@@ -63,7 +63,7 @@ export function createJobCompiler(
       const compilation = compileJob(object, {
         ...around.get(),
         lookedUp,
-        olderJobs: around.olderJobs(object),
+        olderJobs: () => around.olderJobs(object),
       })
       const { job } = compilation
       const refused = compilation.kind === 'blocked' ? compilation : undefined

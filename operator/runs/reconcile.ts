@@ -16,6 +16,8 @@ import { planRun, type RunWorld } from './plan.ts'
 export interface RunReconciler {
   /** `key`: `<namespace>/<name>`. */
   reconcile(key: string, signal: AbortSignal): Promise<Again>
+  /** It waits for runs to end: a change of its cells is worth a look. */
+  isWaiting(key: string): boolean
 }
 
 export interface RunCompiler {
@@ -31,6 +33,7 @@ const REQUEST_RESYNC_MS = 20_000
 export function createRunReconciler(context: Context, compiler: RunCompiler): RunReconciler {
   const { resources, observed, etcd, keys, clock, identity } = context
   const putIn = new Map<string, string>()
+  const waiting = new Set<string>()
 
   async function finalized(object: ShellRun, present: boolean): Promise<boolean> {
     const { namespace, name, uid } = identify(object.metadata)
@@ -85,6 +88,7 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
   }
 
   return {
+    isWaiting: key => waiting.has(key),
     async reconcile(key, signal) {
       const of = nameOf(key)
       const object = resources.get('ShellRun', of.namespace, of.name)
@@ -94,6 +98,8 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
       if (object && !gone && !(await finalized(object, true))) return undefined
       if (object && gone && !desired.kill) await finalized(object, false)
       const then = await drive(of, desired, signal)
+      if (then === 'wait') waiting.add(key)
+      else waiting.delete(key)
       if (then === 'again') return { inMs: 0 }
       if (then === 'wait') return { inMs: WAITING_RESYNC_MS }
       if (then === 'done') {

@@ -20,7 +20,7 @@ export interface Sweeper {
   close(): void
 }
 
-type Deps = Pick<Context, 'keys' | 'clock' | 'log' | 'observed' | 'requests'> & { batcher: Batcher }
+type Deps = Pick<Context, 'keys' | 'clock' | 'log' | 'observed' | 'requests' | 'epoch'> & { batcher: Batcher }
 
 const FAILED_AGAIN_MS = 3_000
 const AT_ONCE = 500
@@ -43,7 +43,8 @@ export function startSweep(deps: Deps): Sweeper {
   async function visit(cellKey: string): Promise<void> {
     const ref = targets.get(cellKey)
     const entry = ref && observed.jobs.get(keys.job(ref))
-    if (!ref || !entry) return
+    // Of another epoch: counted anew first (jobs/plan.ts), and put again.
+    if (!ref || !entry || entry.value.epoch !== deps.epoch()) return
     const cell = observed.cells.get(cellKey)
     const living = canRun(deps, entry.value, ref.target)
     const decided = sweep({

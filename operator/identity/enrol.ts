@@ -1,0 +1,51 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Authority } from './authority.ts'
+import { type Identity, pemOf } from './identity.ts'
+
+/** The files of an agent's identity directory, all PEM: agent/identity.ts reads them. */
+export const IDENTITY_FILES = {
+  ca: 'ca.crt',
+  cert: 'tls.crt',
+  key: 'tls.key',
+  operatorKey: 'operator.pub',
+  poolKey: 'pool.key',
+} as const
+
+export interface Enrolment {
+  agent: string
+  pool: string
+  /** How long its certificate is good for. */
+  hours: number
+}
+
+/** The contents of an agent's identity directory, by file name. */
+export async function issueIdentity(
+  { identity, authority }: { identity: Identity; authority: Authority },
+  { agent, pool, hours }: Enrolment,
+): Promise<Record<string, string>> {
+  const { cert, key } = await authority.client(agentUser(pool, agent), hours)
+  const { privatePem } = await identity.pool(pool)
+  return {
+    [IDENTITY_FILES.ca]: authority.caCert,
+    [IDENTITY_FILES.cert]: cert,
+    [IDENTITY_FILES.key]: key,
+    [IDENTITY_FILES.operatorKey]: pemOf(identity.publicKey),
+    [IDENTITY_FILES.poolKey]: privatePem,
+  }
+}
+
+/** An agent's name in etcd. Neither part can hold a colon. */
+export function agentUser(pool: string, agent: string): string {
+  return `agent:${pool}:${agent}`
+}
+
+/** Files 0600 in a directory 0700; each appears whole. */
+export async function writeIdentity(dir: string, files: Readonly<Record<string, string>>): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(dir, name)
+    await writeFile(`${path}.new`, text, { mode: 0o600 })
+    await rename(`${path}.new`, path)
+  }
+}

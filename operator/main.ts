@@ -1,0 +1,46 @@
+import { systemClock } from '../runtime/clock.ts'
+import { createLog } from '../runtime/log.ts'
+import { readConfig } from './config.ts'
+import { openAuthority } from './identity/authority.ts'
+import { issueIdentity, writeIdentity } from './identity/enrol.ts'
+import { openIdentity } from './identity/identity.ts'
+import { fileKeyStore } from './identity/keystore.ts'
+import { rememberAgent } from './local-agents.ts'
+import { keysDir, startOperator } from './start.ts'
+
+/** Runs an operator until `stop` aborts. Settings as `readConfig` takes them. */
+export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
+  const config = readConfig(settings)
+  const log = createLog(config.logLevel, { part: 'operator' })
+  const operator = await startOperator({ config, clock: systemClock, log, parts: () => [] }, stop)
+  await operator.done
+}
+
+/** A local agent's certificate is good so long, h: it gets another one with each enrolment, which is each start of `up`. */
+const LOCAL_HOURS = 24 * 365
+
+/**
+ * Enrols an agent on the operator's own machine, standalone: fills its identity directory, and makes it a ShellAgent of the pool, as
+ * the operator sees at its next start. Repeating it renews the certificate.
+ */
+export async function enrolLocal(of: {
+  stateDir: string
+  name: string
+  pool: string
+  dir: string
+}): Promise<void> {
+  const store = await fileKeyStore(keysDir(of.stateDir))
+  const trust = { identity: await openIdentity(store), authority: await openAuthority(store) }
+  const enrolment = { agent: of.name, pool: of.pool, hours: LOCAL_HOURS }
+  await writeIdentity(of.dir, await issueIdentity(trust, enrolment))
+  await rememberAgent(of.stateDir, of)
+}
+
+/** What an etcd member on this machine needs: its own certificate, the authority that its clients' are of. PEM. */
+export async function certifyEtcd(of: {
+  stateDir: string
+  names: string[]
+}): Promise<{ ca: string; cert: string; key: string }> {
+  const authority = await openAuthority(await fileKeyStore(keysDir(of.stateDir)))
+  return { ca: authority.caCert, ...(await authority.server(of.names, LOCAL_HOURS)) }
+}

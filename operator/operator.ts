@@ -1,0 +1,134 @@
+import type { Keys } from '../core/keys.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Log } from '../runtime/log.ts'
+import { createBatcher } from '../store/etcd/batcher.ts'
+import type { Etcd } from '../store/etcd/client.ts'
+import { type BeaconMemory, openBeacon } from './beacon.ts'
+import { buryEveryMinute } from './burial.ts'
+import { createSources } from './compile/sources.ts'
+import { createAround } from './compile/surroundings.ts'
+import type { Context } from './context.ts'
+import type { Identity } from './identity/identity.ts'
+import { createJobCompiler } from './jobs/compiler.ts'
+import { createJobReconciler } from './jobs/reconcile.ts'
+import { reconcileMembers } from './members/reconcile.ts'
+import { observe } from './observed.ts'
+import { createQueue, type Queue } from './queue.ts'
+import { createRequests } from './requests.ts'
+import type { Resources } from './resources/port.ts'
+import { createRunCompiler } from './runs/compiler.ts'
+import { createRunReconciler } from './runs/reconcile.ts'
+import { startSweep } from './sweep/sweep.ts'
+import { createVerdicts } from './verdicts.ts'
+import { enqueueAll, type Queues, wire } from './wiring.ts'
+
+/**
+ * A leading operator: observes etcd and the objects, and brings the one in line with the other, until the signal aborts.
+ *
+ *   objects, etcd ─▶ wiring ─▶ queues ─▶ reconcilers ─▶ etcd
+ *                               sweep, burial, beacon ─┘
+ */
+export interface OperatorOptions {
+  etcd: Etcd
+  keys: Keys
+  clock: Clock
+  log: Log
+  identity: Identity
+  /** Started. */
+  resources: Resources
+  memory: BeaconMemory
+  allowWithoutPolicy: boolean
+  draining(): boolean
+  /** More that lives as long as this one leads: drain, projection. */
+  parts?: readonly Part[]
+  /** It leads, and has seen everything once. `lookAtAll`: something that nobody tells of has changed. */
+  onLeading?(context: Context, lookAtAll: () => void): void
+}
+
+/** Runs until the signal aborts. */
+export type Part = (context: Context, signal: AbortSignal) => Promise<void>
+
+const JOB_WORKERS = 16
+const RUN_WORKERS = 8
+/** Everything is looked at again from time to time, whatever was told or not. */
+const RESYNC_MS = 600_000
+
+export async function leadOperator(options: OperatorOptions, signal: AbortSignal): Promise<void> {
+  const { etcd, keys, clock, log, identity } = options
+  const observed = await observe({ etcd, keys, publicKey: identity.publicKey, log }, signal)
+  try {
+    const onEpoch = () => queues && enqueueAll(context, queues)
+    const beacon = await openBeacon({ etcd, key: keys.beacon, memory: options.memory, clock, log, onEpoch })
+    const batcher = createBatcher(etcd)
+    const requests = createRequests({
+      etcd: { lease: etcd.lease, txn: txn => batcher.txn(txn) },
+      keys,
+      clock,
+      sign: identity.sign,
+    })
+    const context: Context = {
+      etcd,
+      keys,
+      clock,
+      log,
+      identity,
+      resources: options.resources,
+      observed,
+      requests,
+      verdicts: createVerdicts(),
+      epoch: beacon.epoch,
+      draining: options.draining,
+      allowWithoutPolicy: options.allowWithoutPolicy,
+    }
+    const queues = createQueues(context)
+    const sweeper = startSweep({ ...context, batcher })
+    options.onLeading?.(context, () => enqueueAll(context, queues))
+    enqueueAll(context, queues)
+    try {
+      await Promise.all([
+        queues.fleet.run(signal),
+        queues.jobs.run(signal),
+        queues.runs.run(signal),
+        beacon.beat(signal),
+        buryEveryMinute(context, signal),
+        resync(context, queues, signal),
+        ...(options.parts ?? []).map(part => part(context, signal)),
+      ])
+    } finally {
+      sweeper.close()
+      queues.unwire()
+    }
+  } finally {
+    await observed.close()
+  }
+}
+
+function createQueues(context: Context): Queues & { unwire(): void } {
+  const { clock, log, resources } = context
+  const sources = createSources(resources, clock)
+  const around = createAround(context)
+  const jobs = createJobReconciler(context, createJobCompiler(context, { sources, around }))
+  const runs = createRunReconciler(context, createRunCompiler(context, { sources, around }))
+  const queue = (
+    name: string,
+    concurrency: number,
+    reconcile: Parameters<typeof createQueue>[0]['reconcile'],
+  ): Queue => createQueue({ name, concurrency, clock, log, reconcile })
+  const queues: Queues = {
+    jobs: queue('jobs', JOB_WORKERS, jobs.reconcile),
+    runs: queue('runs', RUN_WORKERS, runs.reconcile),
+    fleet: queue('fleet', 1, async (_, signal) => {
+      await reconcileMembers(context, signal)
+      return undefined
+    }),
+  }
+  const unwire = wire(context, queues, { jobs, runs, sources, around })
+  return { ...queues, unwire }
+}
+
+async function resync(context: Context, queues: Queues, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await context.clock.sleep(RESYNC_MS, signal).catch(() => undefined)
+    if (!signal.aborted) enqueueAll(context, queues)
+  }
+}

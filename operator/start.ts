@@ -1,0 +1,180 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { InvalidInput } from '../core/errors.ts'
+import { createKeys } from '../core/keys.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { flock } from '../runtime/flock.ts'
+import type { Log } from '../runtime/log.ts'
+import { connectEtcd } from '../store/etcd/client.ts'
+import type { Tls } from '../store/etcd/connection.ts'
+import type { LogStore } from '../store/log/port.ts'
+import { openSqliteLogStore } from '../store/log/sqlite/store.ts'
+import type { OperatorConfig } from './config.ts'
+import type { Context } from './context.ts'
+import { serveHealth } from './health.ts'
+import { type Authority, OPERATOR_USER, openAuthority } from './identity/authority.ts'
+import { openIdentity } from './identity/identity.ts'
+import { fileKeyStore, type KeyStore } from './identity/keystore.ts'
+import { secretKeyStore } from './identity/keystore-secret.ts'
+import { lead } from './leader.ts'
+import { localAgents, withAgents } from './local-agents.ts'
+import { leadOperator, type Part } from './operator.ts'
+import { createDirectoryResources } from './resources/directory/resources.ts'
+import { createEtcdStatusStore } from './resources/directory/status-store.ts'
+import type { KubeApi } from './resources/kubernetes/api.ts'
+import { connectKubernetes } from './resources/kubernetes/connect.ts'
+import { createKubernetesResources } from './resources/kubernetes/resources.ts'
+import type { Resources } from './resources/port.ts'
+
+export interface StartOptions {
+  config: OperatorConfig
+  clock: Clock
+  log: Log
+  /** What lives as long as this operator leads. */
+  parts(of: { logStore: LogStore }): readonly Part[]
+}
+
+export interface Operator {
+  /** Undefined while another one leads, or nothing was seen yet. */
+  context(): Context | undefined
+  setDraining(draining: boolean): void
+  readonly healthPort: number | undefined
+  /** Resolves when the signal has aborted and all is let go; rejects when it cannot go on. */
+  readonly done: Promise<void>
+}
+
+/** How long the operator's own certificate for etcd is good, h: it gets another one at each start. */
+const CERTIFICATE_HOURS = 24 * 365
+const LEASE = 'shellcron-operator'
+const KEYS = 'shellcron-keys'
+/** Sources that say nothing for so long are not to be relied on, ms. */
+const SILENT_MS = 300_000
+
+export async function startOperator(options: StartOptions, signal: AbortSignal): Promise<Operator> {
+  const { config, clock, log } = options
+  const { mode } = config
+  await mkdir(mode.stateDir, { recursive: true, mode: 0o700 })
+  const lock = await flock(join(mode.stateDir, 'operator.lock'))
+  if (lock.kind === 'held')
+    throw new InvalidInput('--state', `${mode.stateDir} is in use by another operator`)
+  const api = mode.kind === 'kubernetes' ? connectKubernetes(mode.kubeconfig) : undefined
+  const store = await keyStoreOf(config, api)
+  const identity = await openIdentity(store)
+  const authority = await openAuthority(store)
+  const keys = createKeys(config.prefix)
+  const tls = await tlsOf(config, authority)
+  const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
+  const logStore = openSqliteLogStore(join(mode.stateDir, 'shellcron.db'))
+  const state: { context?: Context | undefined; lookAtAll?: () => void; draining: boolean } = {
+    draining: config.draining,
+  }
+
+  const whileLeading = async (leading: AbortSignal): Promise<void> => {
+    const term = new AbortController()
+    const until = AbortSignal.any([leading, term.signal])
+    const resources = await resourcesOf()
+    try {
+      await resources.start(until)
+      await leadOperator(
+        {
+          etcd,
+          keys,
+          clock,
+          log,
+          identity,
+          resources,
+          memory: logStore,
+          allowWithoutPolicy: mode.kind === 'directory',
+          draining: () => state.draining,
+          parts: options.parts({ logStore }),
+          onLeading: (context, lookAtAll) => {
+            Object.assign(state, { context, lookAtAll })
+            log.info({ mode: mode.kind }, 'operator.ready')
+          },
+        },
+        until,
+      )
+    } finally {
+      state.context = undefined
+      term.abort(new Error('the term is over'))
+    }
+  }
+
+  async function resourcesOf(): Promise<Resources> {
+    if (mode.kind === 'kubernetes') return createKubernetesResources({ api: api as KubeApi, clock, log })
+    const resources = createDirectoryResources({
+      directory: mode.directory,
+      store: createEtcdStatusStore(etcd, keys),
+      clock,
+      log,
+    })
+    return withAgents(resources, await localAgents(mode.stateDir))
+  }
+
+  const health =
+    config.health &&
+    (await serveHealth({
+      ...config.health,
+      ill: () => undefined,
+      unready: () => unready(state.context),
+    }))
+
+  const run = async () => {
+    try {
+      if (mode.kind === 'kubernetes') {
+        const { namespace, identity: self } = mode
+        const election = { api: api as KubeApi, clock, log, namespace, name: LEASE, identity: self }
+        await lead(election, signal, whileLeading)
+      } else await whileLeading(signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      await health?.close()
+      await etcd.close()
+      await logStore.close()
+      if (lock.kind === 'locked') lock.release()
+    }
+  }
+  return {
+    context: () => state.context,
+    setDraining(draining) {
+      state.draining = draining
+      if (state.context) state.lookAtAll?.()
+    },
+    healthPort: health?.port,
+    done: run(),
+  }
+}
+
+function unready(context: Context | undefined): string | undefined {
+  if (!context) return 'does not lead'
+  if (!context.observed.synced()) return 'etcd is out of reach'
+  return context.resources.silence() > SILENT_MS ? 'objects are out of reach' : undefined
+}
+
+async function keyStoreOf({ mode }: OperatorConfig, api: KubeApi | undefined): Promise<KeyStore> {
+  return mode.kind === 'kubernetes' && api
+    ? secretKeyStore({ api, namespace: mode.namespace, name: KEYS })
+    : fileKeyStore(keysDir(mode.stateDir))
+}
+
+/** Where a standalone operator keeps its keys. */
+export function keysDir(stateDir: string): string {
+  return join(stateDir, 'keys')
+}
+
+async function tlsOf(config: OperatorConfig, authority: Authority): Promise<Tls | undefined> {
+  if (config.etcdIdentity !== undefined) {
+    const dir = config.etcdIdentity
+    const read = async (name: string) => {
+      try {
+        return await readFile(join(dir, name), 'utf8')
+      } catch (error) {
+        throw new InvalidInput('--etcd-identity', `${dir} has no readable ${name}`, { cause: error })
+      }
+    }
+    return { ca: await read('ca.crt'), cert: await read('tls.crt'), key: await read('tls.key') }
+  }
+  if (!config.endpoints.some(endpoint => endpoint.startsWith('https:'))) return undefined
+  return { ca: authority.caCert, ...(await authority.client(OPERATOR_USER, CERTIFICATE_HOURS)) }
+}
