@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { access } from 'node:fs/promises'
 import { type Clock, deadline, systemClock } from './clock.ts'
 import { messageOf } from './errors.ts'
+import { exists } from './make-once.ts'
 
 /**
  * A program that runs as long as we do, and never longer: not even if we are killed with SIGKILL.
@@ -185,11 +186,4 @@ export class ChildFailed extends Error {
   constructor(of: { name: string; child: Child }, what: string) {
     super(`${of.name} ${what}\n${of.child.tail()}`)
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -1,0 +1,19 @@
+import { homedir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+/** What `shellcron up` takes from the environment of who calls it. */
+export interface Machine {
+  /** Where programs are kept that were built or unpacked for us. */
+  cacheDir: string
+  /** Directories in which programs are looked for. */
+  path: string[]
+  env: NodeJS.ProcessEnv
+}
+
+export function readMachine(env: NodeJS.ProcessEnv = process.env): Machine {
+  return {
+    cacheDir: join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'shellcron'),
+    path: (env['PATH'] ?? '').split(delimiter).filter(dir => dir !== ''),
+    env,
+  }
+}
