@@ -91,7 +91,7 @@ export interface Resources {
 
   /** The whole of what we say about the object: fields that an earlier call set and this one does not are removed. */
   applyStatus(ref: ObjectRef, uid: string, status: Readonly<Record<string, unknown>>): Promise<Written>
-  /** Adds or removes `FINALIZER`. To add it to an object that is being deleted does nothing. */
+  /** Adds or removes `FINALIZER`. To add it to an object that is being deleted is not possible: 'gone'. */
   setFinalizer(ref: ObjectRef, uid: string, present: boolean): Promise<Written>
   /** null removes the annotation. */
   annotate(

@@ -32,9 +32,11 @@ test('what is put is loaded, under its kind, namespace and name, and what is del
   await store.put('ShellRun/ops/gone', '{}')
   await store.delete('ShellRun/ops/gone')
   await store.delete('ShellRun/ops/never')
-  expect([...(await store.load())].sort()).toEqual([
-    ['ShellAgent//web1', '{}'],
-    ['ShellCronJob/ops/backup', '{"a":2}'],
-  ])
+  expect(await store.load()).toEqual(
+    new Map([
+      ['ShellAgent//web1', '{}'],
+      ['ShellCronJob/ops/backup', '{"a":2}'],
+    ]),
+  )
   expect(await etcd.get('/test/status/ShellCronJob/ops/backup')).toMatchObject({ value: '{"a":2}' })
 })

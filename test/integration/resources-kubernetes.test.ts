@@ -206,7 +206,7 @@ test('with our finalizer a deleted object stays until we take it away', async ()
   const deleted = () => resources.get('ShellCronJob', 'default', 'final')?.metadata.deletionTimestamp
   await eventually('the deletion is seen', deleted)
   expect(await resources.setFinalizer(job('final'), uid, false)).toBe('applied')
-  expect(await resources.setFinalizer(job('final'), uid, true)).toBe('applied')
+  expect(await resources.setFinalizer(job('final'), uid, true)).toBe('gone')
   expect(await field('scj', 'final', 'metadata.finalizers')).toBe('["example.com/other"]')
   await kubernetes.kubectl(['patch', 'scj', 'final', '--type=merge', '-p', '{"metadata":{"finalizers":[]}}'])
   await eventually('the end is seen', () => !has(started, 'final'))

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { connectKubernetes } from '../../operator/resources/kubernetes/connect.ts'
-import { createLookups, type Lookups } from '../../operator/resources/kubernetes/lookups.ts'
+import { Lookups } from '../../operator/resources/kubernetes/lookups.ts'
 import type { ObjectRef } from '../../operator/resources/port.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
@@ -21,7 +21,7 @@ afterEach(() => {
 
 function start(kubeconfig = kubernetes.adminKubeconfig): { lookups: Lookups; told: ObjectRef[] } {
   const told: ObjectRef[] = []
-  const lookups = createLookups({
+  const lookups = new Lookups({
     api: connectKubernetes(kubeconfig),
     clock: systemClock,
     log: silentLog,

@@ -11,15 +11,16 @@ export function createRecordWrites(
   const edit = async (
     ref: ObjectRef,
     uid: string,
-    change: (record: ObjectRecord) => ObjectRecord | 'remove',
+    change: (record: ObjectRecord) => ObjectRecord | 'remove' | 'gone',
   ): Promise<Written> => {
     const key = keyOf(ref)
     let written: Written = 'gone'
     await records.change(current => {
       const record = current.get(key)
       if (record?.uid !== uid) return NOTHING
-      written = 'applied'
       const next = change(record)
+      if (next === 'gone') return NOTHING
+      written = 'applied'
       if (next === 'remove') return { puts: new Map(), deletes: [key] }
       return next === record ? NOTHING : { puts: new Map([[key, next]]), deletes: [] }
     })
@@ -31,7 +32,7 @@ export function createRecordWrites(
       edit(ref, uid, record => {
         if (record.finalizer === present) return record
         if (record.deleted === undefined) return { ...record, finalizer: present }
-        return present ? record : 'remove'
+        return present ? 'gone' : 'remove'
       }),
     annotate: (ref, uid, annotations) =>
       edit(ref, uid, record => ({ ...record, annotated: { ...record.annotated, ...annotations } })),

@@ -5,10 +5,10 @@ import type { CachedKind, ObjectRef, Objects, Resources } from '../port.ts'
 import type { KubeApi } from './api.ts'
 import { createEvents } from './events.ts'
 import { keepNode, keepOurs } from './keep.ts'
-import { createLookups, type Lookups } from './lookups.ts'
+import { Lookups } from './lookups.ts'
 import { listPath } from './paths.ts'
 import { Reflector } from './reflector.ts'
-import { createWrites } from './writes.ts'
+import { createWrites, type Stored } from './writes.ts'
 
 export interface KubernetesOptions {
   api: KubeApi
@@ -26,7 +26,7 @@ type Reflectors = { [K in CachedKind]: Reflector<Objects[K]> }
 export function createKubernetesResources(options: KubernetesOptions): Resources {
   const { api, log } = options
   const changes = createListeners<ObjectRef>(log)
-  const lookups = createLookups({ ...options, onChange: changes.tell })
+  const lookups = new Lookups({ ...options, onChange: changes.tell })
   const events = createEvents(options)
   const census = createCensus(lookups)
   const reflect = <K extends CachedKind>(kind: K, keep: Keep<K>): Reflector<Objects[K]> => {
@@ -63,16 +63,22 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     unreadable: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.unreadable,
     onChange: changes.add,
     silence: () => Math.max(...all.map(one => one.silence())),
-    lookUp: lookups.lookUp,
+    lookUp: (kind, namespace, name) => lookups.lookUp(kind, namespace, name),
     event: events.tell,
-    ...createWrites(api, ({ kind, namespace, name }) =>
-      kind in reflectors
-        ? reflectors[kind as CachedKind].get(namespace, name)?.object?.metadata.uid
-        : undefined,
-    ),
+    ...createWrites(api, ref => stored(reflectors, ref)),
     problems: () => [],
     onProblems: () => () => undefined,
   }
+}
+
+/** What the copy has of the object, for a write that is checked against its version. */
+function stored(reflectors: Reflectors, { kind, namespace, name }: ObjectRef): Stored | undefined {
+  if (kind === 'Secret' || kind === 'ConfigMap' || kind === 'Node') return undefined
+  const there = reflectors[kind].get(namespace, name)
+  if (!there?.object) return undefined
+  const { uid = '', finalizers = [], deletionTimestamp } = there.object.metadata
+  const deletion = deletionTimestamp ? { deletionTimestamp: String(deletionTimestamp) } : {}
+  return { metadata: { uid, resourceVersion: there.version, finalizers, ...deletion } }
 }
 
 type Keep<K extends CachedKind> = ConstructorParameters<typeof Reflector<Objects[K]>>[0]['keep']

@@ -4,7 +4,8 @@ import { API_VERSION, apiVersionOf, objectPath } from './paths.ts'
 
 type Writes = Pick<Resources, 'applyStatus' | 'setFinalizer' | 'annotate' | 'putAgent' | 'remove'>
 
-interface Stored {
+/** What a write has to know of the object. */
+export interface Stored {
   metadata: {
     uid: string
     resourceVersion: string
@@ -18,9 +19,9 @@ const ATTEMPTS = 5
 
 /**
  * Every write names the uid that it is for, and the server refuses it for an object of the same name that came later; but for a
- * status, whose metadata it does not look at. There we look before, at what we know (`knownUid`), and after.
+ * status, whose metadata it does not look at. There we look before, at what we know, and after.
  */
-export function createWrites(api: KubeApi, knownUid: (ref: ObjectRef) => string | undefined): Writes {
+export function createWrites(api: KubeApi, known: (ref: ObjectRef) => Stored | undefined): Writes {
   const read = async (ref: ObjectRef, uid: string): Promise<Stored | undefined> => {
     const answer = await api.request({ path: objectPath(ref) })
     if (answer.status === 404) return undefined
@@ -39,7 +40,7 @@ export function createWrites(api: KubeApi, knownUid: (ref: ObjectRef) => string 
 
   return {
     async applyStatus(ref, uid, status) {
-      if (knownUid(ref) !== uid) return 'gone'
+      if (known(ref)?.metadata.uid !== uid) return 'gone'
       const { kind, namespace, name } = ref
       const metadata = { name, ...(namespace ? { namespace } : {}) }
       const answer = await api.request({
@@ -57,19 +58,21 @@ export function createWrites(api: KubeApi, knownUid: (ref: ObjectRef) => string 
      * would stay forever.
      */
     async setFinalizer(ref, uid, present) {
+      // What we know is good enough to try; to leave things as they are, or after a conflict, we look.
+      const first = known(ref)
+      let stored = first?.metadata.uid === uid && has(first) !== present ? first : await read(ref, uid)
       for (let attempt = 1; ; attempt++) {
-        const stored = await read(ref, uid)
         if (!stored) return 'gone'
+        if (has(stored) === present) return 'applied'
         const { finalizers = [], resourceVersion, deletionTimestamp } = stored.metadata
-        if (finalizers.includes(FINALIZER) === present) return 'applied'
-        if (present && deletionTimestamp !== undefined) return 'applied'
+        if (present && deletionTimestamp !== undefined) return 'gone'
         const others = finalizers.filter(one => one !== FINALIZER)
         const answer = await patch(ref, {
           resourceVersion,
           finalizers: present ? [...others, FINALIZER] : others,
         })
-        if (answer.status === 409 && attempt < ATTEMPTS) continue
-        return unlessGone(answer, ref, uid)
+        if (answer.status !== 409 || attempt === ATTEMPTS) return unlessGone(answer, ref, uid)
+        stored = await read(ref, uid)
       }
     },
 
@@ -101,6 +104,10 @@ export function createWrites(api: KubeApi, knownUid: (ref: ObjectRef) => string 
       return 'removed'
     },
   }
+}
+
+function has({ metadata }: Stored): boolean {
+  return metadata.finalizers?.includes(FINALIZER) ?? false
 }
 
 function agentBody({ name, labels, node, spec }: AgentManifest) {
