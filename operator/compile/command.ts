@@ -27,7 +27,8 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
     backoffLimit: spec.backoffLimit,
     outputLimit: bytesOf(spec.outputLimit),
   })
-  return command
+  // As it is read back: what is undefined is absent.
+  return JSON.parse(JSON.stringify(command)) as typeof command
 }
 
 function resourcesOf(resources: NonNullable<Template['spec']['host']>['resources']) {

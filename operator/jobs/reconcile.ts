@@ -79,6 +79,8 @@ export function createJobReconciler(context: Context, compiler: JobCompiler): Jo
     async reconcile(key, signal) {
       const of = nameOf(key)
       const object = resources.get('ShellCronJob', of.namespace, of.name)
+      // It exists, and is not understood here: what stands for it goes on.
+      if (!object && resources.unreadable('ShellCronJob', of.namespace, of.name)) return undefined
       const { desired, again } = await desiredOf(object)
       const gone = desired.kind === 'gone'
       if (object && !gone && !(await finalized(object, true))) return undefined

@@ -92,6 +92,8 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
     async reconcile(key, signal) {
       const of = nameOf(key)
       const object = resources.get('ShellRun', of.namespace, of.name)
+      // It exists, and is not understood here: what stands for it goes on.
+      if (!object && resources.unreadable('ShellRun', of.namespace, of.name)) return undefined
       const compiled = await desiredOf(object)
       const { desired } = compiled
       const gone = desired.kind === 'gone'
