@@ -1,0 +1,151 @@
+import { X509Certificate } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
+import { request } from 'node:https'
+import { type Child, startChild, untilReady } from '../../runtime/child.ts'
+import { onFreePorts } from '../../runtime/ports.ts'
+
+/** Paths of PEM files. The certificate serves and calls (usage `both`) under the names `localhost` and `127.0.0.1`. */
+export interface TlsFiles {
+  ca: string
+  cert: string
+  key: string
+}
+
+export interface Ports {
+  client: number
+  peer: number
+}
+
+export interface EtcdServerOptions {
+  binary: string
+  /** Its data. Made if missing; private to its user. */
+  dir: string
+  /** At 127.0.0.1. Default: free ones. */
+  ports?: Ports
+  tls: TlsFiles
+  /** Default: `shellcron`. */
+  name?: string
+  /** All members of the cluster by name, this one too; default: this one alone. */
+  members?: Record<string, Ports>
+  /** Default: 2 GiB. */
+  quotaBytes?: number
+  /** Further flags of etcd. */
+  flags?: string[]
+  /** Gets each line that etcd writes: errors only. */
+  onLine?: (line: string) => void
+  /** To be ready in; default: 60 s. */
+  withinMs?: number
+  signal?: AbortSignal
+}
+
+export interface EtcdServer extends Child {
+  /** By name: clients that check certificates may not ask for an address (RFC 6066). */
+  endpoint: string
+}
+
+const QUOTA = 2 * 1024 ** 3
+
+/**
+ * Starts one member, which ends with us at the latest, and waits until it serves. Clients and members must show a certificate
+ * of the authority; as a member only one of our own name passes, so that no client can speak for one. Throws ChildFailed with
+ * etcd's last words, and has ended it then.
+ */
+export async function startEtcdServer(options: EtcdServerOptions): Promise<EtcdServer> {
+  const { ports } = options
+  if (ports) return startOn({ ...options, ports })
+  return onFreePorts(2, ([client = 0, peer = 0]) => startOn({ ...options, ports: { client, peer } }))
+}
+
+async function startOn(options: EtcdServerOptions & { ports: Ports }): Promise<EtcdServer> {
+  const { ports, signal, withinMs } = options
+  const child = await launchEtcd(options)
+  try {
+    await untilReady({ name: 'etcd', child }, isHealthy(options.tls, ports.client), {
+      ...(withinMs ? { withinMs } : {}),
+      ...(signal ? { signal } : {}),
+    })
+  } catch (error) {
+    await child.stop(1000)
+    throw error
+  }
+  return { ...child, endpoint: `https://localhost:${ports.client}` }
+}
+
+/** Starts one member and does not wait: one of several is not ready before most of them are there. */
+export async function launchEtcd(options: EtcdServerOptions & { ports: Ports }): Promise<Child> {
+  await mkdir(options.dir, { recursive: true, mode: 0o700 })
+  const { name = 'shellcron', onLine } = options
+  return startChild({
+    command: options.binary,
+    args: await argsOf({ ...options, name }),
+    name: `etcd ${name}`,
+    ...(onLine ? { onLine } : {}),
+  })
+}
+
+async function argsOf(options: EtcdServerOptions & { name: string; ports: Ports }): Promise<string[]> {
+  const { name, ports, tls, members = { [name]: ports }, quotaBytes = QUOTA, flags = [] } = options
+  const cluster = Object.entries(members).map(([member, { peer }]) => `${member}=https://localhost:${peer}`)
+  return [
+    `--name=${name}`,
+    `--data-dir=${options.dir}`,
+    `--listen-client-urls=https://127.0.0.1:${ports.client}`,
+    `--advertise-client-urls=https://localhost:${ports.client}`,
+    `--listen-peer-urls=https://127.0.0.1:${ports.peer}`,
+    `--initial-advertise-peer-urls=https://localhost:${ports.peer}`,
+    `--initial-cluster=${cluster.join(',')}`,
+    '--client-cert-auth',
+    `--trusted-ca-file=${tls.ca}`,
+    `--cert-file=${tls.cert}`,
+    `--key-file=${tls.key}`,
+    '--peer-client-cert-auth',
+    `--peer-trusted-ca-file=${tls.ca}`,
+    `--peer-cert-file=${tls.cert}`,
+    `--peer-key-file=${tls.key}`,
+    `--peer-cert-allowed-cn=${commonNameOf(await readFile(tls.cert, 'utf8'))}`,
+    '--auto-compaction-mode=periodic',
+    '--auto-compaction-retention=5m',
+    `--quota-backend-bytes=${quotaBytes}`,
+    '--log-level=error',
+    ...flags,
+  ]
+}
+
+function commonNameOf(pem: string): string {
+  const name = /^CN=(.*)$/m.exec(new X509Certificate(pem).subject)?.[1]
+  if (!name) throw new Error("etcd's certificate has no common name")
+  return name
+}
+
+/** Whether the member serves reads and writes: it says so only while there is a leader. */
+function isHealthy(tls: TlsFiles, port: number): (signal: AbortSignal) => Promise<boolean> {
+  return async signal => {
+    const [ca, cert, key] = await Promise.all([tls.ca, tls.cert, tls.key].map(path => readFile(path, 'utf8')))
+    const answer = await get({ port, path: '/health', ca, cert, key, signal })
+    return answer.status === 200
+  }
+}
+
+/** A request to a local member over its clients' port. */
+export async function get(of: {
+  port: number
+  path: string
+  ca: string | undefined
+  cert: string | undefined
+  key: string | undefined
+  signal: AbortSignal
+}): Promise<{ status: number; text: string }> {
+  const { port, path, ca, cert, key, signal } = of
+  return new Promise((resolve, reject) => {
+    const call = request({ host: 'localhost', port, path, ca, cert, key, signal, agent: false }, response => {
+      const parts: Buffer[] = []
+      response.on('data', (part: Buffer) => parts.push(part))
+      response.on('error', reject)
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() })
+      })
+    })
+    call.on('error', reject)
+    call.end()
+  })
+}
