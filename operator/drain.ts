@@ -193,11 +193,11 @@ class OutboxDrain implements Drain {
     if (failed) throw failed
   }
 
-  async #pause(error: unknown, signal: AbortSignal): Promise<void> {
+  async #pause(cause: unknown, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options
     const inMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 20), LONGEST_PAUSE_MS)
-    const facts = { error: messageOf(error), waiting: this.#waiting.size, inMs }
-    if (error instanceof Unavailable) log.warn(facts, 'drain.unavailable')
+    const facts = { error: messageOf(cause), waiting: this.#waiting.size, inMs }
+    if (cause instanceof Unavailable) log.warn(facts, 'drain.unavailable')
     else log.error(facts, 'drain.failed')
     await clock.sleep(inMs, signal).catch(() => undefined)
   }
