@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { type Result, resultSchema } from '../core/records/state.ts'
 import { Unavailable } from '../runtime/errors.ts'
+import { socketPath } from '../runtime/unix-socket.ts'
 
 /** Asks the operator over its socket; nothing else is asked by this program. */
 
@@ -37,8 +38,8 @@ export type SeenProblem = z.infer<typeof problem>
 const overview = z.object({ objects: z.array(seen), problems: z.array(problem) })
 export type Overview = z.infer<typeof overview>
 
-export async function readOverview(socketPath: string, signal: AbortSignal): Promise<Overview> {
-  const response = await ask(socketPath, '/v1/objects', signal)
+export async function readOverview(socket: string, signal: AbortSignal): Promise<Overview> {
+  const response = await ask(socket, '/v1/objects', signal)
   let text = ''
   response.setEncoding('utf8')
   for await (const part of response) text += part
@@ -46,14 +47,16 @@ export async function readOverview(socketPath: string, signal: AbortSignal): Pro
 }
 
 /** Each result that is stored from now on, until the signal aborts or the operator goes. */
-export async function* outcomes(socketPath: string, signal: AbortSignal): AsyncIterable<Result> {
-  const response = await ask(socketPath, '/v1/outcomes', signal)
+export async function* outcomes(socket: string, signal: AbortSignal): AsyncIterable<Result> {
+  const response = await ask(socket, '/v1/outcomes', signal)
   for await (const line of createInterface({ input: response })) yield resultSchema.parse(JSON.parse(line))
 }
 
-async function ask(socketPath: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+async function ask(socket: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path, signal }, response => {
+    const place = socketPath(socket)
+    const sent = request({ socketPath: place.path, path, signal }, response => {
+      place.done()
       if (response.statusCode === 200) resolve(response)
       else reject(new Unavailable(`the operator answered ${response.statusCode} to ${path}`))
     })

@@ -32,7 +32,8 @@ export async function onFreePorts<T>(count: number, start: (ports: number[]) => 
   }
 }
 
-async function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens on this port of 127.0.0.1 now. */
+export async function isFree(port: number): Promise<boolean> {
   const server = createServer()
   return new Promise(resolve => {
     server.once('error', () => resolve(false))

@@ -106,6 +106,7 @@ async function argsOf(options: EtcdServerOptions & { name: string; ports: Ports 
     '--auto-compaction-mode=periodic',
     '--auto-compaction-retention=5m',
     `--quota-backend-bytes=${quotaBytes}`,
+    '--logger=zap',
     '--log-level=error',
     ...flags,
   ]

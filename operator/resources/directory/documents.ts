@@ -1,99 +1,19 @@
-import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml'
-import { GROUP, InvalidObject, parseObject, type ShellCronObject } from '../../../core/schema/objects.ts'
-import { messageOf } from '../../../runtime/errors.ts'
+import { parseDocuments, type TextObject } from '../../../core/schema/documents.ts'
 import { CLUSTER_SCOPED } from '../port.ts'
 import type { FileContent, FileObject } from './plan.ts'
 import { keyOf } from './record.ts'
 
-/** Files of other programs lie beside ours: a text without any of these holds nothing of ours, whatever it is. */
-const OURS = /shellcron\.dev\/|\bShell(?:CronJob|Run|Agent|Policy|Pool)\b/
-
-interface Header {
-  apiVersion?: unknown
-  kind?: unknown
-  items?: unknown
-  spec?: unknown
-}
-
-/** The objects of a YAML file, judged as strictly as at `kubectl apply`. Other kinds of objects are left alone. */
-export function parseDocuments(file: string, text: string): FileContent {
-  const lines = new LineCounter()
-  const content: FileContent = { objects: [], problems: [] }
-  if (!OURS.test(text)) return content
-  const documents = parseAllDocuments(text, { lineCounter: lines, merge: true, prettyErrors: false })
-  if (!Array.isArray(documents)) return content
-  for (const document of documents) {
-    for (const error of document.errors) {
-      const { line } = lines.linePos(error.pos[0])
-      content.problems.push({ file, line, message: `is not YAML: ${firstLine(error.message)}` })
-    }
-  }
-  // After a syntax error nobody knows what the rest was meant to be.
-  if (content.problems.length > 0) return content
-  for (const document of documents) take(document, { file, lines, content })
-  return content
-}
-
-interface Place {
-  file: string
-  lines: LineCounter
-  content: FileContent
-}
-
-function take(document: Document, { file, lines, content }: Place): void {
-  const lineOf = (field: string): number => {
-    const path = pathOf(field)
-    for (let depth = path.length; depth >= 0; depth--) {
-      const node = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true)
-      if (isNode(node) && node.range) return lines.linePos(node.range[0]).line
-    }
-    return 1
-  }
-  try {
-    const value: unknown = document.toJS()
-    if (!isOurs(value)) return
-    const object = parseObject(value)
-    content.objects.push(toFileObject(object, (value as Header).spec, { file, line: lineOf('') }))
-  } catch (error) {
-    const problems =
-      error instanceof InvalidObject ? error.problems : [{ field: '', message: messageOf(error) }]
-    for (const { field, message } of problems) {
-      content.problems.push({ file, line: lineOf(field), ...(field ? { field } : {}), message })
-    }
+/** What a file holds. */
+export function readFileText(file: string, text: string): FileContent {
+  const { objects, problems } = parseDocuments(text)
+  return {
+    objects: objects.map(object => toFileObject(file, object)),
+    problems: problems.map(problem => ({ file, ...problem })),
   }
 }
 
-/**
- * Other API groups' objects, and other programs' files, are not ours to judge. What looks like an object and lacks its head is: to
- * pass over a job in silence would be worse. Throws for a list that holds ours.
- */
-function isOurs(value: unknown): boolean {
-  if (value === null || typeof value !== 'object') return false
-  const { apiVersion, kind, items, spec } = value as Header
-  if (Array.isArray(items) && items.some(isOurs)) {
-    throw new InvalidObject([
-      { field: 'items', message: 'write each object of the list as a document of its own, separated by ---' },
-    ])
-  }
-  if (String(apiVersion).startsWith(`${GROUP}/`) || String(kind).startsWith('Shell')) return true
-  return spec !== undefined && (apiVersion === undefined || kind === undefined)
-}
-
-function toFileObject(
-  { kind, metadata }: ShellCronObject,
-  spec: unknown,
-  place: { file: string; line: number },
-): FileObject {
+function toFileObject(file: string, { object: { kind, metadata }, spec, line }: TextObject): FileObject {
   const { name, labels = {}, annotations = {} } = metadata
   const namespace = CLUSTER_SCOPED.has(kind) ? '' : (metadata.namespace ?? 'default')
-  return { key: keyOf({ kind, namespace, name }), ...place, labels, annotations, spec }
-}
-
-/** The inverse of how a field is written: spec.env[0].name. */
-function pathOf(field: string): (string | number)[] {
-  return [...field.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([step, index]) => (index ? Number(index) : step))
-}
-
-function firstLine(message: string): string {
-  return message.split('\n')[0] ?? message
+  return { key: keyOf({ kind, namespace, name }), file, line, labels, annotations, spec }
 }

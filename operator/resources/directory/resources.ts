@@ -5,7 +5,7 @@ import type { Log } from '../../../runtime/log.ts'
 import { createEventLimit } from '../event-limit.ts'
 import { createListeners } from '../listeners.ts'
 import type { CachedKind, ObjectRef, Objects, Problem, Resources } from '../port.ts'
-import { parseDocuments } from './documents.ts'
+import { readFileText } from './documents.ts'
 import { Folder } from './folder.ts'
 import { plan } from './plan.ts'
 import { present } from './present.ts'
@@ -45,7 +45,7 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
     }
     if (!isDeepStrictEqual(before, cache.get(key))) changes.tell(refOf(key))
   })
-  const folder = new Folder({ root: directory, clock, parse: parseDocuments })
+  const folder = new Folder({ root: directory, clock, parse: readFileText })
   const lookups = createFileLookups(directory, changes.tell)
   const allowEvent = createEventLimit(clock)
   let problems: readonly Problem[] = []

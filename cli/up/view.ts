@@ -1,0 +1,96 @@
+import type { Result } from '../../core/records/state.ts'
+import { systemClock } from '../../runtime/clock.ts'
+import { Unavailable } from '../../runtime/errors.ts'
+import { type Overview, outcomes, readOverview } from '../operator-client.ts'
+import { keyOfResult, renderOutcome, renderProblem, renderTable } from './table.ts'
+
+/** Shows what happens until the signal aborts: a live table on a terminal, a line for each outcome elsewhere, JSON lines if asked. */
+export type Format = 'table' | 'lines' | 'json'
+
+export interface ViewOptions {
+  socketPath: string
+  format: Format
+  out: { write(text: string): unknown; columns?: number; rows?: number }
+}
+
+const POLL_MS = 500
+
+export async function view(options: ViewOptions, signal: AbortSignal): Promise<void> {
+  const last = new Map<string, Result>()
+  const screen = options.format === 'table' ? createScreen(options, last) : undefined
+  await Promise.all([
+    untilAborted(signal, () => followOutcomes(options, last, signal)),
+    untilAborted(signal, createPoll(options, screen, signal)),
+  ])
+}
+
+async function followOutcomes(
+  { socketPath, format, out }: ViewOptions,
+  last: Map<string, Result>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const result of outcomes(socketPath, signal)) {
+    last.set(keyOfResult(result), result)
+    if (format === 'lines') out.write(`${renderOutcome(result)}\n`)
+    if (format === 'json') out.write(`${JSON.stringify({ type: 'outcome', ...result })}\n`)
+  }
+}
+
+function createPoll(
+  { socketPath, format, out }: ViewOptions,
+  screen: ((overview: Overview) => void) | undefined,
+  signal: AbortSignal,
+): () => Promise<void> {
+  let told = new Set<string>()
+  return async () => {
+    const overview = await readOverview(socketPath, signal)
+    screen?.(overview)
+    const now = new Set([...overview.problems.map(renderProblem), ...refusals(overview)])
+    for (const line of now) {
+      if (told.has(line) || screen) continue
+      out.write(format === 'json' ? `${JSON.stringify({ type: 'problem', message: line })}\n` : `! ${line}\n`)
+    }
+    told = now
+  }
+}
+
+/** Jobs that cannot run as they are written, in a line each. */
+function refusals({ objects }: Overview): string[] {
+  return objects.flatMap(({ kind, metadata, status }) => {
+    const ready = status.conditions.find(({ type }) => type === 'Ready')
+    if (kind !== 'ShellCronJob' || ready?.status !== 'False') return []
+    return [`${metadata.namespace}/${metadata.name}: ${ready.reason}: ${ready.message}`]
+  })
+}
+
+/** Draws over what it drew before. */
+function createScreen({ out }: ViewOptions, last: ReadonlyMap<string, Result>): (overview: Overview) => void {
+  let drawn = 0
+  return overview => {
+    const height = Math.max(3, (out.rows ?? 24) - 1)
+    const lines = renderTable({ overview, last, now: systemClock.now(), width: out.columns ?? 120 }).split(
+      '\n',
+    )
+    const shown =
+      lines.length > height ? [...lines.slice(0, height - 1), `… ${lines.length - height + 1} more`] : lines
+    out.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${shown.join('\n')}\n`)
+    drawn = shown.length
+  }
+}
+
+/** Does it again and again: the operator may be starting, or starting anew. */
+async function untilAborted(signal: AbortSignal, once: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await once()
+    } catch (error) {
+      if (signal.aborted) return
+      if (!(error instanceof Unavailable) && !isHangUp(error)) throw error
+    }
+    await systemClock.sleep(POLL_MS, signal).catch(() => undefined)
+  }
+}
+
+function isHangUp(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNRESET' || (error as Error).message === 'aborted'
+}

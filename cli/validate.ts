@@ -1,0 +1,115 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { type Command, Option } from 'commander'
+import { InvalidInput } from '../core/errors.ts'
+import { parseDocuments, type TextObject } from '../core/schema/documents.ts'
+import type { ShellCronJob, ShellRun } from '../core/schema/objects.ts'
+import { validateJob, validateRun } from '../core/schema/validate.ts'
+
+/** `shellcron validate`: what the operator would say of these files, before anybody applies them. */
+interface Finding {
+  file: string
+  line: number
+  field?: string
+  message: string
+}
+
+interface Found {
+  file: string
+  of: TextObject
+}
+
+export function addValidateCommand(program: Command): void {
+  program
+    .command('validate')
+    .description('check files, directories or standard input as the operator does')
+    .requiredOption(
+      '-f, --filename <path>',
+      'a file, a directory, or - ; may be given several times',
+      collect,
+      [],
+    )
+    .addOption(new Option('-o, --output <format>', 'what to print').choices(['text', 'json']).default('text'))
+    .action(async ({ filename, output }: { filename: string[]; output: string }) => {
+      const { findings, count } = await validate(filename)
+      for (const finding of findings)
+        process.stdout.write(output === 'json' ? `${JSON.stringify(finding)}\n` : render(finding))
+      if (output === 'text') process.stderr.write(`${count} objects, ${findings.length} problems\n`)
+      if (findings.length > 0) process.exitCode = 1
+    })
+}
+
+async function validate(paths: string[]): Promise<{ findings: Finding[]; count: number }> {
+  const findings: Finding[] = []
+  const found: Found[] = []
+  for (const path of paths) {
+    for (const file of await filesOf(path)) {
+      const { objects, problems } = parseDocuments(
+        file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'),
+      )
+      findings.push(...problems.map(problem => ({ file, ...problem })))
+      found.push(...objects.map(of => ({ file, of })))
+    }
+  }
+  for (const each of found) {
+    for (const { field, message } of judge(each, found)) {
+      findings.push({ file: each.file, line: each.of.lineOf(field), field, message })
+    }
+  }
+  return { findings: [...findings, ...twice(found)], count: found.length }
+}
+
+function judge({ of: { object } }: Found, all: readonly Found[]): { field: string; message: string }[] {
+  if (object.kind === 'ShellCronJob') return validateJob(object as ShellCronJob)
+  if (object.kind !== 'ShellRun') return []
+  const run = object as ShellRun
+  const job = all.map(({ of }) => of.object).find(each => each.kind === 'ShellCronJob' && sameName(each, run))
+  // A job that is not among these files may well lie in the cluster.
+  return job ? validateRun(run, job as ShellCronJob) : []
+}
+
+function sameName(job: TextObject['object'], run: ShellRun): boolean {
+  const { name, namespace = 'default' } = job.metadata
+  return name === run.spec.jobRef?.name && namespace === (run.metadata.namespace ?? 'default')
+}
+
+/** One object in two places: nobody knows which one is meant. */
+function twice(found: readonly Found[]): Finding[] {
+  const first = new Map<string, Found>()
+  return found.flatMap(each => {
+    const { kind, metadata } = each.of.object
+    const key = `${kind} ${metadata.namespace ?? 'default'}/${metadata.name}`
+    const before = first.get(key)
+    first.set(key, before ?? each)
+    if (!before) return []
+    return [
+      {
+        file: each.file,
+        line: each.of.line,
+        field: 'metadata.name',
+        message: `${key} stands in ${before.file}:${before.of.line} too`,
+      },
+    ]
+  })
+}
+
+async function filesOf(path: string): Promise<string[]> {
+  if (path === '-') return ['-']
+  const found = await stat(path).catch(() => undefined)
+  if (!found) throw new InvalidInput('--filename', `there is no ${path}`)
+  if (!found.isDirectory()) return [path]
+  const names = await readdir(path, { recursive: true })
+  return names
+    .filter(name => /\.ya?ml$/i.test(name) && !name.split('/').some(part => part.startsWith('.')))
+    .sort()
+    .map(name => join(path, name))
+}
+
+function render({ file, line, field, message }: Finding): string {
+  return `${file}:${line}: ${field ? `${field}: ` : ''}${message}\n`
+}
+
+function collect(value: string, all: string[]): string[] {
+  return [...all, value]
+}

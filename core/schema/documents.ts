@@ -1,0 +1,107 @@
+import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml'
+import { GROUP, InvalidObject, parseObject, type ShellCronObject } from './objects.ts'
+
+/** Files of other programs lie beside ours: a text without any of these holds nothing of ours, whatever it is. */
+const OURS = /shellcron\.dev\/|\bShell(?:CronJob|Run|Agent|Policy|Pool)\b/
+
+interface Header {
+  apiVersion?: unknown
+  kind?: unknown
+  items?: unknown
+  spec?: unknown
+}
+
+/** What a text is wrong in. Lines are counted from 1. */
+export interface TextProblem {
+  line: number
+  field?: string
+  message: string
+}
+
+export interface TextObject {
+  object: ShellCronObject
+  /** As it was written, without defaults. */
+  spec: unknown
+  line: number
+  /** Where a field stands, or the nearest thing around it. */
+  lineOf(field: string): number
+}
+
+export interface TextContent {
+  objects: TextObject[]
+  problems: TextProblem[]
+}
+
+/** The objects of a YAML text, judged as strictly as at `kubectl apply`. Other kinds of objects are left alone. */
+export function parseDocuments(text: string): TextContent {
+  const lines = new LineCounter()
+  const content: TextContent = { objects: [], problems: [] }
+  if (!OURS.test(text)) return content
+  const documents = parseAllDocuments(text, { lineCounter: lines, merge: true, prettyErrors: false })
+  if (!Array.isArray(documents)) return content
+  for (const document of documents) {
+    for (const error of document.errors) {
+      const { line } = lines.linePos(error.pos[0])
+      content.problems.push({ line, message: `is not YAML: ${firstLine(error.message)}` })
+    }
+  }
+  // After a syntax error nobody knows what the rest was meant to be.
+  if (content.problems.length > 0) return content
+  for (const document of documents) take(document, { lines, content })
+  return content
+}
+
+interface Place {
+  lines: LineCounter
+  content: TextContent
+}
+
+function take(document: Document, { lines, content }: Place): void {
+  const lineOf = (field: string): number => {
+    const path = pathOf(field)
+    for (let depth = path.length; depth >= 0; depth--) {
+      const node = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true)
+      if (isNode(node) && node.range) return lines.linePos(node.range[0]).line
+    }
+    return 1
+  }
+  try {
+    const value: unknown = document.toJS()
+    if (!isOurs(value)) return
+    const object = parseObject(value)
+    content.objects.push({ object, spec: (value as Header).spec, line: lineOf(''), lineOf })
+  } catch (error) {
+    const problems =
+      error instanceof InvalidObject
+        ? error.problems
+        : [{ field: '', message: error instanceof Error ? error.message : String(error) }]
+    for (const { field, message } of problems) {
+      content.problems.push({ line: lineOf(field), ...(field ? { field } : {}), message })
+    }
+  }
+}
+
+/**
+ * Other API groups' objects, and other programs' files, are not ours to judge. What looks like an object and lacks its head is: to
+ * pass over a job in silence would be worse. Throws for a list that holds ours.
+ */
+function isOurs(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return false
+  const { apiVersion, kind, items, spec } = value as Header
+  if (Array.isArray(items) && items.some(isOurs)) {
+    throw new InvalidObject([
+      { field: 'items', message: 'write each object of the list as a document of its own, separated by ---' },
+    ])
+  }
+  if (String(apiVersion).startsWith(`${GROUP}/`) || String(kind).startsWith('Shell')) return true
+  return spec !== undefined && (apiVersion === undefined || kind === undefined)
+}
+
+/** The inverse of how a field is written: spec.env[0].name. */
+function pathOf(field: string): (string | number)[] {
+  return [...field.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([step, index]) => (index ? Number(index) : step))
+}
+
+function firstLine(message: string): string {
+  return message.split('\n')[0] ?? message
+}
