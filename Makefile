@@ -12,6 +12,7 @@ up: node_modules/.installed ## run examples/quickstart on this machine, without 
 	@bin/shellcron up examples/quickstart
 
 test: build ## set up what the tests need and run all of them
+	@$(NODE) scripts/tools.ts
 	@$(NODE) scripts/test.ts
 
 verify: node_modules/.installed ## types, lint, format, dead code, architecture, generated files

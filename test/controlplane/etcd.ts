@@ -1,14 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readMachine } from '../../cli/up/config.ts'
-import { findEtcd } from '../../cli/up/etcd-binary.ts'
 import { get, launchEtcd, type Ports, type TlsFiles } from '../../cli/up/etcd-server.ts'
 import { createCa, issue, type KeyPair } from '../../runtime/certificates.ts'
 import { type Child, untilReady } from '../../runtime/child.ts'
 import { deadline } from '../../runtime/clock.ts'
 import { onFreePorts } from '../../runtime/ports.ts'
 import { eventually } from '../fault/eventually.ts'
+import { etcdPrograms } from './binaries.ts'
 
 /** PEM texts. */
 export interface Tls {
@@ -60,10 +59,7 @@ export interface EtcdOptions {
 
 /** A real etcd cluster with client certificates, in a directory of its own. It ends with this process at the latest. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdCluster> {
-  const { path: binary } = await findEtcd({
-    machine: readMachine(),
-    onLine: line => process.stderr.write(`${line}\n`),
-  })
+  const binary = join(await etcdPrograms(), 'etcd')
   const dir = await mkdtemp(join(tmpdir(), 'shellcron-etcd-'))
   const remove = () => rm(dir, { recursive: true, force: true, maxRetries: 5 })
   try {
