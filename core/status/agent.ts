@@ -1,5 +1,5 @@
-import type { AgentStatus, Condition } from '../schema/status.ts'
-import { conditionsOf, type Statement } from './conditions.ts'
+import type { AgentStatus } from '../schema/status.ts'
+import { conditionsOf, type Said, type Statement } from './conditions.ts'
 import { short } from './size.ts'
 
 /** All that a ShellAgent's status is made of. Times are ms since the epoch. */
@@ -14,7 +14,7 @@ export interface AgentFacts {
   /** Why it takes nothing although it lives, or is no member at all. */
   blocked?: { reason: string; message: string; since: number } | undefined
   running: number
-  previous?: readonly Condition[] | undefined
+  previous?: readonly Said[] | undefined
 }
 
 export function agentStatus(facts: AgentFacts): AgentStatus {

@@ -17,13 +17,16 @@ export interface Statement {
   since: number
 }
 
+/** What has to be remembered of a condition that was said. */
+export type Said = Pick<Condition, 'type' | 'status' | 'lastTransitionTime'>
+
 /**
  * Conditions in the order of the statements. As long as a status stays what it was in `previous`, so does its lastTransitionTime; without
  * `previous`, after a restart, the facts' word counts. `generation`: of the spec that they are about.
  */
 export function conditionsOf(
   statements: readonly Statement[],
-  of: { generation: number; now: number; previous?: readonly Condition[] | undefined },
+  of: { generation: number; now: number; previous?: readonly Said[] | undefined },
 ): Condition[] {
   return statements.map(({ type, status, reason, message, since }) => {
     const before = of.previous?.find(one => one.type === type)
@@ -39,7 +42,7 @@ export function conditionsOf(
 }
 
 function transitionOf(
-  before: Condition | undefined,
+  before: Said | undefined,
   { status, since, now }: { status: Condition['status']; since: number; now: number },
 ): string {
   if (before?.status === status) return before.lastTransitionTime

@@ -22,7 +22,7 @@ function facts(over: Partial<JobFacts> = {}): JobFacts {
     schedules: ['0 1 * * *'],
     script: '\ndf -h && free -m\n',
     target: 'One default',
-    standing: { since: 0 },
+    standing: { since: 0, stalled: false },
     limits: { succeeded: 3, failed: 3 },
     active: [],
     fires: [],
@@ -88,14 +88,14 @@ describe('the conditions table', () => {
   })
 
   test('what another object may mend is Reconciling for 2 minutes, then Stalled', () => {
-    const since = T0 + 60 * MINUTE - MENDING_MS + 1
-    const waiting = { standing: { blocked: { ...blocked, mendable: true }, since } }
+    const since = T0 + 60 * MINUTE - MENDING_MS
+    const waiting = { standing: { blocked: { ...blocked, mendable: true }, since, stalled: false } }
     expect(conditionsOf(waiting)).toMatchObject({
       Ready: 'False SecretNotFound',
       Reconciling: 'True SecretNotFound',
       Stalled: 'False Reconciling',
     })
-    const passed = { standing: { ...waiting.standing, since: since - 1 } }
+    const passed = { standing: { ...waiting.standing, stalled: true } }
     expect(conditionsOf(passed)).toMatchObject({
       Ready: 'False SecretNotFound',
       Reconciling: 'False Stalled',
@@ -111,7 +111,7 @@ describe('the conditions table', () => {
   })
 
   test('what only an edit helps is Stalled at once, with the message, and promises no next run', () => {
-    const standing = { blocked: { ...blocked, mendable: false }, since: T0 + 60 * MINUTE }
+    const standing = { blocked: { ...blocked, mendable: false }, since: T0 + 60 * MINUTE, stalled: true }
     expect(conditionsOf({ standing })).toMatchObject({
       Ready: 'False SecretNotFound',
       Reconciling: 'False Stalled',
@@ -221,7 +221,7 @@ describe('lastTransitionTime', () => {
   })
 
   test('is when it was mended, not when the object was created', () => {
-    const standing = { blocked: { ...blocked, mendable: true }, since: T0 + 59 * MINUTE }
+    const standing = { blocked: { ...blocked, mendable: true }, since: T0 + 59 * MINUTE, stalled: false }
     const { conditions } = jobStatus(facts({ standing }))
     const now = T0 + 61 * MINUTE
     expect(at({ previous: conditions, now })).toMatchObject({
@@ -337,7 +337,7 @@ test('whatever the fleet, a status fits its schema and 16 KiB, and keeps its new
           script: long,
           target: long.slice(0, 128),
           limits: { succeeded: 20, failed: 20 },
-          standing: { since: T0, blocked: { reason: 'Bad', message: long, mendable: true } },
+          standing: { since: T0, stalled: false, blocked: { reason: 'Bad', message: long, mendable: true } },
           active: Array.from({ length: active * 25 }, (_, n) => ({
             time: T0 - Math.floor(n / 25),
             target: target(n),

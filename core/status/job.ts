@@ -1,10 +1,10 @@
-import type { Condition, JobStatus } from '../schema/status.ts'
+import type { JobStatus } from '../schema/status.ts'
 import { rfc3339, rfc3339Seconds } from '../time.ts'
-import { conditionsOf, type Statement } from './conditions.ts'
+import { conditionsOf, type Said, type Statement } from './conditions.ts'
 import { classOf, type FireSummary, type Milestones } from './fires.ts'
 import { type ActiveRun, activeEntry, activeFires, finishedEntry, sentenceOn } from './runs.ts'
 import { firstLine, fitting, short, tail } from './size.ts'
-import { blockedStatements, type Standing, verdictOn } from './standing.ts'
+import { blockedStatements, type Standing } from './standing.ts'
 
 const MOST_ACTIVE = 10
 const MOST_RUNS = 40
@@ -37,7 +37,7 @@ export interface JobFacts {
   nextTimes: readonly number[]
   targets?: { matched: number; ready: number } | undefined
   /** What was said last, if that is known. */
-  previous?: readonly Condition[] | undefined
+  previous?: readonly Said[] | undefined
 }
 
 /** How many fires to ask the log store for: what still runs elsewhere is left out again, and the last verdict is needed in any case. */
@@ -82,8 +82,7 @@ function timeOf<K extends string>(key: K, ms: number | undefined): { [P in K]?: 
 
 function standingStatements(facts: JobFacts): Statement[] {
   const { standing, suspended, created: since } = facts
-  const verdict = verdictOn(standing, facts.now)
-  if (verdict.kind !== 'ready') return blockedStatements(verdict)
+  if (standing.blocked) return blockedStatements(standing.blocked, standing)
   const [reason, message] = suspended
     ? ['Suspended', suspended.by ? `suspended by ${suspended.by}` : 'suspended by spec.suspend']
     : ['Compiled', 'in force']

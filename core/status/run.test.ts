@@ -4,7 +4,6 @@ import { agentStatus as agentStatusSchema, runStatus as runStatusSchema } from '
 import { agentStatus } from './agent.ts'
 import type { FireSummary } from './fires.ts'
 import { type RunFacts, runStatus } from './run.ts'
-import { MENDING_MS } from './standing.ts'
 import { targetText } from './target.ts'
 
 const T0 = Date.UTC(2026, 0, 1)
@@ -15,7 +14,7 @@ function facts(over: Partial<RunFacts> = {}): RunFacts {
     created: T0,
     generation: 1,
     target: 'One default',
-    standing: { since: 0 },
+    standing: { since: 0, stalled: false },
     active: [],
     open: 1,
     ...over,
@@ -77,14 +76,15 @@ describe('the conditions table', () => {
   })
 
   test('what another object may mend is Reconciling for 2 minutes, then Stalled, and not yet Failed', () => {
-    const now = T0 + 600_000
-    const waits = (since: number) => ({ standing: { since, blocked: { ...blocked, mendable: true } } })
-    expect(conditionsOf(waits(now - MENDING_MS + 1))).toBe('Reconciling PolicyRefused, not Ready')
-    expect(conditionsOf(waits(now - MENDING_MS))).toBe('Stalled PolicyRefused, not Ready')
+    const waits = (stalled: boolean) => ({
+      standing: { since: T0, blocked: { ...blocked, mendable: true }, stalled },
+    })
+    expect(conditionsOf(waits(false))).toBe('Reconciling PolicyRefused, not Ready')
+    expect(conditionsOf(waits(true))).toBe('Stalled PolicyRefused, not Ready')
   })
 
   test('a policy that refuses it while it runs does not change what it says, nor after its end', () => {
-    const standing = { since: T0, blocked: { ...blocked, mendable: true } }
+    const standing = { since: T0, blocked: { ...blocked, mendable: true }, stalled: true }
     expect(conditionsOf({ ...running, standing })).toBe('Reconciling Running, not Ready')
     expect(conditionsOf({ ...ended(), standing })).toBe('Ready Succeeded, Complete Succeeded')
   })

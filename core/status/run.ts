@@ -1,11 +1,11 @@
 import type { Outcome } from '../records/state.ts'
-import type { Condition, RunStatus } from '../schema/status.ts'
+import type { RunStatus } from '../schema/status.ts'
 import { rfc3339 } from '../time.ts'
-import { conditionsOf, type Statement } from './conditions.ts'
+import { conditionsOf, type Said, type Statement } from './conditions.ts'
 import type { FireSummary } from './fires.ts'
 import { type ActiveRun, activeFires, finishedEntry, sentenceOn } from './runs.ts'
 import { fitting, tail } from './size.ts'
-import { blockedStatements, type Standing, verdictOn } from './standing.ts'
+import { blockedStatements, type Standing } from './standing.ts'
 
 const LONGEST_TAIL = 1_024
 
@@ -21,7 +21,7 @@ export interface RunFacts {
   fire?: FireSummary | undefined
   /** How many of its targets have neither ended nor an active run. Only when there are none can it be over. */
   open: number
-  previous?: readonly Condition[] | undefined
+  previous?: readonly Said[] | undefined
 }
 
 /**
@@ -74,13 +74,13 @@ function phaseOf({ active, fire, open }: RunFacts): Phase {
 
 function statementsOn(phase: Phase, facts: RunFacts): Statement[] {
   if (phase.kind === 'ended') return endedStatements(phase.fire)
-  const { created: since } = facts
-  const verdict = verdictOn(facts.standing, facts.now)
+  const { created: since, standing } = facts
   const open = [
     { type: 'Complete', status: 'False', reason: 'NotEnded', message: '', since },
     { type: 'Failed', status: 'False', reason: 'NotEnded', message: '', since },
   ] as const
-  if (phase.kind === 'pending' && verdict.kind !== 'ready') return [...blockedStatements(verdict), ...open]
+  if (phase.kind === 'pending' && standing.blocked)
+    return [...blockedStatements(standing.blocked, standing), ...open]
   const [reason, message] =
     phase.kind === 'pending' ? ['Pending', 'waiting for an agent that takes it'] : ['Running', running(facts)]
   return [
