@@ -14,7 +14,7 @@ beforeAll(async () => {
   kubernetes = await startKubernetes()
   server = connectKubernetes(kubernetes.adminKubeconfig)
 })
-afterAll(() => kubernetes.stop())
+afterAll(() => kubernetes?.stop())
 
 /** A candidate that can be frozen, as a machine is that dies: nothing of it reaches the server any more. */
 function candidate(name: string, identity: string, times?: LeaderOptions['times']) {

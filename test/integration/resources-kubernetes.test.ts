@@ -31,9 +31,9 @@ beforeAll(async () => {
   await writeFile(kubeconfig, text.replaceAll(server.host, `127.0.0.1:${proxy.port}`))
 })
 afterAll(async () => {
-  await proxy.close()
-  await kubernetes.stop()
-  await rm(directory, { recursive: true })
+  await proxy?.close()
+  await kubernetes?.stop()
+  if (directory) await rm(directory, { recursive: true })
 })
 afterEach(() => {
   proxy.set({ kind: 'pass' })
@@ -135,6 +135,26 @@ test('a watch from a version that the server has forgotten (410) is mended by a 
   await eventually('the new one is seen', () => has(started, 'after-expiry'))
   await eventually('the end is seen', () => !has(started, 'before-expiry'))
   expect(expired).toBe(1)
+})
+
+test('a watch that the server ended in order goes on from there, without a new list', async () => {
+  const server = connectKubernetes(kubeconfig)
+  const calls = { lists: 0, watches: 0 }
+  const api: KubeApi = {
+    request: call => {
+      if (call.path.includes('shellcronjobs?')) calls.lists++
+      return server.request(call)
+    },
+    lines: call => {
+      if (call.path.includes('shellcronjobs?')) calls.watches++
+      return server.lines({ ...call, path: call.path.replace(/timeoutSeconds=\d+/, 'timeoutSeconds=2') })
+    },
+  }
+  const started = await start({ api })
+  await eventually('there was another watch', () => calls.watches > 1)
+  await apply(manifest('after-the-end'))
+  await eventually('it is seen', () => has(started, 'after-the-end'))
+  expect(calls.lists).toBe(1)
 })
 
 test('a list of many pages is whole', async () => {
@@ -300,7 +320,7 @@ test('an Event in a namespace that is going away, or of a cluster-scoped object,
 test('a server that was killed and started again is followed as before', async () => {
   await apply(manifest('before-restart'))
   const started = await start()
-  await kubernetes.restartApiServer()
+  await kubernetes.restartApiServer('SIGKILL')
   await drop('before-restart')
   await apply(manifest('after-restart'))
   await eventually('the new one is seen', () => has(started, 'after-restart'))

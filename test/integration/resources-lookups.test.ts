@@ -14,7 +14,7 @@ beforeAll(async () => {
   kubernetes = await startKubernetes()
   for (const namespace of ['ops', 'dev']) await kubernetes.kubectl(['create', 'namespace', namespace])
 })
-afterAll(() => kubernetes.stop())
+afterAll(() => kubernetes?.stop())
 afterEach(() => {
   for (const stop of stops.splice(0)) stop.abort(new Error('the test is over'))
 })
