@@ -20,7 +20,7 @@ export interface KubeApi {
   lines: (call: Call & { signal: AbortSignal }) => Promise<AsyncIterable<string>>
 }
 
-export interface Call {
+interface Call {
   /** With its query. */
   path: string
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
