@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { get, launchEtcd, type Ports, type TlsFiles } from '../../cli/up/etcd-server.ts'
 import { createCa, issue, type KeyPair } from '../../runtime/certificates.ts'
@@ -8,6 +7,7 @@ import { deadline } from '../../runtime/clock.ts'
 import { onFreePorts } from '../../runtime/ports.ts'
 import { eventually } from '../fault/eventually.ts'
 import { etcdPrograms } from './binaries.ts'
+import { temporaryDirectory } from './directory.ts'
 
 /** PEM texts. */
 export interface Tls {
@@ -60,8 +60,7 @@ export interface EtcdOptions {
 /** A real etcd cluster with client certificates, in a directory of its own. It ends with this process at the latest. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdCluster> {
   const binary = join(await etcdPrograms(), 'etcd')
-  const dir = await mkdtemp(join(tmpdir(), 'shellcron-etcd-'))
-  const remove = () => rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  const { path: dir, remove } = await temporaryDirectory('shellcron-etcd-')
   try {
     const certificates = await certificatesIn(dir)
     const count = options.members ?? 1

@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Child, startChild, untilReady } from '../../runtime/child.ts'
 import { onFreePorts } from '../../runtime/ports.ts'
 import { kubernetesPrograms } from './binaries.ts'
 import { type Caller, type Credentials, createCredentials, writeKubeconfig } from './credentials.ts'
+import { temporaryDirectory } from './directory.ts'
 import { type EtcdCluster, startEtcd } from './etcd.ts'
 import { KubectlFailed, type KubectlOptions, type KubectlResult, runKubectl } from './kubectl.ts'
 
@@ -24,7 +24,7 @@ export interface Kubernetes {
   kubectl(args: string[], options?: KubectlOptions): Promise<string>
   /** The same, where a failure is a result. */
   tryKubectl(args: string[], options?: KubectlOptions): Promise<KubectlResult>
-  /** Ends the API server (SIGTERM, or at once) and starts it again on its port; waits until it is ready. */
+  /** Ends the API server (SIGTERM and soon SIGKILL, or that at once) and starts it again on its port; waits until it is ready. */
   restartApiServer(how?: 'SIGTERM' | 'SIGKILL'): Promise<void>
   /** Path of the API server's audit log: a JSON object on each line, at level Metadata. */
   auditLog: string
@@ -45,15 +45,18 @@ const POLICY = {
   rules: [{ level: 'Metadata' }],
 }
 const READY_WITHIN_MS = 120_000
+/** It would wait for its watchers for up to a minute. */
+const FAREWELL_MS = 2_000
 const MASTERS: Caller = { user: 'admin', groups: ['system:masters'] }
 
 /** Starts all of it in a directory of its own, and waits until it serves; it ends with this process at the latest. */
 export async function startKubernetes(options: KubernetesOptions = {}): Promise<Kubernetes> {
   const [programs, etcd] = await Promise.all([kubernetesPrograms(), startEtcd()])
-  const dir = await mkdtemp(join(tmpdir(), 'shellcron-kubernetes-'))
+  const directory = await temporaryDirectory('shellcron-kubernetes-')
+  const dir = directory.path
   const remove = async () => {
     await etcd.stop()
-    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+    await directory.remove()
   }
   try {
     const credentials = await createCredentials(dir)
@@ -106,7 +109,7 @@ async function startOn(port: number, home: Home, remove: () => Promise<void>): P
     },
     tryKubectl: kubectl,
     async restartApiServer(how = 'SIGTERM') {
-      await api.stop(how === 'SIGKILL' ? 0 : 20_000)
+      await api.stop(how === 'SIGKILL' ? 0 : FAREWELL_MS)
       api = await startApiServer(port, home, kubectl)
     },
     auditLog: join(dir, 'audit.log'),
