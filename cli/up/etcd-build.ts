@@ -6,7 +6,7 @@ import { makeOnce } from '../../runtime/make-once.ts'
 import type { Machine } from './config.ts'
 
 /** The version that scripts/etcd/go.mod names. */
-export const ETCD_VERSION = '3.6.16'
+const ETCD_VERSION = '3.6.16'
 
 /** The Go package of each program. */
 const PACKAGES: Record<string, string> = {
