@@ -102,8 +102,9 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
     await agentPart?.stop(DRAIN_SECONDS * 1_000 + AGENT_GRACE_MS)
     await operatorPart?.stop(AGENT_GRACE_MS)
     viewing.abort()
-    await Promise.allSettled([shown, failed])
+    await Promise.allSettled([shown])
     await etcd.stop()
+    await Promise.allSettled([failed])
   }
 }
 

@@ -33,13 +33,14 @@ export const target = ruled(
   }),
   [
     {
-      cel: "(self.mode == 'Shards') == has(self.shards)",
+      // A default of the object around is judged before the defaults inside it are there: `mode` may be absent.
+      cel: "(has(self.mode) && self.mode == 'Shards') == has(self.shards)",
       message: 'shards belongs to mode Shards, which needs it',
       path: ['shards'],
       holds: ({ mode, shards }) => (mode === 'Shards') === (shards !== undefined),
     },
     {
-      cel: "!has(self.maxParallel) || self.mode == 'All'",
+      cel: "!has(self.maxParallel) || (has(self.mode) && self.mode == 'All')",
       message: 'maxParallel belongs to mode All',
       path: ['maxParallel'],
       holds: ({ mode, maxParallel }) => maxParallel === undefined || mode === 'All',
