@@ -1,13 +1,11 @@
-import type { Times } from '../../core/due.ts'
 import { isTarget } from '../../core/placement.ts'
-import type { Command } from '../../core/records/entry.ts'
+import type { Command, JobEntry } from '../../core/records/entry.ts'
 import type { ShellAgent, ShellCronJob, ShellRun } from '../../core/schema/objects.ts'
 import { schedulesOf } from '../../core/schema/validate.ts'
 import type { AgentFacts } from '../../core/status/agent.ts'
 import { firesNeeded, type JobFacts } from '../../core/status/job.ts'
 import type { RunFacts } from '../../core/status/run.ts'
 import { targetText } from '../../core/status/target.ts'
-import { createTimetable } from '../../core/timetable/timetable.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import { commandOf } from '../compile/command.ts'
 import { identify } from '../compile/identified.ts'
@@ -26,7 +24,10 @@ export type Deps = Pick<Context, 'resources' | 'observed' | 'verdicts' | 'clock'
 
 const NEXT_TIMES = 5
 
-/** undefined: the compiler has not seen it yet. */
+/**
+ * undefined: the compiler has not judged it yet, or what it made is not in force. While an edit is under way all is said of the
+ * generation that is in force, so that nobody takes the new one for ready.
+ */
 export async function jobFacts(
   deps: Deps,
   { spec, metadata }: ShellCronJob,
@@ -35,6 +36,8 @@ export async function jobFacts(
   const { namespace, name, uid, createdAt } = identify(metadata)
   const standing = verdicts.get('ShellCronJob', namespace, name)
   if (standing?.uid !== uid) return undefined
+  const entry = observed.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
+  if (!entry && !standing.blocked) return undefined
   const active = observed
     .activesOf('job', namespace, name)
     .map(({ value }) => value)
@@ -52,7 +55,8 @@ export async function jobFacts(
     name,
     now: clock.now(),
     created: createdAt,
-    generation: standing.generation,
+    generation:
+      standing.blocked || !entry ? standing.generation : Math.min(entry.generation, standing.generation),
     schedules: schedulesOf(spec),
     script,
     target: targetText({ pool, placement, container }),
@@ -62,26 +66,13 @@ export async function jobFacts(
     active,
     fires,
     milestones,
-    nextTimes: standing.blocked ? [] : nextTimes(timesOf(deps, { spec, metadata }), clock.now()),
+    nextTimes: entry ? nextTimes(entry, clock.now()) : [],
     targets: targetsOf(deps, pool, placement),
   }
 }
 
-/** The entry has them worked out, if it stands already and is of this generation. */
-function timesOf({ observed }: Deps, { spec, metadata }: Pick<ShellCronJob, 'spec' | 'metadata'>): Times {
-  const { namespace, name, uid, generation } = identify(metadata)
-  const entry = observed.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
-  if (entry?.generation === generation) return scheduledOf(entry).times
-  const { timeZone, daylightSaving } = spec
-  return createTimetable({
-    schedules: schedulesOf(spec),
-    timeZone,
-    daylightSaving,
-    hashKey: `${namespace}/${name}`,
-  })
-}
-
-function nextTimes(times: Times, now: number): number[] {
+function nextTimes(entry: JobEntry, now: number): number[] {
+  const { times } = scheduledOf(entry)
   const next: number[] = []
   for (let time = times.next(now); time !== undefined && next.length < NEXT_TIMES; time = times.next(time))
     next.push(time)

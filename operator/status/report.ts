@@ -83,7 +83,15 @@ function touchAll({ resources }: Context, projection: Projection): void {
 function watch(context: Context, projection: Projection): () => void {
   const { resources, observed, verdicts, keys } = context
   const isNews = news(context)
+  const touchJob = ({ namespace, name }: { namespace: string; name: string }) => {
+    const ref = refOf('job', namespace, name)
+    projection.touch(ref, isNews(ref))
+  }
   verdicts.onChange((kind, of) => projection.touch({ kind, ...of }, isNews({ kind, ...of })))
+  observed.jobs.onChange((_, now, before) => {
+    const entry = (now ?? before)?.value
+    if (entry) touchJob(entry)
+  })
   observed.actives.onChange((key, now, before) => {
     const active = (now ?? before)?.value
     if (active) projection.touch(refOf(active.kind, active.namespace, active.name), active.kind === 'run')

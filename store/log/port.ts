@@ -6,7 +6,7 @@ import type { FireSummary, Milestones } from '../../core/status/fires.ts'
 export type StoredResult = Result & { pool: string }
 
 /** A ShellCronJob or ShellRun, in one life. */
-export interface LoggedObject {
+interface LoggedObject {
   kind: CellKind
   uid: string
 }

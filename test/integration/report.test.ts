@@ -64,6 +64,13 @@ async function when<T extends Reported>(kind: string, name: string, conditions: 
   })
 }
 
+/** A job that is Ready has its entry. */
+async function uidOf(name: string): Promise<string> {
+  const entry = await bench.job(name)
+  expect(entry).toBeDefined()
+  return entry?.uid ?? ''
+}
+
 async function end(over: Partial<Result> & Pick<Result, 'run' | 'uid' | 'name'>): Promise<void> {
   const result: Result = {
     kind: 'job',
@@ -97,7 +104,7 @@ test('a job says that it is in force and when it runs next, then how its runs en
     runs: [],
   })
   expect(first.nextScheduleTime).toMatch(/^\d{4}-01-01T00:00:00Z$/)
-  const { uid = '' } = (await bench.job('a')) ?? {}
+  const uid = await uidOf('a')
   const of = { uid, name: 'a' }
   await end({ ...of, run: `${NS}.a.1000`, outcome: 'Failed', exitCode: 7, tail: 'bad\n' })
   const failed = await eventually('the failure', async () => {
@@ -117,7 +124,7 @@ test('what goes on is shown, and is no more when it has ended', async () => {
   report()
   await bench.write('a.yaml', cronJob('a'))
   await when('ShellCronJob', 'a', 'Ready Compiled')
-  const { uid = '' } = (await bench.job('a')) ?? {}
+  const uid = await uidOf('a')
   const run = `${NS}.a.1000`
   const key = bench.keys.active('default', 'w1', run)
   const active = { run, kind: 'job', uid, generation: 1, namespace: NS, name: 'a', target: '-', time: 1_000 }
@@ -148,6 +155,23 @@ test('what cannot be compiled is Stalled, with the field; mended, it is Ready', 
   expect(mended.observedGeneration).toBe(2)
 })
 
+test('an edit is Ready when it is in force, under its own generation', async () => {
+  report()
+  await bench.write('a.yaml', cronJob('a'))
+  await when('ShellCronJob', 'a', 'Ready Compiled')
+  for (const [generation, schedule] of [
+    [2, '5 * * * *'],
+    [3, '6 * * * *'],
+  ] as const) {
+    await bench.write('a.yaml', cronJob('a', { schedule }))
+    await eventually('said of the new generation', async () => {
+      const status = await statusOf<JobStatus>('ShellCronJob', 'a')
+      return status?.observedGeneration === generation
+    })
+    expect(await bench.job('a')).toMatchObject({ generation, schedules: [schedule], suspended: false })
+  }
+})
+
 test('a job that is suspended says so and promises no next time', async () => {
   report()
   await bench.write('a.yaml', cronJob('a', { annotations: { 'shellcron.dev/paused': 'eva' } }))
@@ -164,7 +188,7 @@ test('a ShellRun waits, ends, and says with which exit code', async () => {
   const ended = async (name: string, over: Partial<Result>) => {
     const waiting = await when<RunStatus>('ShellRun', name, 'Reconciling Pending')
     expect(waiting.phase).toBe('Pending')
-    const { uid = '', createdAt = 0 } = (await bench.run(name)) ?? {}
+    const { uid, createdAt } = await eventually('its entry', () => bench.run(name))
     await end({ kind: 'run', uid, name, run: `${NS}.${name}.run`, time: createdAt, ...over })
   }
   await ended('good', { tail: 'hello\n' })
@@ -203,7 +227,7 @@ test('an operator that starts again says exactly the same of what has not change
   await bench.write('bad.yaml', cronJob('bad', { schedule: '61 * * * *' }))
   await bench.write('p.yaml', object('ShellPool', 'p', {}))
   await when('ShellCronJob', 'a', 'Ready Compiled')
-  const { uid = '' } = (await bench.job('a')) ?? {}
+  const uid = await uidOf('a')
   const base = Date.now()
   for (const n of [1, 2, 3, 4, 5]) {
     const time = base + n
