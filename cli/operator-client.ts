@@ -33,7 +33,6 @@ const problem = z.object({
   field: z.string().optional(),
   message: z.string(),
 })
-export type SeenProblem = z.infer<typeof problem>
 
 const overview = z.object({ objects: z.array(seen), problems: z.array(problem) })
 export type Overview = z.infer<typeof overview>

@@ -110,6 +110,6 @@ function render({ file, line, field, message }: Finding): string {
   return `${file}:${line}: ${field ? `${field}: ` : ''}${message}\n`
 }
 
-function collect(value: string, all: string[]): string[] {
+function collect(value: string, all: string[] = []): string[] {
   return [...all, value]
 }

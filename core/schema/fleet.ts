@@ -18,7 +18,6 @@ export const agentSpec = z.strictObject({
     .describe('At most so many runs at a time. Default: no limit.'),
   cordoned: z.boolean().default(false).describe('True: it takes no new runs.'),
 })
-export type AgentSpec = z.infer<typeof agentSpec>
 
 export const poolSpec = z.strictObject({
   sessionTTLSeconds: z
@@ -34,7 +33,6 @@ export const poolSpec = z.strictObject({
     .optional()
     .describe("Its Nodes. Pool default: all but control-plane ones and other pools'."),
 })
-export type PoolSpec = z.infer<typeof poolSpec>
 
 const namePattern = z
   .string()
@@ -89,7 +87,6 @@ export const policySpec = z.strictObject({
     .meta({ 'x-kubernetes-list-type': 'atomic' })
     .describe('One rule must allow the whole template. Policies add up; order means nothing.'),
 })
-export type PolicySpec = z.infer<typeof policySpec>
 
 export const ticketSpec = z.strictObject({
   nonceHash: z
@@ -109,4 +106,3 @@ export const ticketSpec = z.strictObject({
     .meta({ 'x-kubernetes-list-type': 'atomic' })
     .describe('And the groups.'),
 })
-export type TicketSpec = z.infer<typeof ticketSpec>

@@ -87,4 +87,3 @@ export const jobSpec = ruled(
     },
   ],
 )
-export type JobSpec = z.infer<typeof jobSpec>

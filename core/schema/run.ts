@@ -55,4 +55,3 @@ export const runSpec = unchanging(
   ),
   'spec of a ShellRun cannot be changed: make another ShellRun',
 )
-export type RunSpec = z.infer<typeof runSpec>

@@ -47,7 +47,6 @@ export const target = ruled(
     },
   ],
 )
-export type Target = z.infer<typeof target>
 
 const account = z
   .string()
