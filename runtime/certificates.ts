@@ -10,7 +10,7 @@ export interface KeyPair {
   key: string
 }
 
-export type Usage = 'server' | 'client' | 'both'
+type Usage = 'server' | 'client' | 'both'
 
 /** Whom a certificate names, and for how long. */
 export interface Subject {

@@ -8,6 +8,7 @@ import { createKubernetesResources } from '../../operator/resources/kubernetes/r
 import type { ObjectRef, Resources } from '../../operator/resources/port.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
+import { applyCrds } from '../controlplane/crds.ts'
 import { type Kubernetes, startKubernetes } from '../controlplane/kubernetes.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Proxy, startProxy } from '../fault/proxy.ts'
@@ -21,8 +22,7 @@ const stops: AbortController[] = []
 
 beforeAll(async () => {
   kubernetes = await startKubernetes()
-  await kubernetes.kubectl(['apply', '--server-side', '-f', 'crds/'])
-  await kubernetes.kubectl(['wait', '--for=condition=Established', 'crd', '--all'])
+  await applyCrds(kubernetes)
   directory = await mkdtemp(join(tmpdir(), 'shellcron-kube-'))
   const text = await readFile(kubernetes.adminKubeconfig, 'utf8')
   const server = new URL(/server: *(\S+)/.exec(text)?.[1] ?? '')
