@@ -1,19 +1,46 @@
+import { join } from 'node:path'
 import { systemClock } from '../runtime/clock.ts'
 import { createLog } from '../runtime/log.ts'
+import { serveApi } from './api.ts'
 import { readConfig } from './config.ts'
 import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
 import { openIdentity } from './identity/identity.ts'
 import { fileKeyStore } from './identity/keystore.ts'
 import { rememberAgent } from './local-agents.ts'
-import { keysDir, startOperator } from './start.ts'
+import type { Part } from './operator.ts'
+import type { Outcomes } from './outcomes.ts'
+import { keysDir, type Lasting, startOperator } from './start.ts'
+import { createReport } from './status/report.ts'
 
 /** Runs an operator until `stop` aborts. Settings as `readConfig` takes them. */
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
   const config = readConfig(settings)
   const log = createLog(config.logLevel, { part: 'operator' })
-  const operator = await startOperator({ config, clock: systemClock, log, parts: () => [] }, stop)
+  const parts = ({ outcomes, stateDir }: Lasting): Part[] => [
+    createReport({ logStore: outcomes.logStore }),
+    ...(config.mode.kind === 'directory' ? [apiPart(join(stateDir, 'operator.sock'), outcomes)] : []),
+  ]
+  const operator = await startOperator({ config, clock: systemClock, log, parts }, stop)
   await operator.done
+}
+
+const SHOWN = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPool'] as const
+
+/** The routes on the operator's socket, while it leads. */
+function apiPart(path: string, outcomes: Outcomes): Part {
+  return async ({ resources }, signal) => {
+    const api = await serveApi(path, {
+      objects: () => Promise.resolve(SHOWN.flatMap((kind): object[] => [...resources.list(kind)])),
+      problems: () => resources.problems(),
+      onOutcome: outcomes.listen,
+    })
+    await new Promise<void>(resolve => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await api.close()
+  }
 }
 
 /** A local agent's certificate is good so long, h: it gets another one with each enrolment, which is each start of `up`. */

@@ -5,9 +5,8 @@ import { createKeys } from '../core/keys.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { flock } from '../runtime/flock.ts'
 import type { Log } from '../runtime/log.ts'
-import { connectEtcd } from '../store/etcd/client.ts'
+import { connectEtcd, type Etcd } from '../store/etcd/client.ts'
 import type { Tls } from '../store/etcd/connection.ts'
-import type { LogStore } from '../store/log/port.ts'
 import { openSqliteLogStore } from '../store/log/sqlite/store.ts'
 import type { OperatorConfig } from './config.ts'
 import type { Context } from './context.ts'
@@ -19,6 +18,7 @@ import { secretKeyStore } from './identity/keystore-secret.ts'
 import { lead } from './leader.ts'
 import { localAgents, withAgents } from './local-agents.ts'
 import { leadOperator, type Part } from './operator.ts'
+import { type Outcomes, tellingOutcomes } from './outcomes.ts'
 import { createDirectoryResources } from './resources/directory/resources.ts'
 import { createEtcdStatusStore } from './resources/directory/status-store.ts'
 import type { KubeApi } from './resources/kubernetes/api.ts'
@@ -31,7 +31,13 @@ export interface StartOptions {
   clock: Clock
   log: Log
   /** What lives as long as this operator leads. */
-  parts(of: { logStore: LogStore }): readonly Part[]
+  parts(of: Lasting): readonly Part[]
+}
+
+/** What lasts from one term to the next. */
+export interface Lasting {
+  outcomes: Outcomes
+  stateDir: string
 }
 
 export interface Operator {
@@ -49,6 +55,8 @@ const LEASE = 'shellcron-operator'
 const KEYS = 'shellcron-keys'
 /** Sources that say nothing for so long are not to be relied on, ms. */
 const SILENT_MS = 300_000
+/** How long the end may wait for the outbox, ms. */
+const LAST_DRAIN_MS = 3_000
 
 export async function startOperator(options: StartOptions, signal: AbortSignal): Promise<Operator> {
   const { config, clock, log } = options
@@ -65,6 +73,7 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
   const tls = await tlsOf(config, authority)
   const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
   const logStore = openSqliteLogStore(join(mode.stateDir, 'shellcron.db'))
+  const lasting: Lasting = { outcomes: tellingOutcomes(logStore), stateDir: mode.stateDir }
   const state: { context?: Context | undefined; lookAtAll?: () => void; draining: boolean } = {
     draining: config.draining,
   }
@@ -86,7 +95,7 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
           memory: logStore,
           allowWithoutPolicy: mode.kind === 'directory',
           draining: () => state.draining,
-          parts: options.parts({ logStore }),
+          parts: options.parts(lasting),
           onLeading: (context, lookAtAll) => {
             Object.assign(state, { context, lookAtAll })
             log.info({ mode: mode.kind }, 'operator.ready')
@@ -120,15 +129,21 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
     }))
 
   const run = async () => {
+    const ending = new AbortController()
+    const told = () =>
+      void lastDrain(etcd, { prefix: keys.results, clock }).finally(() => ending.abort(signal.reason))
+    if (signal.aborted) ending.abort(signal.reason)
+    else signal.addEventListener('abort', told, { once: true })
     try {
       if (mode.kind === 'kubernetes') {
         const { namespace, identity: self } = mode
         const election = { api: api as KubeApi, clock, log, namespace, name: LEASE, identity: self }
-        await lead(election, signal, whileLeading)
-      } else await whileLeading(signal)
+        await lead(election, ending.signal, whileLeading)
+      } else await whileLeading(ending.signal)
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
+      signal.removeEventListener('abort', told)
       await health?.close()
       await etcd.close()
       await logStore.close()
@@ -143,6 +158,16 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
     },
     healthPort: health?.port,
     done: run(),
+  }
+}
+
+/** What agents recorded just before we were told to end is stored yet, if that is a matter of moments. */
+async function lastDrain(etcd: Etcd, { prefix, clock }: { prefix: string; clock: Clock }): Promise<void> {
+  const until = clock.monotonic() + LAST_DRAIN_MS
+  try {
+    while (clock.monotonic() < until && (await etcd.list(prefix)).items.length > 0) await clock.sleep(50)
+  } catch {
+    // Then the next one does it.
   }
 }
 

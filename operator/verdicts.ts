@@ -1,4 +1,5 @@
 import type { Metadata } from '../core/schema/objects.ts'
+import { MENDING_MS } from '../core/status/standing.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Blocked } from './compile/compiled.ts'
@@ -79,9 +80,6 @@ function sameVerdict(a: Verdict, b: Verdict): boolean {
   )
 }
 
-/** So long another object may mend what is blocked, before it counts as stalled, ms. */
-const MENDABLE_FOR_MS = 120_000
-
 /**
  * Records what the compiler said, and tells who edits the object if it is new. Answers when to look again: when a mendable refusal
  * turns into a stalled one. `before`: how the entry that stands is blocked, which a restart remembers.
@@ -100,7 +98,7 @@ export function pronounce(
   const now = clock.now()
   const known = [last?.blocked && { reason: last.blocked.reason, since: last.since }, before]
   const since = known.find(each => refused && each?.reason === refused.reason)?.since ?? now
-  const left = refused?.mendable ? since + MENDABLE_FOR_MS - now : 0
+  const left = refused?.mendable ? since + MENDING_MS - now : 0
   const verdict: Verdict = {
     uid,
     generation,
