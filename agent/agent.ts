@@ -69,6 +69,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const world = await observe(options, signal)
   let part: Part | undefined
   let claiming = true
+  let leaving = false
   const startedAt = clock.now()
   const readiness = createReadiness({ world, keys, clock, pool, agent }, () => part?.runs.size ?? 0)
   const mayClaim = () => claiming && readiness.refusal() === undefined
@@ -134,7 +135,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   }
 
   const done = (async () => {
-    while (!signal.aborted) {
+    // Who leaves must not be given another launcher in the place of the one that it ends.
+    while (!signal.aborted && !leaving) {
       try {
         await onLauncher(await options.launcher(signal))
       } catch (error) {
@@ -150,9 +152,11 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     running: () => part?.runs.size ?? 0,
     killAll: reason => part?.runs.killAll(reason),
     leave: async () => {
+      leaving = true
       if (!part) return
-      await part.launcher.stop(false)
-      await etcd.revoke(part.session.lease)
+      const { launcher, session } = part
+      await launcher.stop(false)
+      await etcd.revoke(session.lease)
     },
     done,
   }

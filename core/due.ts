@@ -51,6 +51,8 @@ export interface DueInput {
 /** A time that nobody has claimed for so long is a catch-up, judged by `catchUp`; ms. */
 export const CATCH_UP_AFTER = 5_000
 
+const LATE = 'DeadlineExceeded'
+
 /** Where counting starts: times up to it are settled or were never this entry's. */
 export function frontierOf(entry: JobEntry, cell: Cell | undefined): number {
   return Math.max(cell?.lastFire ?? 0, entry.scheduleChangedAt)
@@ -115,7 +117,7 @@ function cut(input: DueInput, due: { last: number; count: number }): { before: n
     All: () => newest(times, due, entry.catchUpLimit),
   }[entry.catchUp]()
   return late >= stale
-    ? { before: late, reason: 'DeadlineExceeded' }
+    ? { before: late, reason: LATE }
     : { before: stale, reason: entry.catchUp === 'All' ? 'CatchUpLimit' : 'NotCaughtUp' }
 }
 
@@ -127,13 +129,19 @@ function newest(times: Times, due: { last: number; count: number }, limit: numbe
   return limit > 0 ? earliest : due.last + 1
 }
 
-/** Forbid or Replace while a run is active: the newest due time waits, older ones are skipped. */
+/**
+ * Forbid or Replace while a run is active: the newest due time waits, older ones are skipped. That holds too for those that nobody
+ * looked at in time: what kept them was the run, unless their deadline had passed.
+ */
 function heldBack(
   input: DueInput,
   { open, settle }: { open: { first: number; last: number } | undefined; settle: Settlement[] },
 ): Decision {
   const { entry, times, offset, cell, now } = input
   const waiting = cell?.waiting
+  const past = settle.map(each =>
+    each.reason === LATE ? each : { ...each, outcome: 'Skipped' as const, reason: 'Overlapped' },
+  )
   const giveUp = waiting ? skip(input, waiting.time, waiting.time, 'Overlapped') : []
   if (open) {
     const before = times.previous(open.last)
@@ -143,12 +151,12 @@ function heldBack(
       kind: 'wait',
       time: open.last,
       replace: entry.concurrencyPolicy === 'Replace',
-      settle: [...giveUp, ...settle, ...older],
+      settle: [...giveUp, ...past, ...older],
     }
   }
   const expires = waiting && waitsUntil(entry, waiting.time)
-  if (expires !== undefined && now > expires) return { kind: 'settle', settle: [...giveUp, ...settle] }
-  if (settle.length > 0) return { kind: 'settle', settle }
+  if (expires !== undefined && now > expires) return { kind: 'settle', settle: [...giveUp, ...past] }
+  if (past.length > 0) return { kind: 'settle', settle: past }
   const next = times.next(frontierOf(entry, cell))
   const looks = [
     expires === undefined ? undefined : expires + 1,

@@ -7,12 +7,13 @@ import type { Problem } from './resources/port.ts'
  * What the operator tells over its socket (0600, in its state directory); the run API serves the same routes on TLS later.
  *
  *   GET /v1/objects    {"objects": [objects with their status], "problems": [of files]}
- *   GET /v1/outcomes   each result as it is stored, as JSON lines, until the client goes
+ *   GET /v1/outcomes   the latest results and each one as it is stored, as JSON lines, until the client goes;
+ *                      a client that comes again gets some twice
  */
 export interface Api {
-  objects(): Promise<readonly object[]>
+  objects(): readonly object[]
   problems(): readonly Problem[]
-  /** Returns the way to stop listening. */
+  /** The latest ones come again at once. Returns the way to stop listening. */
   onOutcome(listener: (result: Result) => void): () => void
 }
 
@@ -27,7 +28,7 @@ export async function serveApi(path: string, api: Api): Promise<{ close(): Promi
 }
 
 function routes(server: FastifyInstance, api: Api): void {
-  server.get('/v1/objects', async () => ({ objects: await api.objects(), problems: api.problems() }))
+  server.get('/v1/objects', () => ({ objects: api.objects(), problems: api.problems() }))
   server.get('/v1/outcomes', async (request, reply) => {
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson' })

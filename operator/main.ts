@@ -9,7 +9,7 @@ import { openIdentity } from './identity/identity.ts'
 import { fileKeyStore } from './identity/keystore.ts'
 import { rememberAgent } from './local-agents.ts'
 import type { Part } from './operator.ts'
-import type { Outcomes } from './outcomes.ts'
+import { createSeen, type Seen } from './seen.ts'
 import { keysDir, type Lasting, startOperator } from './start.ts'
 import { createReport } from './status/report.ts'
 
@@ -17,23 +17,26 @@ import { createReport } from './status/report.ts'
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
   const config = readConfig(settings)
   const log = createLog(config.logLevel, { part: 'operator' })
-  const parts = ({ outcomes, stateDir }: Lasting): Part[] => [
-    createReport({ logStore: outcomes.logStore }),
-    ...(config.mode.kind === 'directory' ? [apiPart(join(stateDir, 'operator.sock'), outcomes)] : []),
-  ]
+  const parts = ({ outcomes, stateDir }: Lasting): Part[] => {
+    const { logStore } = outcomes
+    if (config.mode.kind !== 'directory') return [createReport({ logStore })]
+    const seen = createSeen(outcomes)
+    return [
+      createReport({ logStore, onStatus: seen.onStatus }),
+      apiPart(join(stateDir, 'operator.sock'), seen),
+    ]
+  }
   const operator = await startOperator({ config, clock: systemClock, log, parts }, stop)
   await operator.done
 }
 
-const SHOWN = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPool'] as const
-
 /** The routes on the operator's socket, while it leads. */
-function apiPart(path: string, outcomes: Outcomes): Part {
+function apiPart(path: string, seen: Seen): Part {
   return async ({ resources }, signal) => {
     const api = await serveApi(path, {
-      objects: () => Promise.resolve(SHOWN.flatMap((kind): object[] => [...resources.list(kind)])),
+      objects: () => seen.objects(resources),
       problems: () => resources.problems(),
-      onOutcome: outcomes.listen,
+      onOutcome: seen.onOutcome,
     })
     await new Promise<void>(resolve => {
       if (signal.aborted) resolve()

@@ -63,7 +63,7 @@ export async function findEtcd(options: {
   if (packaged && !isBefore(packaged.version, OLDEST)) return withWarning(packaged)
   throw new InvalidInput(
     'etcd',
-    `there is none, and none can be made here: install etcd ${SAFE.join('.')} or later, or Go (https://go.dev/dl), or use --endpoints\n${why.join('\n')}`,
+    `there is none, and none can be made here: install etcd ${SAFE.join('.')} or later, or Go (https://go.dev/dl)\n${why.join('\n')}`,
   )
 }
 

@@ -14,22 +14,26 @@ export interface ViewOptions {
 }
 
 const POLL_MS = 500
+/** More than an operator tells again. */
+const REMEMBERED = 5_000
 
 export async function view(options: ViewOptions, signal: AbortSignal): Promise<void> {
   const last = new Map<string, Result>()
+  const told = new Set<string>()
   const screen = options.format === 'table' ? createScreen(options, last) : undefined
   await Promise.all([
-    untilAborted(signal, () => followOutcomes(options, last, signal)),
+    untilAborted(signal, () => followOutcomes(options, { last, told }, signal)),
     untilAborted(signal, createPoll(options, screen, signal)),
   ])
 }
 
 async function followOutcomes(
   { socketPath, format, out }: ViewOptions,
-  last: Map<string, Result>,
+  { last, told }: { last: Map<string, Result>; told: Set<string> },
   signal: AbortSignal,
 ): Promise<void> {
   for await (const result of outcomes(socketPath, signal)) {
+    if (!isNew(told, result)) continue
     last.set(keyOfResult(result), result)
     if (format === 'lines') out.write(`${renderOutcome(result)}\n`)
     if (format === 'json') out.write(`${JSON.stringify({ type: 'outcome', ...result })}\n`)
@@ -52,6 +56,16 @@ function createPoll(
     }
     told = now
   }
+}
+
+/** The operator tells its latest results again whenever we come; they are unique by object, run and attempt. */
+function isNew(told: Set<string>, { uid, run, attempt }: Result): boolean {
+  const key = `${uid} ${run} ${attempt}`
+  if (told.has(key)) return false
+  told.add(key)
+  const [oldest] = told
+  if (told.size > REMEMBERED && oldest !== undefined) told.delete(oldest)
+  return true
 }
 
 /** Jobs that cannot run as they are written, in a line each. */

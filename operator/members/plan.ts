@@ -6,7 +6,6 @@ import type { AgentManifest, Node } from '../resources/port.ts'
 /** Which pools and members there should be, and which ShellAgents for Nodes. Pure. */
 
 export const DEFAULT_POOL = 'default'
-const CONTROL_PLANE_POOL = 'control-plane'
 const CONTROL_PLANE_LABELS = ['node-role.kubernetes.io/control-plane', 'node-role.kubernetes.io/master']
 
 /** A member but for when it was enrolled, which only its history says. */

@@ -19,6 +19,8 @@ export interface ReportOptions {
   logStore: LogStore
   /** Default 20. */
   writesPerSecond?: number
+  /** Gets each status that is written. */
+  onStatus?(ref: ObjectRef, status: object): void
 }
 
 /** Whatever was told or not, each object is looked at so often, ms. */
@@ -29,7 +31,7 @@ const FLEET_MS = 2_000
 const FLEET_SHARE = 0.1
 const KINDS = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPool'] as const
 
-export function createReport({ logStore, writesPerSecond = 20 }: ReportOptions): Part {
+export function createReport({ logStore, writesPerSecond = 20, onStatus }: ReportOptions): Part {
   return async (context, signal) => {
     const { resources, etcd, keys, clock, log, observed } = context
     const runs = countRuns(context)
@@ -38,7 +40,10 @@ export function createReport({ logStore, writesPerSecond = 20 }: ReportOptions):
       log,
       writesPerSecond,
       statusOf: createAsk({ ...context, logStore, runsOf: runs }),
-      apply: (ref, uid, status) => resources.applyStatus(ref, uid, status),
+      apply: (ref, uid, status) => {
+        onStatus?.(ref, status)
+        return resources.applyStatus(ref, uid, status)
+      },
     })
     const drain = createDrain({
       etcd,

@@ -1,0 +1,164 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { systemClock } from '../../runtime/clock.ts'
+import { eventually } from '../fault/eventually.ts'
+import { type Up, upOn } from '../fixtures/up.ts'
+
+/** The main job on one machine, as a user runs it: bin/shellcron up, a directory, Ctrl-C. */
+let up: Up | undefined
+afterEach(async () => {
+  await up?.remove()
+  up = undefined
+})
+
+const job = (name: string, script: string, over = '') => `apiVersion: shellcron.dev/v1alpha1
+kind: ShellCronJob
+metadata: { name: ${name} }
+spec:
+  schedule: "* * * * * *"
+${over}  template:
+    spec:
+      host: {}
+      script: ${JSON.stringify(script)}
+`
+
+/** Processes that have the directory in their command line. */
+async function processesOf(directory: string): Promise<string[]> {
+  const found: string[] = []
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue
+    const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ')
+    if (line.includes(directory)) found.push(`${pid} ${line}`)
+  }
+  return found
+}
+
+test('the quickstart shows three jobs with outcome and output, and Ctrl-C leaves nothing running', async () => {
+  up = await upOn('examples/quickstart')
+  const { outcomes } = up
+  for (const name of ['heartbeat', 'disk', 'flaky']) {
+    const result = await eventually(
+      `${name} runs`,
+      () => outcomes().find(result => result.name === name),
+      60_000,
+    )
+    expect(result.outcome).toBe(name === 'flaky' ? 'Failed' : 'Succeeded')
+    expect(result.tail).toMatch(
+      name === 'heartbeat' ? /^alive on here/ : name === 'disk' ? /used/ : /no luck/,
+    )
+  }
+  expect(up.problems()).toEqual([])
+  expect(await up.interrupt()).toBe(0)
+  expect(await processesOf(up.directory)).toEqual([])
+})
+
+test('a file that is added or changed counts at once; one that is wrong is told, and the others go on', async () => {
+  up = await upOn(undefined)
+  const { outcomes, problems, directory } = up
+  await writeFile(join(directory, 'a.yaml'), job('a', 'echo one'))
+  await eventually(
+    'a runs',
+    () => outcomes().some(({ name, tail }) => name === 'a' && tail === 'one\n'),
+    60_000,
+  )
+
+  await writeFile(join(directory, 'a.yaml'), job('a', 'echo two'))
+  const edited = Date.now()
+  const second = await eventually('its edit runs', () => outcomes().find(({ tail }) => tail === 'two\n'))
+  expect((second.startedAt ?? 0) - edited).toBeLessThan(10_000)
+
+  await writeFile(join(directory, 'b.yaml'), job('b', 'true').replace('schedule', 'schedul'))
+  await eventually('the problem is told', () => problems().some(line => /b\.yaml:5.*schedul/.test(line)))
+  await writeFile(join(directory, 'c.yaml'), job('c', 'true').replace('* * * * * *', '61 * * * *'))
+  await eventually('the cron line is told', () =>
+    problems().some(line => /default\/c: .*minute 61/.test(line)),
+  )
+  const before = outcomes().length
+  await eventually('the others go on', () => outcomes().length > before + 1)
+
+  await rm(join(directory, 'a.yaml'))
+  await eventually('a is gone', async () => {
+    const seen = outcomes().length
+    await systemClock.sleep(2_500)
+    return outcomes().length === seen
+  })
+})
+
+test('what was missed while nothing ran is caught up at the next start, once each', async () => {
+  up = await upOn(undefined)
+  const { outcomes, directory } = up
+  await writeFile(
+    join(directory, 'a.yaml'),
+    job('a', 'echo $SHELLCRON_RUN_ID >> ran', '  catchUp: All\n').replace(
+      'host: {}',
+      `host: {}\n      workingDir: ${directory}`,
+    ),
+  )
+  await eventually('it runs', () => outcomes().length > 1, 60_000)
+  expect(await up.interrupt()).toBe(0)
+  const stopped = outcomes().length
+  await systemClock.sleep(4_000)
+  await up.start()
+  await eventually('it has caught up', () => outcomes().length > stopped + 6, 60_000)
+  await up.interrupt()
+  const times = outcomes()
+    .filter(({ final }) => final)
+    .map(({ time }) => time)
+    .sort((a, b) => a - b)
+  times.forEach((time, i) => expect(time - (times[i - 1] ?? time - 1_000)).toBe(1_000))
+  const ran = (await readFile(join(directory, 'ran'), 'utf8')).trim().split('\n')
+  expect(new Set(ran).size).toBe(ran.length)
+})
+
+test('a run that goes on at Ctrl-C is killed after ten seconds, and recorded so', async () => {
+  up = await upOn(undefined)
+  const { outcomes, directory } = up
+  await writeFile(
+    join(directory, 'a.yaml'),
+    job('a', 'touch started; exec sleep 300', '  concurrencyPolicy: Forbid\n').replace(
+      'host: {}',
+      `host: {}\n      workingDir: ${directory}`,
+    ),
+  )
+  await eventually('it runs', async () => (await readdir(directory)).includes('started'), 60_000)
+  expect(await up.interrupt()).toBe(0)
+  expect(outcomes().filter(({ outcome }) => outcome !== 'Skipped')).toMatchObject([
+    { outcome: 'Killed', reason: 'AgentStopped' },
+  ])
+  expect(await processesOf(directory)).toEqual([])
+}, 120_000)
+
+test('a busy port, a missing directory and no etcd to be had are a clear line', async () => {
+  const busy = createServer()
+  await new Promise<void>(resolve => busy.listen(0, '127.0.0.1', resolve))
+  const { port } = busy.address() as { port: number }
+  up = await upOn(undefined, ['--etcd-port', String(port)])
+  expect((await up.child.ended).code).toBe(2)
+  expect(up.lines().at(-1)).toBe(
+    `shellcron: --etcd-port: ${port} is in use; name another one, or leave it out to take any that is free`,
+  )
+  busy.close()
+
+  await up.start(['--etcd-port', 'x'])
+  expect((await up.child.ended).code).toBe(2)
+  await up.remove()
+
+  const bare = await mkdtemp(join(tmpdir(), 'shellcron-bare-'))
+  up = await upOn(undefined, [], { ...process.env, XDG_CACHE_HOME: bare, PATH: await bareTools(bare) })
+  expect((await up.child.ended).code).toBe(2)
+  expect(up.lines().join('\n')).toMatch(/shellcron: etcd: there is none.*install etcd/)
+  await rm(bare, { recursive: true })
+})
+
+/** A folder with what bin/shellcron itself needs, but neither etcd, Go nor apt-get. */
+async function bareTools(folder: string): Promise<string> {
+  const bin = join(folder, 'bin')
+  await mkdir(bin)
+  await symlink(process.execPath, join(bin, 'node'))
+  for (const tool of ['sh', 'dirname', 'readlink', 'uname'])
+    await symlink(`/usr/bin/${tool}`, join(bin, tool))
+  return bin
+}
