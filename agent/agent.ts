@@ -69,7 +69,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const world = await observe(options, signal)
   let part: Part | undefined
   let claiming = true
-  let leaving = false
+  const leaving = new AbortController()
   const startedAt = clock.now()
   const readiness = createReadiness({ world, keys, clock, pool, agent }, () => part?.runs.size ?? 0)
   const mayClaim = () => claiming && readiness.refusal() === undefined
@@ -136,7 +136,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
 
   const done = (async () => {
     // Who leaves must not be given another launcher in the place of the one that it ends.
-    while (!signal.aborted && !leaving) {
+    while (!signal.aborted && !leaving.signal.aborted) {
       try {
         await onLauncher(await options.launcher(signal))
       } catch (error) {
@@ -152,7 +152,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     running: () => part?.runs.size ?? 0,
     killAll: reason => part?.runs.killAll(reason),
     leave: async () => {
-      leaving = true
+      leaving.abort(new Error('the agent leaves'))
       if (!part) return
       const { launcher, session } = part
       await launcher.stop(false)
