@@ -31,8 +31,11 @@ export type RunStep =
 
 export interface RunPlan {
   steps: RunStep[]
-  /** `again`: look anew after the steps. `wait`: for runs to end. `until`: look again then at the latest. */
-  then: 'again' | 'done' | 'wait' | { until: number }
+  /**
+   * `again`: look anew after the steps. `wait`: for runs to end. `running`: claimed everywhere, not ended. `done`: ended, or gone.
+   * `until`: look again then at the latest.
+   */
+  then: 'again' | 'done' | 'wait' | 'running' | { until: number }
 }
 
 type Readable = StoredIn<RunEntry> & { value: RunEntry }
@@ -78,7 +81,7 @@ function unclaimed({ cells }: RunWorld, entry: RunEntry): string[] {
 function standing(w: RunWorld, stored: Readable, final: boolean): RunPlan {
   const entry = stored.value
   const open = unclaimed(w, entry)
-  if (open.length === 0) return { steps: [], then: 'done' }
+  if (open.length === 0) return { steps: [], then: w.cells.some(isBusy) ? 'running' : 'done' }
   const blocked = entry.blocked
   if (w.now >= entry.deadline || (blocked && final))
     return again(...missed(stored, open, blocked?.reason ?? 'DeadlineExceeded'))

@@ -12,6 +12,7 @@ import { runRequestId } from '../requests.ts'
 import { FINALIZER } from '../resources/port.ts'
 import { carryOut } from './carry-out.ts'
 import { planRun, type RunWorld } from './plan.ts'
+import { createTtl } from './ttl.ts'
 
 export interface RunReconciler {
   /** `key`: `<namespace>/<name>`. */
@@ -34,6 +35,7 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
   const { resources, observed, etcd, keys, clock, identity } = context
   const putIn = new Map<string, string>()
   const waiting = new Set<string>()
+  const ttl = createTtl(context)
 
   async function finalized(object: ShellRun, present: boolean): Promise<boolean> {
     const { namespace, name, uid } = identify(object.metadata)
@@ -100,18 +102,20 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
       if (object && !gone && !(await finalized(object, true))) return undefined
       if (object && gone && !desired.kill) await finalized(object, false)
       const then = await drive(of, desired, signal)
-      if (then === 'wait') waiting.add(key)
+      if (then === 'wait' || then === 'running') waiting.add(key)
       else waiting.delete(key)
       if (then === 'again') return { inMs: 0 }
       if (then === 'wait') return { inMs: WAITING_RESYNC_MS }
       if (then === 'done') {
         if (gone) {
           putIn.delete(key)
+          ttl.forget(key)
           compiler.forget(of)
           if (object) await finalized(object, false)
         }
-        return undefined
+        return object && !gone ? ttl.ended(object) : undefined
       }
+      if (then === 'running') return undefined
       const inMs = Math.min(Math.max(then.until - clock.now(), 0), REQUEST_RESYNC_MS)
       return { inMs: Math.min(inMs, 'again' in compiled ? (compiled.again?.inMs ?? inMs) : inMs) }
     },

@@ -1,0 +1,256 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { parseObject, type ShellCronJob, type ShellPolicy, type ShellRun } from '../../core/schema/objects.ts'
+import type { Lookup } from '../resources/port.ts'
+import { environmentOf } from './env.ts'
+import { compileJob, type Surroundings } from './job.ts'
+import { compileRun } from './run.ts'
+import { sealedFor } from './sealed.ts'
+
+const host = { user: 'nobody' }
+const job = (spec: object = {}, template: object = {}, metadata: object = {}) =>
+  parseObject({
+    apiVersion: 'shellcron.dev/v1alpha1',
+    kind: 'ShellCronJob',
+    metadata: { name: 'a', namespace: 'ops', uid: 'u', generation: 3, ...metadata },
+    spec: { schedule: '0 1 * * *', ...spec, template: { spec: { host, script: 'true', ...template } } },
+  }) as ShellCronJob
+const run = (spec: object) =>
+  parseObject({
+    apiVersion: 'shellcron.dev/v1alpha1',
+    kind: 'ShellRun',
+    metadata: { name: 'r', namespace: 'ops', uid: 'v', creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec,
+  }) as ShellRun
+
+const around = (over: Partial<Surroundings> = {}): Surroundings & { olderJobs(): number } => ({
+  policies: [],
+  pools: new Set(['default', 'db']),
+  lookedUp: () => ({ kind: 'absent' }),
+  allowWithoutPolicy: true,
+  epoch: 1,
+  olderJobs: () => 0,
+  ...over,
+})
+const policy = (limits: object): ShellPolicy =>
+  ({ spec: { namespaces: ['*'], rules: [{ pools: ['*'], host: { users: ['*'] }, limits }] } }) as never
+const found = (data: Record<string, string>): Lookup => ({ kind: 'found', data, notText: [] })
+const fromSecret = { env: [{ name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }
+
+test('quantities become numbers, defaults are written out', () => {
+  const resources = { cpu: '500m', memory: '256Mi', pids: 100 }
+  const compiled = compileJob(job({}, { host: { ...host, resources }, outputLimit: '1Ki' }), around())
+  expect(compiled).toMatchObject({
+    kind: 'compiled',
+    job: {
+      entry: {
+        generation: 3,
+        schedules: ['0 1 * * *'],
+        timeZone: 'UTC',
+        catchUp: 'Latest',
+        command: {
+          host: { user: 'nobody', resources: { cpuMillis: 500, memoryBytes: 268_435_456, pids: 100 } },
+          outputLimit: 1_024,
+          shell: ['/bin/sh', '-c'],
+        },
+      },
+    },
+  })
+})
+
+test.each<
+  [string, ShellCronJob, Partial<Surroundings>, { reason: string; mendable: boolean; known: boolean }]
+>([
+  [
+    'an impossible line',
+    job({ schedule: '61 * * * *' }),
+    {},
+    { reason: 'InvalidSchedule', mendable: false, known: false },
+  ],
+  [
+    'an unknown zone',
+    job({ timeZone: 'Mars/Olympus' }),
+    {},
+    { reason: 'InvalidSchedule', mendable: false, known: false },
+  ],
+  [
+    'a day that never comes',
+    job({ schedule: '0 0 30 2 *' }),
+    {},
+    { reason: 'InvalidSchedule', mendable: false, known: false },
+  ],
+  [
+    'a required parameter without a default',
+    job({ parameters: [{ name: 'A', required: true }] }),
+    {},
+    { reason: 'InvalidParameters', mendable: false, known: true },
+  ],
+  [
+    'a pool that nobody knows',
+    job({}, { target: { pool: 'x' } }),
+    {},
+    { reason: 'PoolNotFound', mendable: true, known: true },
+  ],
+  [
+    'what no policy allows',
+    job(),
+    { allowWithoutPolicy: false },
+    { reason: 'PolicyRefused', mendable: true, known: true },
+  ],
+  ['a missing Secret', job({}, fromSecret), {}, { reason: 'SecretNotFound', mendable: true, known: true }],
+  [
+    'a Secret we may not read',
+    job({}, fromSecret),
+    { lookedUp: () => ({ kind: 'forbidden', message: 'no' }) },
+    { reason: 'SecretForbidden', mendable: true, known: true },
+  ],
+  [
+    'a missing key',
+    job({}, fromSecret),
+    { lookedUp: () => found({}) },
+    { reason: 'KeyNotFound', mendable: true, known: true },
+  ],
+  [
+    'a value that is no text',
+    job({}, fromSecret),
+    { lookedUp: () => ({ kind: 'found', data: {}, notText: ['k'] }) },
+    { reason: 'ValueNotText', mendable: true, known: true },
+  ],
+  [
+    'fires too close to each other',
+    job({ schedule: '* * * * *' }),
+    { policies: [policy({ minIntervalSeconds: 90 })] },
+    { reason: 'IntervalTooShort', mendable: true, known: true },
+  ],
+  [
+    'one job too many',
+    job(),
+    { policies: [policy({ maxJobs: 0 })] },
+    { reason: 'TooManyJobs', mendable: true, known: true },
+  ],
+])('%s blocks', (_, object, over, expected) => {
+  const compiled = compileJob(object, around(over))
+  if (compiled.kind !== 'blocked') throw new Error('it compiled')
+  expect({ reason: compiled.reason, mendable: compiled.mendable, known: compiled.job !== undefined }).toEqual(
+    expected,
+  )
+  expect(compiled.message).not.toBe('')
+})
+
+test('the policy’s limit of concurrent runs is in the entry', () => {
+  expect(
+    compileJob(job(), around({ policies: [policy({ maxConcurrentRuns: 7 })] })).job?.entry.maxConcurrentRuns,
+  ).toBe(7)
+})
+
+test('values from Secrets never stand in the entry; later ones win over earlier ones', () => {
+  const template = {
+    host,
+    envFrom: [{ prefix: 'C_', configMapRef: { name: 'c' } }],
+    env: [{ name: 'A', value: '1' }, { name: 'C_X', value: 'own' }, ...fromSecret.env],
+  }
+  const lookedUp = ({ kind }: { kind: string }) =>
+    found(kind === 'Secret' ? { k: 'geheim' } : { X: 'x', Y: 'y', 'not-a-name': 'z' })
+  expect(environmentOf(template as never, lookedUp)).toEqual({
+    env: [
+      { name: 'C_X', value: 'own' },
+      { name: 'A', value: '1' },
+    ],
+    secret: { C_Y: 'y', P: 'geheim' },
+  })
+})
+
+test('in host mode envFrom without a prefix is refused, whatever let it in', () => {
+  const template = { host, envFrom: [{ configMapRef: { name: 'c' } }] }
+  expect(environmentOf(template as never, () => found({ LD_PRELOAD: 'x' }))).toMatchObject({
+    reason: 'PrefixRequired',
+  })
+})
+
+test('an optional reference may be absent', () => {
+  const env = [{ name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k', optional: true } } }]
+  expect(environmentOf({ host, env } as never, () => ({ kind: 'absent' }))).toEqual({ env: [], secret: {} })
+})
+
+test('equal values are sealed once; other values, another object or another key anew', async () => {
+  const key = (publicPem: string) => ({
+    publicPem,
+    privatePem: '',
+    seal: (text: string) => `${publicPem}:${text}:${Math.random()}`,
+  })
+  const identity = (pem: string) => ({
+    publicKey: generateKeyPairSync('ed25519').publicKey,
+    sign: (text: string) => text,
+    pool: () => Promise.resolve(key(pem)),
+    digest: (text: string) => text,
+  })
+  const entry = { pool: 'default', namespace: 'ops', name: 'a', uid: 'u' }
+  const first = await sealedFor(entry, { A: '1', B: '2' }, { identity: identity('k1'), before: undefined })
+  const seal = (over: object, secret: Record<string, string>, pem = 'k1') =>
+    sealedFor({ ...entry, ...over }, secret, { identity: identity(pem), before: first })
+  expect(await seal({}, { B: '2', A: '1' })).toEqual(first)
+  for (const other of [
+    await seal({}, { A: '1' }),
+    await seal({ uid: 'x' }, { A: '1', B: '2' }),
+    await seal({}, { A: '1', B: '2' }, 'k2'),
+  ])
+    expect(other.sealed).not.toBe(first.sealed)
+  expect(await seal({}, {})).toEqual({})
+})
+
+const runAround = (job?: ShellCronJob) => ({ ...around(), job, members: () => ['w1', 'w2'] })
+
+test('a ShellRun of a job has its template, its parameters over the defaults, and ten minutes', () => {
+  const of = job(
+    {
+      parameters: [
+        { name: 'DB', default: 'orders' },
+        { name: 'X', default: 'y' },
+      ],
+    },
+    {},
+    { uid: 'j' },
+  )
+  const compiled = compileRun(
+    run({ jobRef: { name: 'a' }, parameters: [{ name: 'DB', value: 'users' }] }),
+    runAround(of),
+  )
+  expect(compiled).toMatchObject({
+    kind: 'compiled',
+    run: { entry: { uid: 'v', jobRef: { name: 'a', uid: 'j' }, parameters: { DB: 'users', X: 'y' } } },
+  })
+  expect(compiled.run.entry.deadline - compiled.run.entry.createdAt).toBe(600_000)
+})
+
+test.each<[string, object, ShellCronJob | undefined, string]>([
+  ['a job that is not there', { jobRef: { name: 'a' } }, undefined, 'JobNotFound'],
+  [
+    'a parameter that is not declared',
+    { jobRef: { name: 'a' }, parameters: [{ name: 'Z', value: '' }] },
+    job(),
+    'InvalidParameters',
+  ],
+  ['a target of mode One', { jobRef: { name: 'a' }, targets: ['w1'] }, job(), 'InvalidTargets'],
+  [
+    'a shard that is none',
+    { jobRef: { name: 'a' }, targets: ['5'] },
+    job({}, { target: { mode: 'Shards', shards: 3 } }),
+    'InvalidTargets',
+  ],
+  [
+    'an agent that is none',
+    { jobRef: { name: 'a' }, targets: ['w9'] },
+    job({}, { target: { mode: 'All' } }),
+    'TargetNotFound',
+  ],
+])('a ShellRun with %s is blocked', (_, spec, of, reason) => {
+  expect(compileRun(run(spec), runAround(of))).toMatchObject({ kind: 'blocked', reason })
+})
+
+test('in All its targets are the members of that moment, or those of them that it names', () => {
+  const all = job({}, { target: { mode: 'All' } })
+  const targets = (spec: object) =>
+    compileRun(run({ jobRef: { name: 'a' }, ...spec }), runAround(all)).run.entry.targets
+  expect(targets({})).toEqual(['w1', 'w2'])
+  expect(targets({ targets: ['w2'] })).toEqual(['w2'])
+})

@@ -1,0 +1,295 @@
+import { expect, test } from 'vitest'
+import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
+import type { Cell } from '../../core/records/state.ts'
+import { scheduledOf } from '../times.ts'
+import { planJob } from './plan.ts'
+import type { CellSeen, Desired, JobWorld, StoredEntry } from './world.ts'
+
+/** One job, as a table: what stands, what is wanted, what is to be done next. */
+const T0 = Date.UTC(2026, 0, 1)
+const HOUR = 3_600_000
+const NOW = T0 + 2.5 * HOUR
+
+const command = (placement: object = {}, script = 'true') => ({
+  placement,
+  host: {},
+  shell: ['/bin/sh', '-c'],
+  script,
+  outputLimit: 1,
+})
+
+const entry = (over: object = {}): JobEntry =>
+  jobEntrySchema.parse({
+    kind: 'job',
+    uid: 'u',
+    generation: 1,
+    pool: 'default',
+    namespace: 'ops',
+    name: 'a',
+    command: command(),
+    schedules: ['0 * * * *'],
+    timeZone: 'UTC',
+    daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+    scheduleChangedAt: T0,
+    epoch: 1,
+    ...over,
+  })
+
+const want = (over: object = {}): Desired => {
+  const { scheduleChangedAt: _, ...rest } = entry(over)
+  return { kind: 'entry', entry: rest }
+}
+const stored = (value: JobEntry, pool = value.pool): StoredEntry => ({
+  key: `/shellcron/v1/jobs/${pool}/ops/a`,
+  mod: 7,
+  pool,
+  value,
+})
+const cell = (target: string, over: Partial<Cell> = {}, pool = 'default'): CellSeen => ({
+  key: `cell/${target}`,
+  mod: 3,
+  ref: { pool, kind: 'job', namespace: 'ops', name: 'a', target },
+  value: { uid: 'u', lastFire: T0 + 2 * HOUR, active: [], ...over },
+})
+const running = { active: [{ run: `ops.a.${T0}`, agent: 'w1', attempt: 1 }] }
+
+const plan = (over: Partial<JobWorld>) =>
+  planJob({
+    now: NOW,
+    desired: want(),
+    stored: [],
+    cells: [],
+    members: () => ['w1', 'w2'],
+    timesOf: entry => scheduledOf(entry).times,
+    ...over,
+  })
+/** In short: what is done, and about what. */
+const steps = (over: Partial<JobWorld>) => {
+  const { steps, then } = plan(over)
+  return [
+    ...steps.map(step => {
+      if (step.do === 'put' || step.do === 'move')
+        return {
+          do: step.do,
+          suspended: step.entry.suspended,
+          editing: step.entry.editing,
+          from: step.entry.scheduleChangedAt,
+        }
+      if (step.do === 'settle') return { do: step.do, target: step.cell.ref.target, settle: step.settle }
+      if (step.do === 'remove') return { do: step.do, pool: step.stored.pool }
+      return { do: step.do, target: step.cell.ref.target }
+    }),
+    then,
+  ]
+}
+const editing = { at: NOW - 1_000, settle: 'Rescheduled' }
+
+test('what stands as it should stays as it is', () => {
+  expect(steps({ stored: [stored(entry())], cells: [cell('-')] })).toEqual(['done'])
+})
+
+test('a new job counts from now', () => {
+  expect(steps({})).toEqual([{ do: 'put', suspended: false, editing: undefined, from: NOW }, 'again'])
+})
+
+test('a new one in All is suspended until its cells are there', () => {
+  const all = command({ mode: 'All' })
+  expect(steps({ desired: want({ command: all }) })).toMatchObject([
+    { suspended: true, editing: { at: NOW } },
+    'again',
+  ])
+  const begun = stored(entry({ command: all, suspended: true, editing: { at: NOW } }))
+  const on = { desired: want({ command: all }), stored: [begun] }
+  expect(steps(on)).toEqual([{ do: 'cell', target: 'w1' }, { do: 'cell', target: 'w2' }, 'again'])
+  const cells = ['w1', 'w2'].map(target => cell(target, { lastFire: NOW }))
+  expect(steps({ ...on, cells })).toEqual([
+    { do: 'put', suspended: false, editing: undefined, from: NOW },
+    'again',
+  ])
+})
+
+test('a template is put over what stands; times count on', () => {
+  const desired = want({ generation: 2, command: command({}, 'false') })
+  expect(steps({ desired, stored: [stored(entry())], cells: [cell('-')] })).toEqual([
+    { do: 'put', suspended: false, editing: undefined, from: T0 },
+    'again',
+  ])
+})
+
+test('an older object than what was put for it does nothing', () => {
+  expect(steps({ stored: [stored(entry({ generation: 2 }))] })).toEqual(['stale'])
+})
+
+test.each<[string, object, string]>([
+  ['schedule', { schedules: ['5 * * * *'] }, 'Rescheduled'],
+  ['zone', { timeZone: 'Asia/Shanghai' }, 'Rescheduled'],
+  ['daylightSaving', { daylightSaving: { skipped: 'Skip', repeated: 'RunOnce' } }, 'Rescheduled'],
+  ['mode', { command: command({ mode: 'All' }) }, 'Retargeted'],
+  ['selector', { command: command({ selector: { matchLabels: { a: 'b' } } }) }, 'Retargeted'],
+  ['agents', { command: command({ agents: ['w1'] }) }, 'Retargeted'],
+  ['suspend', { suspended: true }, 'Suspended'],
+  ['the epoch of etcd', { epoch: 2 }, 'SnapshotRestored'],
+])('an edit of %s begins by suspension', (_, over, settle) => {
+  expect(steps({ desired: want({ generation: 2, ...over }), stored: [stored(entry())] })).toMatchObject([
+    { do: 'put', suspended: true, editing: { at: NOW, settle } },
+    'again',
+  ])
+})
+
+test('maxParallel changes neither times nor targets', () => {
+  const all = { mode: 'All' }
+  const cells = ['w1', 'w2'].map(target => cell(target))
+  const desired = want({ generation: 2, command: command({ ...all, maxParallel: 2 }) })
+  expect(steps({ desired, stored: [stored(entry({ command: command(all) }))], cells })).toMatchObject([
+    { do: 'put', suspended: false },
+    'again',
+  ])
+})
+
+test('then every cell is settled up to the instant of the edit, by the old schedule', () => {
+  const desired = want({ generation: 2, schedules: ['5 * * * *'] })
+  const on = { desired, stored: [stored(entry({ suspended: true, editing }))] }
+  const missed = (first: number, count: number) => ({
+    do: 'settle',
+    target: '-',
+    settle: [
+      { first: T0 + first * HOUR, last: T0 + 2 * HOUR, count, outcome: 'Missed', reason: 'Rescheduled' },
+    ],
+  })
+  expect(steps(on)).toEqual([missed(1, 2), 'again'])
+  expect(steps({ ...on, cells: [cell('-', { lastFire: T0 + HOUR })] })).toEqual([missed(2, 1), 'again'])
+})
+
+test('then the new entry counts from that instant, or from what was claimed ahead of it', () => {
+  const desired = want({ generation: 2, schedules: ['5 * * * *'] })
+  const on = { desired, stored: [stored(entry({ suspended: true, editing }))] }
+  expect(steps({ ...on, cells: [cell('-')] })).toMatchObject([
+    { suspended: false, editing: undefined, from: editing.at },
+    'again',
+  ])
+  expect(steps({ ...on, cells: [cell('-', { lastFire: NOW + 400 })] })).toMatchObject([
+    { from: NOW + 400 },
+    'again',
+  ])
+})
+
+test('what waits in a cell is Skipped by a suspension', () => {
+  const suspended = stored(entry({ suspended: true, editing: { at: NOW, settle: 'Suspended' } }))
+  const waiting = { waiting: { time: T0 + 2 * HOUR, by: 'w1' } }
+  expect(
+    plan({ desired: want({ suspended: true }), stored: [suspended], cells: [cell('-', waiting)] }).steps,
+  ).toMatchObject([{ do: 'settle', settle: [{ outcome: 'Skipped', reason: 'Suspended' }] }])
+})
+
+test('resuming counts from now: the time between is nobody’s', () => {
+  expect(steps({ stored: [stored(entry({ suspended: true }))], cells: [cell('-')] })).toEqual([
+    { do: 'put', suspended: false, editing: undefined, from: NOW },
+    'again',
+  ])
+})
+
+test('what was blocked is settled with that reason before it is in force again', () => {
+  const blocked = { reason: 'PoolNotFound', message: 'none' }
+  const first = steps({ stored: [stored(entry({ blocked }))] })
+  expect(first).toMatchObject([{ suspended: true, editing: { settle: 'Unblocked' } }, 'again'])
+  const settled = plan({ stored: [stored(entry({ blocked, suspended: true, editing }))] })
+  expect(settled.steps).toMatchObject([{ settle: [{ reason: 'PoolNotFound' }] }])
+})
+
+test('a schedule that is none suspends what stands, and puts nothing new', () => {
+  const desired: Desired = {
+    kind: 'timeless',
+    uid: 'u',
+    generation: 2,
+    blocked: { reason: 'InvalidSchedule', message: '' },
+  }
+  expect(steps({ desired })).toEqual(['done'])
+  expect(steps({ desired, stored: [stored(entry())] })).toMatchObject([
+    { editing: { settle: 'InvalidSchedule' } },
+    'again',
+  ])
+})
+
+test('another pool: settled, runs ended, then both entries and the cells at once', () => {
+  const desired = want({ generation: 2, pool: 'db' })
+  expect(steps({ desired, stored: [stored(entry())] })).toMatchObject([
+    { editing: { settle: 'PoolChanged' } },
+    'again',
+  ])
+  const on = { desired, stored: [stored(entry({ suspended: true, editing }))] }
+  expect(steps({ ...on, cells: [cell('-', running)] })).toEqual([{ do: 'kill', target: '-' }, 'wait'])
+  expect(steps({ ...on, cells: [cell('-')] })).toMatchObject([
+    { do: 'move', suspended: false, from: editing.at },
+    'again',
+  ])
+})
+
+test('a deletion: suspended, settled, runs ended, then no key is left', () => {
+  const desired: Desired = { kind: 'gone', kill: true }
+  expect(steps({ desired, stored: [stored(entry())] })).toMatchObject([
+    { editing: { settle: 'Deleted' } },
+    'again',
+  ])
+  const on = {
+    desired,
+    stored: [stored(entry({ suspended: true, editing: { at: NOW, settle: 'Deleted' } }))],
+  }
+  expect(steps({ ...on, cells: [cell('-', { lastFire: T0 })] })).toMatchObject([{ do: 'settle' }, 'again'])
+  expect(steps({ ...on, cells: [cell('-', running)] })).toEqual([{ do: 'kill', target: '-' }, 'wait'])
+  expect(steps({ ...on, cells: [cell('-')] })).toEqual([{ do: 'remove', pool: 'default' }, 'again'])
+  expect(steps({ desired })).toEqual(['done'])
+})
+
+test('a ShellRun that counts in the job’s cell does not hold its deletion up', () => {
+  const active = [{ run: 'ops.now.run', agent: 'w1', attempt: 1 }]
+  const on = { stored: [stored(entry({ suspended: true }))], cells: [cell('-', { active })] }
+  expect(steps({ desired: { kind: 'gone', kill: true }, ...on })).toEqual([
+    { do: 'remove', pool: 'default' },
+    'again',
+  ])
+})
+
+test('draining waits for runs and ends none', () => {
+  const on = { stored: [stored(entry({ suspended: true }))], cells: [cell('-', running)] }
+  expect(steps({ desired: { kind: 'gone', kill: false }, ...on })).toEqual(['wait'])
+})
+
+test('an object of another life: the old one goes first', () => {
+  expect(steps({ stored: [stored(entry({ uid: 'old', suspended: true }))] })).toEqual([
+    { do: 'remove', pool: 'default' },
+    'again',
+  ])
+})
+
+test('an entry that is not ours is put over', () => {
+  expect(plan({ stored: [{ ...stored(entry()), value: undefined }] }).steps).toMatchObject([
+    { do: 'put', mod: 7 },
+  ])
+})
+
+test('an agent that ceases to be a target: settled up to now, retired, its run ended, its cell deleted', () => {
+  const all = { command: command({ mode: 'All' }) }
+  const on = { desired: want(all), stored: [stored(entry(all))], members: () => ['w1'] }
+  const others = cell('w1')
+  const after = (over: Partial<Cell>) => steps({ ...on, cells: [others, cell('w2', over)] })
+  expect(after({ lastFire: T0 })).toMatchObject([
+    { do: 'settle', target: 'w2', settle: [{ reason: 'TargetGone' }] },
+    'again',
+  ])
+  expect(after(running)).toEqual([{ do: 'cell', target: 'w2' }, 'again'])
+  expect(after({ ...running, retired: true })).toEqual([{ do: 'kill', target: 'w2' }, 'wait'])
+  expect(after({ retired: true })).toEqual([{ do: 'forget', target: 'w2' }, 'again'])
+  expect(after({ retired: true, lastFire: NOW + 1 })).toEqual(['wait'])
+})
+
+test('the cell of the wave is no target', () => {
+  const all = { command: command({ mode: 'All', maxParallel: 1 }) }
+  const cells = [cell('w1'), cell('w2'), cell('@wave')]
+  expect(steps({ desired: want(all), stored: [stored(entry(all))], cells })).toEqual(['done'])
+})
+
+test('a run that somebody wants ended is told to, and only that one', () => {
+  const active = [...running.active, { run: 'ops.a.9', agent: 'w2', attempt: 1 }]
+  const killed = plan({ stored: [stored(entry())], cells: [cell('-', { active })], kill: 'ops.a.9' })
+  expect(killed).toMatchObject({ steps: [{ do: 'kill', run: 'ops.a.9', reason: 'Requested' }], then: 'wait' })
+})
