@@ -1,0 +1,116 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+/** The program as a user calls it. */
+const program = fileURLToPath(new URL('main.ts', import.meta.url))
+
+function shellcron(args: string[], input = '') {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+    encoding: 'utf8',
+    input,
+  })
+  return { status, stdout, stderr }
+}
+
+test('--help lists the commands', () => {
+  const { status, stdout } = shellcron(['--help'])
+  expect(status).toBe(0)
+  for (const command of ['up', 'operator', 'agent', 'validate', 'next', 'explain', 'version'])
+    expect(stdout).toContain(`  ${command}`)
+})
+
+describe('next', () => {
+  test('prints UTC times, at the wall clock of the zone', () => {
+    const { stdout } = shellcron([
+      'next',
+      '--schedule',
+      '30 2 * * *',
+      '--time-zone',
+      'Europe/Berlin',
+      '--after',
+      '2026-03-28T00:00:00Z',
+      '--count',
+      '3',
+    ])
+    expect(stdout).toBe('2026-03-28T01:30:00Z\n2026-03-29T01:00:00Z\n2026-03-30T00:30:00Z\n')
+  })
+  test('a batch answers each line by itself, whatever is wrong with another', () => {
+    const lines = [
+      { schedule: '0 0 * * *', after: '2026-01-01T00:00:00Z', count: 2 },
+      { schedule: '0 25 * * *' },
+      { schedule: '0 0 * * *', timeZone: 'Mars/Olympus' },
+      { schedule: '0 0 * * *', count: -1 },
+      { schedule: '0 0 * * *', daylightSaving: { skipped: 'Never' } },
+      { schedule: '0 0 * * *', after: 'tomorrow' },
+      {},
+    ]
+    const { stdout, status } = shellcron(
+      ['next', '--batch'],
+      `${lines.map(line => JSON.stringify(line)).join('\n')}\nnonsense\n`,
+    )
+    const answers = stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as { fires?: string[]; error?: { field: string } })
+    expect(status).toBe(0)
+    expect(answers[0]).toEqual({ fires: ['2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z'] })
+    expect(answers.slice(1).map(({ error }) => error?.field)).toEqual([
+      'schedule',
+      'timeZone',
+      'count',
+      'daylightSaving.skipped',
+      'after',
+      'schedule',
+      '',
+    ])
+  })
+})
+
+describe('a mistake is one line that names what is wrong, without a stack trace', () => {
+  test.each([
+    [['next', '--schedule', '61 * * * *'], /^shellcron: schedule: .*61.*\n$/],
+    [['next'], /^shellcron: schedule: is missing.*\n$/],
+    [['explain', 'never'], /^shellcron: schedule: .*\n$/],
+    [['validate', '-f', '/nowhere'], /^shellcron: --filename: there is no \/nowhere\n$/],
+    [['up', '/nowhere'], /^shellcron: directory: \/nowhere is not a directory.*\n$/],
+    [
+      ['agent', '--endpoints', 'nonsense', '--identity', '/nowhere', '--state', '/tmp/x'],
+      /^shellcron: --endpoints: .*\n$/,
+    ],
+    [
+      ['agent', '--endpoints', 'https://localhost:1', '--identity', '/nowhere', '--state', '/tmp/x'],
+      /^shellcron: --identity: .*\n$/,
+    ],
+    [['operator', '--endpoints', 'nonsense'], /^shellcron: --endpoints: .*\n$/],
+  ])('%j', (args, says) => {
+    const { status, stderr } = shellcron(args)
+    expect(stderr).toMatch(says)
+    expect(status).toBe(2)
+  })
+})
+
+describe('validate', () => {
+  const job = (schedule: string) =>
+    `apiVersion: shellcron.dev/v1alpha1\nkind: ShellCronJob\nmetadata: { name: a }\nspec:\n  schedule: "${schedule}"\n  template: { spec: { host: {}, script: "true" } }\n`
+  test('says nothing of what is right', () => {
+    expect(shellcron(['validate', '-f', '-'], job('@daily'))).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: '1 objects, 0 problems\n',
+    })
+  })
+  test('names file, line and field of what is wrong, what only code can judge too', () => {
+    const { status, stdout } = shellcron(
+      ['validate', '-f', '-'],
+      `${job('99 * * * *')}---\n${job('@daily').replace('script', 'scrpit')}`,
+    )
+    expect(status).toBe(1)
+    expect(stdout).toMatch(/^-:5: spec\.schedule: .*99/m)
+    expect(stdout).toMatch(/^-:\d+: spec\.template\.spec\.scrpit: is not a known field/m)
+  })
+  test('one object in two places is told', () => {
+    const { stdout } = shellcron(['validate', '-f', '-'], `${job('@daily')}---\n${job('@weekly')}`)
+    expect(stdout).toMatch(/ShellCronJob default\/a stands in -:1 too/)
+  })
+})
