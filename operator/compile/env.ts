@@ -59,6 +59,16 @@ export function environmentOf(template: Template, lookedUp: LookedUp): Environme
   return parted(values)
 }
 
+/** What could be resolved (nothing, if anything could not), and why not all. */
+export function opened(resolved: Environment | Blocked): {
+  environment: Environment
+  lacking: Blocked | undefined
+} {
+  return 'reason' in resolved
+    ? { environment: { env: [], secret: {} }, lacking: resolved }
+    : { environment: resolved, lacking: undefined }
+}
+
 function parted(values: Map<string, { value: string; secret: boolean }>): Environment | Blocked {
   const env: Environment['env'] = []
   const secret: Record<string, string> = {}

@@ -6,7 +6,7 @@ import { judge, type Limits } from '../policy.ts'
 import type { Lookup } from '../resources/port.ts'
 import { commandOf } from './command.ts'
 import { type Blocked, blocked } from './compiled.ts'
-import { environmentOf, type Source } from './env.ts'
+import { environmentOf, opened, type Source } from './env.ts'
 import { identify } from './identified.ts'
 
 /** A ShellCronJob to the entry that agents act on. Pure: what it rests on has been looked up. */
@@ -103,9 +103,8 @@ function entryOf(
   const { spec, metadata } = object
   const { namespace, name, uid, generation } = identify(metadata)
   const template = spec.template.spec
-  const environment = environmentOf(template, around.lookedUp)
-  const lacking = 'reason' in environment ? environment : undefined
-  const { env, secret } = 'reason' in environment ? { env: [], secret: {} } : environment
+  const { environment, lacking } = opened(environmentOf(template, around.lookedUp))
+  const { env, secret } = environment
   const suspended = spec.suspend || metadata.annotations?.[PAUSED_ANNOTATION] !== undefined
   const entry: CompiledJob['entry'] = {
     kind: 'job',

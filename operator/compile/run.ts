@@ -5,7 +5,7 @@ import { parametersOf, validateRun } from '../../core/schema/validate.ts'
 import { judge } from '../policy.ts'
 import { commandOf } from './command.ts'
 import { type Blocked, blocked } from './compiled.ts'
-import { environmentOf } from './env.ts'
+import { environmentOf, opened } from './env.ts'
 import { identify } from './identified.ts'
 import { missingPool, type Surroundings } from './job.ts'
 
@@ -37,10 +37,7 @@ export function compileRun(object: ShellRun, around: RunSurroundings): RunCompil
       run: unknownRun(object),
     }
   }
-  const environment = environmentOf(template.spec, around.lookedUp)
-  const lacking = 'reason' in environment ? environment : undefined
-  const { env, secret } = 'reason' in environment ? { env: [], secret: {} } : environment
-  const [problem] = validateRun(object, around.job)
+  const { environment, lacking } = opened(environmentOf(template.spec, around.lookedUp))
   const judged = judge({
     namespace: identify(object.metadata).namespace,
     template: template.spec,
@@ -48,25 +45,32 @@ export function compileRun(object: ShellRun, around: RunSurroundings): RunCompil
     allowWithoutPolicy: around.allowWithoutPolicy,
   })
   const targets = targetsOf(object, template, around)
-  const { maxConcurrentRuns } = judged.kind === 'allowed' ? judged.limits : {}
+  const limit = judged.kind === 'allowed' ? judged.limits.maxConcurrentRuns : undefined
   const run: CompiledRun = {
-    secret,
+    secret: environment.secret,
     entry: {
       ...base(object, around.job),
       pool: template.spec.target.pool,
-      command: { ...commandOf(template), env },
+      command: { ...commandOf(template), env: environment.env },
       parameters: parametersOf(around.job?.spec.parameters, object.spec.parameters),
       targets: 'reason' in targets ? [] : targets.names,
-      ...(maxConcurrentRuns === undefined ? {} : { maxConcurrentRuns }),
+      ...(limit === undefined ? {} : { maxConcurrentRuns: limit }),
     },
   }
-  const refused =
-    (problem && blocked('InvalidParameters', `${problem.field}: ${problem.message}`)) ??
-    missingPool(run.entry.pool, around) ??
-    (judged.kind === 'blocked' ? judged : undefined) ??
-    ('reason' in targets ? targets : undefined) ??
-    lacking
+  // The first refusal wins.
+  const [refused] = [
+    invalid(object, around.job),
+    missingPool(run.entry.pool, around),
+    judged.kind === 'blocked' ? judged : undefined,
+    'reason' in targets ? targets : undefined,
+    lacking,
+  ].filter(refusal => refusal !== undefined)
   return refused ? { ...refused, run } : { kind: 'compiled', run }
+}
+
+function invalid(object: ShellRun, job: ShellCronJob | undefined): Blocked | undefined {
+  const [problem] = validateRun(object, job)
+  return problem && blocked('InvalidParameters', `${problem.field}: ${problem.message}`)
 }
 
 function base(object: ShellRun, job: ShellCronJob | undefined) {

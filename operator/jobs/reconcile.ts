@@ -26,8 +26,7 @@ export interface JobCompiler {
 
 /** A plan that needs more stages than this is looked at again later, so that one job cannot hold a worker for ever. */
 const MOST_STAGES = 20
-const WAITING_RESYNC_MS = 5_000
-const STALE_RESYNC_MS = 1_000
+const RESYNC_MS = { wait: 5_000, stale: 1_000, again: 0 }
 
 export function createJobReconciler(context: Context, compiler: JobCompiler): JobReconciler {
   const { resources } = context
@@ -74,6 +73,13 @@ export function createJobReconciler(context: Context, compiler: JobCompiler): Jo
     return 'again'
   }
 
+  /** Its finalizer comes before its keys; in draining it goes before them. false: the object is another one by now. */
+  async function prepared(object: ShellCronJob, desired: Desired): Promise<boolean> {
+    if (desired.kind !== 'gone') return finalized(object, true)
+    if (!desired.kill) await finalized(object, false)
+    return true
+  }
+
   return {
     isWaiting: key => waiting.has(key),
     async reconcile(key, signal) {
@@ -82,27 +88,17 @@ export function createJobReconciler(context: Context, compiler: JobCompiler): Jo
       // It exists, and is not understood here: what stands for it goes on.
       if (!object && resources.unreadable('ShellCronJob', of.namespace, of.name)) return undefined
       const { desired, again } = await desiredOf(object)
-      const gone = desired.kind === 'gone'
-      if (object && !gone && !(await finalized(object, true))) return undefined
-      if (object && gone && !desired.kill) await finalized(object, false)
+      if (object && !(await prepared(object, desired))) return undefined
       const kill = object?.metadata.annotations?.[KILL_ANNOTATION]
       const then = await drive(of, { desired, ...(kill ? { kill } : {}) }, signal)
-      if (then === 'done') waiting.delete(key)
-      else waiting.add(key)
-      switch (then) {
-        case 'done':
-          if (gone) await farewell(key, of, object)
-          else if (object && kill) await annotated(object)
-          return again
-        case 'wait':
-          return { inMs: WAITING_RESYNC_MS }
-        case 'stale':
-          return { inMs: STALE_RESYNC_MS }
-        case 'again':
-          return { inMs: 0 }
-        default:
-          return then satisfies never
+      if (then !== 'done') {
+        waiting.add(key)
+        return { inMs: RESYNC_MS[then] }
       }
+      waiting.delete(key)
+      if (desired.kind === 'gone') await farewell(key, of, object)
+      else if (object && kill) await annotated(object)
+      return again
     },
   }
 

@@ -44,10 +44,11 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
     return (await resources.setFinalizer(ref, uid, present)) === 'applied'
   }
 
-  async function desiredOf(object: ShellRun | undefined) {
-    if (!object || object.metadata.deletionTimestamp)
-      return { desired: { kind: 'gone' as const, kill: true } }
-    if (context.draining()) return { desired: { kind: 'gone' as const, kill: false } }
+  async function desiredOf(
+    object: ShellRun | undefined,
+  ): Promise<{ desired: RunWorld['desired']; again?: Again }> {
+    if (!object || object.metadata.deletionTimestamp) return { desired: { kind: 'gone', kill: true } }
+    if (context.draining()) return { desired: { kind: 'gone', kill: false } }
     return compiler.desired(object)
   }
 
@@ -89,6 +90,27 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
     return 'again' as const
   }
 
+  /** Its finalizer comes before its keys; in draining it goes before them. false: the object is another one by now. */
+  async function prepared(object: ShellRun, desired: RunWorld['desired']): Promise<boolean> {
+    if (desired.kind !== 'gone') return finalized(object, true)
+    if (!desired.kill) await finalized(object, false)
+    return true
+  }
+
+  async function farewell(key: string, object: ShellRun | undefined): Promise<undefined> {
+    putIn.delete(key)
+    ttl.forget(key)
+    compiler.forget(nameOf(key))
+    if (object) await finalized(object, false)
+    return undefined
+  }
+
+  /** When to look again at one that is open until `until`. */
+  function openUntil(until: number, again: Again): Again {
+    const inMs = Math.min(Math.max(until - clock.now(), 0), REQUEST_RESYNC_MS)
+    return { inMs: Math.min(inMs, again?.inMs ?? inMs) }
+  }
+
   return {
     isWaiting: key => waiting.has(key),
     async reconcile(key, signal) {
@@ -96,28 +118,23 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
       const object = resources.get('ShellRun', of.namespace, of.name)
       // It exists, and is not understood here: what stands for it goes on.
       if (!object && resources.unreadable('ShellRun', of.namespace, of.name)) return undefined
-      const compiled = await desiredOf(object)
-      const { desired } = compiled
-      const gone = desired.kind === 'gone'
-      if (object && !gone && !(await finalized(object, true))) return undefined
-      if (object && gone && !desired.kill) await finalized(object, false)
+      const { desired, again } = await desiredOf(object)
+      if (object && !(await prepared(object, desired))) return undefined
       const then = await drive(of, desired, signal)
       if (then === 'wait' || then === 'running') waiting.add(key)
       else waiting.delete(key)
-      if (then === 'again') return { inMs: 0 }
-      if (then === 'wait') return { inMs: WAITING_RESYNC_MS }
-      if (then === 'done') {
-        if (gone) {
-          putIn.delete(key)
-          ttl.forget(key)
-          compiler.forget(of)
-          if (object) await finalized(object, false)
-        }
-        return object && !gone ? ttl.ended(object) : undefined
+      switch (then) {
+        case 'again':
+          return { inMs: 0 }
+        case 'wait':
+          return { inMs: WAITING_RESYNC_MS }
+        case 'running':
+          return undefined
+        case 'done':
+          return object && desired.kind !== 'gone' ? ttl.ended(object) : farewell(key, object)
+        default:
+          return openUntil(then.until, again)
       }
-      if (then === 'running') return undefined
-      const inMs = Math.min(Math.max(then.until - clock.now(), 0), REQUEST_RESYNC_MS)
-      return { inMs: Math.min(inMs, 'again' in compiled ? (compiled.again?.inMs ?? inMs) : inMs) }
     },
   }
 }

@@ -57,14 +57,8 @@ export function sweep(input: SweepInput): Sweep {
   const { entry, now, offset } = input
   if (entry.suspended) return { settle: [], at: undefined }
   if (entry.blocked) return settled(input, settleUpTo(input, now - offset, entry.blocked.reason))
-  const expires = waitingUntil(input)
-  const { waiting } = input.cell ?? {}
-  if (waiting && expires !== undefined && now > expires) {
-    const { time } = waiting
-    return settled(input, [
-      { first: time, last: time, count: 1, outcome: 'Skipped', reason: 'DeadlineExceeded' },
-    ])
-  }
+  const givenUp = waitedTooLong(input)
+  if (givenUp) return settled(input, [givenUp])
   const decision = decide({ ...input, lead: 0 })
   switch (decision.kind) {
     case 'idle':
@@ -73,14 +67,22 @@ export function sweep(input: SweepInput): Sweep {
       return settled(input, decision.settle)
     case 'claim':
     case 'wait': {
-      const openSince = decision.time + offset
-      if (now < openSince + OPEN_FOR && waiting?.time !== decision.time)
-        return { settle: [], at: openSince + OPEN_FOR }
+      const theirsUntil = decision.time + offset + OPEN_FOR
+      const waited = input.cell?.waiting?.time === decision.time
+      if (now < theirsUntil && !waited) return { settle: [], at: theirsUntil }
       return input.living ? offered(input, decision) : nobodyThere(input, decision)
     }
     default:
       return decision satisfies never
   }
+}
+
+/** What concurrency held back, and nobody started by its deadline. */
+function waitedTooLong(input: SweepInput): Settlement | undefined {
+  const expires = waitingUntil(input)
+  const time = input.cell?.waiting?.time
+  if (time === undefined || expires === undefined || input.now <= expires) return undefined
+  return { first: time, last: time, count: 1, outcome: 'Skipped', reason: 'DeadlineExceeded' }
 }
 
 function offered(input: SweepInput, { time, settle }: { time: number; settle: Settlement[] }): Sweep {

@@ -157,5 +157,6 @@ test('in All one request for each member of that moment', async () => {
     const requests = await bench.requests()
     return requests.length === 2 && requests
   })
-  expect(requests.map(request => request.kind === 'run' && request.target).sort()).toEqual(['w1', 'w2'])
+  const targets = requests.map(request => (request.kind === 'run' ? request.target : ''))
+  expect(new Set(targets)).toEqual(new Set(['w1', 'w2']))
 })
