@@ -10,6 +10,7 @@ import { createCells } from './cells.ts'
 import { type Claims, createClaims } from './claims.ts'
 import type { Context } from './context.ts'
 import type { Launcher } from './launcher/launcher.ts'
+import type { LauncherEvent } from './launcher/messages.ts'
 import { createRuns, type Runs } from './live.ts'
 import type { LocalPolicy } from './policy.ts'
 import { createReadiness } from './readiness.ts'
@@ -119,18 +120,20 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     let claims: Claims | undefined
     context.cells.sawAll((await etcd.list(keys.cells(pool), lost)).items)
     const runs = createRuns(context, (ref: CellRef) => ref.kind === 'job' && claims?.wake(keys.job(ref)))
-    await takeStock(context, runs)
-    const stopListening = launcher.onEvent(event => runs.onLauncherEvent(event))
-    claims = createClaims(context, runs, mayClaim)
-    const requests = createRequests(context, { runs, claims, mayClaim })
-    part = { session, runs, claims, requests, launcher }
+    const events = listen(launcher, runs)
+    let requests: Requests | undefined
     try {
+      await takeStock(context, runs)
+      events.pass()
+      claims = createClaims(context, runs, mayClaim)
+      requests = createRequests(context, { runs, claims, mayClaim })
+      part = { session, runs, claims, requests, launcher }
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       part = undefined
-      claims.close()
-      requests.close()
-      stopListening()
+      claims?.close()
+      requests?.close()
+      events.stop()
     }
   }
 
@@ -159,6 +162,20 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       await etcd.revoke(session.lease)
     },
     done,
+  }
+}
+
+/** What the launcher tells while stock is taken is looked at after it, so that nothing falls in between. */
+function listen(launcher: Launcher, runs: Runs): { pass(): void; stop(): void } {
+  const early: LauncherEvent[] = []
+  let hear = (event: LauncherEvent): void => void early.push(event)
+  const stop = launcher.onEvent(event => hear(event))
+  return {
+    pass() {
+      hear = event => runs.onLauncherEvent(event)
+      for (const event of early) hear(event)
+    },
+    stop,
   }
 }
 

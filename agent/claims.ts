@@ -5,7 +5,7 @@ import type { Cell } from '../core/records/state.ts'
 import { activeSchema } from '../core/records/state.ts'
 import { createTimetable, jitterMs, type Timetable } from '../core/timetable/timetable.ts'
 import { Alarms } from '../runtime/alarms.ts'
-import { messageOf, Unavailable } from '../runtime/errors.ts'
+import { Ambiguous, messageOf, Unavailable } from '../runtime/errors.ts'
 import { claim } from '../store/protocol/claim.ts'
 import { type Held, held, type Maybe } from '../store/protocol/held.ts'
 import { markKill } from '../store/protocol/retry.ts'
@@ -160,7 +160,10 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     const decision = decide({ entry: entry.value, times, offset, cell: cell.value, now: clock.now(), lead })
     if (decision.kind === 'idle') {
       const polls = cell.value?.waiting && rules.looksAtWaiting() ? clock.now() + POLL_MS : undefined
-      if (polls !== undefined) cells.forget(cellKey)
+      if (polls !== undefined) {
+        cells.forget(cellKey)
+        if (cell.value && entry.value.concurrencyPolicy === 'Replace') await endForReplacement(cell.value)
+      }
       return earliest(decision.at, polls)
     }
     await apply(plan, place.ref, { cell, decision })
@@ -187,10 +190,11 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
         notBefore: time + offset,
         instance: launcher.instance,
       })
-      const answer = await context.batcher.txn(claimed.txn)
+      const activeKey = keys.active(pool, agent, run)
+      const answer = await context.batcher.txn(claimed.txn).catch(error => wonAfterAll(error, activeKey))
       if (!answer.ok) return refused(cell, answer.gets[0], entry)
       cells.wrote(cell.key, answer.revision, claimed.cell)
-      const active = { key: keys.active(pool, agent, run), mod: answer.revision, value: claimed.active }
+      const active = { key: activeKey, mod: answer.revision, value: claimed.active }
       // An edit may have overtaken the claim's answer: the run is armed from what was claimed, and the edit seen again.
       runs.start(active, entry.value)
       const now = world.jobs.get(entry.key)
@@ -217,11 +221,21 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     await clock.sleep(50, context.signal)
   }
 
+  /** The answer to a claim was lost: if etcd says now that the run is mine then it is, and nobody has started it. */
+  async function wonAfterAll(error: unknown, activeKey: string): Promise<{ ok: true; revision: number }> {
+    if (!(error instanceof Ambiguous)) throw error
+    const item = await context.etcd.get(activeKey, context.signal)
+    const active = held(activeSchema, activeKey, item)
+    if (active.value?.session !== context.session) throw error
+    return { ok: true, revision: active.mod }
+  }
+
   async function endForReplacement(cell: Cell): Promise<void> {
     for (const { agent: owner, run } of cell.active) {
       const key = keys.active(pool, owner, run)
       const active = held(activeSchema, key, await context.etcd.get(key, context.signal))
-      if (active.value) await context.batcher.txn(markKill({ ...active, value: active.value }, 'Replaced'))
+      if (active.value && !active.value.kill)
+        await context.batcher.txn(markKill({ ...active, value: active.value }, 'Replaced'))
     }
   }
 

@@ -137,6 +137,41 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     }
   }
 
+  function onLauncherEvent(event: LauncherEvent): void {
+    const live = byLaunch.get(event.id)
+    if (!live) {
+      // Of a run that was buried meanwhile: its outcome is recorded, what it wrote may go.
+      if (event.type === 'ended') launcher.forget([event.id])
+      return
+    }
+    if (live.state === 'ended') return
+    switch (event.type) {
+      case 'started':
+        live.state = 'running'
+        return
+      case 'refused':
+        return ended(live, { kind: 'lost', reason: event.reason })
+      case 'unknown':
+        return
+      case 'armed':
+        return
+      case 'ended': {
+        const { record } = event
+        if (live.rearm && record.cause.kind === 'cancelled') {
+          forget(live)
+          return takeUp(live.active)
+        }
+        return ended(live, record.cause, {
+          ...(record.startedAt === null ? {} : { startedAt: record.startedAt }),
+          endedAt: record.endedAt,
+          ...(record.tail ? { tail: record.tail } : {}),
+        })
+      }
+      default:
+        return event satisfies never
+    }
+  }
+
   return {
     get size() {
       return byRun.size
@@ -154,6 +189,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       // The agent went away between the cancel of an edit and the claim of the new template.
       if (known.record?.cause.kind === 'cancelled' && entry && !isSuspended(entry.value)) live.rearm = true
       remember(live)
+      if (known.record) onLauncherEvent({ type: 'ended', id: known.id, record: known.record })
     },
     resume: takeUp,
     kill(run, reason) {
@@ -166,40 +202,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
         .map(({ launch }) => launch)
       if (launches.length > 0) launcher.kill(launches, reason)
     },
-    onLauncherEvent(event) {
-      const live = byLaunch.get(event.id)
-      if (!live) {
-        // Of a run that was buried meanwhile: its outcome is recorded, what it wrote may go.
-        if (event.type === 'ended') launcher.forget([event.id])
-        return
-      }
-      if (live.state === 'ended') return
-      switch (event.type) {
-        case 'started':
-          live.state = 'running'
-          return
-        case 'refused':
-          return ended(live, { kind: 'lost', reason: event.reason })
-        case 'unknown':
-          return
-        case 'armed':
-          return
-        case 'ended': {
-          const { record } = event
-          if (live.rearm && record.cause.kind === 'cancelled') {
-            forget(live)
-            return takeUp(live.active)
-          }
-          return ended(live, record.cause, {
-            ...(record.startedAt === null ? {} : { startedAt: record.startedAt }),
-            endedAt: record.endedAt,
-            ...(record.tail ? { tail: record.tail } : {}),
-          })
-        }
-        default:
-          return event satisfies never
-      }
-    },
+    onLauncherEvent,
     onEntryChange(entryKey, now) {
       for (const live of byRun.values()) {
         if (live.entryKey !== entryKey || live.state !== 'armed') continue

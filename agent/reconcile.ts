@@ -46,12 +46,15 @@ export async function settleUnknown(context: Context, runs: Runs): Promise<void>
   for (const item of items) {
     const active = held(activeSchema, item.key, item)
     if (!active.value || active.value.session !== session || runs.has(active.value.run)) continue
-    if (launches.has(launchId(active.value)) || active.value.attempt > 1) continue
-    await conclude(
-      context,
-      { ...active, value: active.value },
-      { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } },
-    )
+    if (launches.has(launchId(active.value))) continue
+    // A pending attempt was put here by who ended the one before: it is armed behind a transaction of its own, however often.
+    if (active.value.attempt > 1) runs.resume({ ...active, value: active.value })
+    else
+      await conclude(
+        context,
+        { ...active, value: active.value },
+        { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } },
+      )
   }
 }
 
