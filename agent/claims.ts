@@ -195,10 +195,7 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
       if (!answer.ok) return refused(cell, answer.gets[0], entry)
       cells.wrote(cell.key, answer.revision, claimed.cell)
       const active = { key: activeKey, mod: answer.revision, value: claimed.active }
-      // An edit may have overtaken the claim's answer: the run is armed from what was claimed, and the edit seen again.
       runs.start(active, entry.value)
-      const now = world.jobs.get(entry.key)
-      if (now?.mod !== entry.mod) runs.onEntryChange(entry.key, now)
       return
     }
     const waits = decision.kind === 'wait' ? { wait: decision.time } : {}

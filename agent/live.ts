@@ -1,36 +1,21 @@
 import type { CellRef } from '../core/keys.ts'
-import { verdictOf } from '../core/outcome.ts'
+import { type End, verdictOf } from '../core/outcome.ts'
 import type { Entry } from '../core/records/entry.ts'
 import type { Active } from '../core/records/state.ts'
+import { type RunEvent, type RunState, stepRun } from '../core/run.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Held } from '../store/protocol/held.ts'
 import { restamp } from '../store/protocol/retry.ts'
 import type { Context } from './context.ts'
 import { conclude, type EndFacts } from './finish.ts'
 import { launchId, launchOf } from './launch.ts'
-import type { LauncherEvent, LauncherRun } from './launcher/messages.ts'
+import type { ExitRecord, LauncherEvent, LauncherRun } from './launcher/messages.ts'
 
-/**
- * The runs that this session has claimed, from claim to result.
- *
- *   claimed ─arm─▶ armed ─▶ running ─▶ ended ─finish─▶ gone
- *                   │ edit: cancel, claim anew, arm        (a retry of our own starts over at armed)
- *                   └ suspend, delete: cancel ─▶ Cancelled
- */
-interface Live {
-  active: Held<Active>
-  entryKey: string
-  launch: string
-  state: 'armed' | 'running' | 'ended'
-  /** The template changed before the start: once the cancel is answered, arm the new one. */
-  rearm?: boolean
-  cancelReason?: string
-}
-
+/** The runs that this session has, from claim to result. What each event means for one of them is core/run.ts's to say. */
 export interface Runs {
   readonly size: number
   has(run: string): boolean
-  /** A claim was won, or a pending attempt taken: arm it. */
+  /** A claim was won: arm it. */
   start(active: Held<Active>, entry: Entry): void
   /** A run that the launcher already has. */
   adopt(active: Held<Active>, known: LauncherRun): void
@@ -43,55 +28,59 @@ export interface Runs {
   onOwnActive(now: Held<Active>): void
 }
 
+interface Live {
+  active: Held<Active>
+  entryKey: string
+  launch: string
+  state: RunState
+  /** As it was claimed; what ends is judged by it. */
+  entry: Entry | undefined
+}
+
 export function createRuns(context: Context, onFree: (ref: CellRef) => void): Runs {
-  const { launcher, keys, pool, log } = context
+  const { launcher, keys, pool, world, log } = context
   const byRun = new Map<string, Live>()
   const byLaunch = new Map<string, Live>()
 
-  const entryKeyOf = ({ kind, namespace, name }: Active) => keys[kind]({ pool, namespace, name })
+  const entryOf = ({ kind, namespace, name }: Active): Held<Entry> | undefined =>
+    kind === 'job'
+      ? world.jobs.get(keys.job({ pool, namespace, name }))
+      : world.runs.get(keys.run({ pool, namespace, name }))
+
+  const remember = (
+    active: Held<Active>,
+    of: { launch: string; state: RunState; entry: Entry | undefined },
+  ): Live => {
+    const { kind, namespace, name, run } = active.value
+    const live = { active, entryKey: keys[kind]({ pool, namespace, name }), ...of }
+    byRun.set(run, live)
+    byLaunch.set(live.launch, live)
+    return live
+  }
   const forget = (live: Live) => {
     byRun.delete(live.active.value.run)
     byLaunch.delete(live.launch)
     launcher.forget([live.launch])
   }
-  const remember = (live: Live) => {
-    byRun.set(live.active.value.run, live)
-    byLaunch.set(live.launch, live)
+
+  const happen = (live: Live, event: RunEvent, facts: EndFacts = {}): void => {
+    const { state, order } = stepRun(live.state, event)
+    live.state = state
+    if (order.do === 'cancel') launcher.cancel([live.launch])
+    else if (order.do === 'kill') launcher.kill([live.launch], order.reason)
+    else if (order.do === 'conclude') record(live, order.end, facts)
+    else if (order.do === 'rearm') {
+      forget(live)
+      resume(live.active)
+    } else order.do satisfies 'nothing'
   }
 
-  const arm = (live: Live, entry: Entry) => {
-    const launch = launchOf(entry, live.active.value, context)
-    const refused = context.policy.refusal(entry)
-    if (refused !== undefined)
-      ended(live, { kind: 'startFailed', reason: 'RefusedByAgent', message: refused })
-    else if ('reason' in launch) ended(live, { kind: 'startFailed', ...launch })
-    else launcher.arm([launch])
-  }
-
-  const start = (active: Held<Active>, entry: Entry) => {
-    const live: Live = {
-      active,
-      entryKey: entryKeyOf(active.value),
-      launch: launchId(active.value),
-      state: 'armed',
-    }
-    remember(live)
-    arm(live, entry)
-  }
-
-  const ended = (live: Live, end: Parameters<typeof verdictOf>[0], facts: EndFacts = {}) => {
-    live.state = 'ended'
-    const reason = live.cancelReason
-    const command = context.world[live.active.value.kind === 'job' ? 'jobs' : 'runs'].get(live.entryKey)
-      ?.value.command
-    const verdict = verdictOf(
-      end.kind === 'cancelled' && reason ? { ...end, reason } : end,
-      command ?? { successExitCodes: [0] },
-    )
-    void conclude(context, live.active, { verdict, facts }).then(
+  const record = (live: Live, end: End, facts: EndFacts) => {
+    const command = (live.entry ?? entryOf(live.active.value)?.value)?.command ?? { successExitCodes: [0] }
+    void conclude(context, live.active, { verdict: verdictOf(end, command), facts }).then(
       concluded => {
         forget(live)
-        if (concluded.kind === 'again') takeUp(concluded.active)
+        if (concluded.kind === 'again') resume(concluded.active)
         for (const ref of concluded.freed) onFree(ref)
       },
       error => {
@@ -102,74 +91,73 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     )
   }
 
-  const takeUp = (active: Held<Active>) => {
-    const entry = context.world[active.value.kind === 'job' ? 'jobs' : 'runs'].get(entryKeyOf(active.value))
-    if (!byRun.has(active.value.run)) void armPending(active, entry)
+  /** What an entry that may have changed means for one of its runs. */
+  const reconsider = (live: Live, now: Held<Entry> | undefined): void => {
+    if (!now || now.value.uid !== live.active.value.uid) happen(live, { type: 'withdrawn', why: 'Deleted' })
+    else if (isSuspended(now.value)) happen(live, { type: 'withdrawn', why: 'Suspended' })
+    else if (now.value.generation !== live.active.value.generation) happen(live, { type: 'edited' })
   }
 
-  /** A pending attempt under my name: said to be mine under this launcher and template first, so that nobody arms it twice. */
-  const armPending = async (active: Held<Active>, entry: Held<Entry> | undefined) => {
-    const live: Live = {
-      active,
-      entryKey: entryKeyOf(active.value),
-      launch: launchId(active.value),
-      state: 'armed',
+  const arm = (live: Live, entry: Entry): void => {
+    const refusal = context.policy.refusal(entry)
+    const launch =
+      refusal === undefined
+        ? launchOf(entry, live.active.value, context)
+        : { reason: 'RefusedByAgent', message: refusal }
+    if ('reason' in launch) happen(live, { type: 'ended', end: { kind: 'startFailed', ...launch } })
+    else {
+      launcher.arm([launch])
+      // An edit may have overtaken the answer to the claim.
+      reconsider(live, entryOf(live.active.value))
     }
-    remember(live)
+  }
+
+  /**
+   * An attempt under my name that nobody has armed: first said to be mine under this launcher and template, behind comparisons, so that
+   * doing it twice, or late, arms nothing.
+   */
+  const resume = (active: Held<Active>): void => {
+    if (byRun.has(active.value.run)) return
+    const entry = entryOf(active.value)
+    const live = remember(active, {
+      launch: launchId(active.value),
+      state: { phase: 'armed' },
+      entry: entry?.value,
+    })
     if (!entry || isSuspended(entry.value)) {
-      live.cancelReason = entry ? 'Suspended' : 'Deleted'
-      return ended(live, { kind: 'cancelled' })
+      const reason = entry ? 'Suspended' : 'Deleted'
+      happen(live, { type: 'ended', end: { kind: 'cancelled', reason } })
+      return
     }
     const change = { generation: entry.value.generation, instance: launcher.instance }
     const { txn, active: next } = restamp(active, change, entry)
-    try {
-      const answer = await context.batcher.txn(txn)
-      if (!answer.ok) return forget(live)
-      byLaunch.delete(live.launch)
-      live.active = { ...active, mod: answer.revision, value: next }
-      live.launch = launchId(next)
-      remember(live)
-      arm(live, entry.value)
-    } catch (error) {
-      // Whether it was written or not: the entry is mine and unknown again, and settled as such.
-      log.warn({ run: active.value.run, error: messageOf(error) }, 'retry.unclear')
-      forget(live)
-    }
+    void context.batcher.txn(txn).then(
+      answer => {
+        byLaunch.delete(live.launch)
+        if (!answer.ok) return forget(live)
+        const mine = { ...active, mod: answer.revision, value: next }
+        arm(
+          remember(mine, { launch: launchId(next), state: { phase: 'armed' }, entry: entry.value }),
+          entry.value,
+        )
+      },
+      error => {
+        // Whether it was written or not: it is unknown to me again, and looked at as such.
+        log.warn({ run: active.value.run, error: messageOf(error) }, 'attempt.unclear')
+        forget(live)
+      },
+    )
   }
 
   function onLauncherEvent(event: LauncherEvent): void {
     const live = byLaunch.get(event.id)
-    if (!live) {
-      // Of a run that was buried meanwhile: its outcome is recorded, what it wrote may go.
-      if (event.type === 'ended') launcher.forget([event.id])
-      return
-    }
-    if (live.state === 'ended') return
-    switch (event.type) {
-      case 'started':
-        live.state = 'running'
-        return
-      case 'refused':
-        return ended(live, { kind: 'lost', reason: event.reason })
-      case 'unknown':
-        return
-      case 'armed':
-        return
-      case 'ended': {
-        const { record } = event
-        if (live.rearm && record.cause.kind === 'cancelled') {
-          forget(live)
-          return takeUp(live.active)
-        }
-        return ended(live, record.cause, {
-          ...(record.startedAt === null ? {} : { startedAt: record.startedAt }),
-          endedAt: record.endedAt,
-          ...(record.tail ? { tail: record.tail } : {}),
-        })
-      }
-      default:
-        return event satisfies never
-    }
+    // Of a run that was buried meanwhile: its outcome is recorded, what it wrote may go.
+    if (!live && event.type === 'ended') return launcher.forget([event.id])
+    if (!live) return
+    if (event.type === 'started') happen(live, { type: 'started' })
+    else if (event.type === 'refused') happen(live, { type: 'refused', reason: event.reason })
+    else if (event.type === 'ended')
+      happen(live, { type: 'ended', end: event.record.cause }, factsOf(event.record))
   }
 
   return {
@@ -177,52 +165,46 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       return byRun.size
     },
     has: run => byRun.has(run),
-    start,
-    adopt(active, known) {
-      const live: Live = {
-        active,
-        entryKey: entryKeyOf(active.value),
-        launch: known.id,
-        state: known.state === 'ended' ? 'running' : known.state,
-      }
-      const entry = context.world[active.value.kind === 'job' ? 'jobs' : 'runs'].get(live.entryKey)
-      // The agent went away between the cancel of an edit and the claim of the new template.
-      if (known.record?.cause.kind === 'cancelled' && entry && !isSuspended(entry.value)) live.rearm = true
-      remember(live)
-      if (known.record) onLauncherEvent({ type: 'ended', id: known.id, record: known.record })
+    start: (active, entry) =>
+      arm(remember(active, { launch: launchId(active.value), state: { phase: 'armed' }, entry }), entry),
+    adopt(active, { id, state, record }) {
+      const entry = entryOf(active.value)
+      // The agent may have gone away between the cancel of an edit and the claim of the new template.
+      const editing = record?.cause.kind === 'cancelled' && entry && !isSuspended(entry.value)
+      const phase: RunState = editing
+        ? { phase: 'cancelling', why: undefined }
+        : { phase: state === 'armed' ? 'armed' : 'running' }
+      const live = remember(active, { launch: id, state: phase, entry: entry?.value })
+      if (record) happen(live, { type: 'ended', end: record.cause }, factsOf(record))
     },
-    resume: takeUp,
+    resume,
     kill(run, reason) {
       const live = byRun.get(run)
-      if (live && live.state !== 'ended') launcher.kill([live.launch], reason)
+      if (live) happen(live, { type: 'kill', reason })
     },
     killAll(reason) {
-      const launches = [...byRun.values()]
-        .filter(({ state }) => state !== 'ended')
-        .map(({ launch }) => launch)
-      if (launches.length > 0) launcher.kill(launches, reason)
+      for (const live of byRun.values()) happen(live, { type: 'kill', reason })
     },
     onLauncherEvent,
     onEntryChange(entryKey, now) {
       for (const live of byRun.values()) {
-        if (live.entryKey !== entryKey || live.state !== 'armed') continue
-        if (!now || isSuspended(now.value) || now.value.uid !== live.active.value.uid) {
-          live.cancelReason = now ? 'Suspended' : 'Deleted'
-        } else if (now.value.generation !== live.active.value.generation) live.rearm = true
-        else continue
-        launcher.cancel([live.launch])
+        if (live.entryKey === entryKey) reconsider(live, now)
       }
     },
     onOwnActive(now) {
       const live = byRun.get(now.value.run)
       if (!live) {
-        if (now.value.attempt > 1 && now.value.session === context.session) takeUp(now)
+        if (now.value.attempt > 1 && now.value.session === context.session) resume(now)
         return
       }
       if (now.mod > live.active.mod && now.value.attempt === live.active.value.attempt) live.active = now
-      if (now.value.kill && live.state !== 'ended') launcher.kill([live.launch], now.value.kill.reason)
+      if (now.value.kill) happen(live, { type: 'kill', reason: now.value.kill.reason })
     },
   }
+}
+
+function factsOf({ startedAt, endedAt, tail }: ExitRecord): EndFacts {
+  return { ...(startedAt === null ? {} : { startedAt }), endedAt, ...(tail ? { tail } : {}) }
 }
 
 /** A ShellRun runs although its job is suspended; it has no such state of its own. */

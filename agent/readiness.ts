@@ -30,8 +30,9 @@ export function createReadiness(
   const hear = (beacon: Beacon) => {
     skews.push(Math.abs(clock.now() - beacon.time))
     if (skews.length > BEACONS) skews.shift()
-    // A lower number in the same epoch: etcd was put back to a snapshot. Until the operator begins a new epoch nobody claims.
-    if (highest && beacon.epoch === highest.epoch && beacon.n < highest.n) restored = true
+    // A lower number, or an older epoch: etcd was put back to a snapshot. Until the operator begins a new epoch nobody claims.
+    if (highest && (beacon.epoch < highest.epoch || (beacon.epoch === highest.epoch && beacon.n < highest.n)))
+      restored = true
     else if (!highest || beacon.epoch > highest.epoch) restored = false
     if (!restored) highest = beacon
   }
