@@ -6,6 +6,10 @@ const checks: { name: string; command: string[] }[] = [
   { name: 'types', command: [node, 'node_modules/typescript/bin/tsc', '-p', '.'] },
   { name: 'lint', command: [node, 'node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'format', command: [node, 'node_modules/@biomejs/biome/bin/biome', 'check', '.'] },
+  {
+    name: 'architecture',
+    command: [node, 'node_modules/vitest/vitest.mjs', 'run', 'test/architecture', '--reporter=dot'],
+  },
   { name: 'generated files', command: [node, 'scripts/generate-crds.ts', '--check'] },
   { name: 'dead code', command: [node, 'node_modules/knip/bin/knip.js'] },
 ]
