@@ -141,7 +141,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     // Who leaves must not be given another launcher in the place of the one that it ends.
     while (!signal.aborted && !leaving.signal.aborted) {
       try {
-        await onLauncher(await options.launcher(signal))
+        const launcher = await options.launcher(signal)
+        await onLauncher(launcher).finally(() => launcher.close())
       } catch (error) {
         if (signal.aborted) break
         log.error({ error: messageOf(error) }, 'launcher.unavailable')

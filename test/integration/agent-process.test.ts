@@ -1,0 +1,103 @@
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, expect, test } from 'vitest'
+import { connectLauncher } from '../../agent/launcher/client.ts'
+import { readMachine } from '../../cli/up/config.ts'
+import { findEtcd } from '../../cli/up/etcd-binary.ts'
+import { startEtcdServer } from '../../cli/up/etcd-server.ts'
+import { certifyEtcd, enrolLocal } from '../../operator/main.ts'
+import { type Child, startChild } from '../../runtime/child.ts'
+import { eventually } from '../fault/eventually.ts'
+
+/** Operator and agent as processes of their own, as on servers: what a restart of the agent means for its runs. */
+const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
+const ends: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+})
+
+async function fleet() {
+  const dir = await mkdtemp(join(tmpdir(), 'shellcron-agent-'))
+  ends.push(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
+  const state = join(dir, 'state')
+  const identity = join(dir, 'identity')
+  await enrolLocal({ stateDir: state, name: 'one', pool: 'default', dir: identity })
+  const tls = await certifyEtcd({ stateDir: state, names: ['localhost', '127.0.0.1'] })
+  const files = { ca: join(dir, 'ca.crt'), cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key') }
+  for (const part of ['ca', 'cert', 'key'] as const) await writeFile(files[part], tls[part], { mode: 0o600 })
+  const { path: binary } = await findEtcd({ machine: readMachine(), onLine: () => {} })
+  const etcd = await startEtcdServer({ binary, dir: join(dir, 'etcd'), tls: files })
+  ends.push(() => etcd.stop())
+  const common = ['--endpoints', etcd.endpoint, '--log-level', 'warn']
+  const child = async (args: string[]): Promise<Child> => {
+    const started = await startChild({ command: program, args: [...args, ...common] })
+    ends.push(() => started.stop(5_000))
+    return started
+  }
+  await writeFile(
+    join(dir, 'pool.yaml'),
+    'apiVersion: shellcron.dev/v1alpha1\nkind: ShellPool\nmetadata: { name: default }\nspec: { sessionTTLSeconds: 10 }\n',
+  )
+  await child(['operator', '--directory', dir, '--state', state])
+  const agentState = join(dir, 'agent')
+  ends.push(async () => {
+    const launcher = await connectLauncher(join(agentState, 'launcher.sock')).catch(() => undefined)
+    await launcher?.stop(false)
+  })
+  return {
+    dir,
+    agent: () => child(['agent', '--identity', identity, '--name', 'one', '--state', agentState]),
+  }
+}
+
+const job = (dir: string) => `apiVersion: shellcron.dev/v1alpha1
+kind: ShellRun
+metadata: { name: long }
+spec:
+  template:
+    spec:
+      host: {}
+      workingDir: ${dir}
+      script: echo started >> ran; sleep 4; echo ended >> ran
+`
+
+test('SIGTERM ends an agent at once and leaves its run; the next one adopts and records it', async () => {
+  const { dir, agent } = await fleet()
+  const first = await agent()
+  await writeFile(join(dir, 'run.yaml'), job(dir))
+  const ran = async () => readFile(join(dir, 'ran'), 'utf8').catch(() => '')
+  await eventually('it runs', async () => (await ran()) === 'started\n', 60_000)
+  first.signal('SIGTERM')
+  expect((await first.ended).code).toBe(0)
+  expect(await ran()).toBe('started\n')
+  const second = await agent()
+  await eventually('it ends', async () => (await ran()) === 'started\nended\n')
+  const { openSqliteLogStore } = await import('../../store/log/sqlite/store.ts')
+  const outcomes = await eventually('it is recorded', async () => {
+    const store = openSqliteLogStore(join(dir, 'state', 'shellcron.db'))
+    const { rows } = await store.history({ name: 'long', limit: 10 })
+    await store.close()
+    return rows.length > 0 && rows
+  })
+  expect(outcomes).toMatchObject([{ outcome: 'Succeeded', agent: 'one', attempt: 1, final: true }])
+  expect(second.ending()).toBeUndefined()
+})
+
+test('a second agent on the same state directory is refused with a clear line', async () => {
+  const { dir, agent } = await fleet()
+  await agent()
+  await eventually(
+    'the first one has it',
+    () =>
+      access(join(dir, 'agent', 'session.json')).then(
+        () => true,
+        () => false,
+      ),
+    60_000,
+  )
+  const second = await agent()
+  expect((await second.ended).code).toBe(2)
+  expect(second.tail()).toMatch(/^shellcron: --state: .* is in use by another agent/)
+})
