@@ -15,7 +15,7 @@ import { eventually } from '../fault/eventually.ts'
 const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
 const ends: (() => Promise<unknown>)[] = []
 afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
+  for (const end of ends.splice(0).toReversed()) await end()
 })
 
 async function fleet() {

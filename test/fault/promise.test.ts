@@ -1,0 +1,173 @@
+import { afterEach, expect, test } from 'vitest'
+import type { JobEntry } from '../../core/records/entry.ts'
+import { systemClock } from '../../runtime/clock.ts'
+import { type Fleet, startFleet } from '../fixtures/fleet.ts'
+import { broken } from '../fixtures/promise.ts'
+import { eventually } from './eventually.ts'
+
+/** Every scheduled time ends in exactly one recorded outcome, whatever dies. */
+let fleet: Fleet | undefined
+afterEach(async () => {
+  await fleet?.stop()
+  fleet = undefined
+})
+
+interface Job {
+  name: string
+  schedule: string
+  spec?: string
+  template?: string
+}
+
+const yaml = (
+  dir: string,
+  { name, schedule, spec = '', template = '' }: Job,
+  suspend: boolean,
+) => `apiVersion: shellcron.dev/v1alpha1
+kind: ShellCronJob
+metadata: { name: ${name} }
+spec:
+  schedule: "${schedule}"
+  suspend: ${suspend}
+${spec}  template:
+    spec:
+      host: {}
+${template}      script: echo "$SHELLCRON_RUN_ID $SHELLCRON_ATTEMPT $SHELLCRON_AGENT" >> ${dir}/truth
+`
+
+async function apply(to: Fleet, jobs: readonly Job[], suspend = false): Promise<void> {
+  await to.write('jobs.yaml', jobs.map(job => yaml(to.dir, job, suspend)).join('---\n'))
+}
+
+async function inForce(of: Fleet, jobs: readonly Job[]): Promise<JobEntry[]> {
+  return eventually('the jobs are in force', async () => {
+    const entries = await Promise.all(jobs.map(({ name }) => of.entry(name)))
+    return entries.every(entry => entry !== undefined && !entry.suspended) && (entries as JobEntry[])
+  })
+}
+
+/** Suspends the jobs and waits until everything is recorded; answers what breaks the promise, and how the times ended. */
+async function settle(of: Fleet, jobs: readonly Job[], entries: readonly JobEntry[]) {
+  const until = Date.now() - 2_000
+  await apply(of, jobs, true)
+  await eventually(
+    'everything is recorded',
+    async () => {
+      const now = await Promise.all(jobs.map(({ name }) => of.entry(name)))
+      return now.every(entry => entry?.suspended) && of.isQuiet()
+    },
+    90_000,
+  )
+  const [outcomes, truth] = await Promise.all([of.outcomes(), of.truth()])
+  const counts: Record<string, number> = {}
+  for (const { outcome, range } of outcomes) counts[outcome] = (counts[outcome] ?? 0) + (range?.count ?? 1)
+  return {
+    outcomes,
+    truth,
+    counts,
+    broken: entries.flatMap(entry => broken({ entry, outcomes, truth, until })),
+  }
+}
+
+const TEN: Job[] = [
+  { name: 'a', schedule: '* * * * * *' },
+  { name: 'b', schedule: '* * * * * *', spec: '  timeZone: Asia/Kathmandu\n' },
+  { name: 'c', schedule: '@every 1s', spec: '  catchUp: All\n' },
+  { name: 'd', schedule: '* * * * * *', spec: '  concurrencyPolicy: Forbid\n' },
+  { name: 'e', schedule: '*/2 * * * * *', spec: '  catchUp: None\n' },
+  { name: 'f', schedule: '1/2 * * * * *', spec: '  timeZone: Australia/Lord_Howe\n' },
+  { name: 'g', schedule: '@every 2s', spec: '  concurrencyPolicy: Replace\n' },
+  { name: 'h', schedule: '*/2 * * * * *', spec: '  jitterSeconds: 2\n' },
+  { name: 'i', schedule: '* * * * * *', template: '      backoffLimit: 1\n' },
+  { name: 'j', schedule: '* * * * * *', template: '      target: { agents: [one] }\n' },
+]
+
+test('with an agent, the leader of etcd and the operator killed in between', async () => {
+  fleet = await startFleet(['one', 'two'])
+  const { operator, agent, etcd, truth } = fleet
+  await operator.start()
+  await agent('one').start()
+  await agent('two').start()
+  await apply(fleet, TEN)
+  const entries = await inForce(fleet, TEN)
+  const fires = async (count: number) =>
+    eventually(`${count} fires`, async () => (await truth()).length >= count, 120_000)
+
+  await fires(40)
+  await agent('one').kill()
+  await fires(90)
+  await agent('one').start()
+  await fires(120)
+  const leader = await etcd.leader()
+  await leader.kill()
+  await fires(160)
+  await leader.start()
+  await operator.kill()
+  await fires(220)
+  await operator.start()
+  await agent('two').kill()
+  await fires(260)
+  await agent('two').start()
+  await fires(300)
+
+  const { broken, counts } = await settle(fleet, TEN, entries)
+  expect(broken).toEqual([])
+  expect(counts.Succeeded).toBeGreaterThanOrEqual(200)
+}, 300_000)
+
+test('with the operator away: agents go on, and everything is stored when it is back', async () => {
+  const jobs = TEN.slice(0, 3)
+  fleet = await startFleet(['one'])
+  await fleet.operator.start()
+  await fleet.agent('one').start()
+  await apply(fleet, jobs)
+  const entries = await inForce(fleet, jobs)
+  await eventually('it runs', async () => ((await fleet?.truth()) ?? []).length > 3)
+  await fleet.operator.kill()
+  const gone = Date.now()
+  const before = (await fleet.truth()).length
+  await systemClock.sleep(20_000)
+  const during = (await fleet.truth()).length - before
+  expect(during).toBeGreaterThanOrEqual(Math.floor((Date.now() - gone) / 1_000) * 3 - 6)
+  await fleet.operator.start()
+  const { broken, counts } = await settle(fleet, jobs, entries)
+  expect(broken).toEqual([])
+  // What was claimed and not yet started when the jobs were suspended is cancelled by that.
+  const { Succeeded = 0, Cancelled = 0, ...others } = counts
+  expect(others).toEqual({})
+  expect(Cancelled).toBeLessThanOrEqual(jobs.length)
+  expect(Succeeded).toBeGreaterThanOrEqual(during)
+}, 240_000)
+
+test('with no agent: each time is missed or caught up, as its job says', async () => {
+  const jobs: Job[] = [
+    { name: 'none', schedule: '*/5 * * * * *', spec: '  catchUp: None\n' },
+    { name: 'latest', schedule: '*/5 * * * * *' },
+    { name: 'all', schedule: '*/5 * * * * *', spec: '  catchUp: All\n' },
+    { name: 'two', schedule: '*/5 * * * * *', spec: '  catchUp: All\n  catchUpLimit: 2\n' },
+    { name: 'deadline', schedule: '*/5 * * * * *', spec: '  catchUp: All\n  startingDeadlineSeconds: 8\n' },
+  ]
+  fleet = await startFleet(['one'])
+  await fleet.operator.start()
+  await fleet.agent('one').start()
+  await apply(fleet, jobs)
+  const entries = await inForce(fleet, jobs)
+  await eventually('each has run', async () => ((await fleet?.truth()) ?? []).length >= 5)
+  await fleet.agent('one').kill()
+  await systemClock.sleep(27_000)
+  await fleet.agent('one').start()
+  const back = (await fleet.truth()).length
+  await eventually('they run again', async () => ((await fleet?.truth()) ?? []).length >= back + 12, 60_000)
+  const { broken, outcomes } = await settle(fleet, jobs, entries)
+  expect(broken).toEqual([])
+  const missed = (job: string) =>
+    outcomes
+      .filter(({ name, outcome }) => name === job && outcome === 'Missed')
+      .reduce((sum, { range }) => sum + (range?.count ?? 1), 0)
+  expect(missed('all')).toBe(0)
+  expect(missed('none')).toBeGreaterThanOrEqual(3)
+  expect(missed('latest')).toBeGreaterThanOrEqual(3)
+  expect(missed('two')).toBeGreaterThanOrEqual(2)
+  expect(missed('two')).toBeLessThan(missed('none') + 1)
+  expect(missed('deadline')).toBeGreaterThanOrEqual(2)
+}, 240_000)
