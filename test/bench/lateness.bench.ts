@@ -1,0 +1,131 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { systemClock } from '../../runtime/clock.ts'
+import { startEtcd } from '../controlplane/etcd.ts'
+import { eventually } from '../fault/eventually.ts'
+import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { flags, median, quantile, say } from './figures.ts'
+import { buildFloor, type Floor, latenesses, stampsOf } from './floor/floor.ts'
+
+/**
+ * Scheduled time → first instruction of the command: one job a second, then many in one second; each beside the floor in the same
+ * minute. A real etcd, the agent in this process, its launcher in another. Everything is claimed, spooled and recorded.
+ *
+ *   node test/bench/lateness.bench.ts [--seconds 30] [--burst 1000] [--runs 3]
+ */
+const LOOP_PROBE_MS = 5
+const QUIET_MS = 500
+/** Between putting the jobs of a burst and their instant, s; and until all must be recorded, ms. */
+const AHEAD_SECONDS = 15
+const RECORDED_WITHIN_MS = 180_000
+
+interface Bench {
+  pool: HandPool
+  floor: Floor
+}
+
+async function oneJobASecond({ pool, floor }: Bench, seconds: number, run: number): Promise<number[]> {
+  const file = join(floor.dir, `second-${run}`)
+  await pool.putJob({
+    name: 'second',
+    uid: `second-${run}`,
+    scheduleChangedAt: systemClock.now(),
+    command: command(`${floor.stamp} j0 ${file}`),
+  })
+  await systemClock.sleep((seconds + 1) * 1_000)
+  await pool.remove(pool.keys.job({ pool: 'default', namespace: 'test', name: 'second' }))
+  await pool.remove(
+    pool.keys.cell({ pool: 'default', kind: 'job', namespace: 'test', name: 'second', target: '-' }),
+  )
+  return latenesses(file)
+}
+
+async function burst({ pool, floor }: Bench, count: number, run: number) {
+  const file = join(floor.dir, `at-once-${run}`)
+  const due = (Math.ceil(systemClock.now() / 1_000) + AHEAD_SECONDS) * 1_000
+  const names = Array.from({ length: count }, (_, i) => `r${run}-${i}`)
+  const schedules = [onceAt(new Date(due))]
+  const put = (name: string) =>
+    pool.putJob({ name, uid: name, schedules, command: command(`${floor.stamp} ${name} ${file}`) })
+  await Promise.all(names.map(put))
+  const before = (await pool.results()).length
+  if (systemClock.now() > due - 3_000) throw new Error('the jobs were not in etcd in time')
+  await eventually('the instant is near', () => systemClock.now() > due - 1_500)
+  const loop = monitorEventLoopDelay({ resolution: LOOP_PROBE_MS })
+  loop.enable()
+  // No reading of etcd meanwhile: it is work for the same two cores, and for the very event loop that is measured.
+  await untilQuiet(file)
+  loop.disable()
+  const recorded = async () => (await pool.results()).length >= before + count
+  await eventually('all are recorded', recorded, RECORDED_WITHIN_MS)
+  const started = new Set(stampsOf(file).map(({ name }) => name)).size
+  const sorted = latenesses(file, due)
+  return {
+    sorted,
+    missed: count - started,
+    doubled: sorted.length - started,
+    loopMs: Math.max(0, loop.max / 1e6 - LOOP_PROBE_MS),
+  }
+}
+
+/** As long as commands start, the file grows. */
+async function untilQuiet(file: string): Promise<void> {
+  let before = -1
+  for (let still = 0; still < 6; ) {
+    await systemClock.sleep(QUIET_MS)
+    const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+    still = size === before ? still + 1 : 0
+    before = size
+  }
+}
+
+function onceAt(at: Date): string {
+  const time = `${at.getUTCSeconds()} ${at.getUTCMinutes()} ${at.getUTCHours()}`
+  return `${time} ${at.getUTCDate()} ${at.getUTCMonth() + 1} *`
+}
+
+function figuresOf(sorted: readonly number[]) {
+  const [first = Number.NaN] = sorted
+  const last = sorted.at(-1) ?? Number.NaN
+  return { first, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), last }
+}
+
+async function measureSeconds(bench: Bench, seconds: number, runs: number): Promise<void> {
+  const ratios: number[] = []
+  for (let run = 0; run < runs; run++) {
+    const floor = figuresOf(await bench.floor.everySecond(seconds))
+    const ours = await oneJobASecond(bench, seconds, run)
+    say('one a second, floor, ms', floor)
+    say('one a second, shellcron, ms', { n: ours.length, ...figuresOf(ours) })
+    ratios.push(figuresOf(ours).p50 / floor.p50)
+  }
+  say('one a second, p50 to the floor', { median: median(ratios) })
+}
+
+async function measureBurst(bench: Bench, count: number, runs: number): Promise<void> {
+  const ratios: number[] = []
+  for (let run = 0; run < runs; run++) {
+    const floor = figuresOf(await bench.floor.burst(count))
+    const { sorted, missed, doubled, loopMs } = await burst(bench, count, run)
+    say(`${count} at once, floor, ms`, floor)
+    say(`${count} at once, shellcron, ms`, { ...figuresOf(sorted), missed, doubled, 'loop-late': loopMs })
+    ratios.push(figuresOf(sorted).last / floor.last)
+  }
+  say(`${count} at once, last to the floor`, { median: median(ratios) })
+}
+
+const { seconds, burst: count, runs } = flags({ seconds: 30, burst: 1_000, runs: 3 })
+const floor = await buildFloor()
+const etcd = await startEtcd()
+const pool = await handPool(etcd, 30)
+try {
+  await pool.putMember('a')
+  await pool.agent('a')
+  if (seconds > 0) await measureSeconds({ pool, floor }, seconds, runs)
+  if (count > 0) await measureBurst({ pool, floor }, count, runs)
+} finally {
+  await pool.close()
+  await etcd.stop()
+  await floor.remove()
+}
