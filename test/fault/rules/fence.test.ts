@@ -1,0 +1,131 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Launcher } from '../../../agent/launcher/launcher.ts'
+import { isAlive } from '../../contract/launcher.ts'
+import { command, type HandPool, handPool } from '../../fixtures/pool.ts'
+import { type Cluster, startCluster } from '../etcd-servers.ts'
+import { eventually } from '../eventually.ts'
+import { type Proxy, startProxy } from '../proxy.ts'
+
+/**
+ * The shortest counterexamples of the protocol's model for the rules of the fence: agent a is cut from etcd, its lease ends, b buries
+ * its run. A process of it that lives after that, or starts, is what the model calls ALIVE.
+ */
+const ONCE = { schedules: ['@every 1h'], catchUp: 'Latest' as const }
+let etcd: Cluster
+let pool: HandPool
+let proxy: Proxy
+let dir: string
+let truth: string
+
+beforeAll(async () => {
+  etcd = await startCluster(1)
+})
+afterAll(() => etcd.stop())
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'shellcron-fence-'))
+  truth = join(dir, 'ran')
+  const [{ host, port } = { host: '', port: 0 }] = etcd.members
+  proxy = await startProxy({ host, port })
+  pool = await handPool(etcd)
+  await pool.putMember('a')
+})
+afterEach(async () => {
+  proxy.set({ kind: 'pass' })
+  proxy.cut()
+  await pool.close()
+  await pool.wipe()
+  await proxy.close()
+  await rm(dir, { recursive: true, force: true })
+})
+
+const written = async () =>
+  (await readFile(truth, 'utf8').catch(() => '')).split('\n').filter(line => line !== '')
+
+/** Agent a behind the proxy, under a launcher without `rule`, or with all of them. */
+async function startCuttable(rule: string | undefined): Promise<() => Launcher> {
+  const program = fileURLToPath(new URL('../../fixtures/launcher-without.ts', import.meta.url))
+  let launcher: Launcher | undefined
+  await pool.agent('a', {
+    endpoints: [`http://${proxy.host}:${proxy.port}`],
+    launcher: real => (launcher = real),
+    ...(rule ? { launcherCommand: [process.execPath, program, rule] } : {}),
+  })
+  return () => launcher as Launcher
+}
+
+/** Cuts a from etcd, and waits until b has buried this attempt. */
+async function cutUntilBuried(attempt: number): Promise<void> {
+  await pool.putMember('b')
+  await pool.agent('b')
+  proxy.set({ kind: 'blackhole' })
+  await eventually('the lease of a ends', async () => !(await pool.etcd.get(pool.keys.agent('default', 'a'))))
+  const buried = await eventually('b buries it', async () =>
+    (await pool.results()).find(result => result.attempt === attempt),
+  )
+  expect(buried).toMatchObject({ outcome: 'Lost', reason: 'AgentLost', agent: 'a', final: true })
+  expect(await pool.actives()).toEqual([])
+}
+
+describe('KILL: the fence is SIGKILL, whatever grace the run was promised', () => {
+  /** a's command takes no notice of SIGTERM. Answers whether it lives after its burial. */
+  async function replay(without?: 'KILL'): Promise<boolean> {
+    await startCuttable(without)
+    await pool.putJob({
+      name: 'stubborn',
+      ...ONCE,
+      scheduleChangedAt: Date.now() - 5_400_000,
+      command: command(`trap '' TERM; echo $$ >> ${truth}; while :; do sleep 0.2; done`, {
+        terminationGracePeriodSeconds: 600,
+      }),
+    })
+    const [pid] = await eventually('it runs', async () => {
+      const pids = (await written()).map(Number)
+      return pids.length > 0 && pids
+    })
+    await cutUntilBuried(1)
+    return isAlive(pid ?? 0)
+  }
+
+  test('with it the process is dead when its run is buried', async () => {
+    expect(await replay()).toBe(false)
+  })
+  test('without it the process lives on after the burial', async () => {
+    expect(await replay('KILL')).toBe(true)
+  })
+})
+
+describe('DROP: the fence drops what is armed', () => {
+  /** a has armed a retry, due in ten seconds. Answers the attempts that were started, when that instant has passed. */
+  async function replay(without?: 'DROP'): Promise<string[]> {
+    const launcher = await startCuttable(without)
+    await pool.putJob({
+      name: 'again',
+      ...ONCE,
+      scheduleChangedAt: Date.now() - 5_400_000,
+      command: command(`echo $SHELLCRON_ATTEMPT >> ${truth}; exit 1`, { backoffLimit: 1 }),
+    })
+    const isArmed = async () => (await launcher().runs()).some(({ state }) => state === 'armed')
+    const { notBefore } = await eventually('the first attempt is over, the second armed', async () => {
+      const [active] = await pool.actives()
+      return active?.attempt === 2 && (await isArmed()) && active
+    })
+    await cutUntilBuried(2)
+    expect(await written()).toEqual(['1'])
+    await eventually('the instant has passed, and nothing is armed or running', async () => {
+      const runs = await launcher().runs()
+      return Date.now() > notBefore + 500 && runs.every(({ state }) => state === 'ended')
+    })
+    return written()
+  }
+
+  test('with it an attempt that was buried while it was armed is never started', async () => {
+    expect(await replay()).toEqual(['1'])
+  })
+  test('without it it is started after its burial', async () => {
+    expect(await replay('DROP')).toEqual(['1', '2'])
+  })
+})
