@@ -6,7 +6,7 @@ import { messageOf, Unavailable } from '../runtime/errors.ts'
 import { signedText } from '../runtime/signing.ts'
 import type { TxnAnswer } from '../store/etcd/types.ts'
 import { end, type Retry } from '../store/protocol/end.ts'
-import { type Held, held, parseValue } from '../store/protocol/held.ts'
+import { type Held, held, type Maybe, parseValue } from '../store/protocol/held.ts'
 import type { Context } from './context.ts'
 
 /** Ends an attempt in etcd: by its owner with what the launcher saw, or by burial. Repeats until it is settled, by whomever. */
@@ -61,7 +61,9 @@ async function tryToEnd(
 ): Promise<Concluded | { kind: 'changed'; active: Held<Active> }> {
   const { keys, pool, cells: known, clock, log } = context
   const refs = cellsOf(context, active.value)
-  const cells = await heldCells(context, refs)
+  const found = await heldCells(context, refs, active.value.run)
+  const cells = found.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
+  const absent = found.filter(({ mod }) => mod === 0).map(({ key }) => key)
   const retry = await retryOf(context, active.value, ending)
   const ended = end({
     keys,
@@ -69,6 +71,7 @@ async function tryToEnd(
     owner: ending.burial?.owner ?? context.agent,
     active,
     cells,
+    absent,
     verdict: ending.verdict,
     now: clock.now(),
     ...(ending.facts ? { facts: ending.facts } : {}),
@@ -138,9 +141,14 @@ export function cellsOf(
   return jobName ? [own, { pool, kind: 'job', namespace, name: jobName, target }] : [own]
 }
 
-async function heldCells({ cells, keys }: Context, refs: CellRef[]): Promise<Held<Cell>[]> {
-  const known = await Promise.all(refs.map(keys.cell).map(async key => cells.get(key) ?? cells.read(key)))
-  return known.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
+/** What is remembered of a cell is good enough if it counts the run: else it is from before the claim, and is read. */
+async function heldCells({ cells, keys }: Context, refs: CellRef[], run: string): Promise<Maybe<Cell>[]> {
+  return Promise.all(
+    refs.map(keys.cell).map(async key => {
+      const known = cells.get(key)
+      return known?.value?.active.some(active => active.run === run) ? known : cells.read(key)
+    }),
+  )
 }
 
 async function retryOf(

@@ -25,6 +25,8 @@ export interface Ending {
   active: Held<Active>
   /** Its own cell, and with jobRef the job's; those that exist. */
   cells: readonly Held<Cell>[]
+  /** Keys of those that should exist and do not: still so, or it is read again. */
+  absent?: readonly string[]
   verdict: Verdict
   now: number
   facts?: { startedAt?: number; endedAt?: number; tail?: string }
@@ -69,6 +71,7 @@ export function end(e: Ending): Ended {
   const compare: Compare[] = [
     ...rules.stillActive(e.active.key, e.active.mod),
     ...e.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
+    ...(e.absent ?? []).flatMap(key => rules.cellUnchanged(key, 0)),
     ...(e.ownerSeen === undefined ? [] : rules.sessionGone(keys.agent(pool, owner), e.ownerSeen)),
     ...(again && e.retry ? retryHolds(e, e.retry) : []),
   ]
