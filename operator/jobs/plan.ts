@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Held } from '../../store/protocol/held.ts'
+import { rules } from '../rules.ts'
 import { cellsIn, hasRun, newTargets, oldTargets, settleAll } from './cells.ts'
 import type { Desired, DesiredEntry, JobWorld, Plan, Step, StoredEntry } from './world.ts'
 
@@ -94,7 +95,8 @@ function reconciled(w: JobWorld, stored: Held<JobEntry> & { pool: string }, want
   if (entry.editing) return finishEdit(w, stored, want)
   if (!entry.suspended) {
     const reason = whySuspend(entry, want)
-    if (reason) return put({ ...entry, suspended: true, editing: { at: w.now, settle: reason } })
+    if (reason && rules.editsBySuspension())
+      return put({ ...entry, suspended: true, editing: { at: w.now, settle: reason } })
   } else if (!want.suspended) {
     return want.command.placement.mode === 'All'
       ? put({ ...entry, editing: { at: w.now } })

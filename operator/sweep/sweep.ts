@@ -9,6 +9,7 @@ import type { Held, Maybe } from '../../store/protocol/held.ts'
 import { settle } from '../../store/protocol/settle.ts'
 import type { Context } from '../context.ts'
 import { offerId } from '../requests.ts'
+import { rules } from '../rules.ts'
 import { scheduledOf } from '../times.ts'
 import { lookAt, OPEN_FOR, type Sweep, sweep } from './decide.ts'
 
@@ -186,6 +187,7 @@ async function act(
     if (put === 'put') log.info({ run }, 'sweep.offered')
   }
   if (decided.settle.length === 0 && decided.wait === undefined) return 'nothing'
+  if (!rules.settlesUnclaimed()) return 'nothing'
   const wait = decided.wait === undefined ? {} : { wait: decided.wait }
   const { txn } = settle({ keys, ...on, settle: decided.settle, now: clock.now(), ...wait })
   if (!(await batcher.txn(txn)).ok) return 'stale'
