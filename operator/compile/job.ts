@@ -1,6 +1,7 @@
 import type { JobEntry } from '../../core/records/entry.ts'
 import type { ShellCronJob, ShellPolicy } from '../../core/schema/objects.ts'
-import { parametersOf, schedulesOf, validateJob } from '../../core/schema/validate.ts'
+import { parametersOf } from '../../core/schema/parameters.ts'
+import { schedulesOf, validateJob } from '../../core/schema/validate.ts'
 import { createTimetable, type Timetable } from '../../core/timetable/timetable.ts'
 import { judge, type Limits } from '../policy.ts'
 import type { Lookup } from '../resources/port.ts'
@@ -44,7 +45,7 @@ export function compileJob(
   if (!times) return blocked('InvalidSchedule', `${problem?.field}: ${problem?.message}`)
   const compiled = entryOf(object, around)
   const refused =
-    (problem && blocked('InvalidParameters', `${problem.field}: ${problem.message}`)) ??
+    (problem && blocked(problem.reason, `${problem.field}: ${problem.message}`)) ??
     (times.next(REFERENCE) === undefined
       ? blocked('NeverFires', 'spec.schedule: no such time comes in fifty years; correct the days')
       : undefined) ??

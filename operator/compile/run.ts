@@ -1,7 +1,8 @@
 import type { RunEntry } from '../../core/records/entry.ts'
 import type { ShellCronJob, ShellRun } from '../../core/schema/objects.ts'
+import { parametersOf } from '../../core/schema/parameters.ts'
 import type { Template } from '../../core/schema/template.ts'
-import { parametersOf, validateRun } from '../../core/schema/validate.ts'
+import { validateRun } from '../../core/schema/validate.ts'
 import { judge } from '../policy.ts'
 import { commandOf } from './command.ts'
 import { type Blocked, blocked } from './compiled.ts'
@@ -70,7 +71,7 @@ export function compileRun(object: ShellRun, around: RunSurroundings): RunCompil
 
 function invalid(object: ShellRun, job: ShellCronJob | undefined): Blocked | undefined {
   const [problem] = validateRun(object, job)
-  return problem && blocked('InvalidParameters', `${problem.field}: ${problem.message}`)
+  return problem && blocked(problem.reason, `${problem.field}: ${problem.message}`)
 }
 
 function base(object: ShellRun, job: ShellCronJob | undefined) {
