@@ -1,22 +1,24 @@
 import { z } from 'zod'
+import { setOf } from './lists.ts'
+import { unchanging } from './rule.ts'
 import { labels, poolName } from './values.ts'
 
 /** The kinds that describe machines and what may run on them. */
 
 export const agentSpec = z.strictObject({
-  pool: poolName.default('default').describe('The pool that it belongs to.'),
+  pool: poolName.default('default').describe('The pool that it belongs to, and whose jobs it runs.'),
   external: z
     .strictObject({})
     .optional()
-    .describe('Set: a plain server, to be enrolled. Unset: made for a Node.'),
-  labels: labels.optional().describe('What selectors see of it.'),
+    .describe('{} for a plain server, which is then to be enrolled. The agents of Nodes are made without.'),
+  labels: labels.optional().describe('What the selectors of jobs see. An agent cannot change them itself.'),
   maxConcurrentRuns: z
     .int()
     .min(0)
     .max(100_000)
     .optional()
-    .describe('At most so many runs at a time. Default: no limit.'),
-  cordoned: z.boolean().default(false).describe('True: it takes no new runs.'),
+    .describe('The most runs that it has at a time. Default: no limit.'),
+  cordoned: z.boolean().default(false).describe('True: it takes no new runs; those that it has go on.'),
 })
 
 export const poolSpec = z.strictObject({
@@ -25,84 +27,96 @@ export const poolSpec = z.strictObject({
     .min(5)
     .max(600)
     .default(30)
-    .describe(
-      'How long an agent may be cut off before its runs are given up. Longer than an election of etcd.',
-    ),
-  paused: z.boolean().default(false).describe('True: nothing in it starts.'),
+    .describe('An agent that is cut off from etcd for so long has lost its runs: others take over.'),
+  paused: z.boolean().default(false).describe('True: nothing starts in the pool. What runs goes on.'),
   nodeSelector: labels
     .optional()
-    .describe("Its Nodes. Pool default: all but control-plane ones and other pools'."),
+    .describe(
+      "Which Nodes belong to it, by their labels. Pool default, if unset: all but control-plane Nodes and other pools'.",
+    ),
 })
 
 const namePattern = z
   .string()
   .min(1)
   .max(253)
-  .regex(/^[-a-z0-9.*]+$/)
+  .regex(/^[-a-z0-9.*]+$/, 'must be a name in lower case, in which * stands for any characters')
+
+const userPattern = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[A-Za-z0-9_.@*$-]+$/, 'must be the name of a user, in which * stands for any characters')
 
 const policyRule = z.strictObject({
-  pools: z.array(namePattern).min(1).max(64).describe('Pools that it is about; * stands for any characters.'),
+  pools: z
+    .array(namePattern)
+    .min(1)
+    .max(64)
+    .describe('The pools that it is about; * stands for any characters.'),
   host: z
     .strictObject({
       users: z
-        .array(z.string().min(1).max(33))
+        .array(userPattern)
         .max(64)
         .optional()
-        .describe("Users that commands may run as; '*' for all, root included."),
+        .describe("As which users; '*' for all, root included. Default: none."),
     })
     .optional()
-    .describe('Set: commands may run on hosts.'),
-  container: z.strictObject({}).optional().describe('Set: commands may run in containers.'),
-  terminal: z.boolean().optional().describe('True: terminals may be opened.'),
+    .describe('Set: it allows commands on hosts.'),
+  container: z
+    .strictObject({})
+    .optional()
+    .describe('{}: it allows commands in containers. In pool default they always are.'),
+  terminal: z.boolean().optional().describe('True: it allows terminals.'),
   limits: z
     .strictObject({
-      maxJobs: z.int().min(0).max(1_000_000).optional().describe('ShellCronJobs in the namespace.'),
-      minIntervalSeconds: seconds0().optional().describe('Least time between two fires of a job.'),
+      maxJobs: z.int().min(0).max(1_000_000).optional().describe('The most ShellCronJobs in the namespace.'),
+      minIntervalSeconds: z
+        .int()
+        .min(0)
+        .max(86_400)
+        .optional()
+        .describe('The least time between two scheduled times of a job.'),
       maxConcurrentRuns: z
         .int()
         .min(1)
         .max(100_000)
         .optional()
-        .describe('Runs at a time, for each job and target.'),
+        .describe('The most runs at a time of each job on each target.'),
     })
     .optional()
-    .describe('Of the most generous rule that allows a template.'),
+    .describe('Limits of what it allows. Of several rules that allow a template, the most generous counts.'),
 })
 export type PolicyRule = z.infer<typeof policyRule>
 
-function seconds0() {
-  return z.int().min(0).max(86_400)
-}
-
 export const policySpec = z.strictObject({
-  namespaces: z
-    .array(namePattern)
-    .min(1)
-    .max(64)
-    .meta({ 'x-kubernetes-list-type': 'atomic' })
-    .describe('Namespaces that it is about, by name; * stands for any characters.'),
+  namespaces: setOf(z.array(namePattern).min(1).max(64)).describe(
+    'The namespaces that it is about, by name; * stands for any characters.',
+  ),
   rules: z
     .array(policyRule)
     .max(64)
-    .meta({ 'x-kubernetes-list-type': 'atomic' })
-    .describe('One rule must allow the whole template. Policies add up; order means nothing.'),
+    .describe('What is allowed there. One rule must allow the whole template; their order means nothing.'),
 })
 
-export const ticketSpec = z.strictObject({
-  nonceHash: z
-    .string()
-    .length(64)
-    .regex(/^[0-9a-f]+$/)
-    .describe('SHA-256 of a nonce, in hexadecimal.'),
-  user: z
-    .string()
-    .min(1)
-    .max(1_024)
-    .describe("The name of who makes it: an admission policy holds it equal to the request's."),
-  groups: z
-    .array(z.string().max(1_024))
-    .max(256)
-    .optional()
-    .meta({ 'x-kubernetes-list-type': 'atomic' })
-    .describe('And the groups.'),
-})
+export const ticketSpec = unchanging(
+  z.strictObject({
+    nonceHash: z
+      .string()
+      .length(64)
+      .regex(/^[0-9a-f]+$/, 'must be a SHA-256 in lower-case hexadecimal')
+      .describe('SHA-256 of a random nonce, in hexadecimal. Who knows the nonce is who made this.'),
+    user: z
+      .string()
+      .min(1)
+      .max(1_024)
+      .describe("Who makes it. An admission policy holds it equal to the request's user."),
+    groups: z
+      .array(z.string().max(1_024))
+      .max(256)
+      .optional()
+      .describe("The user's groups, held equal in the same way."),
+  }),
+  'spec of a ShellTicket cannot be changed: make another ShellTicket',
+)

@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { byName, setOf } from './lists.ts'
 import { ruled, unchanging } from './rule.ts'
 import { template } from './template.ts'
-import { objectName, parameterName, seconds } from './values.ts'
+import { objectName, parameterName, plainText, seconds } from './values.ts'
 
 export const runSpec = unchanging(
   ruled(
@@ -9,33 +10,37 @@ export const runSpec = unchanging(
       jobRef: z
         .strictObject({ name: objectName.describe('Name of the ShellCronJob, in the same namespace.') })
         .optional()
-        .describe('Run this job now. Exactly one of jobRef and template.'),
-      template: template.optional().describe('Run this. Exactly one of jobRef and template.'),
-      parameters: z
-        .array(
-          z.strictObject({
-            name: parameterName.describe('A parameter that the job declares.'),
-            value: z.string().max(4_096).describe('Its value.'),
-          }),
-        )
-        .max(32)
+        .describe('Runs this job now, also if it is suspended. Exactly one of jobRef and template.'),
+      template: template
         .optional()
-        .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
-        .describe('Values of parameters that the job declares.'),
-      targets: z
-        .array(objectName)
-        .max(256)
+        .describe('Runs this, which belongs to no job. Exactly one of jobRef and template.'),
+      parameters: byName(
+        z
+          .array(
+            z.strictObject({
+              name: parameterName.describe('A parameter that the job declares.'),
+              value: plainText(4_096).describe('Its value for this run.'),
+            }),
+          )
+          .max(32),
+      )
         .optional()
-        .meta({ 'x-kubernetes-list-type': 'set' })
-        .describe('With jobRef: only on these targets, as in a rerun of those that failed.'),
+        .describe('With jobRef: values of parameters that the job declares. Others have their defaults.'),
+      targets: setOf(z.array(objectName).max(256))
+        .optional()
+        .describe(
+          'With jobRef: only these targets of the job, as in a rerun of those that failed: names of agents in mode All, indexes in mode Shards.',
+        ),
       concurrencyPolicy: z
         .enum(['Allow', 'Forbid', 'Replace'])
         .optional()
-        .describe("How it minds runs of the job that are active. Default: the job's."),
+        .describe(
+          "With jobRef: what happens while a run of the job is active. Forbid waits for its end, until the deadline. Default: the job's.",
+        ),
       ttlSecondsAfterFinished: seconds()
         .optional()
         .describe(
-          'Delete the object so long after its end. Ignored where Argo CD or Flux owns it: it would be made and run again.',
+          'The object is deleted so long after its end. Default: it stays. Ignored where Argo CD or Flux owns the object, as they would make it, and run it, again.',
         ),
     }),
     [
@@ -46,10 +51,16 @@ export const runSpec = unchanging(
         holds: value => (value.jobRef !== undefined) !== (value.template !== undefined),
       },
       {
-        cel: '!has(self.template) || (!has(self.parameters) && !has(self.targets))',
-        message: 'parameters and targets belong to jobRef, an inline template has none',
+        cel: '!has(self.template) || !has(self.parameters)',
+        message: 'parameters belong to jobRef; an inline template has none: use env',
         path: ['parameters'],
-        holds: value => !value.template || (value.parameters === undefined && value.targets === undefined),
+        holds: value => !value.template || value.parameters === undefined,
+      },
+      {
+        cel: '!has(self.template) || !has(self.targets)',
+        message: 'targets belong to jobRef; an inline template says where it runs: use template.spec.target',
+        path: ['targets'],
+        holds: value => !value.template || value.targets === undefined,
       },
     ],
   ),

@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest'
+import { ACCEPTED, commanding, job, REFUSED } from '../../test/fixtures/objects.ts'
+import { InvalidObject, parseObject } from './objects.ts'
+import type { Problem } from './wording.ts'
+
+/** The same tables are put before a real API server in test/integration/schema.test.ts. */
+function problems(input: unknown): readonly Problem[] {
+  try {
+    parseObject(input)
+    return []
+  } catch (error) {
+    if (error instanceof InvalidObject) return error.problems
+    throw error
+  }
+}
+const said = (input: unknown) => problems(input).map(({ field, message }) => `${field}: ${message}`)
+
+describe('is refused, by the name of its field', () => {
+  test.each(REFUSED)('$what: $field', ({ object, field, says = '' }) => {
+    const found = problems(object)
+    expect(found.length).toBeGreaterThan(0)
+    expect(
+      found.filter(problem => problem.field.startsWith(field) && problem.message.includes(says)),
+    ).not.toEqual([])
+  })
+})
+
+test.each(ACCEPTED)('$what is accepted', ({ object }) => {
+  expect(problems(object)).toEqual([])
+})
+
+test('a problem names the field, the value and the remedy', () => {
+  expect(said(job({ jitterSeconds: -1 }))).toEqual(['spec.jitterSeconds: -1: must be at least 0'])
+  expect(said(job({ jitterSeconds: '30' }))).toEqual([
+    'spec.jitterSeconds: "30": must be a whole number, without quotes',
+  ])
+  expect(said(job({ concurrencyPolicy: 'No' }))).toEqual([
+    'spec.concurrencyPolicy: "No": must be one of Allow, Forbid, Replace',
+  ])
+  expect(said(job({ schedul: 1, timezone: 'UTC', xyz: 1 }))).toEqual([
+    'spec.schedul: is not a known field; did you mean schedule?',
+    'spec.timezone: is not a known field; did you mean timeZone?',
+    'spec.xyz: is not a known field; check its spelling and its place',
+  ])
+  expect(said(commanding({ script: undefined }))).toEqual(['spec.template.spec.script: is missing; set it'])
+  expect(said(commanding({ script: '' }))).toEqual([
+    'spec.template.spec.script: "": must have at least 1 character',
+  ])
+  expect(said(commanding({ env: [{ name: 'A', value: 8080 }] }))).toEqual([
+    'spec.template.spec.env[0].value: 8080: must be text: write "8080", with quotes',
+  ])
+  expect(said(commanding({ env: { A: 'b' } }))).toEqual(['spec.template.spec.env: must be a list'])
+  expect(said(commanding({ host: 'root' }))).toEqual([
+    'spec.template.spec.host: "root": must be an object with fields',
+  ])
+  expect(said(commanding({ host: { resources: { memory: 'much' } } }))).toEqual([
+    'spec.template.spec.host.resources.memory: "much": must be a quantity: a number, also with a unit, such as 500m, 2, 256Mi or 1Gi',
+  ])
+  expect(said(commanding({ target: { selector: { matchLabels: { 'a b': 'c' } } } }))).toEqual([
+    'spec.template.spec.target.selector.matchLabels[a b]: "a b": must be the name of a label, such as role or example.org/role',
+  ])
+})
+
+test('several problems are told at once', () => {
+  expect(problems(job({ jitterSeconds: -1, catchUp: 'Some', x: 1 })).map(({ field }) => field)).toEqual([
+    'spec.jitterSeconds',
+    'spec.catchUp',
+    'spec.x',
+  ])
+})
+
+test.each([
+  [null, '', 'is not an object'],
+  [[], '', 'is not an object'],
+  [{ kind: 'ShellCronJob' }, 'apiVersion', 'shellcron.dev/v1alpha1'],
+  [{ ...job(), kind: 'CronJob' }, 'kind', 'ShellCronJob'],
+  [{ ...job(), kind: 'toString' }, 'kind', 'ShellCronJob'],
+  [{ ...job(), spec: undefined }, 'spec', 'is missing'],
+  [{ ...job(), metadata: undefined }, 'metadata', 'is missing'],
+  [job({}, { name: 'A' }), 'metadata.name', 'lower-case'],
+  [job({}, { labels: { 'a b': 'c' } }), 'metadata.labels[a b]', 'the name of a label'],
+])('without the head of an object: %o', (input, field, says) => {
+  expect(problems(input)).toEqual([{ field, message: expect.stringContaining(says) as string }])
+})

@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { labelKey, labelValue } from './values.ts'
+
+const LABEL = 'must be lower-case letters, digits and dashes'
+const SUBDOMAIN = 'must be lower-case letters, digits, dashes and dots'
+
+/** What a person writes of metadata; an API server adds more, which passes. */
+export const metadata = z.looseObject({
+  name: z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, SUBDOMAIN),
+  namespace: z
+    .string()
+    .min(1)
+    .max(63)
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, LABEL)
+    .optional(),
+  labels: z.record(labelKey, labelValue).optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  uid: z.string().optional(),
+  generation: z.number().optional(),
+  resourceVersion: z.string().optional(),
+  creationTimestamp: z.union([z.string(), z.date()]).nullish(),
+  deletionTimestamp: z.union([z.string(), z.date()]).nullish(),
+  finalizers: z.array(z.string()).optional(),
+})
+export type Metadata = z.infer<typeof metadata>
+
+/** A run's id is made of it: `<namespace>.<name>.<time>[.<target>]` must be read one way only. */
+export const nameWithoutDots = (most: number) => ({
+  cel: `self.metadata.name.size() <= ${most} && !self.metadata.name.contains('.')`,
+  message: `metadata.name must have at most ${most} characters and no dots`,
+  path: ['metadata', 'name'],
+  holds: (object: { metadata: Metadata }) =>
+    object.metadata.name.length <= most && !object.metadata.name.includes('.'),
+})
