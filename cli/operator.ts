@@ -11,6 +11,7 @@ export function addOperatorCommand(program: Command): void {
     .option('--kubeconfig <file>', 'default: the in-cluster configuration')
     .option('--etcd-identity <dir>', 'ca.crt, tls.crt and tls.key for etcd; default: made by the operator')
     .option('--prefix <prefix>', 'of the keys in etcd')
+    .option('--status-writes <n>', 'at most so many statuses are written in a second; default: 20', Number)
     .option('--health <host:port>', 'where /healthz and /readyz are served')
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .action(async (options: Record<string, unknown>) => {

@@ -16,6 +16,8 @@ const schema = z.strictObject({
     .string()
     .regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be like 0.0.0.0:8081, or a port')
     .optional(),
+  /** Of all objects together, in a second: each is one in the cluster's own etcd. */
+  statusWrites: z.number().int().min(1).max(10_000).default(20),
   /** Being uninstalled: see DESIGN §6. */
   draining: z.boolean().default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -28,6 +30,7 @@ export interface OperatorConfig {
   health?: { host?: string; port: number }
   draining: boolean
   logLevel: string
+  statusWrites: number
   mode:
     | { kind: 'directory'; directory: string; stateDir: string }
     /** `namespace`: of the operator's own Secret and Lease. `identity`: who we are in the Lease. */
@@ -41,7 +44,8 @@ export function readConfig(
 ): OperatorConfig {
   const parsed = schema.safeParse(input)
   if (!parsed.success) throw named(parsed.error)
-  const { endpoints, prefix, draining, logLevel, directory, kubeconfig, state, etcdIdentity } = parsed.data
+  const { endpoints, prefix, draining, logLevel, statusWrites } = parsed.data
+  const { directory, kubeconfig, state, etcdIdentity } = parsed.data
   if (directory !== undefined && kubeconfig !== undefined)
     throw new InvalidInput('--kubeconfig', 'is for a cluster, --directory for standalone; give one of them')
   const health = parsed.data.health === undefined ? {} : { health: addressOf(parsed.data.health) }
@@ -50,6 +54,7 @@ export function readConfig(
     prefix,
     draining,
     logLevel,
+    statusWrites,
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,
     mode:

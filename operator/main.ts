@@ -18,11 +18,11 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
   const config = readConfig(settings)
   const log = createLog(config.logLevel, { part: 'operator' })
   const parts = ({ outcomes, stateDir }: Lasting): Part[] => {
-    const { logStore } = outcomes
-    if (config.mode.kind !== 'directory') return [createReport({ logStore })]
+    const report = { logStore: outcomes.logStore, writesPerSecond: config.statusWrites }
+    if (config.mode.kind !== 'directory') return [createReport(report)]
     const seen = createSeen(outcomes)
     return [
-      createReport({ logStore, onStatus: seen.onStatus }),
+      createReport({ ...report, onStatus: seen.onStatus }),
       apiPart(join(stateDir, 'operator.sock'), seen),
     ]
   }
