@@ -75,7 +75,9 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const readiness = createReadiness({ world, keys, clock, pool, agent }, () => part?.runs.size ?? 0)
   const mayClaim = () => claiming && readiness.refusal() === undefined
   const died = createBell()
-  world.agents.onChange(() => died.ring())
+  world.agents.onChange((_, now, before) =>
+    died.ring(before !== undefined && now?.value.session !== before.value.session),
+  )
   forwardChanges(world, () => part)
 
   const onLauncher = async (launcher: Launcher) => {
@@ -197,23 +199,23 @@ async function tend(
     }
     const ticking = new AbortController()
     const tick = clock.sleep(everyMs, AbortSignal.any([ticking.signal, signal])).catch(() => undefined)
-    seen = (await Promise.race([died.next().then(() => 'died'), tick])) === 'died'
+    seen = await Promise.race([died.next(), tick.then(() => false)])
     ticking.abort()
   }
 }
 
-/** Rings for everybody who waits for the next change. */
+/** Rings for everybody who waits for the next change of who lives, and says whether somebody died. */
 interface Bell {
-  ring(): void
-  next(): Promise<void>
+  ring(death: boolean): void
+  next(): Promise<boolean>
 }
 
 function createBell(): Bell {
-  let bell = Promise.withResolvers<void>()
+  let bell = Promise.withResolvers<boolean>()
   return {
-    ring() {
-      bell.resolve()
-      bell = Promise.withResolvers<void>()
+    ring(death) {
+      bell.resolve(death)
+      bell = Promise.withResolvers<boolean>()
     },
     next: () => bell.promise,
   }
