@@ -1,0 +1,113 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { rules } from '../../../agent/rules.ts'
+import { type CellRef, scheduledRunId } from '../../../core/keys.ts'
+import { type JobEntry, jobEntrySchema } from '../../../core/records/entry.ts'
+import { activeSchema, cellSchema } from '../../../core/records/state.ts'
+import { signedText } from '../../../runtime/signing.ts'
+import { claim } from '../../../store/protocol/claim.ts'
+import { end } from '../../../store/protocol/end.ts'
+import { type Held, held } from '../../../store/protocol/held.ts'
+import { type EtcdCluster, startEtcd } from '../../controlplane/etcd.ts'
+import { command, type HandPool, handPool } from '../../fixtures/pool.ts'
+import { eventually } from '../eventually.ts'
+
+let etcd: EtcdCluster
+let pool: HandPool
+
+beforeAll(async () => {
+  etcd = await startEtcd()
+})
+afterAll(() => etcd.stop())
+beforeEach(async () => {
+  pool = await handPool(etcd)
+  await pool.putMember('a')
+})
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await pool.close()
+  await pool.wipe()
+})
+
+const HOURS = 3_600_000
+const ref: CellRef = { pool: 'default', kind: 'job', namespace: 'test', name: 'j', target: '-' }
+
+async function read<T>(key: string, schema: Parameters<typeof held<T>>[0]): Promise<Held<T>> {
+  const { value, ...at } = held(schema, key, await pool.etcd.get(key))
+  if (value === undefined) throw new Error(`nothing at ${key}`)
+  return { ...at, value }
+}
+
+/** Agent b, by hand: claims T1, and ends it without a word to anybody. */
+async function otherAgent(t1: number): Promise<{ finish(): Promise<number> }> {
+  const { keys } = pool
+  const item = await pool.etcd.get(keys.job(ref))
+  const entry: Held<JobEntry> = {
+    key: keys.job(ref),
+    mod: item?.mod ?? 0,
+    value: jobEntrySchema.parse(JSON.parse(signedText(item?.value ?? '') ?? '')),
+  }
+  const registration = JSON.stringify({ version: 'test', instance: 'i', startedAt: 0 })
+  const { revision: session } = await pool.etcd.txn({
+    compare: [],
+    then: [{ put: keys.agent('default', 'b'), value: registration }],
+  })
+  const run = scheduledRunId(ref, t1)
+  const absent = { key: keys.cell(ref), mod: 0, value: undefined }
+  const by = { keys, ref, agent: 'b', session, instance: 'i', entry, cell: absent, run }
+  const claimed = claim({ ...by, time: t1, notBefore: t1, settle: [], now: t1 })
+  expect((await pool.etcd.txn(claimed.txn)).ok).toBe(true)
+  return {
+    async finish() {
+      const now = Date.now()
+      const ended = end({
+        keys,
+        pool: 'default',
+        owner: 'b',
+        active: await read(keys.active('default', 'b', run), activeSchema),
+        cells: [await read(keys.cell(ref), cellSchema)],
+        verdict: { outcome: 'Succeeded', reason: 'Completed' },
+        now,
+      })
+      expect((await pool.etcd.txn(ended.txn)).ok).toBe(true)
+      return now
+    },
+  }
+}
+
+describe('POLL: who put a time to wait looks at its cell every second', () => {
+  /** T1 runs on b; a puts T2 to wait and has looked at it once; T1 ends. Answers T2 and when T1 ended. */
+  async function replay(): Promise<{ t2: number; ended: number }> {
+    const looks = vi.mocked(rules.looksAtWaiting)
+    const t2 = Math.floor(Date.now() / HOURS / 1_000) * HOURS * 1_000
+    const t1 = t2 - 1_000 * HOURS
+    await pool.putJob({
+      name: 'j',
+      schedules: ['@every 1000h'],
+      scheduleChangedAt: t1 - 1,
+      concurrencyPolicy: 'Forbid',
+      command: command('true'),
+    })
+    const b = await otherAgent(t1)
+    await pool.agent('a')
+    await eventually('T2 waits', async () => (await pool.cell('j'))?.waiting?.time === t2)
+    await eventually('a has looked at it', () => looks.mock.calls.length > 0)
+    return { t2, ended: await b.finish() }
+  }
+
+  test('with it T2 starts within two seconds of the end of T1', async () => {
+    vi.spyOn(rules, 'looksAtWaiting')
+    const { t2, ended } = await replay()
+    const second = await eventually('T2 ends', async () =>
+      (await pool.results()).find(({ time }) => time === t2),
+    )
+    expect(second).toMatchObject({ outcome: 'Succeeded', agent: 'a' })
+    expect((second.startedAt ?? 0) - ended).toBeGreaterThanOrEqual(0)
+    expect((second.startedAt ?? 0) - ended).toBeLessThan(2_000)
+  })
+  test('without it T2 goes on waiting', async () => {
+    vi.spyOn(rules, 'looksAtWaiting').mockReturnValue(false)
+    const { t2, ended } = await replay()
+    await eventually('twice the time has passed', () => Date.now() > ended + 4_000)
+    expect(await pool.cell('j')).toMatchObject({ active: [], waiting: { time: t2, by: 'a' } })
+  })
+})
