@@ -11,13 +11,17 @@ export const seconds = (minimum = 0) => z.int().min(minimum).max(SECONDS_MAX)
 /** The system ends strings at a NUL: no process can be given one. In words that Go's regular expressions know too. */
 const NO_NUL = '[^\\x00]*'
 
-/** Text for a process. */
+/** Text for a process. Its length is counted in characters, as API servers count, not in the halves that JavaScript makes of some. */
 export const plainText = (most: number, least = 0) =>
   z
     .string()
     .min(least)
-    .max(most)
     .regex(new RegExp(`^${NO_NUL}$`), 'must not hold a NUL character')
+    .superRefine((input, context) => {
+      if (input.length > most && Array.from(input).length > most)
+        context.addIssue({ code: 'too_big', origin: 'string', maximum: most, inclusive: true, input })
+    })
+    .meta({ maxLength: most })
 
 export const absolutePath = z
   .string()
