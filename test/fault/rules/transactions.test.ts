@@ -2,13 +2,16 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { type CellRef, scheduledRunId } from '../../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema, type Result } from '../../../core/records/state.ts'
+import { signedText } from '../../../runtime/signing.ts'
+import type { KeyValue } from '../../../store/etcd/types.ts'
 import { claim } from '../../../store/protocol/claim.ts'
 import { end } from '../../../store/protocol/end.ts'
 import { putKnown } from '../../../store/protocol/entry.ts'
 import { type Held, held, type Maybe } from '../../../store/protocol/held.ts'
 import { rules } from '../../../store/protocol/rules.ts'
+import { settle } from '../../../store/protocol/settle.ts'
 import { type EtcdCluster, startEtcd } from '../../controlplane/etcd.ts'
-import { command, type HandPool, handPool } from '../../fixtures/pool.ts'
+import { type HandPool, handPool } from '../../fixtures/pool.ts'
 
 /**
  * The shortest counterexamples of the protocol's model for the rules that are comparisons or writes of one transaction, replayed against
@@ -31,6 +34,11 @@ afterEach(async () => {
 
 const ref: CellRef = { pool: 'default', kind: 'job', namespace: 'test', name: 'j', target: '-' }
 
+async function readEntry(): Promise<Held<JobEntry>> {
+  const { value, mod, key } = (await pool.etcd.get(pool.keys.job(ref))) as KeyValue
+  return { key, mod, value: jobEntrySchema.parse(JSON.parse(signedText(value) ?? '')) }
+}
+
 /** An agent by hand: what it knows is what it last read. */
 async function handAgent(name: string) {
   const { etcd: client, keys } = pool
@@ -39,32 +47,29 @@ async function handAgent(name: string) {
   const session = (await client.get(keys.agent('default', name)))?.create ?? 0
   const reread = async () => held(cellSchema, cellKey, await client.get(cellKey))
   let cell = await reread()
-  const entry = async (): Promise<Held<JobEntry>> => {
-    const item = await client.get(keys.job(ref))
-    return { key: keys.job(ref), mod: item?.mod ?? 0, value: jobEntrySchema.parse({ ...ENTRY, name: 'j' }) }
-  }
   return {
     name,
     session,
     async reread() {
       cell = await reread()
     },
-    async claim(time: number, settle: Parameters<typeof claim>[0]['settle'] = []): Promise<boolean> {
-      // What a plan says first: a time that the frontier has passed is not taken.
-      if ((cell.value?.lastFire ?? 0) >= time) return false
+    async claim(time: number, passed: Parameters<typeof claim>[0]['settle'] = []): Promise<boolean> {
+      const entry = await readEntry()
+      // What a plan says first: a suspended job has no times, and one that the frontier has passed is not taken.
+      if (entry.value.suspended || (cell.value?.lastFire ?? 0) >= time) return false
       const run = scheduledRunId(ref, time)
       const claimed = claim({
         keys,
         ref,
         agent: name,
         session,
-        entry: await entry(),
+        entry,
         cell,
         run,
         time,
         notBefore: time,
         instance: 'i',
-        settle,
+        settle: passed,
         now: time,
       })
       const answer = await client.txn(claimed.txn)
@@ -105,37 +110,29 @@ async function endOf(
   })
 }
 
-const ENTRY = {
-  kind: 'job',
-  uid: 'u',
-  generation: 1,
-  pool: 'default',
-  namespace: 'test',
-  schedules: ['* * * * * *'],
-  timeZone: 'UTC',
-  daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
-  scheduleChangedAt: 0,
-  command: command('true'),
-}
-
 describe('CAS: whoever ends a run compares the cell', () => {
-  /** A0 claims T1; A1 claims T2; A0 finishes T1 from the cell that it knows, then claims T2. */
-  async function replay(): Promise<number> {
+  /** A0 claims T1; A1 claims T2; A0 finishes T1 from the cell that it knows, then claims T2. Answers who was given T2. */
+  async function replay(withoutRule = false): Promise<string[]> {
     await pool.putJob({ name: 'j' })
     const [a0, a1] = [await handAgent('a0'), await handAgent('a1')]
     expect(await a0.claim(1_000)).toBe(true)
     await a1.reread()
-    const starts = [await a1.claim(2_000)]
-    await a0.finish(1_000)
-    starts.push(await a0.claim(2_000))
-    return starts.filter(Boolean).length
+    expect(await a1.claim(2_000)).toBe(true)
+    // Claims go on comparing.
+    if (withoutRule) vi.spyOn(rules, 'cellUnchanged').mockReturnValueOnce([])
+    expect(await a0.finish(1_000)).toBe(withoutRule)
+    if (!withoutRule) expect(await a0.finish(1_000)).toBe(true)
+    await a0.claim(2_000)
+    return (await pool.etcd.list(pool.keys.actives())).items.map(
+      ({ key }) => pool.keys.parseActive(key)?.agent ?? '',
+    )
   }
   test('with it T2 is claimed once', async () => {
-    expect(await replay()).toBe(1)
+    expect(await replay()).toEqual(['a1'])
+    expect((await pool.cell('j'))?.active).toMatchObject([{ agent: 'a1' }])
   })
   test('without it T2 is claimed twice', async () => {
-    vi.spyOn(rules, 'cellUnchanged').mockReturnValue([])
-    expect(await replay()).toBe(2)
+    expect(await replay(true)).toEqual(['a0', 'a1'])
   })
 })
 
@@ -162,53 +159,66 @@ describe('GAP: who passes over a time records it', () => {
 })
 
 describe('ADOPT: a retry is an entry, put by the transaction that ends the attempt before', () => {
-  /** A0 claims T1 and dies; A1 buries it, with a retry under its own name, and dies before it does anything more. */
-  async function replay() {
+  /**
+   * A0 claims T1 and dies; A1 buries it, with a retry under its own name, and dies before it does anything more; the operator settles T2;
+   * A1 comes back. Answers the outcomes of T1, and the attempts that A1 finds under its name.
+   */
+  async function replay(): Promise<{ outcomes: Result[]; attempts: number[] }> {
+    const { etcd: client, keys } = pool
     await pool.putJob({ name: 'j' })
     const [a0, a1] = [await handAgent('a0'), await handAgent('a1')]
-    await a0.claim(1_000)
-    await pool.remove(pool.keys.agent('default', 'a0'))
-    const cellKey = pool.keys.cell(ref)
-    const cell = held(cellSchema, cellKey, await pool.etcd.get(cellKey))
-    const entry = { key: pool.keys.job(ref), mod: (await pool.etcd.get(pool.keys.job(ref)))?.mod ?? 0 }
-    const next = { agent: a1.name, session: a1.session, instance: 'i' }
-    const buried = await endOf('a0', 1_000, cell, {
+    expect(await a0.claim(1_000)).toBe(true)
+    await pool.remove(keys.agent('default', 'a0'))
+    const cell = async () => held(cellSchema, keys.cell(ref), await client.get(keys.cell(ref)))
+    const entry = await readEntry()
+    const buried = await endOf('a0', 1_000, await cell(), {
       verdict: { outcome: 'Lost', reason: 'AgentLost' },
       ownerSeen: 0,
-      retry: { backoffLimit: 1, notBefore: 0, entry, next },
+      retry: {
+        backoffLimit: 1,
+        notBefore: 0,
+        entry,
+        next: { agent: a1.name, session: a1.session, instance: 'i' },
+      },
     })
-    expect((await pool.etcd.txn(buried.txn)).ok).toBe(true)
-    const [finals, actives] = [(await pool.results()).filter(({ final }) => final), await pool.actives()]
+    expect((await client.txn(buried.txn)).ok).toBe(true)
+    const missed = { first: 2_000, last: 2_000, count: 1, outcome: 'Missed' as const, reason: 'NotCaughtUp' }
+    const swept = settle({ keys, ref, entry, cell: await cell(), settle: [missed], now: 9_000 })
+    expect((await client.txn(swept.txn)).ok).toBe(true)
+    const results = await pool.results()
+    const mine = (await client.list(keys.actives('default', 'a1'))).items
     return {
-      settledOrPending: finals.length + actives.length,
-      attempts: actives.map(({ attempt }) => attempt),
+      outcomes: results.filter(({ time, final }) => time === 1_000 && final),
+      attempts: mine.map(item => held(activeSchema, item.key, item).value?.attempt ?? 0),
     }
   }
   test('with it the second attempt lies there for whoever comes', async () => {
-    expect(await replay()).toEqual({ settledOrPending: 1, attempts: [2] })
+    expect(await replay()).toEqual({ outcomes: [], attempts: [2] })
   })
   test('without it T1 has neither an outcome nor anybody who knows of it', async () => {
     vi.spyOn(rules, 'putNextAttempt').mockReturnValue([])
-    expect(await replay()).toEqual({ settledOrPending: 0, attempts: [] })
+    expect(await replay()).toEqual({ outcomes: [], attempts: [] })
   })
 })
 
 describe('OPCAS: the operator writes over what it knows', () => {
-  /** The job is suspended by a new leader; a paused old one then writes what it had in mind. */
+  /** The job is suspended by a new leader; a paused old one writes what it had in mind. Answers whether A0 may then claim. */
   async function replay(): Promise<boolean> {
     await pool.putJob({ name: 'j' })
     const key = pool.keys.job(ref)
-    const known = await pool.etcd.get(key)
+    const { mod, value } = (await pool.etcd.get(key)) as KeyValue
     await pool.putJob({ name: 'j', suspended: true, generation: 2 })
-    const suspended = await pool.etcd.get(key)
-    await pool.etcd.txn(putKnown(key, known?.mod ?? 0, known?.value ?? ''))
-    return (await pool.etcd.get(key))?.value === suspended?.value
+    await pool.etcd.txn(putKnown(key, mod, value))
+    const a0 = await handAgent('a0')
+    return a0.claim(1_000)
   }
   test('with it the suspension stands', async () => {
-    expect(await replay()).toBe(true)
-  })
-  test('without it the old generation is back, and would be claimed', async () => {
-    vi.spyOn(rules, 'operatorKnows').mockReturnValue([])
     expect(await replay()).toBe(false)
+    expect(await pool.actives()).toEqual([])
+  })
+  test('without it a generation is claimed that the user had replaced', async () => {
+    vi.spyOn(rules, 'operatorKnows').mockReturnValue([])
+    expect(await replay()).toBe(true)
+    expect(await pool.actives()).toMatchObject([{ generation: 1 }])
   })
 })
