@@ -1,0 +1,411 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createKeys } from '../../core/keys.ts'
+import type { Condition, JobStatus, RunStatus } from '../../core/schema/status.ts'
+import type { KubeApi } from '../../operator/resources/kubernetes/api.ts'
+import { connectKubernetes } from '../../operator/resources/kubernetes/connect.ts'
+import { systemClock } from '../../runtime/clock.ts'
+import { eventually } from '../fault/eventually.ts'
+import { type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
+
+/** ShellCron as its users meet it: kubectl, a real API server, the operator and an agent as processes. */
+let fleet: KubernetesFleet
+let api: KubeApi
+const NS = 'ops'
+/** No ShellPolicy speaks of it. */
+const STRICT = 'strict'
+const T = 'spec.template.spec'
+
+beforeAll(async () => {
+  fleet = await startKubernetesFleet()
+  api = connectKubernetes(fleet.kubernetes.adminKubeconfig)
+  for (const namespace of [NS, STRICT]) await kubectl('create', 'namespace', namespace)
+  await apply(
+    cluster('ShellPool', 'default', { sessionTTLSeconds: 10 }),
+    cluster('ShellAgent', 'server-1', { external: {} }),
+    cluster('ShellPolicy', 'ops', {
+      namespaces: [NS],
+      rules: [{ pools: ['*'], host: { users: ['*'] }, limits: { maxConcurrentRuns: 50 } }],
+    }),
+  )
+  await kubectl('wait', 'shellagent/server-1', '--for=condition=Ready', '--timeout=60s')
+})
+afterAll(() => fleet?.stop())
+
+const kubectl = (...args: string[]) => fleet.kubernetes.kubectl(args)
+const apply = (...items: object[]) =>
+  fleet.kubernetes.kubectl(['apply', '-f', '-'], {
+    stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+  })
+const remove = (kind: string, name: string) => kubectl('delete', kind, name, '-n', NS, '--timeout=60s')
+
+const cluster = (kind: string, name: string, spec: object) => ({
+  apiVersion: 'shellcron.dev/v1alpha1',
+  kind,
+  metadata: { name },
+  spec,
+})
+const object = (kind: string, name: string, spec: object, namespace = NS) => ({
+  ...cluster(kind, name, spec),
+  metadata: { name, namespace },
+})
+const host = (script: string, more: object = {}) => ({ spec: { host: {}, script, ...more } })
+/** Once a year, if `spec` does not say otherwise. */
+const job = (
+  name: string,
+  script: string,
+  { namespace = NS, ...spec }: Record<string, unknown> & { namespace?: string } = {},
+) => object('ShellCronJob', name, { schedule: '@yearly', template: host(script), ...spec }, namespace)
+const run = (name: string, spec: object, namespace = NS) => object('ShellRun', name, spec, namespace)
+
+interface Seen<S> {
+  metadata: { uid: string; generation: number; finalizers?: string[]; annotations?: Record<string, string> }
+  status: S
+}
+const read = async <S>(plural: string, name: string, namespace = NS): Promise<Seen<S>> => {
+  const path = `/apis/shellcron.dev/v1alpha1/namespaces/${namespace}/${plural}/${name}`
+  return (await api.request({ path })).body as Seen<S>
+}
+const jobSeen = (name: string, namespace?: string) => read<JobStatus>('shellcronjobs', name, namespace)
+const runSeen = (name: string, namespace?: string) => read<RunStatus>('shellruns', name, namespace)
+
+/** Conditions that are True, with reason and message; each must be about the generation that is there. */
+function holding({
+  metadata,
+  status,
+}: Seen<JobStatus | RunStatus>): Record<string, Pick<Condition, 'reason' | 'message'>> {
+  const conditions = status?.conditions ?? []
+  const current = conditions.filter(one => one.observedGeneration === metadata.generation)
+  return Object.fromEntries(
+    current
+      .filter(one => one.status === 'True')
+      .map(({ type, reason, message }) => [type, { reason, message }]),
+  )
+}
+const settled = <S extends JobStatus | RunStatus>(look: () => Promise<Seen<S>>, ...types: string[]) =>
+  eventually(
+    `conditions ${types.join(', ')}`,
+    async () => {
+      const seen = await look()
+      const held = holding(seen)
+      return types.every(type => held[type]) && { ...seen, held }
+    },
+    60_000,
+  )
+
+/** The Event that somebody who edits the object is told with. */
+const eventOf = (uid: string, reason: string, namespace = NS) =>
+  eventually(`an Event ${reason}`, async () => {
+    const { body } = await api.request({ path: `/api/v1/namespaces/${namespace}/events` })
+    const { items } = body as {
+      items: { involvedObject: { uid: string }; reason: string; message: string }[]
+    }
+    return items.find(event => event.involvedObject.uid === uid && event.reason === reason)
+  })
+const file = (name: string) => join(fleet.dir, name)
+const lines = async (name: string) =>
+  (await readFile(file(name), 'utf8').catch(() => '')).split('\n').slice(0, -1)
+
+describe('a job of every second', () => {
+  test('is Ready, runs, and its status follows within 2 s', async () => {
+    await apply(job('tick', 'echo tick', { schedule: '* * * * * *' }))
+    await kubectl('wait', 'scj/tick', '-n', NS, '--for=condition=Ready', '--timeout=60s')
+    await settled(() => jobSeen('tick'), 'Ready', 'LastRunSucceeded')
+    // From the end of a run until status tells of it.
+    const lags = new Map<string, number>()
+    const stale: number[] = []
+    await eventually('twelve runs are seen in status', async () => {
+      const { status } = await jobSeen('tick')
+      const now = systemClock.now()
+      stale.push(now - Date.parse(status.lastScheduleTime ?? ''))
+      for (const { id, completionTime = '' } of status.runs ?? [])
+        if (!lags.has(id)) lags.set(id, now - Date.parse(completionTime))
+      return lags.size > 12
+    })
+    // What was there at the first look is older than we are.
+    const measured = [...lags.values()].slice(3).sort((a, b) => a - b)
+    expect(measured[Math.floor(measured.length / 2)]).toBeLessThan(2_000)
+    expect(stale.sort((a, b) => a - b)[Math.floor(stale.length / 2)]).toBeLessThan(3_000)
+  })
+
+  test('kubectl get scj has every column filled', async () => {
+    const text = await kubectl('get', 'scj', 'tick', '-n', NS)
+    expect(text.split('\n')[1]).toMatch(
+      /^tick +\* \* \* \* \* \* +UTC +false +[01] +\d+s +Succeeded +20\S+Z +\S+$/,
+    )
+    const wide = await kubectl('get', 'scj', 'tick', '-n', NS, '-o', 'wide')
+    expect(wide.split('\n')[1]).toMatch(/ One default +echo tick$/)
+  })
+
+  test('suspended it stops and stays Ready; resumed it does not make up for the time between', async () => {
+    await kubectl('patch', 'scj', 'tick', '-n', NS, '--type=merge', '-p', '{"spec":{"suspend":true}}')
+    const stopped = await eventually('it is suspended', async () => {
+      const seen = await settled(() => jobSeen('tick'), 'Ready')
+      return seen.held['Ready']?.reason === 'Suspended' && seen.status.activeCount === 0 && seen
+    })
+    expect(stopped.status.nextScheduleTime).toBeUndefined()
+    const last = stopped.status.lastScheduleTime
+    await systemClock.sleep(3_000)
+    expect((await jobSeen('tick')).status.lastScheduleTime).toBe(last)
+    const resumed = systemClock.now()
+    await kubectl('patch', 'scj', 'tick', '-n', NS, '--type=merge', '-p', '{"spec":{"suspend":false}}')
+    const after = await eventually('it runs again', async () => {
+      const { status } = await jobSeen('tick')
+      const runs = (status.runs ?? []).filter(
+        one => Date.parse(one.scheduledTime ?? '') > Date.parse(last ?? ''),
+      )
+      return runs.length > 0 && runs
+    })
+    for (const one of after) expect(Date.parse(one.scheduledTime ?? '')).toBeGreaterThan(resumed)
+  })
+
+  test('deleted it is gone, and so are its keys', async () => {
+    await remove('scj', 'tick')
+    expect(await remains('tick')).toEqual([])
+  })
+})
+
+/** Keys that name it. Results are the operator's to store and delete. */
+const remains = (name: string) =>
+  eventually(`no result of ${name} is left`, async () => {
+    const { items } = await fleet.etcd.list(createKeys().prefix)
+    const left = items
+      .map(({ key }) => key)
+      .filter(key => key.includes(`/${name}`) || key.includes(`.${name}.`))
+    return left.every(key => !key.includes('/results/')) && left
+  })
+
+describe('conditions of a ShellCronJob', () => {
+  test('Ready: compiled, whether its last run failed or one is running', async () => {
+    await apply(
+      job('fails', 'echo out of luck; exit 3', { schedule: '* * * * * *' }),
+      job('long', 'sleep 600', { schedule: '* * * * * *', concurrencyPolicy: 'Forbid' }),
+    )
+    const failed = await eventually('it has failed', async () => {
+      const { metadata, status } = await jobSeen('fails')
+      const last = status.conditions?.find(({ type }) => type === 'LastRunSucceeded')
+      return last?.status === 'False' && { metadata, status, last }
+    })
+    expect(holding(failed)['Ready']?.reason).toBe('Compiled')
+    expect(failed.last).toMatchObject({ reason: 'Failed', message: expect.stringContaining('exit code 3') })
+    expect(failed.status).toMatchObject({ lastResult: 'Failed', outputTail: 'out of luck\n' })
+    expect(failed.status.runs?.[0]).toMatchObject({ outcome: 'Failed', exitCode: 3 })
+    const running = await eventually('it runs', async () => {
+      const seen = await jobSeen('long')
+      return seen.status.activeCount === 1 && seen
+    })
+    expect(Object.keys(holding(running))).toEqual(['Ready'])
+    await remove('scj', 'fails')
+  })
+
+  test('the annotation shellcron.dev/kill ends a run, and goes', async () => {
+    const { status } = await jobSeen('long')
+    const id = status.active?.[0]?.id ?? ''
+    await kubectl('annotate', 'scj', 'long', '-n', NS, `shellcron.dev/kill=${id}`)
+    const killed = await eventually('it is recorded', async () => {
+      const seen = await jobSeen('long')
+      const ended = seen.status.runs?.find(one => one.id === id)
+      return ended && seen.metadata.annotations?.['shellcron.dev/kill'] === undefined && ended
+    })
+    expect(killed.outcome).toBe('Killed')
+    await remove('scj', 'long')
+    expect(await remains('long')).toEqual([])
+  })
+
+  test.each([
+    ['cron line', { schedule: '61 * * * *' }, 'InvalidSchedule', 'spec.schedule', '61'],
+    [
+      'one of several',
+      { schedule: undefined, schedules: ['@daily', 'x'] },
+      'InvalidSchedule',
+      'spec.schedules[1]',
+      'x',
+    ],
+    ['day that never comes', { schedule: '0 0 30 2 *' }, 'InvalidSchedule', 'spec.schedule', 'correct'],
+    ['zone', { timeZone: 'Mars/Base' }, 'InvalidSchedule', 'spec.timeZone', 'Mars/Base'],
+    [
+      'pattern',
+      { parameters: [{ name: 'A', pattern: '(' }] },
+      'InvalidParameters',
+      'spec.parameters[0].pattern',
+      '(',
+    ],
+  ])('Stalled: an impossible %s', async (_, spec, reason, field, word) => {
+    await apply(job('bad', 'true', spec))
+    const { held, metadata } = await settled(() => jobSeen('bad'), 'Stalled')
+    expect(Object.keys(held)).toEqual(['Stalled'])
+    expect(held['Stalled']).toMatchObject({ reason, message: expect.stringContaining(field) })
+    expect(held['Stalled']?.message).toContain(word)
+    expect((await eventOf(metadata.uid, reason)).message).toBe(held['Stalled']?.message)
+    // Only an edit helps, and it does.
+    await apply(job('bad', 'true'))
+    await kubectl(
+      'patch',
+      'scj',
+      'bad',
+      '-n',
+      NS,
+      '--type=json',
+      '-p',
+      '[{"op":"remove","path":"/spec/schedules"}]',
+    ).catch(() => '')
+    await settled(() => jobSeen('bad'), 'Ready')
+    await remove('scj', 'bad')
+  })
+
+  const secret = { name: 'S', valueFrom: { secretKeyRef: { name: 'later', key: 'k' } } }
+  const mended = [
+    {
+      what: 'Secret',
+      blocked: job('waits', 'true', { template: host('true', { env: [secret] }) }),
+      reason: 'SecretNotFound',
+      words: [`${T}.env[0]`, 'Secret later', 'create it'],
+      remedy: () => ({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'later', namespace: NS },
+        stringData: { k: 'v' },
+      }),
+    },
+    {
+      what: 'pool',
+      blocked: job('waits', 'true', { template: host('true', { target: { pool: 'far' } }) }),
+      reason: 'PoolNotFound',
+      words: [`${T}.target.pool`, 'no pool far'],
+      remedy: () => cluster('ShellPool', 'far', {}),
+    },
+    {
+      what: 'ShellPolicy',
+      blocked: job('waits', 'true', { namespace: STRICT }),
+      reason: 'PolicyRefused',
+      words: [`${T}.host`, 'no ShellPolicy allows host mode as user root', 'ask for a rule'],
+      remedy: () =>
+        cluster('ShellPolicy', 'strict', {
+          namespaces: [STRICT],
+          rules: [{ pools: ['default'], host: { users: ['root'] } }],
+        }),
+    },
+  ]
+  test.each(mended)(
+    'Reconciling: a $what may come, and then it is Ready',
+    async ({ blocked, reason, words, remedy }) => {
+      const { namespace } = blocked.metadata
+      await apply(blocked)
+      const { held, metadata } = await settled(() => jobSeen('waits', namespace), 'Reconciling')
+      expect(Object.keys(held)).toEqual(['Reconciling'])
+      expect(held['Reconciling']?.reason).toBe(reason)
+      for (const word of words) expect(held['Reconciling']?.message).toContain(word)
+      expect((await eventOf(metadata.uid, reason, namespace)).message).toBe(held['Reconciling']?.message)
+      await apply(remedy())
+      await kubectl('wait', 'scj/waits', '-n', namespace, '--for=condition=Ready', '--timeout=30s')
+      await kubectl('delete', 'scj', 'waits', '-n', namespace, '--timeout=60s')
+      if (namespace === STRICT) await kubectl('delete', 'shellpolicy', 'strict')
+    },
+  )
+})
+
+test('an edited script is what the next run runs', async () => {
+  const every = { schedule: '* * * * * *' }
+  await apply(job('edited', `echo old >> ${file('edited')}`, every))
+  await eventually('the old one has run', async () => (await lines('edited')).length > 0)
+  await apply(job('edited', `echo new >> ${file('edited')}`, every))
+  await settled(() => jobSeen('edited'), 'Ready')
+  const before = (await lines('edited')).length
+  await eventually('the new one has run', async () => (await lines('edited')).includes('new'))
+  // What was claimed already when the edit came may have run yet.
+  expect((await lines('edited')).slice(before + 1)).not.toContain('old')
+  await remove('scj', 'edited')
+  expect(await remains('edited')).toEqual([])
+})
+
+describe('a ShellRun', () => {
+  test('of a job, with a parameter: Complete', async () => {
+    await apply(
+      job('dump', `echo "$PARAM_DB at $SHELLCRON_AGENT" >> ${file('dump')}`, {
+        suspend: true,
+        parameters: [{ name: 'DB', default: 'orders', enum: ['orders', 'customers'] }],
+      }),
+      run('dump-now', { jobRef: { name: 'dump' }, parameters: [{ name: 'DB', value: 'customers' }] }),
+    )
+    await kubectl('wait', 'srun/dump-now', '-n', NS, '--for=condition=Complete', '--timeout=60s')
+    const { status, held } = await settled(() => runSeen('dump-now'), 'Ready')
+    expect(Object.keys(held).sort()).toEqual(['Complete', 'Ready'])
+    expect(status).toMatchObject({ phase: 'Succeeded', exitCode: 0, runs: [{ outcome: 'Succeeded' }] })
+    expect(await lines('dump')).toEqual(['customers at server-1'])
+    expect(await kubectl('get', 'srun', 'dump-now', '-n', NS)).toMatch(/dump-now +dump +Succeeded +0 +\d+s/)
+  })
+
+  test('of a template: Reconciling while it runs; Failed and Stalled, with reason and exit code', async () => {
+    await apply(run('breaks', { template: host('sleep 2; echo broken; exit 4') }))
+    const running = await eventually('it runs', async () => {
+      const seen = await runSeen('breaks')
+      return seen.status.phase === 'Running' && seen
+    })
+    expect(holding(running)).toEqual({ Reconciling: { reason: 'Running', message: 'running' } })
+    await kubectl('wait', 'srun/breaks', '-n', NS, '--for=condition=Failed', '--timeout=60s')
+    const { held, status } = await settled(() => runSeen('breaks'), 'Failed', 'Stalled')
+    expect(Object.keys(held).sort()).toEqual(['Failed', 'Stalled'])
+    expect(held['Failed']).toMatchObject({
+      reason: 'Failed',
+      message: expect.stringContaining('exit code 4'),
+    })
+    expect(status).toMatchObject({ phase: 'Failed', exitCode: 4, outputTail: 'broken\n' })
+  })
+
+  test.each([
+    [
+      'an undeclared parameter',
+      [{ name: 'TABLE', value: 'x' }],
+      ['spec.parameters[0].name', '"TABLE" is not declared', 'DB'],
+    ],
+    [
+      'a value that is not allowed',
+      [{ name: 'DB', value: 'x' }],
+      ['spec.parameters[0].value', 'orders, customers'],
+    ],
+  ])('with %s is refused for good', async (_, parameters, words) => {
+    await apply(run('refused', { jobRef: { name: 'dump' }, parameters }))
+    const { held, metadata } = await settled(() => runSeen('refused'), 'Failed', 'Stalled')
+    for (const word of words) expect(held['Failed']?.message).toContain(word)
+    expect(held['Stalled']?.message).toBe(held['Failed']?.message)
+    expect((await eventOf(metadata.uid, 'InvalidParameters')).message).toContain(words[0])
+    await remove('srun', 'refused')
+  })
+
+  test('of a job that comes later waits for it', async () => {
+    await apply(run('early', { jobRef: { name: 'comes' } }))
+    const { held, metadata } = await settled(() => runSeen('early'), 'Reconciling')
+    expect(held).toEqual({
+      Reconciling: { reason: 'JobNotFound', message: expect.stringContaining('spec.jobRef.name') as string },
+    })
+    await eventOf(metadata.uid, 'JobNotFound')
+    await apply(job('comes', 'true'))
+    await settled(() => runSeen('early'), 'Complete')
+  })
+
+  test('is killed when it is deleted', async () => {
+    const script = `trap 'echo killed >> ${file('killed')}; exit 1' TERM; echo started >> ${file('killed')}; while :; do sleep 0.1; done`
+    await apply(run('doomed', { template: host(script) }))
+    await eventually('it runs', async () => (await lines('killed')).includes('started'))
+    await remove('srun', 'doomed')
+    expect(await lines('killed')).toEqual(['started', 'killed'])
+    expect(await remains('doomed')).toEqual([])
+  })
+})
+
+test('a namespace with jobs and runs in flight goes', async () => {
+  await kubectl('create', 'namespace', 'brief')
+  await apply(
+    cluster('ShellPolicy', 'brief', {
+      namespaces: ['brief'],
+      rules: [{ pools: ['default'], host: { users: ['*'] } }],
+    }),
+    job('ticks', 'true', { namespace: 'brief', schedule: '* * * * * *' }),
+    job('bad', 'true', { namespace: 'brief', timeZone: 'Mars/Base' }),
+    run('sleeps', { template: host('sleep 600') }, 'brief'),
+  )
+  await eventually('it runs', async () => (await runSeen('sleeps', 'brief')).status.phase === 'Running')
+  await kubectl('delete', 'namespace', 'brief', '--timeout=90s')
+  expect(await remains('brief')).toEqual([])
+})
