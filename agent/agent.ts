@@ -116,6 +116,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       batcher,
       world,
       cells: createCells(batcher),
+      asked: new Set(),
       launcher,
       signal: lost,
     }

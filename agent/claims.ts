@@ -5,11 +5,12 @@ import type { Cell } from '../core/records/state.ts'
 import { activeSchema } from '../core/records/state.ts'
 import { createTimetable, jitterMs, type Timetable } from '../core/timetable/timetable.ts'
 import { Alarms } from '../runtime/alarms.ts'
-import { Ambiguous, messageOf, Unavailable } from '../runtime/errors.ts'
+import { messageOf, Unavailable } from '../runtime/errors.ts'
 import { claim } from '../store/protocol/claim.ts'
 import { type Held, held, type Maybe } from '../store/protocol/held.ts'
 import { markKill } from '../store/protocol/retry.ts'
 import { settle } from '../store/protocol/settle.ts'
+import { ask } from './ask.ts'
 import type { Context } from './context.ts'
 import type { Runs } from './live.ts'
 import { rules } from './rules.ts'
@@ -190,13 +191,11 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
         notBefore: time + offset,
         instance: launcher.instance,
       })
-      const activeKey = keys.active(pool, agent, run)
-      const answer = await context.batcher.txn(claimed.txn).catch(error => wonAfterAll(error, activeKey))
-      if (!answer.ok) return refused(cell, answer.gets[0], entry)
-      cells.wrote(cell.key, answer.revision, claimed.cell)
-      const active = { key: activeKey, mod: answer.revision, value: claimed.active }
-      runs.start(active, entry.value)
-      return
+      const answer = await ask(context, claimed, active => {
+        cells.wrote(cell.key, active.mod, claimed.cell)
+        runs.start(active, entry.value)
+      })
+      return answer.ok ? undefined : refused(cell, answer.gets[0], entry)
     }
     const waits = decision.kind === 'wait' ? { wait: decision.time } : {}
     const settled = settle({ ...by, agent: { name: agent, session: context.session }, ...waits })
@@ -216,15 +215,6 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     if (now.mod !== cell.mod) return
     log.debug({ key: entry.key }, 'claim.refused')
     await clock.sleep(50, context.signal)
-  }
-
-  /** The answer to a claim was lost: if etcd says now that the run is mine then it is, and nobody has started it. */
-  async function wonAfterAll(error: unknown, activeKey: string): Promise<{ ok: true; revision: number }> {
-    if (!(error instanceof Ambiguous)) throw error
-    const item = await context.etcd.get(activeKey, context.signal)
-    const active = held(activeSchema, activeKey, item)
-    if (active.value?.session !== context.session) throw error
-    return { ok: true, revision: active.mod }
   }
 
   async function endForReplacement(cell: Cell): Promise<void> {

@@ -21,6 +21,8 @@ export interface Context {
   log: Log
   world: World
   cells: Cells
+  /** Runs that are being asked for (ask.ts). */
+  asked: Set<string>
   launcher: Launcher
   poolKey: KeyObject
   policy: LocalPolicy

@@ -35,17 +35,18 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
 }
 
 /**
- * Every TTL: entries of my session that neither memory nor the launcher knows are of a claim whose answer was lost, and that was
- * applied after it was read again: settled as Lost, as nobody will ever start them.
+ * Every TTL: entries of my session that neither memory, an open request nor the launcher knows are of a claim whose answer was lost,
+ * and that was applied after it was read again: settled as Lost, as nobody will ever start them.
  */
 export async function settleUnknown(context: Context, runs: Runs): Promise<void> {
   if (!rules.settlesUnknown()) return
-  const { keys, pool, agent, session, etcd, launcher } = context
+  const { keys, pool, agent, session, etcd, launcher, asked } = context
   const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
   const launches = new Set((await launcher.runs(context.signal)).map(({ id }) => id))
   for (const item of items) {
     const active = held(activeSchema, item.key, item)
-    if (!active.value || active.value.session !== session || runs.has(active.value.run)) continue
+    if (active.value?.session !== session) continue
+    if (runs.has(active.value.run) || asked.has(active.value.run)) continue
     if (launches.has(launchId(active.value))) continue
     // A pending attempt was put here by who ended the one before: it is armed behind a transaction of its own, however often.
     if (active.value.attempt > 1) runs.resume({ ...active, value: active.value })

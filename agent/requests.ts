@@ -6,6 +6,7 @@ import { messageOf, Unavailable } from '../runtime/errors.ts'
 import { claim } from '../store/protocol/claim.ts'
 import { type Held, held, type Maybe } from '../store/protocol/held.ts'
 import { markKill } from '../store/protocol/retry.ts'
+import { ask } from './ask.ts'
 import type { Claims } from './claims.ts'
 import type { Context } from './context.ts'
 import type { Runs } from './live.ts'
@@ -109,15 +110,12 @@ export function createRequests(
       ...(jobCell ? { jobCell } : {}),
       ...(entry.value.jobRef ? { jobName: entry.value.jobRef.name } : {}),
     })
-    const answered = await context.batcher.txn(claimed.txn)
-    context.cells.forget(cell.key)
-    if (jobCell) context.cells.forget(jobCell.key)
-    if (!answered.ok) return clock.now() + POLL_MS
-    runs.start(
-      { key: keys.active(pool, agent, run), mod: answered.revision, value: claimed.active },
-      entry.value,
-    )
-    return undefined
+    const answered = await ask(context, claimed, active => {
+      context.cells.forget(cell.key)
+      if (jobCell) context.cells.forget(jobCell.key)
+      runs.start(active, entry.value)
+    })
+    return answered.ok ? undefined : clock.now() + POLL_MS
   }
 
   async function jobCellOf(ref: CellRef, { jobRef }: RunEntry): Promise<Maybe<Cell> | undefined> {
