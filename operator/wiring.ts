@@ -52,10 +52,12 @@ function objectChanged(
   const { around, sources } = parts
   switch (ref.kind) {
     case 'ShellCronJob':
-      around.jobsChanged(ref.namespace)
       queues.jobs.add(named(ref))
-      // A ShellRun may have waited for it; another job for its place.
-      return lookAtBlocked(context, queues, ref.namespace)
+      // A ShellRun may have waited for it; another job for its place, which most changes are not about.
+      return lookAtBlocked(context, queues, {
+        namespace: ref.namespace,
+        runsOnly: !around.jobChanged(ref.namespace, ref.name),
+      })
     case 'ShellRun':
       return queues.runs.add(named(ref))
     case 'Secret':
@@ -81,10 +83,16 @@ function objectChanged(
 }
 
 /** What is blocked may be mended now. `namespace`: only there. */
-function lookAtBlocked({ verdicts }: Context, queues: Queues, namespace?: string): void {
-  for (const { kind, ...ref } of verdicts.blocked())
-    if (namespace === undefined || ref.namespace === namespace)
-      addNamed(kind === 'ShellRun' ? queues.runs : queues.jobs, ref)
+function lookAtBlocked(
+  { verdicts }: Context,
+  queues: Queues,
+  { namespace, runsOnly = false }: { namespace?: string; runsOnly?: boolean } = {},
+): void {
+  for (const { kind, ...ref } of verdicts.blocked()) {
+    if (namespace !== undefined && ref.namespace !== namespace) continue
+    if (kind === 'ShellRun') addNamed(queues.runs, ref)
+    else if (!runsOnly) addNamed(queues.jobs, ref)
+  }
 }
 
 function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Parts): void {

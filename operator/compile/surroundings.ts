@@ -1,8 +1,8 @@
 import type { ShellCronJob } from '../../core/schema/objects.ts'
 import type { Context } from '../context.ts'
 import { desiredMembers, desiredPools } from '../members/plan.ts'
-import { identify } from './identified.ts'
 import type { Surroundings } from './job.ts'
+import { createPlaces } from './places.ts'
 
 /** What a compilation rests on beside its object, worked out once for many until objects change. */
 export interface Around {
@@ -11,8 +11,8 @@ export interface Around {
   olderJobs(object: ShellCronJob): number
   /** Policies, pools or agents have changed. */
   changed(): void
-  /** A ShellCronJob came or went. */
-  jobsChanged(namespace: string): void
+  /** A ShellCronJob has changed. Answers whether it came or went, so that others may have another place. */
+  jobChanged(namespace: string, name: string): boolean
 }
 
 export function createAround(
@@ -20,19 +20,7 @@ export function createAround(
 ): Around {
   const { resources } = context
   let known: Omit<Surroundings, 'lookedUp'> | undefined
-  const places = new Map<string, Map<string, number>>()
-  const placesIn = (namespace: string): Map<string, number> => {
-    const there = places.get(namespace)
-    if (there) return there
-    const jobs = resources
-      .list('ShellCronJob')
-      .map(({ metadata }) => identify(metadata))
-      .filter(job => job.namespace === namespace)
-      .sort((a, b) => a.createdAt - b.createdAt || (a.name < b.name ? -1 : 1))
-    const numbered = new Map(jobs.map(({ name }, place) => [name, place]))
-    places.set(namespace, numbered)
-    return numbered
-  }
+  const places = createPlaces(resources)
   return {
     get() {
       if (known && known.epoch === context.epoch()) return known
@@ -47,8 +35,8 @@ export function createAround(
       }
       return known
     },
-    olderJobs: ({ metadata }) => placesIn(metadata.namespace ?? '').get(metadata.name) ?? 0,
+    olderJobs: ({ metadata }) => places.before(metadata.namespace ?? '', metadata.name),
     changed: () => void (known = undefined),
-    jobsChanged: namespace => void places.delete(namespace),
+    jobChanged: (namespace, name) => places.changed(namespace, name),
   }
 }
