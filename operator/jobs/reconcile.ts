@@ -90,11 +90,10 @@ export function createJobReconciler(context: Context, compiler: JobCompiler): Jo
       const { desired, again } = await desiredOf(object)
       if (object && !(await prepared(object, desired))) return undefined
       const kill = object?.metadata.annotations?.[KILL_ANNOTATION]
+      // Before the look: a run may end right after it.
+      waiting.add(key)
       const then = await drive(of, { desired, ...(kill ? { kill } : {}) }, signal)
-      if (then !== 'done') {
-        waiting.add(key)
-        return { inMs: RESYNC_MS[then] }
-      }
+      if (then !== 'done') return { inMs: RESYNC_MS[then] }
       waiting.delete(key)
       if (desired.kind === 'gone') await farewell(key, of, object)
       else if (object && kill) await annotated(object)

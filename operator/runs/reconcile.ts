@@ -120,9 +120,10 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
       if (!object && resources.unreadable('ShellRun', of.namespace, of.name)) return undefined
       const { desired, again } = await desiredOf(object)
       if (object && !(await prepared(object, desired))) return undefined
+      // Before the look: a run may end right after it.
+      waiting.add(key)
       const then = await drive(of, desired, signal)
-      if (then === 'wait' || then === 'running') waiting.add(key)
-      else waiting.delete(key)
+      if (then !== 'wait' && then !== 'running') waiting.delete(key)
       switch (then) {
         case 'again':
           return { inMs: 0 }
