@@ -1,5 +1,5 @@
 import { isTarget } from '../../core/placement.ts'
-import type { Command, JobEntry } from '../../core/records/entry.ts'
+import type { Command, JobEntry, RunEntry } from '../../core/records/entry.ts'
 import type { ShellAgent, ShellCronJob, ShellRun } from '../../core/schema/objects.ts'
 import { schedulesOf } from '../../core/schema/validate.ts'
 import type { AgentFacts } from '../../core/status/agent.ts'
@@ -90,6 +90,7 @@ function targetsOf(
   return { matched: matched.length, ready: ready.length }
 }
 
+/** undefined: not judged yet; or over, and the log store does not say how. */
 export async function runFacts(
   deps: Deps,
   { metadata }: ShellRun,
@@ -104,6 +105,7 @@ export async function runFacts(
     .filter(value => value.uid === uid)
   const [fire] = await logStore.recent({ kind: 'run', uid }, { succeeded: 1, failed: 1 })
   const entry = observed.storedRuns(namespace, name).find(({ value }) => value?.uid === uid)?.value
+  if (!fire && entry && active.length === 0 && isOver(deps, entry)) return undefined
   const { succeeded, failed, missed } = fire?.targets ?? { succeeded: 0, failed: 0, missed: 0 }
   const ended = succeeded + failed + missed + active.length
   return {
@@ -118,6 +120,20 @@ export async function runFacts(
     // Not before its entry stands is it known how many targets it has.
     open: entry ? Math.max(0, runTargets(entry).length - ended) : 1,
   }
+}
+
+/**
+ * Every target was taken and has ended. Its result is then in the outbox yet, or the log store has passed its retention or was lost:
+ * what the object says already is truer than "Pending".
+ */
+function isOver({ observed }: Pick<Deps, 'observed'>, entry: RunEntry): boolean {
+  const cells = observed.cellsOf('run', entry.namespace, entry.name)
+  return runTargets(entry).every(target =>
+    cells.some(
+      ({ ref, value }) =>
+        ref.target === target && value?.uid === entry.uid && value.taken && value.active.length === 0,
+    ),
+  )
 }
 
 export function agentFacts(
