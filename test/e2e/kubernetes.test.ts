@@ -145,6 +145,7 @@ describe('a job of every second', () => {
       return seen.held['Ready']?.reason === 'Suspended' && seen.status.activeCount === 0 && seen
     })
     expect(stopped.status.nextScheduleTime).toBeUndefined()
+    expect(stopped.held['Ready']?.message).toBe('suspended by spec.suspend')
     const last = stopped.status.lastScheduleTime
     await systemClock.sleep(3_000)
     expect((await jobSeen('tick')).status.lastScheduleTime).toBe(last)
@@ -373,6 +374,34 @@ describe('a ShellRun', () => {
     await remove('srun', 'refused')
   })
 
+  test('goes forward only: nobody sees a phase or a verdict taken back', async () => {
+    const stop = new AbortController()
+    const phases = new Map<string, string[]>()
+    const path = `/apis/shellcron.dev/v1alpha1/namespaces/${NS}/shellruns?watch=1&labelSelector=forward`
+    const watching = api.lines({ path, signal: stop.signal }).then(async events => {
+      for await (const line of events) {
+        const { object: seen } = JSON.parse(line) as {
+          object: Seen<RunStatus> & { metadata: { name: string } }
+        }
+        const known = phases.get(seen.metadata.name) ?? []
+        const phase = seen.status.phase ?? 'new'
+        if (known.at(-1) !== phase) phases.set(seen.metadata.name, [...known, phase])
+      }
+    })
+    const names = Array.from({ length: 12 }, (_, i) => `forward-${i}`)
+    const labelled = names.map(name => {
+      const { metadata, ...rest } = run(name, { template: host('true') })
+      return { ...rest, metadata: { ...metadata, labels: { forward: '' } } }
+    })
+    await apply(...labelled)
+    await kubectl('wait', 'srun', '-l', 'forward', '-n', NS, '--for=condition=Complete', '--timeout=60s')
+    await eventually('all were seen', () => names.every(name => phases.get(name)?.at(-1) === 'Succeeded'))
+    stop.abort(new Error('seen'))
+    await watching.catch(() => undefined)
+    const order = ['new', 'Pending', 'Running', 'Succeeded']
+    for (const seen of phases.values()) expect(seen).toEqual(order.filter(phase => seen.includes(phase)))
+  })
+
   test('of a job that comes later waits for it', async () => {
     await apply(run('early', { jobRef: { name: 'comes' } }))
     const { held, metadata } = await settled(() => runSeen('early'), 'Reconciling')
@@ -408,4 +437,27 @@ test('a namespace with jobs and runs in flight goes', async () => {
   await eventually('it runs', async () => (await runSeen('sleeps', 'brief')).status.phase === 'Running')
   await kubectl('delete', 'namespace', 'brief', '--timeout=90s')
   expect(await remains('brief')).toEqual([])
+})
+
+test('of two operators one acts; when it is killed the other takes over, and takes nothing back', async () => {
+  const holder = () =>
+    kubectl('get', 'lease', 'shellcron-operator', '-n', 'shellcron', '-o', 'jsonpath={.spec.holderIdentity}')
+  const [, leader] = [await fleet.operator('operator-2'), fleet.operators[0]]
+  expect(await holder()).toContain('operator-1')
+  await apply(job('over', `echo over >> ${file('over')}`, { schedule: '* * * * * *' }))
+  await eventually('it runs', async () => (await lines('over')).length > 1)
+  const before = await runSeen('dump-now')
+  leader?.signal('SIGKILL')
+  const killed = systemClock.monotonic()
+  await apply(job('new', 'true', { schedule: '* * * * * *' }))
+  await settled(() => jobSeen('new'), 'Ready', 'LastRunSucceeded')
+  // 15 s is the promise; the machine may be slow.
+  expect(systemClock.monotonic() - killed).toBeLessThan(25_000)
+  expect(await holder()).toContain('operator-2')
+  // Meanwhile nothing waited for it.
+  expect((await lines('over')).length).toBeGreaterThan(10)
+  const after = await runSeen('dump-now')
+  expect(after.status).toEqual(before.status)
+  await remove('scj', 'over')
+  await remove('scj', 'new')
 })
