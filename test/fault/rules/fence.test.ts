@@ -14,7 +14,6 @@ import { type Proxy, startProxy } from '../proxy.ts'
  * The shortest counterexamples of the protocol's model for the rules of the fence: agent a is cut from etcd, its lease ends, b buries
  * its run. A process of it that lives after that, or starts, is what the model calls ALIVE.
  */
-const ONCE = { schedules: ['@every 1h'], catchUp: 'Latest' as const }
 let etcd: Cluster
 let pool: HandPool
 let proxy: Proxy
@@ -32,6 +31,7 @@ beforeEach(async () => {
   proxy = await startProxy({ host, port })
   pool = await handPool(etcd)
   await pool.putMember('a')
+  await pool.putMember('b')
 })
 afterEach(async () => {
   proxy.set({ kind: 'pass' })
@@ -42,11 +42,14 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
+/** A job of a with one time that is due, and no other for weeks. */
+const once = () => ({ schedules: ['@every 1000h'], scheduleChangedAt: Date.now() - 3_600_000_000 })
+const placement = { agents: ['a'] }
 const written = async () =>
   (await readFile(truth, 'utf8').catch(() => '')).split('\n').filter(line => line !== '')
 
-/** Agent a behind the proxy, under a launcher without `rule`, or with all of them. */
-async function startCuttable(rule: string | undefined): Promise<() => Launcher> {
+/** Agent b, and a behind the proxy, under a launcher without `rule`, or with all of them. */
+async function startBoth(rule: string | undefined): Promise<() => Launcher> {
   const program = fileURLToPath(new URL('../../fixtures/launcher-without.ts', import.meta.url))
   let launcher: Launcher | undefined
   await pool.agent('a', {
@@ -54,13 +57,12 @@ async function startCuttable(rule: string | undefined): Promise<() => Launcher> 
     launcher: real => (launcher = real),
     ...(rule ? { launcherCommand: [process.execPath, program, rule] } : {}),
   })
+  await pool.agent('b')
   return () => launcher as Launcher
 }
 
 /** Cuts a from etcd, and waits until b has buried this attempt. */
 async function cutUntilBuried(attempt: number): Promise<void> {
-  await pool.putMember('b')
-  await pool.agent('b')
   proxy.set({ kind: 'blackhole' })
   await eventually('the lease of a ends', async () => !(await pool.etcd.get(pool.keys.agent('default', 'a'))))
   const buried = await eventually('b buries it', async () =>
@@ -73,12 +75,12 @@ async function cutUntilBuried(attempt: number): Promise<void> {
 describe('KILL: the fence is SIGKILL, whatever grace the run was promised', () => {
   /** a's command takes no notice of SIGTERM. Answers whether it lives after its burial. */
   async function replay(without?: 'KILL'): Promise<boolean> {
-    await startCuttable(without)
+    await startBoth(without)
     await pool.putJob({
       name: 'stubborn',
-      ...ONCE,
-      scheduleChangedAt: Date.now() - 5_400_000,
+      ...once(),
       command: command(`trap '' TERM; echo $$ >> ${truth}; while :; do sleep 0.2; done`, {
+        placement,
         terminationGracePeriodSeconds: 600,
       }),
     })
@@ -101,12 +103,11 @@ describe('KILL: the fence is SIGKILL, whatever grace the run was promised', () =
 describe('DROP: the fence drops what is armed', () => {
   /** a has armed a retry, due in ten seconds. Answers the attempts that were started, when that instant has passed. */
   async function replay(without?: 'DROP'): Promise<string[]> {
-    const launcher = await startCuttable(without)
+    const launcher = await startBoth(without)
     await pool.putJob({
       name: 'again',
-      ...ONCE,
-      scheduleChangedAt: Date.now() - 5_400_000,
-      command: command(`echo $SHELLCRON_ATTEMPT >> ${truth}; exit 1`, { backoffLimit: 1 }),
+      ...once(),
+      command: command(`echo $SHELLCRON_ATTEMPT >> ${truth}; exit 1`, { placement, backoffLimit: 1 }),
     })
     const isArmed = async () => (await launcher().runs()).some(({ state }) => state === 'armed')
     const { notBefore } = await eventually('the first attempt is over, the second armed', async () => {
