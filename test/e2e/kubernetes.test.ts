@@ -2,17 +2,29 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createKeys } from '../../core/keys.ts'
-import type { Condition, JobStatus, RunStatus } from '../../core/schema/status.ts'
+import type { RunStatus } from '../../core/schema/status.ts'
 import type { KubeApi } from '../../operator/resources/kubernetes/api.ts'
 import { connectKubernetes } from '../../operator/resources/kubernetes/connect.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { eventually } from '../fault/eventually.ts'
-import { type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
+import { AGENT, type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
+import {
+  cluster,
+  holding,
+  host,
+  job,
+  NS,
+  policy,
+  run,
+  type Seen,
+  type View,
+  viewOf,
+} from '../fixtures/kubernetes-objects.ts'
 
 /** ShellCron as its users meet it: kubectl, a real API server, the operator and an agent as processes. */
 let fleet: KubernetesFleet
 let api: KubeApi
-const NS = 'ops'
+let see: View
 /** No ShellPolicy speaks of it. */
 const STRICT = 'strict'
 const T = 'spec.template.spec'
@@ -20,16 +32,15 @@ const T = 'spec.template.spec'
 beforeAll(async () => {
   fleet = await startKubernetesFleet()
   api = connectKubernetes(fleet.kubernetes.adminKubeconfig)
+  see = viewOf(api)
   for (const namespace of [NS, STRICT]) await kubectl('create', 'namespace', namespace)
   await apply(
     cluster('ShellPool', 'default', { sessionTTLSeconds: 10 }),
-    cluster('ShellAgent', 'server-1', { external: {} }),
-    cluster('ShellPolicy', 'ops', {
-      namespaces: [NS],
-      rules: [{ pools: ['*'], host: { users: ['*'] }, limits: { maxConcurrentRuns: 50 } }],
-    }),
+    cluster('ShellAgent', AGENT, { external: {} }),
+    policy(NS),
   )
-  await kubectl('wait', 'shellagent/server-1', '--for=condition=Ready', '--timeout=60s')
+  for (const what of [`shellagent/${AGENT}`, `shellpolicy/${NS}`, 'shellpool/default'])
+    await kubectl('wait', what, '--for=condition=Ready', '--timeout=60s')
 })
 afterAll(() => fleet?.stop())
 
@@ -40,69 +51,6 @@ const apply = (...items: object[]) =>
   })
 const remove = (kind: string, name: string) => kubectl('delete', kind, name, '-n', NS, '--timeout=60s')
 
-const cluster = (kind: string, name: string, spec: object) => ({
-  apiVersion: 'shellcron.dev/v1alpha1',
-  kind,
-  metadata: { name },
-  spec,
-})
-const object = (kind: string, name: string, spec: object, namespace = NS) => ({
-  ...cluster(kind, name, spec),
-  metadata: { name, namespace },
-})
-const host = (script: string, more: object = {}) => ({ spec: { host: {}, script, ...more } })
-/** Once a year, if `spec` does not say otherwise. */
-const job = (
-  name: string,
-  script: string,
-  { namespace = NS, ...spec }: Record<string, unknown> & { namespace?: string } = {},
-) => object('ShellCronJob', name, { schedule: '@yearly', template: host(script), ...spec }, namespace)
-const run = (name: string, spec: object, namespace = NS) => object('ShellRun', name, spec, namespace)
-
-interface Seen<S> {
-  metadata: { uid: string; generation: number; finalizers?: string[]; annotations?: Record<string, string> }
-  status: S
-}
-const read = async <S>(plural: string, name: string, namespace = NS): Promise<Seen<S>> => {
-  const path = `/apis/shellcron.dev/v1alpha1/namespaces/${namespace}/${plural}/${name}`
-  return (await api.request({ path })).body as Seen<S>
-}
-const jobSeen = (name: string, namespace?: string) => read<JobStatus>('shellcronjobs', name, namespace)
-const runSeen = (name: string, namespace?: string) => read<RunStatus>('shellruns', name, namespace)
-
-/** Conditions that are True, with reason and message; each must be about the generation that is there. */
-function holding({
-  metadata,
-  status,
-}: Seen<JobStatus | RunStatus>): Record<string, Pick<Condition, 'reason' | 'message'>> {
-  const conditions = status?.conditions ?? []
-  const current = conditions.filter(one => one.observedGeneration === metadata.generation)
-  return Object.fromEntries(
-    current
-      .filter(one => one.status === 'True')
-      .map(({ type, reason, message }) => [type, { reason, message }]),
-  )
-}
-const settled = <S extends JobStatus | RunStatus>(look: () => Promise<Seen<S>>, ...types: string[]) =>
-  eventually(
-    `conditions ${types.join(', ')}`,
-    async () => {
-      const seen = await look()
-      const held = holding(seen)
-      return types.every(type => held[type]) && { ...seen, held }
-    },
-    60_000,
-  )
-
-/** The Event that somebody who edits the object is told with. */
-const eventOf = (uid: string, reason: string, namespace = NS) =>
-  eventually(`an Event ${reason}`, async () => {
-    const { body } = await api.request({ path: `/api/v1/namespaces/${namespace}/events` })
-    const { items } = body as {
-      items: { involvedObject: { uid: string }; reason: string; message: string }[]
-    }
-    return items.find(event => event.involvedObject.uid === uid && event.reason === reason)
-  })
 const file = (name: string) => join(fleet.dir, name)
 const lines = async (name: string) =>
   (await readFile(file(name), 'utf8').catch(() => '')).split('\n').slice(0, -1)
@@ -111,12 +59,12 @@ describe('a job of every second', () => {
   test('is Ready, runs, and its status follows within 2 s', async () => {
     await apply(job('tick', 'echo tick', { schedule: '* * * * * *' }))
     await kubectl('wait', 'scj/tick', '-n', NS, '--for=condition=Ready', '--timeout=60s')
-    await settled(() => jobSeen('tick'), 'Ready', 'LastRunSucceeded')
+    await see.settled(() => see.job('tick'), 'Ready', 'LastRunSucceeded')
     // From the end of a run until status tells of it.
     const lags = new Map<string, number>()
     const stale: number[] = []
     await eventually('twelve runs are seen in status', async () => {
-      const { status } = await jobSeen('tick')
+      const { status } = await see.job('tick')
       const now = systemClock.now()
       stale.push(now - Date.parse(status.lastScheduleTime ?? ''))
       for (const { id, completionTime = '' } of status.runs ?? [])
@@ -126,7 +74,7 @@ describe('a job of every second', () => {
     // What was there at the first look is older than we are.
     const measured = [...lags.values()].slice(3).sort((a, b) => a - b)
     expect(measured[Math.floor(measured.length / 2)]).toBeLessThan(2_000)
-    expect(stale.sort((a, b) => a - b)[Math.floor(stale.length / 2)]).toBeLessThan(3_000)
+    expect(stale.sort((a, b) => a - b)[Math.floor(stale.length / 2)]).toBeLessThan(2_000)
   })
 
   test('kubectl get scj has every column filled', async () => {
@@ -141,24 +89,37 @@ describe('a job of every second', () => {
   test('suspended it stops and stays Ready; resumed it does not make up for the time between', async () => {
     await kubectl('patch', 'scj', 'tick', '-n', NS, '--type=merge', '-p', '{"spec":{"suspend":true}}')
     const stopped = await eventually('it is suspended', async () => {
-      const seen = await settled(() => jobSeen('tick'), 'Ready')
+      const seen = await see.settled(() => see.job('tick'), 'Ready')
       return seen.held['Ready']?.reason === 'Suspended' && seen.status.activeCount === 0 && seen
     })
     expect(stopped.status.nextScheduleTime).toBeUndefined()
     expect(stopped.held['Ready']?.message).toBe('suspended by spec.suspend')
     const last = stopped.status.lastScheduleTime
     await systemClock.sleep(3_000)
-    expect((await jobSeen('tick')).status.lastScheduleTime).toBe(last)
+    expect((await see.job('tick')).status.lastScheduleTime).toBe(last)
     const resumed = systemClock.now()
     await kubectl('patch', 'scj', 'tick', '-n', NS, '--type=merge', '-p', '{"spec":{"suspend":false}}')
     const after = await eventually('it runs again', async () => {
-      const { status } = await jobSeen('tick')
+      const { status } = await see.job('tick')
       const runs = (status.runs ?? []).filter(
         one => Date.parse(one.scheduledTime ?? '') > Date.parse(last ?? ''),
       )
       return runs.length > 0 && runs
     })
     for (const one of after) expect(Date.parse(one.scheduledTime ?? '')).toBeGreaterThan(resumed)
+  })
+
+  test('paused by its annotation it says by whom', async () => {
+    await kubectl('annotate', 'scj', 'tick', '-n', NS, 'shellcron.dev/paused=mary')
+    await eventually('it says so', async () => {
+      const { Ready } = holding(await see.job('tick'))
+      return Ready?.reason === 'Suspended' && Ready.message === 'suspended by mary'
+    })
+    await kubectl('annotate', 'scj', 'tick', '-n', NS, 'shellcron.dev/paused-')
+    await eventually(
+      'it is in force',
+      async () => holding(await see.job('tick'))['Ready']?.reason === 'Compiled',
+    )
   })
 
   test('deleted it is gone, and so are its keys', async () => {
@@ -184,7 +145,7 @@ describe('conditions of a ShellCronJob', () => {
       job('long', 'sleep 600', { schedule: '* * * * * *', concurrencyPolicy: 'Forbid' }),
     )
     const failed = await eventually('it has failed', async () => {
-      const { metadata, status } = await jobSeen('fails')
+      const { metadata, status } = await see.job('fails')
       const last = status.conditions?.find(({ type }) => type === 'LastRunSucceeded')
       return last?.status === 'False' && { metadata, status, last }
     })
@@ -193,7 +154,7 @@ describe('conditions of a ShellCronJob', () => {
     expect(failed.status).toMatchObject({ lastResult: 'Failed', outputTail: 'out of luck\n' })
     expect(failed.status.runs?.[0]).toMatchObject({ outcome: 'Failed', exitCode: 3 })
     const running = await eventually('it runs', async () => {
-      const seen = await jobSeen('long')
+      const seen = await see.job('long')
       return seen.status.activeCount === 1 && seen
     })
     expect(Object.keys(holding(running))).toEqual(['Ready'])
@@ -201,11 +162,11 @@ describe('conditions of a ShellCronJob', () => {
   })
 
   test('the annotation shellcron.dev/kill ends a run, and goes', async () => {
-    const { status } = await jobSeen('long')
+    const { status } = await see.job('long')
     const id = status.active?.[0]?.id ?? ''
     await kubectl('annotate', 'scj', 'long', '-n', NS, `shellcron.dev/kill=${id}`)
     const killed = await eventually('it is recorded', async () => {
-      const seen = await jobSeen('long')
+      const seen = await see.job('long')
       const ended = seen.status.runs?.find(one => one.id === id)
       return ended && seen.metadata.annotations?.['shellcron.dev/kill'] === undefined && ended
     })
@@ -234,11 +195,11 @@ describe('conditions of a ShellCronJob', () => {
     ],
   ])('Stalled: an impossible %s', async (_, spec, reason, field, word) => {
     await apply(job('bad', 'true', spec))
-    const { held, metadata } = await settled(() => jobSeen('bad'), 'Stalled')
+    const { held, metadata } = await see.settled(() => see.job('bad'), 'Stalled')
     expect(Object.keys(held)).toEqual(['Stalled'])
     expect(held['Stalled']).toMatchObject({ reason, message: expect.stringContaining(field) })
     expect(held['Stalled']?.message).toContain(word)
-    expect((await eventOf(metadata.uid, reason)).message).toBe(held['Stalled']?.message)
+    expect((await see.event(metadata.uid, reason)).message).toBe(held['Stalled']?.message)
     // Only an edit helps, and it does.
     await apply(job('bad', 'true'))
     await kubectl(
@@ -251,7 +212,7 @@ describe('conditions of a ShellCronJob', () => {
       '-p',
       '[{"op":"remove","path":"/spec/schedules"}]',
     ).catch(() => '')
-    await settled(() => jobSeen('bad'), 'Ready')
+    await see.settled(() => see.job('bad'), 'Ready')
     await remove('scj', 'bad')
   })
 
@@ -281,11 +242,7 @@ describe('conditions of a ShellCronJob', () => {
       blocked: job('waits', 'true', { namespace: STRICT }),
       reason: 'PolicyRefused',
       words: [`${T}.host`, 'no ShellPolicy allows host mode as user root', 'ask for a rule'],
-      remedy: () =>
-        cluster('ShellPolicy', 'strict', {
-          namespaces: [STRICT],
-          rules: [{ pools: ['default'], host: { users: ['root'] } }],
-        }),
+      remedy: () => policy(STRICT),
     },
   ]
   test.each(mended)(
@@ -293,11 +250,11 @@ describe('conditions of a ShellCronJob', () => {
     async ({ blocked, reason, words, remedy }) => {
       const { namespace } = blocked.metadata
       await apply(blocked)
-      const { held, metadata } = await settled(() => jobSeen('waits', namespace), 'Reconciling')
+      const { held, metadata } = await see.settled(() => see.job('waits', namespace), 'Reconciling')
       expect(Object.keys(held)).toEqual(['Reconciling'])
       expect(held['Reconciling']?.reason).toBe(reason)
       for (const word of words) expect(held['Reconciling']?.message).toContain(word)
-      expect((await eventOf(metadata.uid, reason, namespace)).message).toBe(held['Reconciling']?.message)
+      expect((await see.event(metadata.uid, reason, namespace)).message).toBe(held['Reconciling']?.message)
       await apply(remedy())
       await kubectl('wait', 'scj/waits', '-n', namespace, '--for=condition=Ready', '--timeout=30s')
       await kubectl('delete', 'scj', 'waits', '-n', namespace, '--timeout=60s')
@@ -311,7 +268,7 @@ test('an edited script is what the next run runs', async () => {
   await apply(job('edited', `echo old >> ${file('edited')}`, every))
   await eventually('the old one has run', async () => (await lines('edited')).length > 0)
   await apply(job('edited', `echo new >> ${file('edited')}`, every))
-  await settled(() => jobSeen('edited'), 'Ready')
+  await see.settled(() => see.job('edited'), 'Ready')
   const before = (await lines('edited')).length
   await eventually('the new one has run', async () => (await lines('edited')).includes('new'))
   // What was claimed already when the edit came may have run yet.
@@ -330,22 +287,22 @@ describe('a ShellRun', () => {
       run('dump-now', { jobRef: { name: 'dump' }, parameters: [{ name: 'DB', value: 'customers' }] }),
     )
     await kubectl('wait', 'srun/dump-now', '-n', NS, '--for=condition=Complete', '--timeout=60s')
-    const { status, held } = await settled(() => runSeen('dump-now'), 'Ready')
+    const { status, held } = await see.settled(() => see.run('dump-now'), 'Ready')
     expect(Object.keys(held).sort()).toEqual(['Complete', 'Ready'])
     expect(status).toMatchObject({ phase: 'Succeeded', exitCode: 0, runs: [{ outcome: 'Succeeded' }] })
-    expect(await lines('dump')).toEqual(['customers at server-1'])
+    expect(await lines('dump')).toEqual([`customers at ${AGENT}`])
     expect(await kubectl('get', 'srun', 'dump-now', '-n', NS)).toMatch(/dump-now +dump +Succeeded +0 +\d+s/)
   })
 
   test('of a template: Reconciling while it runs; Failed and Stalled, with reason and exit code', async () => {
     await apply(run('breaks', { template: host('sleep 2; echo broken; exit 4') }))
     const running = await eventually('it runs', async () => {
-      const seen = await runSeen('breaks')
+      const seen = await see.run('breaks')
       return seen.status.phase === 'Running' && seen
     })
     expect(holding(running)).toEqual({ Reconciling: { reason: 'Running', message: 'running' } })
     await kubectl('wait', 'srun/breaks', '-n', NS, '--for=condition=Failed', '--timeout=60s')
-    const { held, status } = await settled(() => runSeen('breaks'), 'Failed', 'Stalled')
+    const { held, status } = await see.settled(() => see.run('breaks'), 'Failed', 'Stalled')
     expect(Object.keys(held).sort()).toEqual(['Failed', 'Stalled'])
     expect(held['Failed']).toMatchObject({
       reason: 'Failed',
@@ -367,10 +324,10 @@ describe('a ShellRun', () => {
     ],
   ])('with %s is refused for good', async (_, parameters, words) => {
     await apply(run('refused', { jobRef: { name: 'dump' }, parameters }))
-    const { held, metadata } = await settled(() => runSeen('refused'), 'Failed', 'Stalled')
+    const { held, metadata } = await see.settled(() => see.run('refused'), 'Failed', 'Stalled')
     for (const word of words) expect(held['Failed']?.message).toContain(word)
     expect(held['Stalled']?.message).toBe(held['Failed']?.message)
-    expect((await eventOf(metadata.uid, 'InvalidParameters')).message).toContain(words[0])
+    expect((await see.event(metadata.uid, 'InvalidParameters')).message).toContain(words[0])
     await remove('srun', 'refused')
   })
 
@@ -404,13 +361,30 @@ describe('a ShellRun', () => {
 
   test('of a job that comes later waits for it', async () => {
     await apply(run('early', { jobRef: { name: 'comes' } }))
-    const { held, metadata } = await settled(() => runSeen('early'), 'Reconciling')
+    const { held, metadata } = await see.settled(() => see.run('early'), 'Reconciling')
     expect(held).toEqual({
       Reconciling: { reason: 'JobNotFound', message: expect.stringContaining('spec.jobRef.name') as string },
     })
-    await eventOf(metadata.uid, 'JobNotFound')
+    await see.event(metadata.uid, 'JobNotFound')
     await apply(job('comes', 'true'))
-    await settled(() => runSeen('early'), 'Complete')
+    await see.settled(() => see.run('early'), 'Complete')
+  })
+
+  test('expires when it is told to, but not where Argo CD would make it again', async () => {
+    const spec = { template: host('true'), ttlSecondsAfterFinished: 1 }
+    const owned = run('owned', spec)
+    const annotations = { 'argocd.argoproj.io/tracking-id': 'app:shellcron.dev/ShellRun:ops/owned' }
+    await apply(run('expires', spec), { ...owned, metadata: { ...owned.metadata, annotations } })
+    await kubectl('wait', 'srun/expires', '-n', NS, '--for=delete', '--timeout=60s')
+    const { metadata } = await see.settled(() => see.run('owned'), 'Complete')
+    expect((await see.event(metadata.uid, 'TTLIgnored')).message).toContain('spec.ttlSecondsAfterFinished')
+  })
+
+  test('in a container, which a plain server without a runtime does not have: Failed', async () => {
+    const inside = { spec: { container: { selector: { matchLabels: { app: 'web' } } }, script: 'true' } }
+    await apply(run('inside', { template: inside }))
+    const { held } = await see.settled(() => see.run('inside'), 'Failed')
+    expect(held['Failed']?.message).toContain('cannot run commands in containers')
   })
 
   test('is killed when it is deleted', async () => {
@@ -426,38 +400,61 @@ describe('a ShellRun', () => {
 test('a namespace with jobs and runs in flight goes', async () => {
   await kubectl('create', 'namespace', 'brief')
   await apply(
-    cluster('ShellPolicy', 'brief', {
-      namespaces: ['brief'],
-      rules: [{ pools: ['default'], host: { users: ['*'] } }],
-    }),
+    policy('brief'),
     job('ticks', 'true', { namespace: 'brief', schedule: '* * * * * *' }),
     job('bad', 'true', { namespace: 'brief', timeZone: 'Mars/Base' }),
     run('sleeps', { template: host('sleep 600') }, 'brief'),
   )
-  await eventually('it runs', async () => (await runSeen('sleeps', 'brief')).status.phase === 'Running')
+  await eventually('it runs', async () => (await see.run('sleeps', 'brief')).status.phase === 'Running')
   await kubectl('delete', 'namespace', 'brief', '--timeout=90s')
   expect(await remains('brief')).toEqual([])
+})
+
+test('the API server is away for a moment: runs go on, and status follows again', async () => {
+  await apply(
+    job('steady', `echo "$SHELLCRON_SCHEDULED_TIME" >> ${file('steady')}`, { schedule: '* * * * * *' }),
+  )
+  await eventually('it runs', async () => (await lines('steady')).length > 0)
+  await fleet.kubernetes.restartApiServer('SIGKILL')
+  const back = systemClock.now()
+  await eventually('status tells of a run after that', async () => {
+    const { status } = await see.job('steady')
+    return Date.parse(status.runs?.[0]?.startTime ?? '') > back
+  })
+  await remove('scj', 'steady')
+  const times = await lines('steady')
+  expect(new Set(times).size).toBe(times.length)
 })
 
 test('of two operators one acts; when it is killed the other takes over, and takes nothing back', async () => {
   const holder = () =>
     kubectl('get', 'lease', 'shellcron-operator', '-n', 'shellcron', '-o', 'jsonpath={.spec.holderIdentity}')
-  const [, leader] = [await fleet.operator('operator-2'), fleet.operators[0]]
+  await fleet.operator('operator-2')
   expect(await holder()).toContain('operator-1')
-  await apply(job('over', `echo over >> ${file('over')}`, { schedule: '* * * * * *' }))
+  const script = `echo "$SHELLCRON_SCHEDULED_TIME" >> ${file('over')}`
+  await apply(job('over', script, { schedule: '* * * * * *' }))
   await eventually('it runs', async () => (await lines('over')).length > 1)
-  const before = await runSeen('dump-now')
-  leader?.signal('SIGKILL')
-  const killed = systemClock.monotonic()
+  const before = await see.run('dump-now')
+  fleet.operators[0]?.signal('SIGKILL')
+  const [killed, killedAt] = [systemClock.monotonic(), systemClock.now()]
   await apply(job('new', 'true', { schedule: '* * * * * *' }))
-  await settled(() => jobSeen('new'), 'Ready', 'LastRunSucceeded')
+  await see.settled(() => see.job('new'), 'Ready', 'LastRunSucceeded')
   // 15 s is the promise; the machine may be slow.
   expect(systemClock.monotonic() - killed).toBeLessThan(25_000)
   expect(await holder()).toContain('operator-2')
-  // Meanwhile nothing waited for it.
-  expect((await lines('over')).length).toBeGreaterThan(10)
-  const after = await runSeen('dump-now')
-  expect(after.status).toEqual(before.status)
-  await remove('scj', 'over')
-  await remove('scj', 'new')
+  // Nothing waited for it, and nothing ran twice.
+  const times = await lines('over')
+  expect(times.filter(time => Date.parse(time) > killedAt).length).toBeGreaterThan(2)
+  expect(new Set(times).size).toBe(times.length)
+  expect((await see.run('dump-now')).status).toEqual(before.status)
+})
+
+test('when all objects are deleted etcd holds nothing of them', async () => {
+  await kubectl('delete', 'scj,srun', '--all', '-A', '--timeout=60s')
+  const keys = createKeys()
+  const lasting = ['meta/', 'pools/', 'members/', 'agents/'].map(top => keys.prefix + top)
+  await eventually('the outbox is empty, and all else is gone', async () => {
+    const { items } = await fleet.etcd.list(keys.prefix)
+    return items.every(({ key }) => lasting.some(top => key.startsWith(top)))
+  })
 })
