@@ -231,7 +231,5 @@ function forwardChanges(world: World, part: () => Part | undefined): void {
   world.runs.onChange((key, now) => part()?.runs.onEntryChange(key, now))
   world.requests.onChange((key, now) => part()?.requests.onChange(key, now))
   world.own.onChange((_, now) => now && part()?.runs.onOwnActive(now))
-  world.onMembership(() => {
-    for (const { key } of world.jobs.entries()) part()?.claims.wake(key)
-  })
+  world.onMembership(() => part()?.claims.wakeAll())
 }

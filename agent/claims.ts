@@ -25,6 +25,8 @@ import { rules } from './rules.ts'
 export interface Claims {
   /** Decide about this job now: it, its cell or who is eligible has changed. */
   wake(jobKey: string): void
+  /** Decide about every job, some in each turn of the event loop: who is eligible has changed. */
+  wakeAll(): void
   /** The operator offers an open time to anybody with room. */
   offered(jobKey: string): void
   readonly size: number
@@ -36,6 +38,7 @@ const RANK_DELAY_MS = 1_000
 const LOOKING_RANKS = 3
 const DECLINED_RETRY_MS = 1_000
 const POLL_MS = 1_000
+const IN_ONE_TURN = 200
 
 interface Planned {
   entry: Held<JobEntry>
@@ -226,9 +229,28 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     }
   }
 
-  for (const { key } of world.jobs.entries()) void visit(key)
+  const sweep = { goesOn: false, again: false }
+  /** Keepalives, and times that come due, do not wait for it; what changes meanwhile is followed by another round. */
+  async function visitAll(): Promise<void> {
+    sweep.again = true
+    if (sweep.goesOn) return
+    sweep.goesOn = true
+    while (sweep.again && !context.signal.aborted) {
+      sweep.again = false
+      let count = 0
+      for (const { key } of world.jobs.entries()) {
+        void visit(key)
+        if (++count % IN_ONE_TURN === 0) await new Promise(setImmediate)
+        if (context.signal.aborted) break
+      }
+    }
+    sweep.goesOn = false
+  }
+
+  void visitAll()
   return {
     wake: key => void visit(key),
+    wakeAll: () => void visitAll(),
     offered: key => void visit(key, true),
     get size() {
       return alarms.size

@@ -69,7 +69,7 @@ export async function observe(options: WorldOptions, signal: AbortSignal): Promi
     const view = etcd.view(prefix)
     views.push(view)
     await view.ready(signal)
-    return mirror(view, read, key => {
+    return await mirror(view, read, key => {
       if (!warned.has(key)) log.warn({ key }, 'record.unreadable')
       warned.add(key)
     })

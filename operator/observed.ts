@@ -80,15 +80,15 @@ export async function observe(options: ObserveOptions, signal: AbortSignal): Pro
   const actives = await watched(keys.actives())
   const members = await watched(keys.members())
   const mirrors = {
-    jobs: parsed(jobs, genuine(jobEntrySchema)),
-    runs: parsed(runs, genuine(runEntrySchema)),
-    cells: parsed(cells, reading(cellSchema)),
-    actives: parsed(actives, reading(activeSchema)),
-    members: parsed(members, reading(memberSchema)),
-    pools: parsed(await watched(keys.pools), reading(poolSchema)),
-    requests: parsed(await watched(keys.requests()), genuine(requestSchema)),
-    beacon: parsed(await watched(keys.beacon), reading(beaconSchema)),
-    agents: parsed(await watched(keys.agents()), item => {
+    jobs: await parsed(jobs, genuine(jobEntrySchema)),
+    runs: await parsed(runs, genuine(runEntrySchema)),
+    cells: await parsed(cells, reading(cellSchema)),
+    actives: await parsed(actives, reading(activeSchema)),
+    members: await parsed(members, reading(memberSchema)),
+    pools: await parsed(await watched(keys.pools), reading(poolSchema)),
+    requests: await parsed(await watched(keys.requests()), genuine(requestSchema)),
+    beacon: await parsed(await watched(keys.beacon), reading(beaconSchema)),
+    agents: await parsed(await watched(keys.agents()), item => {
       const registration = parseValue(registrationSchema, item.value)
       return registration && { ...registration, session: item.create }
     }),

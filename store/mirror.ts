@@ -19,7 +19,15 @@ export function reading<T>(schema: z.ZodType<T>): Read<T> {
   return item => parseValue(schema, item.value)
 }
 
-export function mirror<T>(view: View, read: Read<T>, onUnreadable: (key: string) => void): Mirror<T> {
+/** So many values are read in one turn of the event loop: signatures take a tenth of a millisecond each, and there may be many. */
+const IN_ONE_TURN = 100
+
+/** Resolves when all that the view holds is read; changes that come meanwhile are read as they come. */
+export async function mirror<T>(
+  view: View,
+  read: Read<T>,
+  onUnreadable: (key: string) => void,
+): Promise<Mirror<T>> {
   const known = new Map<string, Held<T>>()
   const listeners: Parameters<Mirror<T>['onChange']>[0][] = []
 
@@ -32,8 +40,12 @@ export function mirror<T>(view: View, read: Read<T>, onUnreadable: (key: string)
     else known.delete(key)
     if (now || before) for (const listener of listeners) listener(key, now, before)
   }
-  for (const item of view.items.values()) take(item.key, item)
   view.onChange(({ key, now }: Change) => take(key, now))
+  let count = 0
+  for (const item of view.items.values()) {
+    if (known.get(item.key)?.mod !== item.mod) take(item.key, item)
+    if (++count % IN_ONE_TURN === 0) await new Promise(setImmediate)
+  }
 
   return {
     get: key => known.get(key),
