@@ -108,7 +108,10 @@ function watch(context: Context, projection: Projection): () => void {
     if (agent) projection.touch(agentRef(agent.agent), true)
   })
   return resources.onChange(ref => {
-    if (isReported(ref.kind)) projection.touch(ref, ref.kind !== 'ShellCronJob' && isNews(ref))
+    // A job's edit is news when it is in force. What the compiler does not judge is told of here only, and never at a start.
+    if (ref.kind === 'ShellCronJob') projection.touch(ref)
+    else if (ref.kind === 'ShellRun') projection.touch(ref, isNews(ref))
+    else if (isReported(ref.kind)) projection.touch(ref, true)
   })
 }
 
