@@ -131,6 +131,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       claims = createClaims(context, runs, mayClaim)
       requests = createRequests(context, { runs, claims, mayClaim })
       part = { session, runs, claims, requests, launcher }
+      // From here on changes are forwarded; those since stock was taken are not.
+      runs.recheck()
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       part = undefined
@@ -231,5 +233,8 @@ function forwardChanges(world: World, part: () => Part | undefined): void {
   world.runs.onChange((key, now) => part()?.runs.onEntryChange(key, now))
   world.requests.onChange((key, now) => part()?.requests.onChange(key, now))
   world.own.onChange((_, now) => now && part()?.runs.onOwnActive(now))
-  world.onMembership(() => part()?.claims.wakeAll())
+  world.onMembership(() => {
+    part()?.claims.wakeAll()
+    part()?.requests.lookAgain()
+  })
 }

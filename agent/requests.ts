@@ -22,6 +22,8 @@ const OFFER_STEP_MS = 50
 
 export interface Requests {
   onChange(key: string, now: Held<Request> | undefined): void
+  /** Who is eligible may have changed: what was another one's, or nobody's, may be mine now. */
+  lookAgain(): void
   close(): void
 }
 
@@ -154,6 +156,9 @@ export function createRequests(
     else if (turn === 0) void look(key)
     else alarms.set(key, clock.now() + turn)
   }
-  for (const request of world.requests.entries()) onChange(request.key, request)
-  return { onChange, close: () => alarms.close() }
+  const lookAgain = () => {
+    for (const request of world.requests.entries()) onChange(request.key, request)
+  }
+  lookAgain()
+  return { onChange, lookAgain, close: () => alarms.close() }
 }
