@@ -9,7 +9,7 @@ import type { Watches } from './watch.ts'
  * A mirror of a prefix: list, then watch from that revision; list again after every break. A listener misses no key's latest
  * state, but may miss states between (level-triggered).
  *
- *   list ──► diff against what we had, tell the changes ──► watch from its revision + 1 ──► tell each event
+ *   list ──► diff against what we had, tell the changes ──► watch from its revision ──► tell each event
  *    ▲                                                                                        │
  *    └────────── pause, 0.1 s doubling to 5 s, jittered ◄──── broken, compacted, silent ◄─────┘
  */
@@ -121,7 +121,8 @@ class Mirror implements View {
         signal.throwIfAborted()
         this.#replace(items, revision)
         pauseMs = shortestPauseMs
-        await this.#follow(revision + 1)
+        // Not from the next one: etcd proves nothing to a watch whose revision has not come yet, and it may be long in coming.
+        await this.#follow(revision)
       } catch (error) {
         if (signal.aborted) break
         log.warn({ prefix, error: messageOf(error) }, 'etcd.view.relist')
@@ -142,7 +143,7 @@ class Mirror implements View {
     const cancel = watches.open(prefix, from, {
       events: (events, revision) => {
         this.#proved(revision)
-        for (const { key, now } of events) this.#set(key, now)
+        for (const { key, now } of events) if (!this.#isKnown(key, now)) this.#set(key, now)
       },
       progress: revision => this.#proved(revision),
       lost: lost.reject,
@@ -172,6 +173,11 @@ class Mirror implements View {
     this.#synced = true
     this.#first.resolve()
     for (const listener of this.#syncListeners) this.#guarded(listener)
+  }
+
+  /** The list's own revision is told once more. */
+  #isKnown(key: string, now: KeyValue | undefined): boolean {
+    return now !== undefined && now.mod === this.#items.get(key)?.mod
   }
 
   #proved(revision: number): void {

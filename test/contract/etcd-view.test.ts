@@ -29,6 +29,21 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     etcd.txn({ compare: [], then: [{ put: prefix + name, value }] })
   const remove = (name: string) => etcd.txn({ compare: [], then: [{ delete: prefix + name }] })
 
+  test('is not listed again when nothing is written, and what the list had is told once', async () => {
+    const own = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, watchDeadlineMs: 2_000 })
+    await put('a', '1')
+    const view = own.view(prefix)
+    const told: string[] = []
+    let lists = 0
+    view.onChange(({ key }) => told.push(key))
+    view.onSync(() => lists++)
+    await view.ready()
+    const since = performance.now()
+    await eventually('twice the deadline', () => performance.now() - since > 4_000)
+    expect({ lists, told }).toEqual({ lists: 1, told: [`${prefix}a`] })
+    await own.close()
+  })
+
   test('has what is there, and tells each change with what was before', async () => {
     await put('a', '1')
     const view = etcd.view(prefix)
