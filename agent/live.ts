@@ -1,10 +1,11 @@
 import type { CellRef } from '../core/keys.ts'
 import { type End, verdictOf } from '../core/outcome.ts'
 import type { Entry } from '../core/records/entry.ts'
-import type { Active } from '../core/records/state.ts'
+import { type Active, activeSchema } from '../core/records/state.ts'
 import { type RunEvent, type RunState, stepRun } from '../core/run.ts'
 import { messageOf } from '../runtime/errors.ts'
-import type { Held } from '../store/protocol/held.ts'
+import type { KeyValue } from '../store/etcd/types.ts'
+import { type Held, held } from '../store/protocol/held.ts'
 import { restamp } from '../store/protocol/retry.ts'
 import type { Context } from './context.ts'
 import { conclude, type EndFacts } from './finish.ts'
@@ -26,7 +27,12 @@ export interface Runs {
   onLauncherEvent(event: LauncherEvent): void
   onEntryChange(entryKey: string, now: Held<Entry> | undefined): void
   onOwnActive(now: Held<Active>): void
+  /** Looks at every run's entry and marks as they are now: what changed before anybody listened. */
+  recheck(): void
 }
+
+/** A restamp was refused: the watch has so long to tell of the entry that changed, ms. */
+const REFUSED_PAUSE_MS = 50
 
 interface Live {
   active: Held<Active>
@@ -98,7 +104,16 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     else if (now.value.generation !== live.active.value.generation) happen(live, { type: 'edited' })
   }
 
+  /** The mark of somebody who wants it ended. It may have come before the answer that made the attempt mine. */
+  const killOf = ({ active: { key, value } }: Live): Active['kill'] => {
+    const seen = world.own.get(key)?.value
+    const same = seen?.uid === value.uid && seen.attempt === value.attempt
+    return value.kill ?? (same ? seen.kill : undefined)
+  }
+
   const arm = (live: Live, entry: Entry): void => {
+    const kill = killOf(live)
+    if (kill) return happen(live, { type: 'ended', end: { kind: 'killed', reason: kill.reason } })
     const refusal = context.policy.refusal(entry)
     const launch =
       refusal === undefined
@@ -124,6 +139,8 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       state: { phase: 'armed' },
       entry: entry?.value,
     })
+    const kill = killOf(live)
+    if (kill) return happen(live, { type: 'ended', end: { kind: 'killed', reason: kill.reason } })
     if (!entry || isSuspended(entry.value)) {
       const reason = entry ? 'Suspended' : 'Deleted'
       happen(live, { type: 'ended', end: { kind: 'cancelled', reason } })
@@ -134,7 +151,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     void context.batcher.txn(txn).then(
       answer => {
         byLaunch.delete(live.launch)
-        if (!answer.ok) return forget(live)
+        if (!answer.ok) return void refused(live, answer.gets[0]).catch(() => undefined)
         const mine = { ...active, mod: answer.revision, value: next }
         arm(
           remember(mine, { launch: launchId(next), state: { phase: 'armed' }, entry: entry.value }),
@@ -147,6 +164,23 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
         forget(live)
       },
     )
+  }
+
+  /** The entry changed again, or the attempt was marked: if it is still mine it is resumed as it is now. */
+  async function refused(live: Live, item: KeyValue | undefined): Promise<void> {
+    const { key, value } = live.active
+    await context.clock.sleep(REFUSED_PAUSE_MS, context.signal)
+    forget(live)
+    const now = held(activeSchema, key, item)
+    const mine = now.value?.session === context.session && now.value.attempt === value.attempt
+    if (now.value && mine) resume({ ...now, value: now.value })
+  }
+
+  /** What may have happened to a run while nobody listened. */
+  const catchUp = (live: Live): void => {
+    reconsider(live, entryOf(live.active.value))
+    const kill = killOf(live)
+    if (kill) happen(live, { type: 'kill', reason: kill.reason })
   }
 
   function onLauncherEvent(event: LauncherEvent): void {
@@ -176,6 +210,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
         : { phase: state === 'armed' ? 'armed' : 'running' }
       const live = remember(active, { launch: id, state: phase, entry: entry?.value })
       if (record) happen(live, { type: 'ended', end: record.cause }, factsOf(record))
+      else catchUp(live)
     },
     resume,
     kill(run, reason) {
@@ -199,6 +234,9 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       }
       if (now.mod > live.active.mod && now.value.attempt === live.active.value.attempt) live.active = now
       if (now.value.kill) happen(live, { type: 'kill', reason: now.value.kill.reason })
+    },
+    recheck() {
+      for (const live of byRun.values()) catchUp(live)
     },
   }
 }
