@@ -55,7 +55,8 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
   const { keys, world, cells, clock, log, agent, pool } = context
   const plans = new Map<string, Planned>()
   const deciding = new Set<string>()
-  const again = new Set<string>()
+  /** Woken while it is decided about them; true: by an offer. */
+  const again = new Map<string, boolean>()
   const alarms = new Alarms(clock, ring => {
     for (const key of ring) void visit(key)
   })
@@ -91,16 +92,18 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
   /** One decision at a time for each job; what changes meanwhile is looked at after it. */
   async function visit(key: string, offered = false): Promise<void> {
     if (deciding.has(key)) {
-      again.add(key)
+      again.set(key, offered || again.get(key) === true)
       return
     }
     deciding.add(key)
     try {
+      let isOffered: boolean | undefined = offered
       do {
         again.delete(key)
-        const next = await decideNow(key, offered)
+        const next = await decideNow(key, isOffered)
         if (next !== undefined) alarms.set(key, next)
-      } while (again.has(key) && !context.signal.aborted)
+        isOffered = again.get(key)
+      } while (isOffered !== undefined && !context.signal.aborted)
     } catch (error) {
       if (context.signal.aborted) return
       if (error instanceof Unavailable) log.warn({ key, error: messageOf(error) }, 'claim.unclear')
@@ -129,6 +132,8 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     if (rank >= LOOKING_RANKS && !offered) return undefined
     if (!mayClaim()) return clock.now() + DECLINED_RETRY_MS
     if (rank > 0 && !offered) return lookLater(plan, place)
+    // What is remembered may be as old as this session, and who is offered a time looks only once.
+    if (offered) cells.forget(keys.cell(place.ref))
     return actOn(plan, place, rank === 0 ? LEAD_MS : 0)
   }
 

@@ -62,6 +62,8 @@ export function createRequests(
         runs.kill(value.run, value.reason)
         return undefined
       case 'offer':
+        // The offer stands, and who has no room now may have some before it goes.
+        if (!mayClaim()) return clock.now() + POLL_MS
         claims.offered(keys.job({ pool, namespace: value.namespace, name: value.name }))
         return undefined
       case 'run':
