@@ -44,7 +44,7 @@ export interface AgentOptions {
 export interface Agent {
   /** Claims nothing more. */
   stopClaiming(): void
-  /** Runs claimed and not yet recorded. */
+  /** Runs claimed, or being claimed, and not yet recorded. */
   running(): number
   /** Ends every run with this reason. */
   killAll(reason: string): void
@@ -61,6 +61,8 @@ interface Part {
   claims: Claims
   requests: Requests
   launcher: Launcher
+  /** Runs that are being asked for: they may be mine already. */
+  asked: ReadonlySet<string>
 }
 
 const RECONNECT_MS = 1_000
@@ -72,7 +74,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   let claiming = true
   const leaving = new AbortController()
   const startedAt = clock.now()
-  const readiness = createReadiness({ world, keys, clock, pool, agent }, () => part?.runs.size ?? 0)
+  const running = () => (part ? part.runs.size + part.asked.size : 0)
+  const readiness = createReadiness({ world, keys, clock, pool, agent }, running)
   const mayClaim = () => claiming && readiness.refusal() === undefined
   const died = createBell()
   world.agents.onChange((_, now, before) =>
@@ -130,7 +133,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       events.pass()
       claims = createClaims(context, runs, mayClaim)
       requests = createRequests(context, { runs, claims, mayClaim })
-      part = { session, runs, claims, requests, launcher }
+      part = { session, runs, claims, requests, launcher, asked: context.asked }
       // From here on changes are forwarded; those since stock was taken are not.
       runs.recheck()
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
@@ -158,7 +161,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   })()
   return {
     stopClaiming: () => void (claiming = false),
-    running: () => part?.runs.size ?? 0,
+    running,
     killAll: reason => part?.runs.killAll(reason),
     leave: async () => {
       leaving.abort(new Error('the agent leaves'))

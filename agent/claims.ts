@@ -187,6 +187,8 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     const { entry, offset } = plan
     const by = { keys, ref, entry, cell, settle: decision.settle, now: clock.now() }
     if (decision.kind === 'claim') {
+      // Others may have taken the last place while the cell was read; from here to the asking nothing comes in between.
+      if (!mayClaim()) return
       const { time } = decision
       const run = scheduledRunId(ref, time)
       const { launcher, session } = context

@@ -151,7 +151,10 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     void context.batcher.txn(txn).then(
       answer => {
         byLaunch.delete(live.launch)
-        if (!answer.ok) return void refused(live, answer.gets[0]).catch(() => undefined)
+        if (!answer.ok) {
+          refused(live, answer.gets[0]).catch(() => undefined)
+          return
+        }
         const mine = { ...active, mod: answer.revision, value: next }
         arm(
           remember(mine, { launch: launchId(next), state: { phase: 'armed' }, entry: entry.value }),

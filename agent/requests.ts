@@ -95,6 +95,8 @@ export function createRequests(
     of: { ref: CellRef; entry: Held<RunEntry>; cell: Maybe<Cell>; jobCell: Maybe<Cell> | undefined },
   ): Promise<number | undefined> {
     const { ref, entry, cell, jobCell } = of
+    // Others may have taken the last place while the cells were read.
+    if (!mayClaim()) return clock.now() + POLL_MS
     const run = shellRunId(ref)
     const now = clock.now()
     const claimed = claim({

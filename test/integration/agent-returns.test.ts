@@ -61,8 +61,18 @@ async function claimedAhead(owner: StartedAgent): Promise<void> {
     active: [{ run, agent: 'a', attempt: 1 }],
   })
   await put(pool.keys.active('default', 'a', run), {
-    ...{ run, kind: 'job', uid: 'uid-1', generation: 1, namespace: 'test', name: 'j', target: '-' },
-    ...{ time, notBefore: time, attempt: 1, session: registration.create, instance },
+    run,
+    kind: 'job',
+    uid: 'uid-1',
+    generation: 1,
+    namespace: 'test',
+    name: 'j',
+    target: '-',
+    time,
+    notBefore: time,
+    attempt: 1,
+    session: registration.create,
+    instance,
   })
 }
 
