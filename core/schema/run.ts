@@ -35,7 +35,7 @@ export const runSpec = unchanging(
         .enum(['Allow', 'Forbid', 'Replace'])
         .optional()
         .describe(
-          "With jobRef: what happens while a run of the job is active. Forbid waits for its end, until the deadline. Default: the job's.",
+          "With jobRef: what happens while a run of the job is active. Forbid waits for its end, at most 10 minutes. Default: the job's.",
         ),
       ttlSecondsAfterFinished: seconds()
         .optional()

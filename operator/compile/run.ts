@@ -26,7 +26,10 @@ export interface RunSurroundings extends Surroundings {
   members(template: Template): readonly string[]
 }
 
-/** A ShellRun that nobody claimed ends as Missed after this, ms, unless its job says otherwise. */
+/**
+ * A ShellRun that nobody claimed ends as Missed so long after its creation, ms. The job's startingDeadlineSeconds is not asked: it says
+ * how late a scheduled time may start, and a time of creation is kept in whole seconds.
+ */
 const DEADLINE_MS = 600_000
 
 export function compileRun(object: ShellRun, around: RunSurroundings): RunCompilation {
@@ -76,7 +79,6 @@ function invalid(object: ShellRun, job: ShellCronJob | undefined): Blocked | und
 
 function base(object: ShellRun, job: ShellCronJob | undefined) {
   const { createdAt, ...identity } = identify(object.metadata)
-  const own = object.spec.jobRef ? job?.spec.startingDeadlineSeconds : undefined
   return {
     kind: 'run' as const,
     ...identity,
@@ -85,7 +87,7 @@ function base(object: ShellRun, job: ShellCronJob | undefined) {
       : {}),
     concurrencyPolicy: object.spec.concurrencyPolicy ?? job?.spec.concurrencyPolicy ?? ('Allow' as const),
     createdAt,
-    deadline: createdAt + (own === undefined ? DEADLINE_MS : own * 1_000),
+    deadline: createdAt + DEADLINE_MS,
   }
 }
 

@@ -1,8 +1,11 @@
 import { systemClock } from '../../runtime/clock.ts'
 
-/** Waits until `check` gives something truthy, and resolves to it; after `ms` (generous: machines are noisy) throws. */
+/**
+ * Waits until `check` gives something truthy, and resolves to it; after `ms` (generous: machines are noisy) throws, with `what` as it is
+ * then.
+ */
 export async function eventually<T>(
-  what: string,
+  what: string | (() => string),
   check: () => T | Promise<T>,
   ms = 30_000,
 ): Promise<Exclude<T, false | null | undefined>> {
@@ -10,7 +13,10 @@ export async function eventually<T>(
   for (;;) {
     const got = await check()
     if (got) return got as Exclude<T, false | null | undefined>
-    if (systemClock.monotonic() > end) throw new Error(`not within ${ms} ms: ${what}`)
+    if (systemClock.monotonic() > end) {
+      const waited = typeof what === 'string' ? what : what()
+      throw new Error(`not within ${ms} ms: ${waited}`)
+    }
     await systemClock.sleep(20)
   }
 }

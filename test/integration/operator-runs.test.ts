@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { systemClock } from '../../runtime/clock.ts'
 import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
 import { eventually } from '../fault/eventually.ts'
 import { cronJob, NS, type OperatorBench, object, operatorBench } from '../fixtures/operator.ts'
@@ -52,7 +53,7 @@ test('it is asked for again when its request has gone unanswered, and never once
   expect(await bench.etcd.get(key)).toBeUndefined()
 })
 
-test('with jobRef it has the job, its parameters checked, and its deadline', async () => {
+test('with jobRef it has the job, its parameters checked, and a deadline of its own', async () => {
   const { context } = await bench.operator()
   const parameters = [{ name: 'DB', default: 'orders', enum: ['orders', 'users'] }]
   await bench.write('a.yaml', cronJob('a', { spec: { parameters, startingDeadlineSeconds: 60 } }))
@@ -67,7 +68,7 @@ test('with jobRef it has the job, its parameters checked, and its deadline', asy
   expect(entry).toMatchObject({
     parameters: { DB: 'users' },
     jobRef: { name: 'a' },
-    deadline: entry.createdAt + 60_000,
+    deadline: entry.createdAt + 600_000,
   })
   await bench.write(
     'bad.yaml',
@@ -87,9 +88,11 @@ test('with jobRef it has the job, its parameters checked, and its deadline', asy
 })
 
 test('unclaimed at its deadline it is Missed, and its cell is taken', async () => {
-  await bench.operator()
-  await bench.write('a.yaml', cronJob('a', { spec: { startingDeadlineSeconds: 1 } }))
-  await bench.write('r.yaml', shellRun('r', { jobRef: { name: 'a' } }))
+  const first = await bench.operator()
+  await bench.write('r.yaml', shellRun('r'))
+  await eventually('a request', async () => (await bench.requests()).length > 0)
+  await first.stop()
+  await bench.operator({ clock: { ...systemClock, now: () => systemClock.now() + 600_001 } })
   const [missed] = await eventually('an outcome', async () => {
     const results = await bench.results()
     return results.length > 0 && results
