@@ -44,11 +44,11 @@ export interface AgentOptions {
 export interface Agent {
   /** Claims nothing more. */
   stopClaiming(): void
-  /** Runs claimed, or being claimed, and not yet recorded. */
-  running(): number
+  /** Whether nothing is claimed, being claimed, running or still to be recorded. Between two sessions that is what the launcher says. */
+  isIdle(): Promise<boolean>
   /** Ends every run with this reason. */
   killAll(reason: string): void
-  /** Ends the session and the launcher for good: nothing is left to be resumed. */
+  /** Ends the session, if there is one, and the launcher for good: nothing is left to be resumed. */
   leave(): Promise<void>
   /** Resolves when `signal` has aborted and everything is let go. */
   readonly done: Promise<void>
@@ -60,9 +60,6 @@ interface Part {
   runs: Runs
   claims: Claims
   requests: Requests
-  launcher: Launcher
-  /** Runs that are being asked for: they may be mine already. */
-  asked: ReadonlySet<string>
 }
 
 const RECONNECT_MS = 1_000
@@ -71,10 +68,13 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const { etcd, keys, pool, agent, log, clock, version, stateDir } = options
   const world = await observe(options, signal)
   let part: Part | undefined
+  let connected: Launcher | undefined
   let claiming = true
   const leaving = new AbortController()
   const startedAt = clock.now()
-  const running = () => (part ? part.runs.size + part.asked.size : 0)
+  /** From the first look of a session on; what is being asked for may be ours already. */
+  let mine: { runs: Runs; asked: ReadonlySet<string> } | undefined
+  const running = () => (mine ? mine.runs.size + mine.asked.size : 0)
   const readiness = createReadiness({ world, keys, clock, pool, agent }, running)
   const mayClaim = () => claiming && readiness.refusal() === undefined
   const died = createBell()
@@ -126,6 +126,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     let claims: Claims | undefined
     context.cells.sawAll((await etcd.list(keys.cells(pool), lost)).items)
     const runs = createRuns(context, (ref: CellRef) => ref.kind === 'job' && claims?.wake(keys.job(ref)))
+    mine = { runs, asked: context.asked }
     const events = listen(launcher, runs)
     let requests: Requests | undefined
     try {
@@ -133,12 +134,13 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       events.pass()
       claims = createClaims(context, runs, mayClaim)
       requests = createRequests(context, { runs, claims, mayClaim })
-      part = { session, runs, claims, requests, launcher, asked: context.asked }
+      part = { session, runs, claims, requests }
       // From here on changes are forwarded; those since stock was taken are not.
       runs.recheck()
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       part = undefined
+      mine = undefined
       claims?.close()
       requests?.close()
       events.stop()
@@ -150,7 +152,11 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     while (!signal.aborted && !leaving.signal.aborted) {
       try {
         const launcher = await options.launcher(signal)
-        await onLauncher(launcher).finally(() => launcher.close())
+        connected = launcher
+        await onLauncher(launcher).finally(() => {
+          connected = undefined
+          launcher.close()
+        })
       } catch (error) {
         if (signal.aborted) break
         log.error({ error: messageOf(error) }, 'launcher.unavailable')
@@ -161,14 +167,17 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   })()
   return {
     stopClaiming: () => void (claiming = false),
-    running,
+    async isIdle() {
+      if (running() > 0) return false
+      if (part || !connected) return true
+      return (await connected.runs(signal).catch(() => [])).length === 0
+    },
     killAll: reason => part?.runs.killAll(reason),
     leave: async () => {
       leaving.abort(new Error('the agent leaves'))
-      if (!part) return
-      const { launcher, session } = part
-      await launcher.stop(false)
-      await etcd.revoke(session.lease)
+      const lease = part?.session.lease
+      await connected?.stop(false)
+      if (lease) await etcd.revoke(lease)
     },
     done,
   }

@@ -73,7 +73,7 @@ async function drain(agent: Agent, limitMs: number): Promise<void> {
 
 async function settled(agent: Agent, limitMs: number): Promise<void> {
   const until = systemClock.monotonic() + limitMs
-  while (agent.running() > 0 && systemClock.monotonic() < until) await systemClock.sleep(POLL_MS)
+  while (!(await agent.isIdle()) && systemClock.monotonic() < until) await systemClock.sleep(POLL_MS)
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

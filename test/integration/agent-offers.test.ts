@@ -91,3 +91,25 @@ test('an offer that came while there was no room is taken when there is', async 
     agent: last,
   })
 })
+
+test('what comes due in one moment does not exceed what the agent may run', async () => {
+  await pool.putMember('a', { maxConcurrentRuns: 2 })
+  await pool.agent('a')
+  const due = { schedules: ['@every 1h'], scheduleChangedAt: Date.now() - 2 * HOUR }
+  const jobs = Array.from({ length: 10 }, (_, index) => `j${index}`)
+  await Promise.all(
+    jobs.map(name =>
+      pool.putJob({
+        name,
+        uid: name,
+        ...due,
+        command: command(`echo $SHELLCRON_JOB >> ${truth}; exec sleep 60`),
+      }),
+    ),
+  )
+  await eventually('two run', async () => (await ran()).length >= 2)
+  const seen = Date.now()
+  await eventually('the others were looked at again', () => Date.now() > seen + 2_000)
+  expect(await ran()).toHaveLength(2)
+  expect(await pool.actives()).toHaveLength(2)
+})
