@@ -97,7 +97,7 @@ export function createRequests(
     const { ref, entry, cell, jobCell } = of
     // Others may have taken the last place while the cells were read.
     if (!mayClaim()) return clock.now() + POLL_MS
-    const run = shellRunId(ref)
+    const run = shellRunId({ ...ref, uid: entry.value.uid })
     const now = clock.now()
     const claimed = claim({
       keys,

@@ -46,5 +46,5 @@ test("another kind's key, or one with a part too few, is not parsed", () => {
 test('run ids are derived from what is run', () => {
   expect(scheduledRunId({ ...cell, target: '-' }, 1_700_000_000_000)).toBe('ops.disk.1700000000000')
   expect(scheduledRunId(cell, 1_700_000_000_000)).toBe('ops.disk.1700000000000.node.example.org')
-  expect(shellRunId({ ...cell, target: '-' })).toBe('ops.disk.run')
+  expect(shellRunId({ ...cell, target: '-', uid: '0a1b2c3d-4e5f' })).toBe('ops.disk.run-0a1b2c3d')
 })

@@ -120,9 +120,14 @@ export function scheduledRunId(
   return runId(`${of.namespace}.${of.name}.${time}`, of.target)
 }
 
-/** The id of a ShellRun's run on one target. */
-export function shellRunId(of: { namespace: string; name: string; target: string }): string {
-  return runId(`${of.namespace}.${of.name}.run`, of.target)
+/** The id of a ShellRun's run on one target. An object that is made anew under its name is another run: its uid tells them apart. */
+export function shellRunId(of: { namespace: string; name: string; target: string; uid: string }): string {
+  return runId(`${of.namespace}.${of.name}.run-${of.uid.slice(0, 8)}`, of.target)
+}
+
+/** A run of a ShellRun, by its id: where a scheduled run has its time. */
+export function isShellRunId(id: string): boolean {
+  return id.split('.')[2]?.startsWith('run-') ?? false
 }
 
 function runId(fire: string, target: string): string {

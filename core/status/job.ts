@@ -60,7 +60,7 @@ export function jobStatus(facts: JobFacts): JobStatus {
     observedGeneration: generation,
     schedule: short(facts.schedules.join(', '), LONGEST_SCHEDULE),
     conditions: conditionsOf(statements, { generation, now, previous }),
-    active: running.slice(0, MOST_ACTIVE).map(fire => activeEntry(fire, { kind: 'job', namespace, name })),
+    active: running.slice(0, MOST_ACTIVE).map(fire => activeEntry(fire, { namespace, name })),
     activeCount: running.length,
     ...(finished[0] ? { lastResult: finished[0].outcome } : {}),
     ...(facts.target === undefined ? {} : { target: facts.target }),

@@ -24,7 +24,7 @@ function facts(over: Partial<RunFacts> = {}): RunFacts {
 function ended(over: Partial<FireSummary> = {}): Partial<RunFacts> {
   const fire: FireSummary = {
     time: T0,
-    id: 'ops.once.run',
+    id: 'ops.once.run-0a1b2c3d',
     outcome: 'Succeeded',
     startedAt: T0 + 1_000,
     endedAt: T0 + 2_000,

@@ -1,4 +1,4 @@
-import { ANYWHERE, type CellKind, scheduledRunId, shellRunId } from '../keys.ts'
+import { ANYWHERE, scheduledRunId } from '../keys.ts'
 import type { Active } from '../records/state.ts'
 import type { FinishedRun, JobStatus } from '../schema/status.ts'
 import { rfc3339 } from '../time.ts'
@@ -32,11 +32,10 @@ export function activeFires(actives: readonly ActiveRun[]): ActiveFire[] {
 
 export function activeEntry(
   fire: ActiveFire,
-  of: { kind: CellKind; namespace: string; name: string },
+  of: { namespace: string; name: string },
 ): NonNullable<JobStatus['active']>[number] {
-  const whole = { namespace: of.namespace, name: of.name, target: ANYWHERE }
   return {
-    id: of.kind === 'run' ? shellRunId(whole) : scheduledRunId(whole, fire.time),
+    id: scheduledRunId({ ...of, target: ANYWHERE }, fire.time),
     startTime: rfc3339(fire.startsAt),
     targets: fire.targets,
   }

@@ -1,5 +1,5 @@
 import { settleUpTo } from '../../core/due.ts'
-import { ANYWHERE } from '../../core/keys.ts'
+import { ANYWHERE, isShellRunId } from '../../core/keys.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Held } from '../../store/protocol/held.ts'
 import type { CellSeen, JobWorld, Step } from './world.ts'
@@ -13,12 +13,7 @@ function isShared({ ref }: CellSeen): boolean {
 
 /** Has it a run of the job itself? A ShellRun that counts here too has an end of its own. */
 export function hasRun({ value }: CellSeen): boolean {
-  return (value?.active ?? []).some(({ run }) => !isShellRun(run))
-}
-
-/** `<namespace>.<shellrun>.run[.<target>]`; a scheduled run has its time in that place. */
-export function isShellRun(run: string): boolean {
-  return run.split('.')[2] === 'run'
+  return (value?.active ?? []).some(({ run }) => !isShellRunId(run))
 }
 
 export function targetsOf(w: JobWorld, pool: string, placement: Placement): readonly string[] {

@@ -241,7 +241,7 @@ test('a deletion: suspended, settled, runs ended, then no key is left', () => {
 })
 
 test('a ShellRun that counts in the job’s cell does not hold its deletion up', () => {
-  const active = [{ run: 'ops.now.run', agent: 'w1', attempt: 1 }]
+  const active = [{ run: 'ops.now.run-0a1b2c3d', agent: 'w1', attempt: 1 }]
   const on = { stored: [stored(entry({ suspended: true }))], cells: [cell('-', { active })] }
   expect(steps({ desired: { kind: 'gone', kill: true }, ...on })).toEqual([
     { do: 'remove', pool: 'default' },

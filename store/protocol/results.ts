@@ -22,7 +22,7 @@ export function putSettlements(
 ): Op[] {
   return settlements.map(({ first, last, count, outcome, reason }) =>
     putResult(keys, ref.pool, {
-      run: entry.kind === 'run' ? shellRunId(ref) : scheduledRunId(ref, last),
+      run: entry.kind === 'run' ? shellRunId({ ...ref, uid: entry.uid }) : scheduledRunId(ref, last),
       kind: entry.kind,
       uid: entry.uid,
       generation: entry.generation,

@@ -228,10 +228,10 @@ describe.each(Object.entries(implementations))('a log store: %s', (_, make) => {
     })
 
     test("a ShellRun's has its run id", async () => {
-      const run = { kind: 'run', uid: 'r1', name: 'once', run: 'ops.once.run.a', target: 'a' } as const
+      const run = { kind: 'run', uid: 'r1', name: 'once', run: 'ops.once.run-r1.a', target: 'a' } as const
       await store.record([result(1, run)])
       const [fire] = await store.recent({ kind: 'run', uid: 'r1' }, { succeeded: 1, failed: 1 })
-      expect(fire?.id).toBe('ops.once.run')
+      expect(fire?.id).toBe('ops.once.run-r1')
     })
   })
 

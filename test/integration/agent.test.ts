@@ -156,14 +156,14 @@ test('a ShellRun is claimed once, its request goes, and killing it is its outcom
     const actives = await pool.actives()
     return actives.length > 0 && (await ran()).length > 0 && actives
   })
-  expect(active?.run).toBe('test.once.run')
+  expect(active?.run).toBe('test.once.run-uid-1')
   expect((await pool.etcd.list(pool.keys.requests('default'))).items).toEqual([])
-  await pool.request('kill.x', { kind: 'kill', run: 'test.once.run', uid: 'uid-1', reason: 'Deleted' })
+  await pool.request('kill.x', { kind: 'kill', run: 'test.once.run-uid-1', uid: 'uid-1', reason: 'Deleted' })
   const [result] = await eventually('it ends', async () => {
     const results = await pool.results()
     return results.length > 0 && results
   })
-  expect(result).toMatchObject({ outcome: 'Killed', reason: 'Deleted', run: 'test.once.run' })
+  expect(result).toMatchObject({ outcome: 'Killed', reason: 'Deleted', run: 'test.once.run-uid-1' })
   expect(await ran()).toHaveLength(1)
 })
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { ANYWHERE, shellRunId } from '../../core/keys.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
 import { eventually } from '../fault/eventually.ts'
@@ -79,7 +80,7 @@ test('with jobRef it has the job, its parameters checked, and a deadline of its 
     return results.length > 0 && results
   })
   expect(missed).toMatchObject({
-    run: `${NS}.bad.run`,
+    run: expect.stringMatching(`^${NS}[.]bad[.]run-[0-9a-f]{8}$`) as string,
     outcome: 'Missed',
     reason: 'InvalidParameters',
     final: true,
@@ -98,7 +99,7 @@ test('unclaimed at its deadline it is Missed, and its cell is taken', async () =
     return results.length > 0 && results
   })
   expect(missed).toMatchObject({
-    run: `${NS}.r.run`,
+    run: expect.stringMatching(`^${NS}[.]r[.]run-`) as string,
     kind: 'run',
     outcome: 'Missed',
     attempt: 0,
@@ -115,13 +116,18 @@ test('deleted before it was claimed it is Missed, and leaves no key', async () =
   await bench.remove('r.yaml')
   await eventually('nothing is left', async () => (await bench.remains()).length === 0)
   expect(await bench.results()).toMatchObject([{ outcome: 'Missed', reason: 'Deleted' }])
+  // Nobody has stored that yet; what is made anew under its name is another run.
+  await bench.write('r.yaml', shellRun('r'))
+  await eventually('a request', async () => (await bench.requests()).length > 0)
+  await bench.remove('r.yaml')
+  await eventually('both have an outcome', async () => (await bench.results()).length === 2)
 })
 
 test('deleted while it runs it is told to end, and waits for that', async () => {
   const { context } = await bench.operator()
   await bench.write('r.yaml', shellRun('r'))
   const { uid } = await eventually('the entry', () => bench.run('r'))
-  const run = `${NS}.r.run`
+  const run = shellRunId({ namespace: NS, name: 'r', target: ANYWHERE, uid })
   const key = bench.keys.active('default', 'w1', run)
   await bench.put(key, {
     run,

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { ANYWHERE, shellRunId } from '../../core/keys.ts'
 import type { Result } from '../../core/records/state.ts'
 import type { AgentStatus, JobStatus, RunStatus } from '../../core/schema/status.ts'
 import type { Context } from '../../operator/context.ts'
@@ -189,7 +190,8 @@ test('a ShellRun waits, ends, and says with which exit code', async () => {
     const waiting = await when<RunStatus>('ShellRun', name, 'Reconciling Pending')
     expect(waiting.phase).toBe('Pending')
     const { uid, createdAt } = await eventually('its entry', () => bench.run(name))
-    await end({ kind: 'run', uid, name, run: `${NS}.${name}.run`, time: createdAt, ...over })
+    const run = shellRunId({ namespace: NS, name, target: ANYWHERE, uid })
+    await end({ kind: 'run', uid, name, run, time: createdAt, ...over })
   }
   await ended('good', { tail: 'hello\n' })
   expect(await when<RunStatus>('ShellRun', 'good', 'Ready Succeeded, Complete Succeeded')).toMatchObject({

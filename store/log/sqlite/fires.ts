@@ -53,7 +53,9 @@ export function createFires(db: DatabaseSync) {
         ...newest.all({ uid, class: 'failed', limit: limit.failed }),
         ...newest.all({ uid, class: 'other', limit: 1 }),
       ]
-      return rows.map(row => summaryOf(row, time => targetsOf(uid, time))).sort((a, b) => b.time - a.time)
+      return rows
+        .map(row => summaryOf(row, uid, time => targetsOf(uid, time)))
+        .sort((a, b) => b.time - a.time)
     },
 
     milestones(uid: string): Milestones {
@@ -102,13 +104,13 @@ function sumIn(row: Row): FireSum {
   }
 }
 
-function summaryOf(row: Row, targetsOf: (time: number) => string[]): FireSummary {
+function summaryOf(row: Row, uid: string, targetsOf: (time: number) => string[]): FireSummary {
   const time = number(row.time) ?? 0
   const outcome = outcomeOf(row)
   const of = { namespace: text(row.namespace) ?? '', name: text(row.name) ?? '', target: ANYWHERE }
   return {
     time,
-    id: row.kind === 'run' ? shellRunId(of) : scheduledRunId(of, time),
+    id: row.kind === 'run' ? shellRunId({ ...of, uid }) : scheduledRunId(of, time),
     outcome,
     ...given('startedAt', number(row.started_at)),
     endedAt: number(row.ended_at) ?? 0,
