@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInput } from '../core/errors.ts'
+import { IDENTITY_FILES } from '../core/records/identity.ts'
 
 /** Who an agent is and whom it believes; filled by enrolment. */
 export interface Identity {
@@ -12,15 +13,6 @@ export interface Identity {
   /** X25519: opens what was sealed for the pool. */
   poolKey: KeyObject
 }
-
-/** The files of an identity directory, all PEM. */
-export const IDENTITY_FILES = {
-  ca: 'ca.crt',
-  cert: 'tls.crt',
-  key: 'tls.key',
-  operatorKey: 'operator.pub',
-  poolKey: 'pool.key',
-} as const
 
 export async function readIdentity(dir: string): Promise<Identity> {
   const read = async (name: string): Promise<string> => {

@@ -1,16 +1,8 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { IDENTITY_FILES } from '../../core/records/identity.ts'
 import type { Authority } from './authority.ts'
 import { type Identity, pemOf } from './identity.ts'
-
-/** The files of an agent's identity directory, all PEM: agent/identity.ts reads them. */
-export const IDENTITY_FILES = {
-  ca: 'ca.crt',
-  cert: 'tls.crt',
-  key: 'tls.key',
-  operatorKey: 'operator.pub',
-  poolKey: 'pool.key',
-} as const
 
 export interface Enrolment {
   agent: string
