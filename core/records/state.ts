@@ -28,7 +28,8 @@ export const cellSchema = z.object({
 })
 export type Cell = z.infer<typeof cellSchema>
 
-export const activeSchema = z.object({
+/** Which attempt it is, and of what: alike in what runs and in what has ended. */
+const attempt = {
   run: z.string(),
   kind: z.enum(['job', 'run']),
   uid: z.string(),
@@ -38,9 +39,13 @@ export const activeSchema = z.object({
   target: z.string(),
   /** The scheduled time, or a ShellRun's creation; ms since the epoch. */
   time: z.number(),
+  attempt: z.number(),
+}
+
+export const activeSchema = z.object({
+  ...attempt,
   /** Start not before this: the scheduled time with its jitter, or the end of a backoff. */
   notBefore: z.number(),
-  attempt: z.number(),
   /** Create revision of the owner's registration; 0 while nobody owns it. */
   session: z.number(),
   /** The launcher instance that was told, or is about to be. */
@@ -55,16 +60,8 @@ export const activeSchema = z.object({
 export type Active = z.infer<typeof activeSchema>
 
 export const resultSchema = z.object({
-  run: z.string(),
-  kind: z.enum(['job', 'run']),
-  uid: z.string(),
-  generation: z.number(),
-  namespace: z.string(),
-  name: z.string(),
-  target: z.string(),
+  ...attempt,
   agent: z.string().optional(),
-  attempt: z.number(),
-  time: z.number(),
   startedAt: z.number().optional(),
   endedAt: z.number(),
   outcome: z.enum(OUTCOMES),
