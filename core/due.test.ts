@@ -152,11 +152,16 @@ describe('concurrency', () => {
       settle: [],
     })
   })
-  test('what waits past its deadline is skipped', () => {
-    const state = cell(20, { active: running, waiting: { time: 20 * S, by: 'a' } })
+  test('what waits past its deadline is skipped, whether or not the run has ended', () => {
+    const waiting = { waiting: { time: 20 * S, by: 'a' } }
+    const state = cell(20, { active: running, ...waiting })
     const withDeadline = { ...forbid, startingDeadlineSeconds: 5 }
     expect(at(24, withDeadline, state)).toEqual({ kind: 'idle', at: 25 * S + 1 })
-    expect(at(25.1, withDeadline, state)).toEqual({ kind: 'settle', settle: [skipped(20, 20, 1)] })
+    for (const late of [state, cell(20, waiting)])
+      expect(at(25.1, withDeadline, late)).toEqual({
+        kind: 'settle',
+        settle: [skipped(20, 20, 1, 'DeadlineExceeded')],
+      })
   })
   test('Replace asks for the end of the active run, at the instant', () => {
     const replace = { concurrencyPolicy: 'Replace' as const }

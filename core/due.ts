@@ -61,6 +61,8 @@ export function frontierOf(entry: JobEntry, cell: Cell | undefined): number {
 export function decide(input: DueInput): Decision {
   const { entry, cell } = input
   if (entry.suspended || entry.blocked) return { kind: 'idle', at: undefined }
+  const expired = expiredWaiting(input)
+  if (expired) return { kind: 'settle', settle: [expired] }
   const { open, settle } = judge(input)
   const exclusive = entry.concurrencyPolicy !== 'Allow'
   const busy = (cell?.active.length ?? 0) > 0
@@ -137,7 +139,7 @@ function heldBack(
   input: DueInput,
   { open, settle }: { open: { first: number; last: number } | undefined; settle: Settlement[] },
 ): Decision {
-  const { entry, times, offset, cell, now } = input
+  const { entry, times, offset, cell } = input
   const waiting = cell?.waiting
   const past = settle.map(each =>
     each.reason === LATE ? each : { ...each, outcome: 'Skipped' as const, reason: 'Overlapped' },
@@ -154,10 +156,9 @@ function heldBack(
       settle: [...giveUp, ...past, ...older],
     }
   }
-  const expires = waiting && waitsUntil(entry, waiting.time)
-  if (expires !== undefined && now > expires) return { kind: 'settle', settle: [...giveUp, ...past] }
   if (past.length > 0) return { kind: 'settle', settle: past }
   const next = times.next(frontierOf(entry, cell))
+  const expires = waitsUntil(entry, cell)
   const looks = [
     expires === undefined ? undefined : expires + 1,
     next === undefined ? undefined : next + offset,
@@ -174,10 +175,22 @@ function ahead(input: DueInput): Decision {
   return now >= from ? { kind: 'claim', time, settle: [] } : { kind: 'idle', at: from }
 }
 
-function waitsUntil(entry: JobEntry, time: number): number | undefined {
-  return entry.startingDeadlineSeconds === undefined
-    ? undefined
-    : time + entry.startingDeadlineSeconds * 1_000
+/** What concurrency held back until its deadline had passed: whatever becomes of the run that is active. */
+function expiredWaiting({ entry, cell, now }: DueInput): Settlement | undefined {
+  const expires = waitsUntil(entry, cell)
+  if (!cell?.waiting || expires === undefined || now <= expires) return undefined
+  const { time } = cell.waiting
+  return { first: time, last: time, count: 1, outcome: 'Skipped', reason: LATE }
+}
+
+/** The last moment at which the waiting time may start; undefined: it has no deadline, or nothing waits. */
+export function waitsUntil(
+  { startingDeadlineSeconds }: Pick<JobEntry, 'startingDeadlineSeconds'>,
+  cell: Cell | undefined,
+): number | undefined {
+  return cell?.waiting && startingDeadlineSeconds !== undefined
+    ? cell.waiting.time + startingDeadlineSeconds * 1_000
+    : undefined
 }
 
 function atLimit({ entry, cell }: DueInput): boolean {

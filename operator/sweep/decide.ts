@@ -5,6 +5,7 @@ import {
   frontierOf,
   type Settlement,
   settleUpTo,
+  waitsUntil,
 } from '../../core/due.ts'
 
 /**
@@ -48,7 +49,7 @@ export function lookAt({
   const next = times.next(frontierOf(entry, cell))
   if (next !== undefined) looks.push(next + offset + OPEN_FOR)
   if (cell?.waiting && cell.active.length === 0) looks.push(now + OPEN_FOR)
-  const expires = waitingUntil({ entry, cell })
+  const expires = waitsUntil(entry, cell)
   if (expires !== undefined) looks.push(expires + OPEN_FOR)
   return looks.length > 0 ? Math.min(...looks) : undefined
 }
@@ -57,8 +58,6 @@ export function sweep(input: SweepInput): Sweep {
   const { entry, now, offset } = input
   if (entry.suspended) return { settle: [], at: undefined }
   if (entry.blocked) return settled(input, settleUpTo(input, now - offset, entry.blocked.reason))
-  const givenUp = waitedTooLong(input)
-  if (givenUp) return settled(input, [givenUp])
   const decision = decide({ ...input, lead: 0 })
   switch (decision.kind) {
     case 'idle':
@@ -75,14 +74,6 @@ export function sweep(input: SweepInput): Sweep {
     default:
       return decision satisfies never
   }
-}
-
-/** What concurrency held back, and nobody started by its deadline. */
-function waitedTooLong(input: SweepInput): Settlement | undefined {
-  const expires = waitingUntil(input)
-  const time = input.cell?.waiting?.time
-  if (time === undefined || expires === undefined || input.now <= expires) return undefined
-  return { first: time, last: time, count: 1, outcome: 'Skipped', reason: 'DeadlineExceeded' }
 }
 
 function offered(input: SweepInput, { time, settle }: { time: number; settle: Settlement[] }): Sweep {
@@ -122,9 +113,4 @@ function settled({ now, settledAt, ...input }: SweepInput, settle: Settlement[])
   if (settle.length > 0) return now >= free ? { settle, at: undefined } : { settle: [], at: free }
   const at = lookAt({ ...input, now })
   return { settle: [], at: at === undefined ? undefined : Math.max(at, now + OPEN_FOR) }
-}
-
-function waitingUntil({ entry, cell }: Pick<SweepInput, 'entry' | 'cell'>): number | undefined {
-  const { startingDeadlineSeconds: deadline } = entry
-  return cell?.waiting && deadline !== undefined ? cell.waiting.time + deadline * 1_000 : undefined
 }
