@@ -42,10 +42,22 @@ export function startSweep(deps: Deps): Sweeper {
   }
 
   async function visit(cellKey: string): Promise<void> {
+    try {
+      const again = await lookAtOne(cellKey)
+      if (again !== undefined) alarms.set(cellKey, again)
+    } catch (error) {
+      const level = error instanceof Unavailable ? 'warn' : 'error'
+      log[level]({ cell: cellKey, error: messageOf(error) }, 'sweep.failed')
+      alarms.set(cellKey, clock.now() + FAILED_AGAIN_MS)
+    }
+  }
+
+  /** Answers when to look again; undefined: when something changes. */
+  async function lookAtOne(cellKey: string): Promise<number | undefined> {
     const ref = targets.get(cellKey)
     const entry = ref && observed.jobs.get(keys.job(ref))
     // Of another epoch: counted anew first (jobs/plan.ts), and put again.
-    if (!ref || !entry || entry.value.epoch !== deps.epoch()) return
+    if (!ref || !entry || entry.value.epoch !== deps.epoch()) return undefined
     const cell = observed.cells.get(cellKey)
     const living = canRun(deps, entry.value, ref.target)
     const decided = sweep({
@@ -58,17 +70,10 @@ export function startSweep(deps: Deps): Sweeper {
     })
     if (living) parked.delete(cellKey)
     else parked.set(cellKey, ref.pool)
-    try {
-      const on = { ref, entry, cell: cell ?? { key: cellKey, mod: 0, value: undefined } }
-      const done = await act(deps, on, decided)
-      if (done === 'settled') settledAt.set(cellKey, clock.now())
-      const again = done === 'stale' ? clock.now() + FAILED_AGAIN_MS : decided.at
-      if (again !== undefined) alarms.set(cellKey, again)
-    } catch (error) {
-      const level = error instanceof Unavailable ? 'warn' : 'error'
-      log[level]({ cell: cellKey, error: messageOf(error) }, 'sweep.failed')
-      alarms.set(cellKey, clock.now() + FAILED_AGAIN_MS)
-    }
+    const on = { ref, entry, cell: cell ?? { key: cellKey, mod: 0, value: undefined } }
+    const done = await act(deps, on, decided)
+    if (done === 'settled') settledAt.set(cellKey, clock.now())
+    return done === 'stale' ? clock.now() + FAILED_AGAIN_MS : decided.at
   }
 
   function arm(cellKey: string, entry: JobEntry): void {
