@@ -160,9 +160,9 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     const { entry, times, offset } = plan
     const cell = cells.get(cellKey) ?? (await cells.read(cellKey))
     const foreign = cell.value !== undefined && cell.value.uid !== entry.value.uid
-    const untargeted = place.ref.target !== ANYWHERE && !cell.value
+    const untargeted = place.ref.target !== ANYWHERE && (!cell.value || cell.value.retired)
     if (foreign || untargeted) {
-      // An object of the same name is still being cleared away, or the operator has not made me a target yet.
+      // An object of the same name is still being cleared away, or the operator has not made me a target yet, or no longer has me as one.
       cells.forget(cellKey)
       return clock.now() + DECLINED_RETRY_MS
     }

@@ -110,13 +110,19 @@ export function moveFrontier(
     lastFire: Math.max(cell?.lastFire ?? 0, time ?? 0, ...passed),
     active: [...(cell?.active ?? [])],
     ...(waiting && !over ? { waiting } : {}),
+    ...(cell?.retired ? { retired: true } : {}),
     ...(by.entry.value.kind === 'run' ? { taken: true } : {}),
   }
 }
 
-/** A job that has never fired has no cell yet: made here, so that its next time sees the ShellRun that is active. */
+/**
+ * A job that has never fired has no cell yet: made here, so that its next time sees the ShellRun that is active. In All it is the
+ * operator's to make, when the agent becomes a target: what was due before now was never this target's.
+ */
 function withRun(c: Claim, cell: Maybe<Cell>, running: Cell['active'][number]): Held<Cell> {
-  const uid = c.entry.value.kind === 'run' ? (c.entry.value.jobRef?.uid ?? '') : ''
-  const before = cell.value ?? { uid, lastFire: 0, active: [] }
+  const { value: entry } = c.entry
+  const uid = entry.kind === 'run' ? (entry.jobRef?.uid ?? '') : ''
+  const lastFire = entry.command.placement.mode === 'All' ? c.now : 0
+  const before = cell.value ?? { uid, lastFire, active: [] }
   return { ...cell, value: { ...before, active: [...before.active, running] } }
 }

@@ -85,10 +85,11 @@ export function end(e: Ending): Ended {
 
 /** A retry is of an entry that still stands, and goes to somebody who lives. */
 function retryHolds({ keys, pool, owner, ownerSeen }: Ending, { entry, next }: Retry): Compare[] {
-  const named = next && !(ownerSeen !== undefined && next.agent === owner)
+  // Burial compares the owner's registration already: enough where that is the session which the next attempt is for.
+  const compared = next?.agent === owner && next.session === ownerSeen
   return [
     ...rules.entryUnchanged(entry.key, entry.mod),
-    ...(next && named ? rules.sessionLives(keys.agent(pool, next.agent), next.session) : []),
+    ...(next && !compared ? rules.sessionLives(keys.agent(pool, next.agent), next.session) : []),
   ]
 }
 

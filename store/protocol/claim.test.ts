@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest'
+import { ANYWHERE, type CellRef, createKeys } from '../../core/keys.ts'
+import { type Entry, jobEntrySchema, runEntrySchema } from '../../core/records/entry.ts'
+import type { Cell } from '../../core/records/state.ts'
+import { claim, moveFrontier } from './claim.ts'
+
+const keys = createKeys('/claim/v1/')
+const T0 = 1_750_000_000_000
+const command = (mode: 'One' | 'All') => ({
+  placement: { mode, agents: [] },
+  host: {},
+  shell: ['/bin/sh', '-c'],
+  script: 'true',
+  outputLimit: 0,
+})
+const of = { uid: 'u1', generation: 1, namespace: 'ops', name: 'a', pool: 'default' }
+const job = jobEntrySchema.parse({
+  kind: 'job',
+  ...of,
+  schedules: ['@hourly'],
+  timeZone: 'UTC',
+  daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+  scheduleChangedAt: 0,
+  command: command('All'),
+})
+const entry = { key: 'entry', mod: 1, value: job }
+const cell: Cell = { uid: 'u1', lastFire: T0, active: [] }
+
+test('a target that has retired stays so when its cell moves on', () => {
+  expect(moveFrontier({ ...cell, retired: true }, { entry, time: T0 + 1, settle: [] })).toMatchObject({
+    lastFire: T0 + 1,
+    retired: true,
+  })
+  expect(moveFrontier(cell, { entry, time: T0 + 1, settle: [] })).not.toHaveProperty('retired')
+})
+
+/** The job's cell as the claim of a ShellRun puts it where there was none. */
+function madeBy(mode: 'One' | 'All', target: string): Cell {
+  const ref: CellRef = { pool: 'default', kind: 'run', namespace: 'ops', name: 'r', target }
+  const run = runEntrySchema.parse({
+    kind: 'run',
+    ...of,
+    uid: 'r1',
+    name: 'r',
+    jobRef: { name: 'a', uid: 'u1' },
+    createdAt: T0,
+    deadline: T0 + 600_000,
+    command: command(mode),
+  })
+  const absent = (key: string) => ({ key, mod: 0, value: undefined })
+  const jobKey = keys.cell({ ...ref, kind: 'job', name: 'a' })
+  const { txn } = claim({
+    keys,
+    ref,
+    agent: 'w1',
+    session: 7,
+    entry: { key: 'entry', mod: 1, value: run as Entry },
+    cell: absent(keys.cell(ref)),
+    run: 'ops.r.run-r1',
+    time: T0,
+    notBefore: T0,
+    instance: 'i',
+    settle: [],
+    now: T0 + 1_000,
+    jobCell: absent(jobKey),
+    jobName: 'a',
+  })
+  const put = txn.then.find(op => 'put' in op && op.put === jobKey) as { value: string }
+  return JSON.parse(put.value) as Cell
+}
+
+test('a ShellRun that makes the cell of a job owes a new target of All nothing of the past', () => {
+  const active = [{ run: 'ops.r.run-r1', agent: 'w1', attempt: 1 }]
+  expect(madeBy('All', 'w1')).toEqual({ uid: 'u1', lastFire: T0 + 1_000, active })
+  // In One the job counts from its schedule's last change, whoever has made the cell.
+  expect(madeBy('One', ANYWHERE)).toEqual({ uid: 'u1', lastFire: 0, active })
+})
