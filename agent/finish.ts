@@ -32,7 +32,10 @@ export type Concluded = { freed: CellRef[] } & (
   | { kind: 'superseded' }
 )
 
+/** After no answer, and after a refusal by something that this agent's watches have not told of yet, ms. */
 const PAUSE_MS = 300
+/** After what should not happen, ms. */
+const FAULT_PAUSE_MS = 5_000
 
 /** Rejects only when the context's signal aborts. */
 export async function conclude(context: Context, mine: Held<Active>, ending: Ending): Promise<Concluded> {
@@ -41,12 +44,19 @@ export async function conclude(context: Context, mine: Held<Active>, ending: End
     context.signal.throwIfAborted()
     try {
       const outcome = await tryToEnd(context, active, { ...ending, round })
-      if (outcome.kind !== 'changed') return outcome
+      if (outcome.kind !== 'refused') return outcome
+      // Its owner has registered anew: the watch tells that, and it is looked at from the start.
+      if (ending.burial && !outcome.changed && round > 0) return { kind: 'superseded', freed: [] }
+      if (!outcome.changed) await context.clock.sleep(PAUSE_MS, context.signal)
       active = outcome.active
     } catch (error) {
-      if (!(error instanceof Unavailable)) throw error
-      context.log.warn({ run: active.value.run, error: messageOf(error) }, 'finish.unanswered')
-      await context.clock.sleep(PAUSE_MS, context.signal)
+      context.signal.throwIfAborted()
+      const expected = error instanceof Unavailable
+      context.log[expected ? 'warn' : 'error'](
+        { run: active.value.run, error: messageOf(error) },
+        'finish.unanswered',
+      )
+      await context.clock.sleep(expected ? PAUSE_MS : FAULT_PAUSE_MS, context.signal)
       const reread = await stillThere(context, active)
       if (reread === 'gone') return { kind: 'superseded', freed: [] }
       if (reread) active = reread
@@ -54,11 +64,18 @@ export async function conclude(context: Context, mine: Held<Active>, ending: End
   }
 }
 
+/** `changed`: by its entry or a cell, which are known now as they are. Else by a registration, or by the entry of a retry. */
+interface Refused {
+  kind: 'refused'
+  changed: boolean
+  active: Held<Active>
+}
+
 async function tryToEnd(
   context: Context,
   active: Held<Active>,
   ending: Ending & { round: number },
-): Promise<Concluded | { kind: 'changed'; active: Held<Active> }> {
+): Promise<Concluded | Refused> {
   const { keys, pool, cells: known, clock, log } = context
   const refs = cellsOf(context, active.value)
   const found = await heldCells(context, refs, active.value.run)
@@ -102,16 +119,17 @@ function refused(
   context: Context,
   active: Held<Active>,
   { answer, cells }: { answer: TxnAnswer; cells: Held<Cell>[] },
-): Concluded | { kind: 'changed'; active: Held<Active> } {
+): Concluded | Refused {
   const [activeNow, ...cellsNow] = answer.gets
-  for (const [i, cell] of cells.entries()) context.cells.saw(cell.key, cellsNow[i])
+  const moved = cells.map((cell, i) => context.cells.saw(cell.key, cellsNow[i]).mod !== cell.mod)
   const now = held(activeSchema, active.key, activeNow)
   const same = now.value?.attempt === active.value.attempt && now.value.session === active.value.session
   if (!now.value || !same) {
     context.log.warn({ run: active.value.run, attempt: active.value.attempt }, 'run.superseded')
     return { kind: 'superseded', freed: [] }
   }
-  return { kind: 'changed', active: { ...now, value: now.value } }
+  const changed = now.mod !== active.mod || moved.includes(true)
+  return { kind: 'refused', changed, active: { ...now, value: now.value } }
 }
 
 /** After an unclear answer: is the attempt still to be ended? */
@@ -158,7 +176,8 @@ async function retryOf(
 ): Promise<Retry | undefined> {
   const { keys, pool, clock, world } = context
   const { verdict } = ending
-  if (!retries(verdict.outcome, active.attempt, Number.MAX_SAFE_INTEGER)) return undefined
+  // Whom somebody wants ended is not begun again, however it ended.
+  if (active.kill || !retries(verdict.outcome, active.attempt, Number.MAX_SAFE_INTEGER)) return undefined
   const key = keys[active.kind]({ pool, namespace: active.namespace, name: active.name })
   const known = world[active.kind === 'job' ? 'jobs' : 'runs'].get(key)
   // The watch may lag behind an edit: after a refusal the entry is read.

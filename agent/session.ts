@@ -53,13 +53,19 @@ export async function holdSessions(
     const own = new AbortController()
     const lost = AbortSignal.any([own.signal, signal])
     const work = during(session, lost)
-    await Promise.race([keepAlive(options, session, lost), work]).catch(error => {
-      if (!signal.aborted)
-        options.log.error({ session: session.id, error: messageOf(error) }, 'session.failed')
-    })
+    const failed = await Promise.race([keepAlive(options, session, lost), work]).then(
+      () => false,
+      error => {
+        if (!signal.aborted)
+          options.log.error({ session: session.id, error: messageOf(error) }, 'session.failed')
+        return true
+      },
+    )
     own.abort(new Error(`session ${session.id} ended`))
     await work.catch(() => undefined)
-    if (!signal.aborted) options.log.warn({ session: session.id }, 'session.lost')
+    if (signal.aborted) return
+    options.log.warn({ session: session.id }, 'session.lost')
+    if (failed) await options.clock.sleep(RETRY_MS, signal)
   }
 }
 
