@@ -40,7 +40,8 @@ export function createRequests(
 
   async function look(key: string): Promise<void> {
     const request = world.requests.get(key)
-    if (!request || busy.has(key)) return
+    // Who is eligible may have changed since its alarm was set.
+    if (!request || busy.has(key) || turnOf(request) === undefined) return
     busy.add(key)
     try {
       const next = await answer(request)
@@ -53,6 +54,9 @@ export function createRequests(
     } finally {
       busy.delete(key)
     }
+    // Put anew while it was answered: the answer was to the one before.
+    const now = world.requests.get(key)
+    if (now && now.mod !== request.mod) onChange(key, now)
   }
 
   async function answer(request: Held<Request>): Promise<number | undefined> {
@@ -79,10 +83,9 @@ export function createRequests(
   ): Promise<number | undefined> {
     const ref: CellRef = { pool, kind: 'run', namespace: of.namespace, name: of.name, target: of.target }
     const entry = world.runs.get(keys.run(ref))
-    if (!entry) return clock.now() + POLL_MS
-    if (entry.value.uid !== of.uid || entry.value.blocked || clock.now() > entry.value.deadline)
-      return undefined
-    if (!mayClaim()) return clock.now() + POLL_MS
+    // The watch of entries may lag behind that of requests.
+    if (entry?.value.uid !== of.uid || entry.value.blocked || !mayClaim()) return clock.now() + POLL_MS
+    if (clock.now() > entry.value.deadline) return undefined
     const cell = await context.cells.read(keys.cell(ref))
     if (cell.mod !== 0) return undefined
     const jobCell = await jobCellOf(ref, entry.value)
@@ -154,14 +157,18 @@ export function createRequests(
     return rank * (value.kind === 'run' ? RANK_DELAY_MS : OFFER_STEP_MS)
   }
 
-  const onChange = (key: string, now: Held<Request> | undefined) => {
+  function onChange(key: string, now: Held<Request> | undefined): void {
     const turn = now && turnOf(now)
     if (turn === undefined) alarms.clear(key)
     else if (turn === 0) void look(key)
     else alarms.set(key, clock.now() + turn)
   }
-  const lookAgain = () => {
-    for (const request of world.requests.entries()) onChange(request.key, request)
+  /** Turns that were given stand: those who come and go must not put a request off. */
+  function lookAgain(): void {
+    for (const request of world.requests.entries()) {
+      const turn = turnOf(request)
+      if (turn === undefined || turn === 0 || !alarms.has(request.key)) onChange(request.key, request)
+    }
   }
   lookAgain()
   return { onChange, lookAgain, close: () => alarms.close() }

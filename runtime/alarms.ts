@@ -38,6 +38,10 @@ export class Alarms {
     this.#at.delete(key)
   }
 
+  has(key: string): boolean {
+    return this.#at.has(key)
+  }
+
   get size(): number {
     return this.#at.size
   }
