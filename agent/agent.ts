@@ -118,7 +118,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       session: session.id,
       batcher,
       world,
-      cells: createCells(batcher),
+      cells: createCells(batcher, key => keys.parseCell(key)?.kind === 'job'),
       asked: new Set(),
       launcher,
       signal: lost,
@@ -206,6 +206,8 @@ async function tend(
   const { signal, clock, log } = context
   let seen = false
   while (!signal.aborted) {
+    // Before the look: somebody may die during it.
+    const death = died.next()
     try {
       if (seen || rules.buriesUnseenDeaths()) await buryTheDead(context, runs)
       await settleUnknown(context, runs)
@@ -214,7 +216,7 @@ async function tend(
     }
     const ticking = new AbortController()
     const tick = clock.sleep(everyMs, AbortSignal.any([ticking.signal, signal])).catch(() => undefined)
-    seen = await Promise.race([died.next(), tick.then(() => false)])
+    seen = await Promise.race([death, tick.then(() => false)])
     ticking.abort()
   }
 }

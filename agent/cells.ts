@@ -21,22 +21,24 @@ export interface Cells {
   read(key: string): Promise<Maybe<Cell>>
 }
 
-export function createCells(batcher: Batcher): Cells {
+/** `lasts`: is it of something that fires again? A ShellRun's cell is of use once: it is not kept, and always read. */
+export function createCells(batcher: Batcher, lasts: (key: string) => boolean): Cells {
   /** 'unknown': was known and no longer is. */
   const known = new Map<string, Maybe<Cell> | 'unknown'>()
   let complete = false
   const saw = (key: string, item: KeyValue | undefined): Maybe<Cell> => {
     const now = held(cellSchema, key, item)
-    known.set(key, now)
+    if (lasts(key)) known.set(key, now)
     return now
   }
   return {
     get(key) {
       const cell = known.get(key)
-      if (cell === 'unknown') return undefined
+      if (cell === 'unknown' || !lasts(key)) return undefined
       return cell ?? (complete ? { key, mod: 0, value: undefined } : undefined)
     },
     wrote(key, mod, value) {
+      if (!lasts(key)) return
       const before = known.get(key)
       if (!before || before === 'unknown' || before.mod < mod) known.set(key, { key, mod, value })
     },
@@ -45,7 +47,9 @@ export function createCells(batcher: Batcher): Cells {
       for (const item of items) saw(item.key, item)
       complete = true
     },
-    forget: key => void known.set(key, 'unknown'),
+    forget(key) {
+      if (lasts(key)) known.set(key, 'unknown')
+    },
     async read(key) {
       const answer = await batcher.txn({ compare: [], then: [{ get: key }] })
       return saw(key, answer.gets[0])

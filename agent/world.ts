@@ -28,7 +28,7 @@ import type { Log } from '../runtime/log.ts'
 import { verifyText } from '../runtime/signing.ts'
 import type { Etcd, View } from '../store/etcd/client.ts'
 import { type Mirror, mirror, type Read, reading } from '../store/mirror.ts'
-import { parseValue } from '../store/protocol/held.ts'
+import { type Held, parseValue } from '../store/protocol/held.ts'
 
 /**
  * What an agent sees of its pool: entries, members, registrations, requests, and its own active runs; never others' runs, so that event
@@ -95,6 +95,11 @@ export async function observe(options: WorldOptions, signal: AbortSignal): Promi
   }
   world.members.onChange(changed)
   world.agents.onChange(changed)
+  const forgotten = (_: string, now: Held<Entry> | undefined, before: Held<Entry> | undefined) => {
+    if (before && now?.value.uid !== before.value.uid) ranks.delete(before.value.uid)
+  }
+  world.jobs.onChange(forgotten)
+  world.runs.onChange(forgotten)
 
   return {
     ...world,
