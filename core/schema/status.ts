@@ -68,7 +68,7 @@ export const jobStatus = z.strictObject({
     .array(
       z.strictObject({
         id: text(600).describe('The id of the run.'),
-        startTime: time.optional().describe('When it started.'),
+        startTime: time.optional().describe('When it started, or will: a retry waits for its backoff.'),
         targets: z.int().optional().describe('On how many targets.'),
       }),
     )

@@ -74,7 +74,7 @@ describe('the conditions table', () => {
 
   test('compiled is Ready, also when running, or when its last run failed', () => {
     expect(conditionsOf({})).toEqual({ ...ready, LastRunSucceeded: 'Unknown NoRunYet' })
-    const running = { active: [{ time: T0, target: '-', notBefore: T0 }] }
+    const running = { active: [{ time: T0, target: '-', notBefore: T0, attempt: 1 }] }
     expect(conditionsOf(running)).toEqual({ ...ready, LastRunSucceeded: 'Unknown NoRunYet' })
     expect(conditionsOf({ fires: [failed(1)] })).toEqual({ ...ready, LastRunSucceeded: 'False Failed' })
     expect(conditionsOf({ fires: [fire(1)] })).toEqual({ ...ready, LastRunSucceeded: 'True Succeeded' })
@@ -181,7 +181,7 @@ describe('LastRunSucceeded', () => {
   })
 
   test('a fire that still runs on other targets is no last run', () => {
-    const active = [{ time: T0 + 2 * MINUTE, target: 'b', notBefore: T0 + 2 * MINUTE }]
+    const active = [{ time: T0 + 2 * MINUTE, target: 'b', notBefore: T0 + 2 * MINUTE, attempt: 1 }]
     expect(conditionsOf({ fires: [failed(2), fire(1)], active }).LastRunSucceeded).toBe('True Succeeded')
     expect(jobStatus(facts({ fires: [failed(2), fire(1)], active }))).toMatchObject({
       lastResult: 'Succeeded',
@@ -284,9 +284,9 @@ describe('the rest of a status', () => {
 
   test('the last schedule time is that of a fire which runs, if none is newer', () => {
     const active = [
-      { time: T0 + 3 * MINUTE, target: 'a', notBefore: T0 + 3 * MINUTE + 10 },
-      { time: T0 + 3 * MINUTE, target: 'b', notBefore: T0 + 3 * MINUTE },
-      { time: T0 + 2 * MINUTE, target: 'a', notBefore: T0 + 2 * MINUTE },
+      { time: T0 + 3 * MINUTE, target: 'a', notBefore: T0 + 3 * MINUTE + 10, attempt: 1 },
+      { time: T0 + 3 * MINUTE, target: 'b', notBefore: T0 + 3 * MINUTE, attempt: 1 },
+      { time: T0 + 2 * MINUTE, target: 'a', notBefore: T0 + 2 * MINUTE, attempt: 1 },
     ]
     expect(jobStatus(facts({ active, milestones: { lastScheduled: T0 } }))).toMatchObject({
       lastScheduleTime: '2026-01-01T00:03:00Z',
@@ -310,7 +310,7 @@ describe('the rest of a status', () => {
   })
 
   test('the log store is asked for what still runs besides, and for one of each in any case', () => {
-    const active = [1, 1, 2].map(time => ({ time, target: 'x', notBefore: 0 }))
+    const active = [1, 1, 2].map(time => ({ time, target: 'x', notBefore: 0, attempt: 1 }))
     expect(firesNeeded({ succeeded: 0, failed: 3 }, active)).toEqual({ succeeded: 3, failed: 5 })
   })
 })
@@ -342,6 +342,7 @@ test('whatever the fleet, a status fits its schema and 16 KiB, and keeps its new
             time: T0 - Math.floor(n / 25),
             target: target(n),
             notBefore: T0,
+            attempt: 1,
           })),
           fires: outcomes.map((outcome, n) =>
             fire(1_000 - n, {

@@ -47,7 +47,7 @@ function conditionsOf(over: Partial<RunFacts>): string {
 }
 
 const blocked = { reason: 'PolicyRefused', message: 'no ShellPolicy allows host.user root in ops' }
-const running = { active: [{ time: T0, target: '-', notBefore: T0 + 1_000 }], open: 0 }
+const running = { active: [{ time: T0, target: '-', notBefore: T0 + 1_000, attempt: 1 }], open: 0 }
 
 describe('the conditions table', () => {
   test('succeeded is Ready and Complete', () => {
@@ -90,13 +90,21 @@ describe('the conditions table', () => {
   })
 })
 
+test('between two attempts it says when the next one starts, and no start in the future', () => {
+  const active = [{ time: T0, target: '-', notBefore: T0 + 20_000, attempt: 2 }]
+  const { conditions, ...status } = runStatus(facts({ active, open: 0 }))
+  expect(status.phase).toBe('Running')
+  expect(status).not.toHaveProperty('startTime')
+  expect(conditions?.[0]?.message).toBe('attempt 2, from 2026-01-01T00:00:20Z')
+})
+
 test('it is not over before its last target is', () => {
   const some = ended({ targets: { succeeded: 5, failed: 0, missed: 0 } })
   const { conditions, ...status } = runStatus(facts({ ...some, open: 2 }))
   expect(status).toMatchObject({ phase: 'Running', startTime: '2026-01-01T00:00:01Z' })
   expect(status).not.toHaveProperty('completionTime')
   expect(conditions?.[0]?.message).toBe('running on 0 of 7 targets, 5 have ended')
-  const both = { ...some, active: [{ time: T0, target: 'a', notBefore: T0 + 500 }], open: 1 }
+  const both = { ...some, active: [{ time: T0, target: 'a', notBefore: T0 + 500, attempt: 1 }], open: 1 }
   expect(runStatus(facts(both)).phase).toBe('Running')
 })
 

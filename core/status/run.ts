@@ -30,7 +30,8 @@ export interface RunFacts {
  */
 type Phase =
   | { kind: 'pending' }
-  | { kind: 'running'; startsAt: number }
+  /** `startedAt` undefined: an attempt has ended, and nothing here says when it began. `retry`: what goes on, or waits for its backoff. */
+  | { kind: 'running'; startedAt: number | undefined; retry?: { attempt: number; startsAt: number } }
   | { kind: 'ended'; fire: FireSummary }
 
 export function runStatus(facts: RunFacts): RunStatus {
@@ -45,14 +46,14 @@ export function runStatus(facts: RunFacts): RunStatus {
     case 'pending':
       return { ...common, phase: 'Pending' }
     case 'running':
-      return { ...common, phase: 'Running', startTime: rfc3339(phase.startsAt) }
+      return { ...common, phase: 'Running', ...started(phase.startedAt) }
     case 'ended': {
       const { fire } = phase
       return fitting({
         ...common,
         phase: fire.outcome,
         ...(fire.exitCode === undefined ? {} : { exitCode: fire.exitCode }),
-        ...(fire.startedAt === undefined ? {} : { startTime: rfc3339(fire.startedAt) }),
+        ...started(fire.startedAt),
         completionTime: rfc3339(fire.endedAt),
         runs: [finishedEntry(fire)],
         ...(fire.tail ? { outputTail: tail(fire.tail, LONGEST_TAIL) } : {}),
@@ -65,11 +66,18 @@ export function runStatus(facts: RunFacts): RunStatus {
 
 function phaseOf({ active, fire, open }: RunFacts): Phase {
   const [running] = activeFires(active)
-  if (running)
-    return { kind: 'running', startsAt: Math.min(running.startsAt, fire?.startedAt ?? running.startsAt) }
+  if (running) {
+    const { attempt, startsAt } = running
+    if (attempt > 1) return { kind: 'running', startedAt: fire?.startedAt, retry: { attempt, startsAt } }
+    return { kind: 'running', startedAt: Math.min(startsAt, fire?.startedAt ?? startsAt) }
+  }
   if (!fire) return { kind: 'pending' }
   if (open === 0) return { kind: 'ended', fire }
-  return { kind: 'running', startsAt: fire.startedAt ?? fire.endedAt }
+  return { kind: 'running', startedAt: fire.startedAt ?? fire.endedAt }
+}
+
+function started(at: number | undefined): { startTime?: string } {
+  return at === undefined ? {} : { startTime: rfc3339(at) }
 }
 
 function statementsOn(phase: Phase, facts: RunFacts): Statement[] {
@@ -82,7 +90,9 @@ function statementsOn(phase: Phase, facts: RunFacts): Statement[] {
   if (phase.kind === 'pending' && standing.blocked)
     return [...blockedStatements(standing.blocked, standing), ...open]
   const [reason, message] =
-    phase.kind === 'pending' ? ['Pending', 'waiting for an agent that takes it'] : ['Running', running(facts)]
+    phase.kind === 'pending'
+      ? ['Pending', 'waiting for an agent that takes it']
+      : ['Running', running(phase, facts)]
   return [
     { type: 'Ready', status: 'False', reason, message, since },
     { type: 'Reconciling', status: 'True', reason, message, since },
@@ -91,11 +101,12 @@ function statementsOn(phase: Phase, facts: RunFacts): Statement[] {
   ]
 }
 
-function running({ active, fire, open }: RunFacts): string {
+function running({ retry }: Extract<Phase, { kind: 'running' }>, { active, fire, open }: RunFacts): string {
   const { succeeded, failed, missed } = fire?.targets ?? { succeeded: 0, failed: 0, missed: 0 }
   const ended = succeeded + failed + missed
   const all = ended + active.length + open
-  return all > 1 ? `running on ${active.length} of ${all} targets, ${ended} have ended` : 'running'
+  if (all > 1) return `running on ${active.length} of ${all} targets, ${ended} have ended`
+  return retry ? `attempt ${retry.attempt}, from ${rfc3339(retry.startsAt)}` : 'running'
 }
 
 function endedStatements(fire: FireSummary): Statement[] {

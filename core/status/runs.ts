@@ -6,24 +6,27 @@ import { classOf, type FireSummary } from './fires.ts'
 import { short } from './size.ts'
 
 /** What an attempt in flight or pending says to a status. */
-export type ActiveRun = Pick<Active, 'time' | 'target' | 'notBefore'>
+export type ActiveRun = Pick<Active, 'time' | 'target' | 'notBefore' | 'attempt'>
 
 export interface ActiveFire {
   /** The scheduled time, or a ShellRun's creation; ms since the epoch. */
   time: number
-  /** When its first attempt in flight starts, ms since the epoch. */
+  /** When the earliest of its attempts in flight starts, ms since the epoch: ahead of now where a retry waits for its backoff. */
   startsAt: number
+  /** The lowest number of an attempt in flight. */
+  attempt: number
   targets: number
 }
 
 /** Attempts by fire, newest first. */
 export function activeFires(actives: readonly ActiveRun[]): ActiveFire[] {
   const fires = new Map<number, ActiveFire>()
-  for (const { time, notBefore } of actives) {
+  for (const { time, notBefore, attempt } of actives) {
     const fire = fires.get(time)
-    if (!fire) fires.set(time, { time, startsAt: notBefore, targets: 1 })
+    if (!fire) fires.set(time, { time, startsAt: notBefore, attempt, targets: 1 })
     else {
       fire.startsAt = Math.min(fire.startsAt, notBefore)
+      fire.attempt = Math.min(fire.attempt, attempt)
       fire.targets++
     }
   }
