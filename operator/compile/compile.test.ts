@@ -85,6 +85,15 @@ test.each<
     {},
     { reason: 'InvalidParameters', mendable: false, known: true },
   ],
+  ...[{ target: { mode: 'Shards', shards: 3 } }, { target: { mode: 'All', maxParallel: '25%' } }].map(
+    template =>
+      [
+        `what this version cannot run: ${JSON.stringify(template)}`,
+        job({}, template),
+        {},
+        { reason: 'Unsupported', mendable: false, known: true },
+      ] as [string, ShellCronJob, object, { reason: string; mendable: boolean; known: boolean }],
+  ),
   [
     'a pool that nobody knows',
     job({}, { target: { pool: 'x' } }),
