@@ -17,8 +17,6 @@ export default defineConfig({
           include: ['test/{architecture,contract,integration,fault,e2e,controlplane}/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
-          // On a shared machine one failure is looked at twice; a test that needs it is a bug to be mended.
-          retry: process.env.CI ? 1 : 0,
           pool: 'forks',
           maxWorkers: 2,
         },
