@@ -44,7 +44,10 @@ export interface AgentOptions {
 export interface Agent {
   /** Claims nothing more. */
   stopClaiming(): void
-  /** Whether nothing is claimed, being claimed, running or still to be recorded. Between two sessions that is what the launcher says. */
+  /**
+   * Whether nothing is claimed, being claimed, running or still to be recorded. Between two sessions the launcher says that; without it
+   * nobody knows, and it is not so.
+   */
   isIdle(): Promise<boolean>
   /** Ends every run with this reason. */
   killAll(reason: string): void
@@ -169,8 +172,9 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     stopClaiming: () => void (claiming = false),
     async isIdle() {
       if (running() > 0) return false
-      if (part || !connected) return true
-      return (await connected.runs(signal).catch(() => [])).length === 0
+      if (part) return true
+      const known = await connected?.runs(signal).catch(() => undefined)
+      return known?.length === 0
     },
     killAll: reason => part?.runs.killAll(reason),
     leave: async () => {

@@ -124,11 +124,13 @@ test('a run that goes on at Ctrl-C is killed after ten seconds, and recorded so'
     ),
   )
   await eventually('it runs', async () => (await readdir(directory)).includes('started'), 60_000)
-  expect(await up.interrupt()).toBe(0)
+  const code = await up.interrupt()
   // Times that came due meanwhile ran nowhere: Skipped, or Missed as nobody claims any more.
-  expect(outcomes().filter(({ attempt }) => attempt > 0)).toMatchObject([
-    { outcome: 'Killed', reason: 'AgentStopped' },
-  ])
+  const ran = outcomes().filter(({ attempt }) => attempt > 0)
+  expect({ code, ran, said: up.lines() }).toMatchObject({
+    code: 0,
+    ran: [{ outcome: 'Killed', reason: 'AgentStopped' }],
+  })
   expect(await processesOf(directory)).toEqual([])
 }, 120_000)
 
