@@ -1,0 +1,42 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { Active } from '../../core/records/state.ts'
+import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
+import { eventually } from '../fault/eventually.ts'
+import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+
+/** What burial makes of the attempts of an agent that stays away. */
+let etcd: EtcdCluster
+let pool: HandPool
+
+beforeAll(async () => {
+  etcd = await startEtcd()
+})
+afterAll(() => etcd.stop())
+afterEach(async () => {
+  await pool.close()
+  await pool.wipe()
+})
+
+test('a run that was to be ended when its agent went is Lost, and not begun again', async () => {
+  pool = await handPool(etcd, 3)
+  await pool.putMember('a')
+  const a = await pool.agent('a')
+  await pool.putJob({
+    name: 'j',
+    schedules: ['@every 1h'],
+    scheduleChangedAt: Date.now() - 7_200_000,
+    command: command('exec sleep 600', { backoffLimit: 3 }),
+  })
+  const active = await eventually('it is claimed', async () => (await pool.actives())[0])
+  await a.crash()
+  const key = pool.keys.active('default', 'a', active.run)
+  const marked: Active = { ...active, kill: { reason: 'Replaced' } }
+  await pool.etcd.txn({ compare: [], then: [{ put: key, value: JSON.stringify(marked) }] })
+
+  await pool.putMember('b')
+  await pool.agent('b')
+  const ended = async () => (await pool.results()).find(({ attempt }) => attempt > 0)
+  const lost = await eventually('it is buried', ended, 60_000)
+  expect(lost).toMatchObject({ outcome: 'Lost', reason: 'AgentLost', attempt: 1, final: true })
+  expect(await pool.actives()).toEqual([])
+})
