@@ -18,11 +18,17 @@ export function launchId({
   return `${run}#${attempt}@${generation}`
 }
 
+/**
+ * By this variable a launcher knows its processes among all of the machine. Another ShellCron there may run a job of the same name at the
+ * same time, so the name of the run does not tell them apart: with the launcher's instance it does.
+ */
+const MARK = 'SHELLCRON_LAUNCH'
+
 /** The `Arm` of an attempt, or why there is none. */
 export function launchOf(
   entry: Entry,
   active: Active,
-  by: { agent: string; poolKey: KeyObject; launcher: { features: ReadonlySet<string> } },
+  by: { agent: string; poolKey: KeyObject; launcher: { features: ReadonlySet<string>; instance: string } },
 ): Arm | { reason: string; message: string } {
   const { command } = entry
   if (!command.host) {
@@ -37,6 +43,8 @@ export function launchOf(
   const env: Record<string, string> = {}
   for (const { name, value } of command.env) env[name] = value
   Object.assign(env, secrets, parametersOf(entry), contextOf(entry, active, by.agent))
+  const mark = `${launchId(active)}/${by.launcher.instance}`
+  env[MARK] = mark
   return {
     id: launchId(active),
     session: String(active.session),
@@ -57,7 +65,7 @@ export function launchOf(
       ? { resources: present(command.host.resources) }
       : {}),
     fenced: active.buryAfter === undefined,
-    mark: `SHELLCRON_RUN_ID=${active.run}`,
+    mark: `${MARK}=${mark}`,
   }
 }
 
