@@ -56,11 +56,11 @@ async function takeOver(context: Context, active: Held<Active>, runs: Runs): Pro
   const { kind, namespace, name } = active.value
   const entry = world[kind === 'job' ? 'jobs' : 'runs'].get(keys[kind]({ pool, namespace, name }))
   if (!entry) return
-  const { command, uid } = entry.value
+  const { command } = entry.value
   const mine =
     command.placement.mode === 'All'
       ? active.value.target === agent
-      : world.eligible(uid, command.placement)[0] === agent
+      : world.eligible(entry.value, active.value.target)[0] === agent
   if (!mine) return
   const held = await Promise.all(cellsOf(context, active.value).map(ref => cells.read(keys.cell(ref))))
   const known = held.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))

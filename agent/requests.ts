@@ -1,15 +1,15 @@
 import { ANYWHERE, type CellRef, shellRunId } from '../core/keys.ts'
 import type { RunEntry } from '../core/records/entry.ts'
-import { activeSchema, type Cell, type Request } from '../core/records/state.ts'
+import type { Cell, Request } from '../core/records/state.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { messageOf, Unavailable } from '../runtime/errors.ts'
 import { claim } from '../store/protocol/claim.ts'
-import { type Held, held, type Maybe } from '../store/protocol/held.ts'
-import { markKill } from '../store/protocol/retry.ts'
+import type { Held, Maybe } from '../store/protocol/held.ts'
 import { ask } from './ask.ts'
 import type { Claims } from './claims.ts'
 import type { Context } from './context.ts'
 import type { Runs } from './live.ts'
+import { endForReplacement } from './replace.ts'
 
 /**
  * What the operator asks for: run a ShellRun now, take an open time, end a run.
@@ -68,7 +68,7 @@ export function createRequests(
       case 'offer':
         // The offer stands, and who has no room now may have some before it goes.
         if (!mayClaim()) return clock.now() + POLL_MS
-        claims.offered(keys.job({ pool, namespace: value.namespace, name: value.name }))
+        claims.offered(keys.job({ pool, namespace: value.namespace, name: value.name }), value.target)
         return undefined
       case 'run':
         return runNow(request, value)
@@ -133,14 +133,7 @@ export function createRequests(
 
   async function isHeldBack({ concurrencyPolicy }: RunEntry, { value: cell }: Maybe<Cell>): Promise<boolean> {
     if (concurrencyPolicy === 'Allow' || !cell || cell.active.length === 0) return false
-    if (concurrencyPolicy === 'Replace') {
-      for (const { agent: owner, run } of cell.active) {
-        const key = keys.active(pool, owner, run)
-        const active = held(activeSchema, key, await context.etcd.get(key, context.signal))
-        if (active.value && !active.value.kill)
-          await context.batcher.txn(markKill({ ...active, value: active.value }, 'Replaced'))
-      }
-    }
+    if (concurrencyPolicy === 'Replace') await endForReplacement(context, cell)
     return true
   }
 
@@ -151,7 +144,7 @@ export function createRequests(
     const entry = value.kind === 'run' ? world.runs.get(keys.run(ref)) : world.jobs.get(keys.job(ref))
     if (!entry) return RANK_DELAY_MS
     const { placement } = entry.value.command
-    const rank = world.eligible(entry.value.uid, placement).indexOf(agent)
+    const rank = world.eligible(entry.value, value.target).indexOf(agent)
     if (rank < 0) return undefined
     if (value.target !== ANYWHERE && placement.mode === 'All') return value.target === agent ? 0 : undefined
     return rank * (value.kind === 'run' ? RANK_DELAY_MS : OFFER_STEP_MS)

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { z } from 'zod'
 import type { Keys } from '../core/keys.ts'
-import { isTarget, rank } from '../core/placement.ts'
+import { isTarget, rank, rankedBy } from '../core/placement.ts'
 import {
   type Entry,
   type JobEntry,
@@ -45,8 +45,8 @@ export interface World {
   readonly beacon: Mirror<Beacon>
   /** How long nothing has proved that the watches are alive, ms. */
   staleForMs(): number
-  /** Living, not cordoned agents on which this may run; in rank order. */
-  eligible(uid: string, placement: Placement): string[]
+  /** Living, not cordoned agents on which this target of it may run; in rank order. */
+  eligible(entry: Pick<Entry, 'uid' | 'command'>, target: string): string[]
   /** Calls back when who is eligible may have changed. */
   onMembership(listener: () => void): void
   close(): Promise<void>
@@ -88,7 +88,8 @@ export async function observe(options: WorldOptions, signal: AbortSignal): Promi
     own: await watched(keys.actives(pool, agent), reading(activeSchema)),
   }
   const listeners: (() => void)[] = []
-  const ranks = new Map<string, { placement: Placement; agents: string[] }>()
+  /** By uid, then by what is ranked. */
+  const ranks = new Map<string, { placement: Placement; byRanked: Map<string, string[]> }>()
   const changed = () => {
     ranks.clear()
     for (const listener of listeners) listener()
@@ -104,11 +105,13 @@ export async function observe(options: WorldOptions, signal: AbortSignal): Promi
   return {
     ...world,
     staleForMs: () => Math.max(...views.map(view => view.staleForMs())),
-    eligible(uid, placement) {
-      const known = ranks.get(uid)
-      if (known && known.placement === placement) return known.agents
-      const agents = rank(uid, eligibleNow(world, options, placement))
-      ranks.set(uid, { placement, agents })
+    eligible({ uid, command: { placement } }, target) {
+      let known = ranks.get(uid)
+      if (known?.placement !== placement) known = { placement, byRanked: new Map() }
+      ranks.set(uid, known)
+      const ranked = rankedBy(uid, placement, target)
+      const agents = known.byRanked.get(ranked) ?? rank(ranked, eligibleNow(world, options, placement))
+      known.byRanked.set(ranked, agents)
       return agents
     },
     onMembership: listener => void listeners.push(listener),

@@ -1,4 +1,5 @@
 import { hash53 } from './hash.ts'
+import { ANYWHERE } from './keys.ts'
 import type { LabelSelector, Placement } from './records/entry.ts'
 import type { Member } from './records/state.ts'
 
@@ -34,6 +35,17 @@ function matches(
 export function isTarget(placement: Placement, agent: string, member: Member): boolean {
   if (placement.agents.length > 0 && !placement.agents.includes(agent)) return false
   return selects(placement.selector, member.labels)
+}
+
+/** The targets that a placement has by itself: one place, or each shard. In All they are the members that it selects. */
+export function ownTargets({ mode, shards = 1 }: Pick<Placement, 'mode' | 'shards'>): readonly string[] {
+  if (mode === 'All') return []
+  return mode === 'One' ? [ANYWHERE] : Array.from({ length: shards }, (_, index) => String(index))
+}
+
+/** What agents are ranked by for a target: each shard by itself, so that shards spread over the agents. */
+export function rankedBy(uid: string, { mode }: Pick<Placement, 'mode'>, target: string): string {
+  return mode === 'Shards' ? `${uid}/${target}` : uid
 }
 
 /**

@@ -1,5 +1,6 @@
 import { settleUpTo } from '../../core/due.ts'
 import { ANYWHERE, isShellRunId } from '../../core/keys.ts'
+import { ownTargets } from '../../core/placement.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Held } from '../../store/protocol/held.ts'
 import type { CellSeen, JobWorld, Step } from './world.ts'
@@ -17,16 +18,7 @@ export function hasRun({ value }: CellSeen): boolean {
 }
 
 export function targetsOf(w: JobWorld, pool: string, placement: Placement): readonly string[] {
-  switch (placement.mode) {
-    case 'One':
-      return [ANYWHERE]
-    case 'Shards':
-      return Array.from({ length: placement.shards ?? 1 }, (_, index) => String(index))
-    case 'All':
-      return w.members(pool, placement)
-    default:
-      return placement.mode satisfies never
-  }
+  return placement.mode === 'All' ? w.members(pool, placement) : ownTargets(placement)
 }
 
 export function cellsIn(w: JobWorld, pool: string): CellSeen[] {

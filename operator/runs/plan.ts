@@ -1,4 +1,5 @@
 import { ANYWHERE } from '../../core/keys.ts'
+import { ownTargets } from '../../core/placement.ts'
 import type { RunEntry } from '../../core/records/entry.ts'
 import type { CellSeen } from '../jobs/world.ts'
 import type { StoredIn } from '../observed.ts'
@@ -66,11 +67,14 @@ function withSince(entry: RunEntry, now: number): RunEntry {
   return entry.blocked ? { ...entry, blocked: { ...entry.blocked, since: now } } : entry
 }
 
-/** The targets of a ShellRun: those it names (in All they are fixed when it is compiled), else one place, or each shard. */
+/**
+ * The targets of a ShellRun: those it names (in All they are fixed when it is compiled), else one place, or each shard. One that is for
+ * nobody has a place too, so that it has an outcome.
+ */
 export function runTargets(entry: Pick<RunEntry, 'targets' | 'command'>): readonly string[] {
-  const { mode, shards = 1 } = entry.command.placement
   if (entry.targets.length > 0) return entry.targets
-  return mode === 'Shards' ? Array.from({ length: shards }, (_, i) => String(i)) : [ANYWHERE]
+  const own = ownTargets(entry.command.placement)
+  return own.length > 0 ? own : [ANYWHERE]
 }
 
 function unclaimed({ cells }: RunWorld, entry: RunEntry): string[] {

@@ -1,5 +1,5 @@
-import { ANYWHERE, type CellRef, scheduledRunId } from '../../core/keys.ts'
-import { isTarget } from '../../core/placement.ts'
+import { type CellRef, scheduledRunId } from '../../core/keys.ts'
+import { isTarget, ownTargets } from '../../core/placement.ts'
 import type { JobEntry } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { Alarms } from '../../runtime/alarms.ts'
@@ -142,10 +142,9 @@ function isTargetCell(ref: CellRef, cell: { retired?: boolean | undefined }): bo
 
 function refsOf({ observed }: Deps, entry: JobEntry): CellRef[] {
   const { pool, namespace, name } = entry
-  const { mode, shards = 1 } = entry.command.placement
+  const { placement } = entry.command
   const ref = (target: string): CellRef => ({ pool, kind: 'job', namespace, name, target })
-  if (mode === 'One') return [ref(ANYWHERE)]
-  if (mode === 'Shards') return Array.from({ length: shards }, (_, index) => ref(String(index)))
+  if (placement.mode !== 'All') return ownTargets(placement).map(ref)
   return observed
     .cellsOf('job', namespace, name)
     .filter(cell => cell.ref.pool === pool && cell.value && isTargetCell(cell.ref, cell.value))

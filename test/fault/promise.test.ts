@@ -69,7 +69,7 @@ async function settle(of: Fleet, jobs: readonly Job[], entries: readonly JobEntr
   }
 }
 
-const TEN: Job[] = [
+const JOBS: Job[] = [
   { name: 'a', schedule: '* * * * * *' },
   { name: 'b', schedule: '* * * * * *', spec: '  timeZone: Asia/Kathmandu\n' },
   { name: 'c', schedule: '@every 1s', spec: '  catchUp: All\n' },
@@ -80,6 +80,7 @@ const TEN: Job[] = [
   { name: 'h', schedule: '*/2 * * * * *', spec: '  jitterSeconds: 2\n' },
   { name: 'i', schedule: '* * * * * *', template: '      backoffLimit: 1\n' },
   { name: 'j', schedule: '* * * * * *', template: '      target: { agents: [one] }\n' },
+  { name: 'k', schedule: '*/2 * * * * *', template: '      target: { mode: Shards, shards: 3 }\n' },
 ]
 
 test('with an agent, the leader of etcd and the operator killed in between', async () => {
@@ -88,8 +89,8 @@ test('with an agent, the leader of etcd and the operator killed in between', asy
   await operator.start()
   await agent('one').start()
   await agent('two').start()
-  await apply(fleet, TEN)
-  const entries = await inForce(fleet, TEN)
+  await apply(fleet, JOBS)
+  const entries = await inForce(fleet, JOBS)
   const fires = async (count: number) =>
     eventually(`${count} fires`, async () => (await truth()).length >= count, 120_000)
 
@@ -110,13 +111,13 @@ test('with an agent, the leader of etcd and the operator killed in between', asy
   await agent('two').start()
   await fires(300)
 
-  const { broken, counts } = await settle(fleet, TEN, entries)
+  const { broken, counts } = await settle(fleet, JOBS, entries)
   expect(broken).toEqual([])
   expect(counts.Succeeded).toBeGreaterThanOrEqual(200)
 }, 300_000)
 
 test('with the operator away: agents go on, and everything is stored when it is back', async () => {
-  const jobs = TEN.slice(0, 3)
+  const jobs = JOBS.slice(0, 3)
   fleet = await startFleet(['one'])
   await fleet.operator.start()
   await fleet.agent('one').start()
