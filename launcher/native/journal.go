@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// A journal that has grown by so much is rewritten with what still counts.
+const rewriteBytes = 4 << 20
+
+// startedLine says which process a run is, to find it again. launcher/node writes and reads the same.
+type startedLine struct {
+	Type      string  `json:"type"`
+	ID        string  `json:"id"`
+	Session   string  `json:"session"`
+	At        float64 `json:"at"`
+	StartedAt int64   `json:"startedAt"`
+	Fenced    bool    `json:"fenced"`
+	Pid       int     `json:"pid"`
+	// Ticks is the process's start in kernel ticks since boot; null if it was not to be had.
+	Ticks  *uint64           `json:"ticks"`
+	Boot   string            `json:"boot"`
+	Mark   string            `json:"mark,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Cgroup string            `json:"cgroup,omitempty"`
+}
+
+type endedLine struct {
+	Type   string          `json:"type"`
+	At     float64         `json:"at"`
+	Fenced bool            `json:"fenced"`
+	Record json.RawMessage `json:"record"`
+}
+
+type forgottenLine struct {
+	Type string   `json:"type"`
+	IDs  []string `json:"ids"`
+}
+
+// journal is what must survive the launcher, one JSON line each, appended: which process a run is, how it ended, and that the
+// agent has taken that over.
+type journal struct {
+	path string
+	// work is rung when something waits for the disk.
+	work chan struct{}
+
+	mu     sync.Mutex
+	file   *os.File
+	size   int
+	live   map[string][]byte
+	ending []endingLine
+}
+
+type endingLine struct {
+	line []byte
+	done func()
+}
+
+// openJournal reads what an earlier launcher left; a last line that a crash cut short is none.
+func openJournal(path string) (*journal, error) {
+	j := &journal{path: path, work: make(chan struct{}, 1), live: map[string][]byte{}}
+	left, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for line := range bytes.Lines(left) {
+		j.apply(bytes.Clone(line))
+	}
+	return j, j.rewrite()
+}
+
+// lines are what counts: started without an end, or ended and not forgotten.
+func (j *journal) lines() [][]byte {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	lines := make([][]byte, 0, len(j.live))
+	for _, line := range j.live {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// started survives the end of this process when it returns.
+func (j *journal) started(line startedLine) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.append(encodeLine(line))
+}
+
+// ended calls `done`, from another goroutine, when the line survives a power cut; lines that wait at the same time share one
+// sync. A full disk must not keep a run's end from being told: then it is called nevertheless.
+func (j *journal) ended(line endedLine, done func()) {
+	j.mu.Lock()
+	j.ending = append(j.ending, endingLine{encodeLine(line), done})
+	j.mu.Unlock()
+	select {
+	case j.work <- struct{}{}:
+	default:
+	}
+}
+
+func (j *journal) forgotten(ids []string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.append(encodeLine(forgottenLine{"forgotten", ids}))
+	if j.size > rewriteBytes || len(j.live) == 0 && j.size > rewriteBytes/64 {
+		if err := j.rewrite(); err != nil {
+			complain(err)
+		}
+	}
+}
+
+// sync writes and syncs what `ended` was given, for ever.
+func (j *journal) sync() {
+	for range j.work {
+		j.mu.Lock()
+		batch := j.ending
+		j.ending = nil
+		for _, each := range batch {
+			j.append(each.line)
+		}
+		file := j.file
+		j.mu.Unlock()
+		if err := datasync(file); err != nil {
+			complain(err)
+		}
+		for _, each := range batch {
+			each.done()
+		}
+	}
+}
+
+func (j *journal) append(line []byte) {
+	j.apply(line)
+	if _, err := j.file.Write(line); err != nil {
+		complain(err)
+	}
+	j.size += len(line)
+}
+
+func (j *journal) apply(line []byte) {
+	var entry struct {
+		Type   string   `json:"type"`
+		ID     string   `json:"id"`
+		IDs    []string `json:"ids"`
+		Record struct {
+			ID string `json:"id"`
+		} `json:"record"`
+	}
+	if json.Unmarshal(line, &entry) != nil {
+		return
+	}
+	switch entry.Type {
+	case "started":
+		j.live[entry.ID] = line
+	case "ended":
+		j.live[entry.Record.ID] = line
+	case "forgotten":
+		for _, id := range entry.IDs {
+			delete(j.live, id)
+		}
+	}
+}
+
+// rewrite puts a file with what still counts in the place of the old one, durably.
+func (j *journal) rewrite() error {
+	file, err := os.OpenFile(j.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	size := 0
+	for _, line := range j.live {
+		n, writeErr := file.Write(line)
+		size += n
+		err = errors.Join(err, writeErr)
+	}
+	if err = errors.Join(err, file.Sync()); err == nil {
+		err = os.Rename(j.path+".new", j.path)
+	}
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	old := j.file
+	j.file, j.size = file, size
+	if old != nil {
+		// A sync that still uses it is let finish.
+		_ = old.Close()
+	}
+	folder, err := os.Open(filepath.Dir(j.path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+func encodeLine(value any) []byte {
+	line, err := json.Marshal(value)
+	if err != nil {
+		complain(err)
+	}
+	return append(line, '\n')
+}
+
+func datasync(file *os.File) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var syncErr error
+	if err := raw.Control(func(fd uintptr) { syncErr = unix.Fdatasync(int(fd)) }); err != nil {
+		return nil // Replaced meanwhile by one that has been synced.
+	}
+	return os.NewSyscallError("fdatasync", syncErr)
+}
+
+func complain(err error) { logEvent(levelError, "journal.unwritable", fields{"error": err}) }

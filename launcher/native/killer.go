@@ -1,0 +1,218 @@
+package main
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// Killed processes can have forked meanwhile: so often it is looked again …
+	killRound = 100 * time.Millisecond
+	// … for so long.
+	killFor = 3 * time.Second
+	// After ordinary ends the machine's processes are looked through this rarely; more rarely where a cgroup holds the tree.
+	sweepAfter        = 250 * time.Millisecond
+	sweepAfterInGroup = time.Second
+)
+
+// killer signals whole trees. What left its process group (setsid, a daemon) is looked for in the process table, once for all
+// that were asked for meanwhile.
+type killer struct {
+	reaper *reaper
+	wake   chan struct{}
+
+	mu sync.Mutex
+	// living are the roots of the commands that run.
+	living      map[*root]bool
+	terminating []*root
+	killing     map[*root]time.Time
+	sweeping    []*root
+	sweepAt     time.Time
+	isIdle      bool
+}
+
+func newKiller(reaper *reaper) *killer {
+	return &killer{
+		reaper: reaper, wake: make(chan struct{}, 1), living: map[*root]bool{}, killing: map[*root]time.Time{}, isIdle: true,
+	}
+}
+
+// watch: the root's command runs, until `unwatch`.
+func (k *killer) watch(r *root) {
+	k.mu.Lock()
+	k.living[r] = true
+	k.mu.Unlock()
+}
+
+func (k *killer) unwatch(r *root) {
+	k.mu.Lock()
+	delete(k.living, r)
+	k.mu.Unlock()
+}
+
+// terminate is SIGTERM to all that belongs to the root; who has left its group is remembered.
+func (k *killer) terminate(r *root) {
+	k.ask(func() { k.terminating = append(k.terminating, r) })
+}
+
+// kill is SIGKILL, again and again until nothing of the tree is found.
+func (k *killer) kill(r *root) {
+	k.ask(func() { k.killing[r] = time.Now().Add(killFor) })
+}
+
+// sweep is the same for the leftovers of a run that has ended by itself; there is no hurry.
+func (k *killer) sweep(r *root) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	after := sweepAfter
+	if r.group != nil && r.group.v2 != "" {
+		after = sweepAfterInGroup
+	}
+	if at := time.Now().Add(after); len(k.sweeping) == 0 || at.Before(k.sweepAt) {
+		k.sweepAt = at
+		time.AfterFunc(after, func() { k.ask(func() {}) })
+	}
+	k.sweeping = append(k.sweeping, r)
+}
+
+func (k *killer) ask(note func()) {
+	k.mu.Lock()
+	note()
+	k.isIdle = false
+	k.mu.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// idle waits until nothing is left to be killed; sweeps begin at once.
+func (k *killer) idle(patience time.Duration) {
+	k.mu.Lock()
+	k.sweepAt = time.Now()
+	k.mu.Unlock()
+	k.ask(func() {})
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		k.mu.Lock()
+		isIdle := k.isIdle && len(k.sweeping) == 0
+		k.mu.Unlock()
+		if isIdle {
+			return
+		}
+	}
+}
+
+// work signals until the process ends.
+func (k *killer) work() {
+	for {
+		if k.round() {
+			<-k.wake
+			continue
+		}
+		select {
+		case <-k.wake:
+		case <-time.After(killRound):
+		}
+	}
+}
+
+// round looks up and signals all that is asked for; true if nothing is left. A tree is looked up before its first process ends:
+// orphans have no parent to be known by.
+func (k *killer) round() (isIdle bool) {
+	k.mu.Lock()
+	terminating := k.terminating
+	k.terminating = nil
+	if len(k.sweeping) > 0 && !time.Now().Before(k.sweepAt) {
+		for _, root := range k.sweeping {
+			k.killing[root] = time.Now().Add(killFor)
+		}
+		k.sweeping = nil
+	}
+	var killing []*root
+	for root := range k.killing {
+		killing = append(killing, root)
+	}
+	k.isIdle = len(terminating)+len(killing) == 0
+	living := make(map[*root]bool, len(k.living))
+	for root := range k.living {
+		living[root] = true
+	}
+	k.mu.Unlock()
+	if len(terminating)+len(killing) == 0 {
+		return true
+	}
+	isStarting := k.reaper.isStarting()
+	table := processTable()
+	terminateMembers(terminating, membersOf(terminating, table, living))
+	found := membersOf(killing, table, living)
+	for _, root := range killing {
+		killMembers(root, found[root])
+	}
+	if !isStarting {
+		k.killOrphans(table)
+	}
+	return k.settle(killing, found)
+}
+
+// settle takes off what is dead, or will not die.
+func (k *killer) settle(killing []*root, found map[*root][]process) (isIdle bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, root := range killing {
+		isGone := len(found[root]) == 0 && (!root.group.isOver() || root.group.remove())
+		if until := k.killing[root]; isGone || time.Now().After(until) {
+			delete(k.killing, root)
+		}
+	}
+	k.isIdle = len(k.killing)+len(k.terminating) == 0
+	return k.isIdle
+}
+
+// killOrphans: who left its tree without a mark and lost its parent is our child now. If no command that runs is as old, it is of
+// one that has ended.
+func (k *killer) killOrphans(table []process) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, each := range table {
+		if each.parent != os.Getpid() || k.reaper.isClaimed(each.pid) || k.reaper.isStarting() {
+			continue
+		}
+		isOlder := true
+		for root := range k.living {
+			isOlder = isOlder && root.ticks > each.ticks
+		}
+		if isOlder {
+			_ = unix.Kill(each.pid, unix.SIGKILL)
+		}
+	}
+}
+
+func terminateMembers(roots []*root, found map[*root][]process) {
+	for _, root := range roots {
+		signalMembers(root, found[root], unix.SIGTERM)
+	}
+}
+
+func killMembers(root *root, members []process) {
+	root.group.kill()
+	signalMembers(root, members, unix.SIGKILL)
+}
+
+// signalMembers reaches the root's process group at once; who is not in it is remembered.
+func signalMembers(root *root, members []process, signal unix.Signal) {
+	isGroupReached := false
+	for _, member := range members {
+		if root.isGroupKnown && member.group == root.pid {
+			if !isGroupReached {
+				_ = unix.Kill(-root.pid, signal)
+			}
+			isGroupReached = true
+			continue
+		}
+		root.strays[member.pid] = member.ticks
+		_ = unix.Kill(member.pid, signal)
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// settleLeftovers kills what an earlier launcher left running; it ends as lost: its exit code is not known to anybody. Returns
+// what has ended and is not forgotten yet.
+func settleLeftovers(j *journal, spoolDir, boot string, killer *killer) []endedLine {
+	var running []startedLine
+	var ended []endedLine
+	known := map[string]bool{}
+	for _, line := range j.lines() {
+		var started startedLine
+		var end endedLine
+		var record exitRecord
+		if json.Unmarshal(line, &started) == nil && started.Type == "started" {
+			running = append(running, started)
+			known[spoolName(started.ID)] = true
+		} else if json.Unmarshal(line, &end) == nil && json.Unmarshal(end.Record, &record) == nil {
+			ended = append(ended, end)
+			known[spoolName(record.ID)] = true
+		}
+	}
+	removeUnknownSpools(spoolDir, known)
+	for _, each := range running {
+		if each.Boot == boot {
+			killLeft(each, killer)
+		}
+	}
+	killer.idle(2 * killFor)
+	settled := make(chan struct{}, len(running))
+	for _, each := range running {
+		line := lostLine(each, spoolDir, boot)
+		ended = append(ended, line)
+		j.ended(line, func() { settled <- struct{}{} })
+	}
+	for range running {
+		<-settled
+	}
+	return ended
+}
+
+func killLeft(left startedLine, killer *killer) {
+	r := &root{pid: left.Pid, mark: left.Mark, strays: map[int]uint64{}}
+	if left.Ticks != nil {
+		r.ticks = *left.Ticks
+	}
+	leader, alive := readProcess(left.Pid, false)
+	r.isGroupKnown = alive && leader.ticks == r.ticks || left.Mark == ""
+	if left.Cgroup != "" {
+		r.group = &runGroup{v2: left.Cgroup, fd: -1}
+		r.group.end()
+	}
+	killer.kill(r)
+}
+
+func lostLine(left startedLine, spoolDir, boot string) endedLine {
+	reason := "MachineRebooted"
+	if left.Boot == boot {
+		reason = "LauncherDied"
+	}
+	record := exitRecord{
+		ID: left.ID, Session: left.Session, Cause: lostBecause(reason), StartedAt: &left.StartedAt,
+		EndedAt: time.Now().UnixMilli(), written: recoverOutput(filepath.Join(spoolDir, spoolName(left.ID))), Labels: left.Labels,
+	}
+	encoded, err := json.Marshal(record)
+	if err != nil {
+		panic(err)
+	}
+	return endedLine{"ended", left.At, left.Fenced, encoded}
+}
+
+func removeUnknownSpools(spoolDir string, known map[string]bool) {
+	entries, _ := os.ReadDir(spoolDir)
+	for _, entry := range entries {
+		if !known[entry.Name()] {
+			_ = os.Remove(filepath.Join(spoolDir, entry.Name()))
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// At most so much is read at once, into one buffer: a run that writes much does not keep the others waiting.
+const readBytes = 64 << 10
+
+// collector reads what all commands write, in one thread, and puts it into their spools. A disk that blocks makes the commands
+// wait.
+type collector struct {
+	epoll  int
+	buffer []byte
+
+	mu      sync.Mutex
+	streams map[int32]*stream
+	last    int32
+}
+
+// stream is our end of a pipe; its output's lock guards it.
+type stream struct {
+	fd        int
+	key       int32
+	kind      byte
+	output    *output
+	collector *collector
+}
+
+// output is what a run writes.
+type output struct {
+	// done is closed when nobody holds a pipe open any more, or `finish` was called.
+	done chan struct{}
+
+	mu      sync.Mutex
+	streams []*stream
+	open    int
+	lastAt  time.Time
+	spool   *spool
+	onMore  func()
+}
+
+func newCollector() (*collector, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	return &collector{epoll: epoll, buffer: make([]byte, chunkHeaderBytes+readBytes), streams: map[int32]*stream{}}, err
+}
+
+// collect takes over both descriptors; the second may be -1. `onMore` is called when something was written.
+func (c *collector) collect(spool *spool, stdout, stderr int, onMore func()) *output {
+	out := &output{done: make(chan struct{}), spool: spool, onMore: onMore, lastAt: time.Now()}
+	out.streams = append(out.streams, &stream{fd: stdout, kind: kindStdout, output: out, collector: c})
+	if stderr >= 0 {
+		out.streams = append(out.streams, &stream{fd: stderr, kind: kindStderr, output: out, collector: c})
+	}
+	out.open = len(out.streams)
+	for _, each := range out.streams {
+		c.mu.Lock()
+		c.last++
+		each.key = c.last
+		c.streams[each.key] = each
+		c.mu.Unlock()
+		// The key, not the descriptor: an event of one that was closed must not be taken for its successor's.
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: each.key}
+		if err := unix.EpollCtl(c.epoll, unix.EPOLL_CTL_ADD, each.fd, &event); err != nil {
+			logEvent(levelError, "output.unreadable", fields{"error": err})
+		}
+	}
+	return out
+}
+
+// work reads until the process ends.
+func (c *collector) work() {
+	events := make([]unix.EpollEvent, 64)
+	for {
+		n, err := unix.EpollWait(c.epoll, events, -1)
+		if err != nil && err != unix.EINTR {
+			panic(err)
+		}
+		for _, event := range events[:max(n, 0)] {
+			c.mu.Lock()
+			each := c.streams[event.Fd]
+			c.mu.Unlock()
+			if each != nil {
+				each.read(c.buffer)
+			}
+		}
+	}
+}
+
+func (s *stream) read(buffer []byte) {
+	out := s.output
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if s.fd < 0 {
+		return
+	}
+	n, err := unix.Read(s.fd, buffer[chunkHeaderBytes:])
+	if n > 0 {
+		out.lastAt = time.Now()
+		out.spool.push(s.kind, buffer[:chunkHeaderBytes+n])
+		out.onMore()
+	} else if err != unix.EAGAIN && err != unix.EINTR {
+		// The end of a pipe; or EIO: that of a terminal.
+		out.closeStream(s)
+	}
+}
+
+func (out *output) closeStream(s *stream) {
+	if s.fd < 0 {
+		return
+	}
+	s.collector.forget(s)
+	_ = unix.Close(s.fd)
+	s.fd = -1
+	if out.open--; out.open == 0 {
+		close(out.done)
+	}
+}
+
+// isQuiet: nothing waits to be read, and nothing came for so long.
+func (out *output) isQuiet(duration time.Duration) bool {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	var waiting []unix.PollFd
+	for _, each := range out.streams {
+		if each.fd >= 0 {
+			waiting = append(waiting, unix.PollFd{Fd: int32(each.fd), Events: unix.POLLIN})
+		}
+	}
+	n, err := unix.Poll(waiting, 0)
+	return n == 0 && err == nil && time.Since(out.lastAt) > duration
+}
+
+// finish closes what is still open, and tells what was written.
+func (out *output) finish() written {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	for _, each := range out.streams {
+		out.closeStream(each)
+	}
+	return out.spool.finish()
+}
+
+// forget comes before a close: of a terminal there may be a second descriptor, which would keep it in the set.
+func (c *collector) forget(s *stream) {
+	_ = unix.EpollCtl(c.epoll, unix.EPOLL_CTL_DEL, s.fd, nil)
+	c.mu.Lock()
+	delete(c.streams, s.key)
+	c.mu.Unlock()
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"math"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// Runs are made ready so long before their instant.
+	prepareAheadMs = 2_000
+	// So many may hold their streams open before their instant: each costs five descriptors.
+	mostStreamsAhead = 1_000
+	// Starting is waiting for the kernel: two threads use what one leaves idle.
+	mostThreads = 4
+)
+
+// starter makes runs ready ahead, and starts them at their instant with as little as possible left to do, in a few threads.
+type starter struct {
+	supervisor *supervisor
+	ahead, due *dueQueue
+	// free is for what runs as root; bound for all else, in threads that have given up gaining privileges.
+	free, bound  chan *entry
+	startBound   sync.Once
+	streamsAhead atomic.Int32
+}
+
+func newStarter(s *supervisor) (*starter, error) {
+	st := &starter{supervisor: s, free: make(chan *entry), bound: make(chan *entry)}
+	var err error
+	if st.ahead, err = newDueQueue(st.prepare); err != nil {
+		return nil, err
+	}
+	st.due, err = newDueQueue(st.hand)
+	return st, err
+}
+
+func threads() int { return min(runtime.NumCPU()+1, mostThreads) }
+
+func (st *starter) work() {
+	guard(st.ahead.work)
+	guard(st.due.work)
+	for range threads() {
+		guard(func() {
+			for e := range st.free {
+				st.start(e)
+			}
+		})
+	}
+}
+
+// workBound: no_new_privs belongs to a thread, is inherited by what it starts, and cannot be taken back: so the thread is kept
+// for nothing else.
+func (st *starter) workBound() {
+	for range threads() {
+		guard(func() {
+			runtime.LockOSThread()
+			if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+				panic(err)
+			}
+			for e := range st.bound {
+				st.start(e)
+			}
+		})
+	}
+}
+
+func (st *starter) add(fresh []*entry) {
+	for _, e := range fresh {
+		st.ahead.add(e, e.at-prepareAheadMs)
+	}
+}
+
+// prepare: who has to be asked for a user keeps nobody waiting.
+func (st *starter) prepare(e *entry) {
+	s := st.supervisor
+	s.mu.Lock()
+	order := e.order
+	s.mu.Unlock()
+	if order == nil {
+		return
+	}
+	ready := func() {
+		withStreams := st.streamsAhead.Add(1) <= mostStreamsAhead
+		command := s.machine.prepare(order, withStreams)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if e.isEnding {
+			st.streamsAhead.Add(-1)
+			command.release()
+			return
+		}
+		e.command = command
+		st.due.add(e, e.at)
+	}
+	if isLocalIdentity(order.user, order.group) {
+		ready()
+	} else {
+		guard(ready)
+	}
+}
+
+func (st *starter) hand(e *entry) {
+	st.streamsAhead.Add(-1)
+	s := st.supervisor
+	s.mu.Lock()
+	command := e.command
+	s.mu.Unlock()
+	if command == nil {
+		return
+	}
+	if command.isRoot() {
+		st.free <- e
+		return
+	}
+	st.startBound.Do(st.workBound)
+	st.bound <- e
+}
+
+// start begins a run, unless its fence has fallen, or its end was decided meanwhile.
+func (st *starter) start(e *entry) {
+	s := st.supervisor
+	command := st.mayStart(e)
+	if command == nil {
+		return
+	}
+	s.reaper.begin()
+	startedAt := nowMs()
+	pid, failure := command.start(s.machine.devNull)
+	if failure != nil {
+		s.reaper.giveUp()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		e.isStarting = false
+		s.failToStart(e, failure)
+		return
+	}
+	live := st.watch(e, command, pid, startedAt)
+	s.mu.Lock()
+	e.live, e.isStarting = live, false
+	s.tell(startedEvent{"started", e.id, startedAt, pid})
+	if e.wanted != nil {
+		live.end(*e.wanted)
+	}
+	s.mu.Unlock()
+	s.reaper.claim(pid, func(how exit) {
+		record := live.ended(how)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.settle(e, record)
+	})
+}
+
+func (st *starter) mayStart(e *entry) *command {
+	s := st.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.fenced && s.fences.isOver(e.session) {
+		s.enforce(e.session)
+	}
+	if e.isEnding {
+		return nil
+	}
+	e.isStarting = true
+	return e.command
+}
+
+func (st *starter) watch(e *entry, command *command, pid int, startedAt int64) *run {
+	s := st.supervisor
+	first, _ := readProcess(pid, true)
+	order := command.order
+	live := &run{
+		root: &root{
+			pid: pid, ticks: first.ticks, mark: order.mark, isGroupKnown: true, strays: map[int]uint64{}, group: command.group,
+		},
+		startedAt: startedAt, command: command, killer: s.killer, collector: s.collector,
+	}
+	line := startedLine{
+		Type: "started", ID: e.id, Session: e.session, At: e.at, StartedAt: startedAt, Fenced: e.fenced, Pid: pid,
+		Boot: s.boot, Mark: order.mark, Labels: e.labels, Cgroup: command.group.journalled(),
+	}
+	if first.ticks != 0 {
+		line.Ticks = &first.ticks
+	}
+	s.journal.started(line)
+	s.killer.watch(live.root)
+	limit := int64(math.Min(order.outputLimit, math.MaxInt64/2))
+	spool := &spool{path: filepath.Join(s.spoolDir, spoolName(e.id)), room: limit}
+	live.output = s.collector.collect(spool, command.stdio.stdout, command.stdio.stderr, e.changed.ring)
+	live.begin()
+	return live
+}
