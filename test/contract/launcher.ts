@@ -8,11 +8,15 @@ import { ensureLauncher, nodeLauncher } from '../../agent/launcher/start.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
+import { nativeLauncher } from '../../scripts/native.ts'
 
 /** What the contract suite holds a launcher by: one state directory, connections, and what was told on them. */
 
 /** Each passes the whole suite. */
-export const implementations: Record<string, readonly string[]> = { node: nodeLauncher() }
+export const implementations: Record<string, readonly string[]> = {
+  node: nodeLauncher(),
+  native: [await nativeLauncher()],
+}
 
 export const SESSION = 'session-1'
 const PATIENCE_MS = 60_000
