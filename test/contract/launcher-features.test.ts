@@ -1,0 +1,162 @@
+import { execFileSync } from 'node:child_process'
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
+import {
+  type Bench,
+  bench,
+  type Connected,
+  eventually,
+  farAway,
+  implementations,
+  isAlive,
+  SESSION,
+  script,
+} from './launcher.ts'
+
+const isRoot = process.getuid?.() === 0
+
+/** What a launcher may leave out: each test is of one that has the feature. */
+describe.each(Object.entries(implementations))('launcher/%s: features', (_, command) => {
+  let held: Bench
+  let agent: Connected
+
+  beforeAll(async () => {
+    held = bench(command)
+    agent = await held.connect()
+    agent.launcher.fence(SESSION, farAway())
+  })
+
+  afterAll(() => held.end())
+
+  const run = (...runs: ReturnType<typeof script>[]) => agent.launcher.arm(runs)
+  const need = (feature: string, { skip }: TestContext) => {
+    if (!agent.launcher.features.has(feature)) skip(`this launcher has no ${feature} here`)
+  }
+  const needNative = ({ skip }: TestContext) => {
+    if (agent.launcher.implementation !== 'native') skip('only the native launcher can')
+  }
+
+  const tty = { columns: 132, rows: 43 }
+
+  test('a terminal has its size, is all three streams, and controls the session', async context => {
+    need('tty', context)
+    run(
+      script('tty', 'stty size; test -t 1 && test -t 2 && echo err >&2; echo in charge > /dev/tty', { tty }),
+    )
+    expect(await agent.ended('tty')).toMatchObject({
+      code: 0,
+      tail: '43 132\r\nerr\r\nin charge\r\n',
+      stderr: { bytes: 0, cut: 0 },
+    })
+  })
+
+  test.runIf(isRoot)('a terminal belongs to the user of the command', async context => {
+    need('tty', context)
+    run(script('own tty', 'stat -c %U "$(tty)"; echo again > "$(tty)"', { tty, user: 'nobody' }))
+    expect((await agent.ended('own tty')).tail).toBe('nobody\r\nagain\r\n')
+  })
+
+  test('stdin is typed into a terminal, unseen, and ends', async context => {
+    need('tty', context)
+    const base64 = (text: string) => Buffer.from(text).toString('base64')
+    run(script('typed', 'cat', { tty, stdin: base64('a line\nand a rest') }))
+    expect((await agent.ended('typed')).tail).toBe('a line\r\nand a rest')
+    run(script('nothing typed', 'cat; echo over', { tty }))
+    expect((await agent.ended('nothing typed')).tail).toBe('over\r\n')
+    run(script('much typed', 'wc -l', { tty, stdin: base64('a line of some length\n'.repeat(20_000)) }))
+    expect((await agent.ended('much typed')).tail.trim()).toBe('20000')
+  })
+
+  test('a terminal that a daemon holds open does not hold up the end', async context => {
+    need('tty', context)
+    run(script('held tty', `trap '' HUP; setsid sleep 1000 & exit 3`, { tty }))
+    expect((await agent.ended('held tty')).code).toBe(3)
+  })
+
+  test('what the command and its children used is told', async context => {
+    need('rusage', context)
+    run(script('rusage', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sh -c "exit 0"'))
+    const { rusage } = await agent.ended('rusage')
+    expect((rusage?.userMs ?? 0) + (rusage?.systemMs ?? 0)).toBeGreaterThan(10)
+    expect(rusage?.maxRssBytes).toBeGreaterThan(500_000)
+  })
+
+  test('memory over the limit is an end by OOM, and says so', async context => {
+    need('oom', context)
+    run(script('oom', 'head -c 300000000 /dev/zero | tail', { resources: { memoryBytes: 32 * 1024 ** 2 } }))
+    expect(await agent.ended('oom')).toMatchObject({ oom: true })
+    run(script('enough', 'true', { resources: { memoryBytes: 32 * 1024 ** 2 } }))
+    expect(await agent.ended('enough')).toMatchObject({ oom: false, code: 0 })
+  })
+
+  test('no more processes than the limit, the command among them', async context => {
+    need('resources', context)
+    const many = 'for n in 1 2 3 4 5 6; do sleep 1000 & echo $n; done'
+    run(script('pids', many, { resources: { pids: 4 } }))
+    expect((await agent.ended('pids')).tail).toMatch(/^1\n2\n3\n(?!4\n)/)
+    run(script('one', 'exec echo alone', { resources: { pids: 1 } }))
+    expect((await agent.ended('one')).tail).toBe('alone\n')
+  })
+
+  test('a fork bomb stays inside its limit and dies at its deadline', async context => {
+    need('resources', context)
+    const bomb = 'b() { b | b & wait; }; trap "" TERM; b; sleep 1000'
+    run(
+      script('bomb', bomb, {
+        resources: { pids: 40 },
+        deadlineMs: 500,
+        graceMs: 200,
+        env: { RUN: 'the-bomb' },
+        mark: 'RUN=the-bomb',
+      }),
+    )
+    expect(await agent.ended('bomb')).toMatchObject({ cause: { kind: 'timedOut' } })
+    await eventually('no splinter lives', () => withMark('RUN=the-bomb') === 0)
+  })
+
+  test('the share of a processor is limited', async context => {
+    need('resources', context)
+    const told = `
+      group=$(grep -o "shellcron-.*" /proc/self/cgroup | head -n 1)
+      until cat $(find /sys/fs/cgroup -path "*/$group/cpu.max" -o -path "*/$group/cpu.cfs_quota_us") | grep -q "^50000"
+      do sleep 0.02; done`
+    run(script('cpu', told, { resources: { cpuMillis: 500 }, deadlineMs: 10_000 }))
+    expect((await agent.ended('cpu')).cause).toEqual({ kind: 'exited', code: 0 })
+  })
+
+  test('who is not root can gain no privileges', async context => {
+    needNative(context)
+    const told = 'grep NoNewPrivs /proc/self/status'
+    run(script('bound', told, isRoot ? { user: 'nobody' } : {}))
+    expect((await agent.ended('bound')).tail).toBe('NoNewPrivs:\t1\n')
+    if (!isRoot) return
+    run(script('free', told))
+    expect((await agent.ended('free')).tail).toBe('NoNewPrivs:\t0\n')
+  })
+
+  test('a daemon without a mark does not outlive its run', async context => {
+    needNative(context)
+    run(script('unmarked', 'setsid sh -c "sleep 1000 & echo \\$!" < /dev/null & wait'))
+    const { tail } = await agent.ended('unmarked')
+    await eventually('the daemon is dead', () => !isAlive(Number(tail)))
+  })
+
+  test('orphans that end are reaped', async context => {
+    needNative(context)
+    run(script('orphans', 'for n in 1 2 3 4 5; do setsid sh -c "sleep 0.01 &"; done; sleep 0.3'))
+    await agent.ended('orphans')
+    await eventually('there is no zombie', () => {
+      const states = execFileSync('ps', ['-eo', 'ppid=,stat='], { encoding: 'utf8' }).trim().split('\n')
+      const own = states
+        .map(line => line.trim().split(/\s+/))
+        .filter(([parent]) => Number(parent) === agent.launcher.pid)
+      return own.every(([, state]) => !state?.startsWith('Z'))
+    })
+  })
+})
+
+function withMark(mark: string): number {
+  const found = execFileSync('sh', ['-c', `grep -lzsx '${mark}' /proc/[0-9]*/environ | wc -l`], {
+    encoding: 'utf8',
+  })
+  return Number(found)
+}
