@@ -51,11 +51,11 @@ func main() {
 	runtime.KeepAlive(lock)
 }
 
-// beFrugal: it holds little and for short, and is there on every machine.
+// beFrugal: it holds little and for short, and is there on every machine. No SetMemoryLimit: it makes the collector run all the
+// time in a burst, when nothing may be in the way.
 func beFrugal() {
 	runtime.GOMAXPROCS(min(runtime.NumCPU(), mostThreads))
 	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(8 << 20)
 }
 
 func serve(stateDir string, dieWith int) error {
