@@ -9,6 +9,7 @@ help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 up: node_modules/.installed ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
+	@$(NODE) scripts/native.ts --host
 	@bin/shellcron up examples/quickstart
 
 test: build ## set up what the tests need and run all of them
@@ -18,7 +19,8 @@ test: build ## set up what the tests need and run all of them
 verify: node_modules/.installed ## types, lint, format, dead code, architecture, generated files
 	@$(NODE) scripts/verify.ts
 
-build: node_modules/.installed ## everything that is made from source: CRDs
+build: node_modules/.installed ## make the native launcher, for amd64 and arm64
+	@$(NODE) scripts/native.ts
 
 generate: node_modules/.installed ## write the generated files again
 	@$(NODE) scripts/generate-crds.ts

@@ -1,45 +1,47 @@
-/** Builds the native launcher for this machine, once for all processes; run by itself it prints where it lies. */
+/**
+ * The native launcher, built once for each state of its sources and put where the agent looks for it: `dist/launcher-linux-<architecture>`.
+ * Run by itself it does that for all architectures, with `--host` only for this machine's. Without Go it says so, and the portable
+ * launcher serves.
+ */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type Machine, readMachine } from '../cli/up/config.ts'
+import { messageOf } from '../runtime/errors.ts'
 import { makeOnce } from '../runtime/make-once.ts'
 
 const run = promisify(execFile)
 const MODULE = fileURLToPath(new URL('../launcher/native', import.meta.url))
+const DIST = fileURLToPath(new URL('../dist', import.meta.url))
 const NAME = 'launcher'
+const ARCHITECTURES = ['amd64', 'arm64']
 
-/** The program's path. It lies under the hash of its sources and of Go's version: other sources are another program. */
-export async function nativeLauncher(signal?: AbortSignal): Promise<string> {
+/** The program's path in the cache. It lies under the hash of its sources and of Go's version: other sources are another program. */
+export async function nativeLauncher(architecture?: string): Promise<string> {
   const machine = readMachine()
-  const dir = join(machine.cacheDir, `launcher-${await fingerprint(machine)}`)
+  const arch = architecture ?? (await goEnv(machine, 'GOHOSTARCH'))
+  const dir = join(machine.cacheDir, `launcher-${arch}-${await fingerprint(machine)}`)
   await makeOnce({
     dir,
     names: [NAME],
-    make: tmp => compile(machine, join(tmp, NAME)),
-    ...(signal && { signal }),
+    make: tmp => compile(machine, arch, join(tmp, NAME)),
   })
   return join(dir, NAME)
 }
 
 /** Reproducible: the same sources and Go make the same bytes, wherever they lie. */
-async function compile(machine: Machine, output: string): Promise<void> {
+async function compile(machine: Machine, arch: string, output: string): Promise<void> {
   await run('go', ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w -buildid=', '-o', output, '.'], {
     cwd: MODULE,
-    env: { ...machine.env, CGO_ENABLED: '0' },
+    env: { ...machine.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: arch },
   })
 }
 
 async function fingerprint(machine: Machine): Promise<string> {
-  const hash = createHash('sha256')
-  const { stdout } = await run('go', ['env', 'GOVERSION', 'GOOS', 'GOARCH'], {
-    cwd: MODULE,
-    env: machine.env,
-  })
-  hash.update(stdout)
+  const hash = createHash('sha256').update(await goEnv(machine, 'GOVERSION'))
   for (const name of (await readdir(MODULE)).sort()) {
     if (name.endsWith('_test.go')) continue
     hash.update(`${name}\0`).update(await readFile(join(MODULE, name)))
@@ -47,4 +49,28 @@ async function fingerprint(machine: Machine): Promise<string> {
   return hash.digest('hex').slice(0, 12)
 }
 
-if (import.meta.main) process.stdout.write(`${await nativeLauncher()}\n`)
+async function goEnv(machine: Machine, name: string): Promise<string> {
+  const { stdout } = await run('go', ['env', name], { cwd: MODULE, env: machine.env })
+  return stdout.trim()
+}
+
+async function install(arch: string): Promise<void> {
+  const path = join(DIST, `launcher-linux-${arch}`)
+  await mkdir(DIST, { recursive: true })
+  // One that runs must not be written over.
+  await copyFile(await nativeLauncher(arch), `${path}.new`)
+  await rename(`${path}.new`, path)
+}
+
+if (import.meta.main) {
+  const machine = readMachine()
+  try {
+    const host = await goEnv(machine, 'GOHOSTARCH')
+    for (const arch of process.argv.includes('--host') ? [host] : ARCHITECTURES) await install(arch)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    process.stderr.write(
+      `no native launcher is built (${messageOf(error)}): there is no Go; the portable one serves\n`,
+    )
+  }
+}

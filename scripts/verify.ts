@@ -12,12 +12,18 @@ const checks: { name: string; command: string[] }[] = [
   },
   { name: 'generated files', command: [node, 'scripts/generate-crds.ts', '--check'] },
   { name: 'dead code', command: [node, 'node_modules/knip/bin/knip.js'] },
+  { name: 'go vet', command: ['go', '-C', 'launcher/native', 'vet', './...'] },
+  { name: 'go format', command: ['go', 'run', 'cmd/gofmt', '-l', 'launcher/native'] },
 ]
 
 let failed = 0
 for (const { name, command } of checks) {
   const [program = '', ...args] = command
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' })
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
+  if (program === 'go' && (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') {
+    process.stdout.write(`skip   ${name}: there is no Go\n`)
+    continue
+  }
   if (status !== 0) failed++
   process.stdout.write(
     `${status === 0 ? 'ok    ' : 'FAILED'} ${name}\n${status === 0 ? '' : stdout + stderr}`,

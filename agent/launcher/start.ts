@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../runtime/clock.ts'
 import { messageOf, Unavailable } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
 import { connectLauncher } from './client.ts'
 import type { Launcher } from './launcher.ts'
+import { launcherProgram } from './program.ts'
 
 const READY_WITHIN_MS = 15_000
 const LOOK_EVERY_MS = 25
@@ -16,19 +16,11 @@ export interface LauncherOptions {
   /** The agent's: the launcher's socket, journal, spools and log lie there. Made if it is missing. */
   stateDir: string
   log: Log
-  /** The program and its first arguments; `--state DIR` is appended. Default: `nodeLauncher()`. */
+  /** The program and its first arguments; `--state DIR` is appended. Default: `launcherProgram()`'s. */
   command?: readonly string[]
   /** The launcher ends with all its runs when this process is gone. For what must leave nothing behind. */
   dieWith?: number
   signal?: AbortSignal
-}
-
-/** It holds little and for short: 30 MB less at its peak, and forking is cheaper the smaller it is. */
-const FRUGAL = ['--max-semi-space-size=1', '--single-threaded-gc', '--v8-pool-size=1']
-
-/** How the launcher in TypeScript is called. */
-export function nodeLauncher(): string[] {
-  return [process.execPath, ...FRUGAL, fileURLToPath(new URL('../../launcher/node/main.ts', import.meta.url))]
 }
 
 /**
@@ -41,8 +33,9 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
   const socket = join(options.stateDir, 'launcher.sock')
   const living = await connectLauncher(socket, signal).catch(() => undefined)
   if (living) return living
+  const command = options.command ?? (await programOf(options))
   signal?.throwIfAborted()
-  const child = start(options)
+  const child = start(options, command)
   const until = systemClock.monotonic() + READY_WITHIN_MS
   for (;;) {
     await systemClock.sleep(LOOK_EVERY_MS, signal)
@@ -59,9 +52,16 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
   }
 }
 
-function start({ stateDir, log, dieWith, command = nodeLauncher() }: LauncherOptions): {
-  failure(): string | undefined
-} {
+async function programOf({ log }: LauncherOptions): Promise<readonly string[]> {
+  const { implementation, command } = await launcherProgram()
+  if (implementation === 'node') log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
+  return command
+}
+
+function start(
+  { stateDir, log, dieWith }: LauncherOptions,
+  command: readonly string[],
+): { failure(): string | undefined } {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const output = openSync(join(stateDir, 'launcher.log'), 'a', 0o600)
   const args = [...command.slice(1), '--state', stateDir]
