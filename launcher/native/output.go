@@ -56,6 +56,8 @@ func (c *collector) collect(spool *spool, stdout, stderr int, onMore func()) *ou
 		out.streams = append(out.streams, &stream{fd: stderr, kind: kindStderr, output: out, collector: c})
 	}
 	out.open = len(out.streams)
+	out.mu.Lock()
+	defer out.mu.Unlock()
 	for _, each := range out.streams {
 		c.mu.Lock()
 		c.last++
