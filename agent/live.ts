@@ -194,7 +194,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     if (event.type === 'started') happen(live, { type: 'started' })
     else if (event.type === 'refused') happen(live, { type: 'refused', reason: event.reason })
     else if (event.type === 'ended')
-      happen(live, { type: 'ended', end: event.record.cause }, factsOf(event.record))
+      happen(live, { type: 'ended', end: endOf(event.record) }, factsOf(event.record))
   }
 
   return {
@@ -212,7 +212,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
         ? { phase: 'cancelling', why: undefined }
         : { phase: state === 'armed' ? 'armed' : 'running' }
       const live = remember(active, { launch: id, state: phase, entry: entry?.value })
-      if (record) happen(live, { type: 'ended', end: record.cause }, factsOf(record))
+      if (record) happen(live, { type: 'ended', end: endOf(record) }, factsOf(record))
       else catchUp(live)
     },
     resume,
@@ -242,6 +242,10 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       for (const live of byRun.values()) catchUp(live)
     },
   }
+}
+
+function endOf({ cause, oom }: ExitRecord): End {
+  return oom && (cause.kind === 'exited' || cause.kind === 'signaled') ? { ...cause, oom } : cause
 }
 
 function factsOf({ startedAt, endedAt, tail }: ExitRecord): EndFacts {

@@ -16,6 +16,17 @@ test('exit codes are judged by successExitCodes', () => {
 })
 
 test('each other end has an outcome and a reason of its own', () => {
+  expect(verdictOf({ kind: 'signaled', signal: 'SIGKILL', oom: true }, command)).toMatchObject({
+    outcome: 'Failed',
+    reason: 'OOMKilled',
+    signal: 'SIGKILL',
+  })
+  // A shell says 137 of a child that was killed; and who got over it has succeeded.
+  expect(verdictOf({ kind: 'exited', code: 137, oom: true }, command)).toMatchObject({
+    reason: 'OOMKilled',
+    exitCode: 137,
+  })
+  expect(verdictOf({ kind: 'exited', code: 0, oom: true }, command).outcome).toBe('Succeeded')
   expect(verdictOf({ kind: 'signaled', signal: 'SIGSEGV' }, command)).toMatchObject({
     outcome: 'Failed',
     signal: 'SIGSEGV',

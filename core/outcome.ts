@@ -3,8 +3,9 @@ import type { Outcome } from './records/state.ts'
 
 /** How a process ended, as a launcher tells it; the first cause of an end wins. */
 export type End =
-  | { kind: 'exited'; code: number }
-  | { kind: 'signaled'; signal: string }
+  /** `oom`: a process of its tree was killed for want of memory. */
+  | { kind: 'exited'; code: number; oom?: boolean }
+  | { kind: 'signaled'; signal: string; oom?: boolean }
   | { kind: 'timedOut' }
   | { kind: 'killed'; reason: string }
   | { kind: 'fenced' }
@@ -20,15 +21,18 @@ export interface Verdict {
   message?: string
 }
 
+/** Kubernetes' word for it. */
+const OOM = 'OOMKilled'
+
 /** What an end means for this command. */
 export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>): Verdict {
   switch (end.kind) {
     case 'exited':
       return command.successExitCodes.includes(end.code)
         ? { outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }
-        : { outcome: 'Failed', reason: exitReason(end.code), exitCode: end.code }
+        : { outcome: 'Failed', reason: end.oom ? OOM : exitReason(end.code), exitCode: end.code }
     case 'signaled':
-      return { outcome: 'Failed', reason: 'Signaled', signal: end.signal }
+      return { outcome: 'Failed', reason: end.oom ? OOM : 'Signaled', signal: end.signal }
     case 'timedOut':
       return { outcome: 'TimedOut', reason: 'DeadlineExceeded' }
     case 'killed':

@@ -21,7 +21,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const lookForParentEvery = 500 * time.Millisecond
+const (
+	lookForParentEvery = 500 * time.Millisecond
+	lookForLockEvery   = 20 * time.Millisecond
+	lockWithin         = 10 * time.Second
+)
 
 func main() {
 	stateDir := flag.String("state", "", "the state directory")
@@ -33,10 +37,7 @@ func main() {
 	}
 	beFrugal()
 	closeInherited()
-	lock, err := os.OpenFile(filepath.Join(*stateDir, "launcher.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err == nil {
-		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	}
+	lock, err := lockState(*stateDir)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		logEvent(levelInfo, "launcher.alreadyRuns", fields{"stateDir": *stateDir})
 		return
@@ -49,6 +50,21 @@ func main() {
 		os.Exit(1)
 	}
 	runtime.KeepAlive(lock)
+}
+
+// lockState is EWOULDBLOCK if another launcher serves this directory. One that has closed its socket and not yet ended is waited
+// for: nobody else would start the next.
+func lockState(stateDir string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(stateDir, "launcher.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for until := time.Now().Add(lockWithin); ; time.Sleep(lookForLockEvery) {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || answers(stateDir) || time.Now().After(until) {
+			return lock, err
+		}
+	}
 }
 
 // beFrugal: it holds little and for short, and is there on every machine. No SetMemoryLimit: it makes the collector run all the
