@@ -4,13 +4,10 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -24,7 +21,9 @@ const replaceWithin = time.Second
 type server struct {
 	supervisor *supervisor
 	listener   *net.UnixListener
-	instance   string
+	// folder's descriptor is part of the listener's path.
+	folder   *os.File
+	instance string
 
 	// installing: one newer connection after the other.
 	installing sync.Mutex
@@ -33,52 +32,6 @@ type server struct {
 	connections map[*connection]bool
 	// acting is guarded by the supervisor's lock: what is told and who is told change together.
 	acting *connection
-}
-
-// listen makes the socket, which only its owner may open. A file left by a launcher that died is replaced.
-func listen(stateDir string, s *supervisor, instance string) (*server, error) {
-	if answers(stateDir) {
-		return nil, fmt.Errorf("another launcher listens on %s/launcher.sock", stateDir)
-	}
-	// The descriptor stays open for the listener's close.
-	folder, path, err := socketPath(stateDir)
-	if err != nil {
-		return nil, err
-	}
-	_ = os.Remove(filepath.Join(stateDir, "launcher.sock"))
-	mask := syscall.Umask(0o177)
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	syscall.Umask(mask)
-	if err != nil {
-		return nil, errors.Join(err, folder.Close())
-	}
-	server := &server{supervisor: s, listener: listener, instance: instance, connections: map[*connection]bool{}}
-	s.tell = server.tell
-	return server, nil
-}
-
-// socketPath leads through the folder's descriptor: that of a deep folder would be longer than a socket's may be.
-func socketPath(stateDir string) (*os.File, string, error) {
-	folder, err := os.Open(stateDir)
-	if err != nil {
-		return nil, "", err
-	}
-	return folder, fmt.Sprintf("/proc/self/fd/%d/launcher.sock", folder.Fd()), nil
-}
-
-// answers: whether a launcher listens.
-func answers(stateDir string) bool {
-	folder, path, err := socketPath(stateDir)
-	if err != nil {
-		return false
-	}
-	defer folder.Close()
-	probe, err := net.Dial("unix", path)
-	if err != nil {
-		return false
-	}
-	_ = probe.Close()
-	return true
 }
 
 func (s *server) work() {
@@ -248,22 +201,4 @@ func (s *server) tell(value any) {
 		return
 	}
 	s.acting.send(frame)
-}
-
-// close lets everything that was told reach the agent before the connections end.
-func (s *server) close() {
-	_ = s.listener.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	patience := time.After(time.Second)
-	for c := range s.connections {
-		c.end()
-	}
-	for c := range s.connections {
-		select {
-		case <-c.closed:
-		case <-patience:
-			return
-		}
-	}
 }
