@@ -189,30 +189,3 @@ func (k *killer) killOrphans(table []process) {
 		}
 	}
 }
-
-func terminateMembers(roots []*root, found map[*root][]process) {
-	for _, root := range roots {
-		signalMembers(root, found[root], unix.SIGTERM)
-	}
-}
-
-func killMembers(root *root, members []process) {
-	root.group.kill()
-	signalMembers(root, members, unix.SIGKILL)
-}
-
-// signalMembers reaches the root's process group at once; who is not in it is remembered.
-func signalMembers(root *root, members []process, signal unix.Signal) {
-	isGroupReached := false
-	for _, member := range members {
-		if root.isGroupKnown && member.group == root.pid {
-			if !isGroupReached {
-				_ = unix.Kill(-root.pid, signal)
-			}
-			isGroupReached = true
-			continue
-		}
-		root.strays[member.pid] = member.ticks
-		_ = unix.Kill(member.pid, signal)
-	}
-}

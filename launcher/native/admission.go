@@ -1,0 +1,91 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+)
+
+// admitLeft takes what has ended under an earlier launcher and is not forgotten.
+func (s *supervisor) admitLeft(line endedLine) {
+	var record exitRecord
+	if json.Unmarshal(line.Record, &record) != nil {
+		return
+	}
+	s.admit(&entry{
+		id: record.ID, session: record.Session, at: line.At, fenced: line.Fenced, labels: record.Labels, isEnding: true,
+		record: line.Record,
+	})
+}
+
+func (s *supervisor) admit(e *entry) {
+	e.arrival = s.arrived
+	s.arrived++
+	s.entries[e.id] = e
+}
+
+// inOrder is all runs as they came.
+func (s *supervisor) inOrder() []*entry {
+	all := make([]*entry, 0, len(s.entries))
+	for _, e := range s.entries {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(a.arrival, b.arrival) })
+	return all
+}
+
+func (s *supervisor) get(id string) *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entries[id]
+}
+
+func (s *supervisor) hasEnded(e *entry) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.record != nil
+}
+
+func (s *supervisor) arm(orders []json.RawMessage) {
+	var fresh []*entry
+	s.mu.Lock()
+	for _, raw := range orders {
+		order, refused := parseArm(raw)
+		if refused == nil {
+			refused = s.unsupported(order)
+		}
+		if refused != nil {
+			s.refuse(order.id, refused)
+		} else if known := s.entries[order.id]; known != nil {
+			s.tell(known.latest())
+		} else if refused = s.refusal(order.session); refused != nil {
+			s.refuse(order.id, refused)
+		} else {
+			e := newEntry(order)
+			s.admit(e)
+			s.tell(event{"armed", e.id})
+			fresh = append(fresh, e)
+		}
+	}
+	s.mu.Unlock()
+	s.starter.add(fresh)
+}
+
+// unsupported: what this machine cannot do is refused, never left out silently.
+func (s *supervisor) unsupported(order *arm) *refusal {
+	if order.resources != nil && !s.machine.cgroups.canLimit() {
+		return &refusal{"Unsupported", "this launcher has no resources: no cgroup that it may write has all of cpu, memory and pids"}
+	}
+	return nil
+}
+
+func (s *supervisor) refusal(session string) *refusal {
+	if s.isStoppingNow {
+		return &refusal{"Stopping", "this launcher ends"}
+	}
+	return s.fences.refusal(session)
+}
+
+func (s *supervisor) refuse(id string, why *refusal) {
+	s.tell(refusedEvent{"refused", id, why.reason, why.message})
+}
