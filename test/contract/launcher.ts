@@ -54,7 +54,8 @@ export interface Connected {
 
 export interface Bench {
   stateDir: string
-  connect(): Promise<Connected>
+  /** Starts a launcher if none lives: `by` this command in place of the bench's own. */
+  connect(by?: readonly string[]): Promise<Connected>
   /** Kills what runs, ends the launcher, removes the directory. */
   end(): Promise<void>
 }
@@ -62,10 +63,11 @@ export interface Bench {
 export function bench(command: readonly string[], dir = ''): Bench {
   const root = mkdtempSync(join(tmpdir(), 'shellcron-launcher-'))
   const stateDir = join(root, dir)
-  const open = () => ensureLauncher({ stateDir, log: silentLog, command, dieWith: process.pid })
+  const open = (by = command) =>
+    ensureLauncher({ stateDir, log: silentLog, command: by, dieWith: process.pid })
   return {
     stateDir,
-    connect: async () => listenTo(await open()),
+    connect: async by => listenTo(await open(by)),
     end: async () => {
       await (await open()).stop(false)
       rmSync(root, { recursive: true })

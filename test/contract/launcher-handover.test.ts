@@ -1,0 +1,67 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  type Bench,
+  bench,
+  bytesOf,
+  type Connected,
+  eventually,
+  farAway,
+  implementations,
+  isAlive,
+  SESSION,
+  script,
+} from './launcher.ts'
+
+const pairs = Object.keys(implementations).flatMap(from =>
+  Object.keys(implementations)
+    .filter(to => to !== from)
+    .map(to => [from, to] as const),
+)
+
+/** An upgrade, or a machine that has got Go: another implementation finds in the state directory what it needs. */
+describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
+  let held: Bench
+  let agent: Connected
+
+  beforeEach(async () => {
+    held = bench(implementations[from] ?? [])
+    agent = await held.connect()
+    agent.launcher.fence(SESSION, farAway())
+  })
+
+  afterEach(() => held.end())
+
+  test('what has ended is told with its record and output, and forgotten for good', async () => {
+    const ids = ['plain', 'Ünïcode/…', 'long'.repeat(100)]
+    for (const [n, id] of ids.entries())
+      agent.launcher.arm([script(id, `echo ${n}; echo >&2; exit ${n}`, { labels: { n: `${n}` } })])
+    const records = await Promise.all(ids.map(id => agent.ended(id)))
+    await agent.launcher.stop(true)
+    agent = await held.connect(implementations[to])
+    expect(agent.launcher.implementation).toBe(to)
+    for (const [n, id] of ids.entries()) {
+      expect(await agent.ended(id)).toEqual(records[n])
+      expect(bytesOf(await agent.output(id), 'stdout').toString()).toBe(`${n}\n`)
+    }
+    agent.launcher.forget(ids)
+    expect(await agent.launcher.runs()).toEqual([])
+    await agent.launcher.stop(true)
+    agent = await held.connect()
+    expect(await agent.launcher.runs()).toEqual([])
+  })
+
+  test('what a launcher that died left running is killed and lost', async () => {
+    const run = script('left', 'setsid sleep 1000 & echo $!; wait', {
+      mark: 'RUN=left',
+      env: { RUN: 'left' },
+    })
+    agent.launcher.arm([run])
+    const { pid } = await agent.started('left')
+    const { chunks } = await agent.launcher.read('left', { offset: 0, length: 100, waitMs: 30_000 })
+    process.kill(agent.launcher.pid, 'SIGKILL')
+    await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
+    agent = await held.connect(implementations[to])
+    expect((await agent.ended('left')).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
+    expect([pid, Number(bytesOf(chunks, 'stdout').toString())].filter(isAlive)).toEqual([])
+  })
+})
