@@ -1,0 +1,36 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestEachComesAtItsInstantSoonestFirstAndOfTheSameInstantInOrder(t *testing.T) {
+	type call struct {
+		id string
+		at time.Time
+	}
+	calls := make(chan call, 10)
+	queue, err := newDueQueue(func(e *entry) { calls <- call{e.id, time.Now()} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	go queue.work()
+	soon := float64(nowMs()) + 60.5
+	instants := map[string]float64{"past": -5, "early": soon, "late": soon + 30, "same": soon + 30, "never": soon + 1e15}
+	for _, id := range []string{"never", "late", "same", "early", "past"} {
+		queue.add(&entry{id: id}, instants[id])
+	}
+	var order []string
+	for range 4 {
+		next := <-calls
+		order = append(order, next.id)
+		if float64(next.at.UnixMicro())/1000 < instants[next.id] {
+			t.Errorf("%s came early", next.id)
+		}
+	}
+	if !slices.Equal(order, []string{"past", "early", "late", "same"}) {
+		t.Fatal(order)
+	}
+}

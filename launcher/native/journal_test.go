@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func left(t *testing.T, path string) []string {
+	t.Helper()
+	j, err := openJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{}
+	for _, line := range j.lines() {
+		var each struct {
+			Type, ID string
+			Record   struct{ ID string }
+		}
+		_ = json.Unmarshal(line, &each)
+		names = append(names, each.Type+" "+each.ID+each.Record.ID)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func end(j *journal, id string) <-chan struct{} {
+	done := make(chan struct{})
+	j.ended(endedLine{"ended", 1, true, json.RawMessage(fmt.Sprintf(`{"id":%q}`, id))}, func() { close(done) })
+	return done
+}
+
+func TestWhatHasNeitherEndedNorBeenForgottenIsFoundAgainAlsoBehindATornLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := openJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go j.sync()
+	for _, id := range []string{"a", "b", "c"} {
+		j.started(startedLine{Type: "started", ID: id})
+	}
+	for _, id := range []string{"b", "c"} {
+		<-end(j, id)
+	}
+	j.forgotten([]string{"c"})
+	file, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	_, _ = file.WriteString(`{"type":"forg`)
+	_ = file.Close()
+	if got := left(t, path); !slices.Equal(got, []string{"ended b", "started a"}) {
+		t.Fatal(got)
+	}
+}
+
+func TestAJournalOfWhichLittleCountsBecomesSmallAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, _ := openJournal(path)
+	go j.sync()
+	j.started(startedLine{Type: "started", ID: "kept"})
+	for range 40 {
+		var ids []string
+		var waiting []<-chan struct{}
+		for n := range 1000 {
+			ids = append(ids, fmt.Sprintf("run-%d", n))
+			waiting = append(waiting, end(j, ids[n]))
+		}
+		for _, done := range waiting {
+			<-done
+		}
+		j.forgotten(ids)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > rewriteBytes {
+		t.Fatal(info.Size(), err)
+	}
+	if got := left(t, path); !slices.Equal(got, []string{"started kept"}) {
+		t.Fatal(got)
+	}
+}
