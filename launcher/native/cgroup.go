@@ -26,6 +26,8 @@ type runGroup struct {
 	isFull bool
 	limits resources
 	over   atomic.Bool
+	// gone is the killer's, once the run has started.
+	gone bool
 }
 
 // make makes a run's groups with its limits. Without limits v1 is left alone.

@@ -9,9 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// isEmpty: there were groups and they are gone: nobody is left in them. That costs one call.
+func (g *runGroup) isEmpty() bool {
+	return g != nil && (g.gone || g.isOver() && g.remove())
+}
+
 // folders are where processes of the run may be.
 func (g *runGroup) folders() []string {
-	if g == nil {
+	if g == nil || g.gone {
 		return nil
 	}
 	var folders []string
@@ -60,13 +65,14 @@ func (g *runGroup) closeHandle() {
 
 // remove is false while something still lives there.
 func (g *runGroup) remove() bool {
-	if g == nil {
+	if g == nil || g.gone {
 		return true
 	}
 	isGone := g.v2 == "" || removeGroup(g.v2)
 	for _, folder := range g.v1 {
 		isGone = removeGroup(folder) && isGone
 	}
+	g.gone = isGone
 	return isGone
 }
 

@@ -41,6 +41,13 @@ func (q *dueQueue) add(e *entry, at float64) {
 	q.arrived++
 }
 
+// isBehind: something is due and has not been taken yet.
+func (q *dueQueue) isBehind() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0 && q.waiting[0].at <= nowMs()
+}
+
 func (q *dueQueue) work() {
 	for {
 		if e := q.next(); e != nil {

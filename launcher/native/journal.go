@@ -8,8 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-
-	"golang.org/x/sys/unix"
+	"time"
 )
 
 // A journal that has grown by so much is rewritten with what still counts.
@@ -88,9 +87,14 @@ func (j *journal) forgotten(ids []string) {
 	}
 }
 
+// In a burst of ends syncs are no closer than this: each costs time that the starts need.
+const syncEvery = 20 * time.Millisecond
+
 // sync writes and syncs what `ended` was given, for ever.
 func (j *journal) sync() {
+	var last time.Time
 	for range j.work {
+		time.Sleep(syncEvery - time.Since(last))
 		j.mu.Lock()
 		batch := j.ending
 		j.ending = nil
@@ -102,6 +106,7 @@ func (j *journal) sync() {
 		if err := datasync(file); err != nil {
 			complain(err)
 		}
+		last = time.Now()
 		for _, each := range batch {
 			each.done()
 		}
@@ -170,25 +175,3 @@ func (j *journal) rewrite() error {
 	}
 	return errors.Join(folder.Sync(), folder.Close())
 }
-
-func encodeLine(value any) []byte {
-	line, err := json.Marshal(value)
-	if err != nil {
-		complain(err)
-	}
-	return append(line, '\n')
-}
-
-func datasync(file *os.File) error {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var syncErr error
-	if err := raw.Control(func(fd uintptr) { syncErr = unix.Fdatasync(int(fd)) }); err != nil {
-		return nil // Replaced meanwhile by one that has been synced.
-	}
-	return os.NewSyscallError("fdatasync", syncErr)
-}
-
-func complain(err error) { logEvent(levelError, "journal.unwritable", fields{"error": err}) }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // startedLine says which process a run is, to find it again. launcher/node writes and reads the same.
@@ -32,3 +35,25 @@ type forgottenLine struct {
 	Type string   `json:"type"`
 	IDs  []string `json:"ids"`
 }
+
+func encodeLine(value any) []byte {
+	line, err := json.Marshal(value)
+	if err != nil {
+		complain(err)
+	}
+	return append(line, '\n')
+}
+
+func datasync(file *os.File) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var syncErr error
+	if err := raw.Control(func(fd uintptr) { syncErr = unix.Fdatasync(int(fd)) }); err != nil {
+		return nil // Replaced meanwhile by one that has been synced.
+	}
+	return os.NewSyscallError("fdatasync", syncErr)
+}
+
+func complain(err error) { logEvent(levelError, "journal.unwritable", fields{"error": err}) }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"os"
+	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -13,9 +11,10 @@ const (
 	killRound = 100 * time.Millisecond
 	// … for so long.
 	killFor = 3 * time.Second
-	// After ordinary ends the machine's processes are looked through this rarely; more rarely where a cgroup holds the tree.
-	sweepAfter        = 250 * time.Millisecond
-	sweepAfterInGroup = time.Second
+	// After ordinary ends the machine's processes are looked through this rarely …
+	sweepAfter = 250 * time.Millisecond
+	// … and while runs are due, which must not wait, more rarely still.
+	sweepWithin = 2 * time.Second
 )
 
 // killer signals whole trees. What left its process group (setsid, a daemon) is looked for in the process table, once for all
@@ -23,6 +22,8 @@ const (
 type killer struct {
 	reaper *reaper
 	wake   chan struct{}
+	// isBusy: runs are due.
+	isBusy func() bool
 
 	mu sync.Mutex
 	// living are the roots of the commands that run.
@@ -31,12 +32,14 @@ type killer struct {
 	killing     map[*root]time.Time
 	sweeping    []*root
 	sweepAt     time.Time
+	sweepTimer  *time.Timer
 	isIdle      bool
 }
 
 func newKiller(reaper *reaper) *killer {
 	return &killer{
-		reaper: reaper, wake: make(chan struct{}, 1), living: map[*root]bool{}, killing: map[*root]time.Time{}, isIdle: true,
+		reaper: reaper, wake: make(chan struct{}, 1), isBusy: func() bool { return false },
+		living: map[*root]bool{}, killing: map[*root]time.Time{}, isIdle: true,
 	}
 }
 
@@ -67,15 +70,19 @@ func (k *killer) kill(r *root) {
 func (k *killer) sweep(r *root) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	after := sweepAfter
-	if r.group != nil && r.group.v2 != "" {
-		after = sweepAfterInGroup
-	}
-	if at := time.Now().Add(after); len(k.sweeping) == 0 || at.Before(k.sweepAt) {
-		k.sweepAt = at
-		time.AfterFunc(after, func() { k.ask(func() {}) })
+	if len(k.sweeping) == 0 {
+		k.sweepAt = time.Now().Add(sweepAfter)
+		k.sweepSoon()
 	}
 	k.sweeping = append(k.sweeping, r)
+}
+
+func (k *killer) sweepSoon() {
+	if k.sweepTimer == nil {
+		k.sweepTimer = time.AfterFunc(sweepAfter, func() { k.ask(func() {}) })
+	} else {
+		k.sweepTimer.Reset(sweepAfter)
+	}
 }
 
 func (k *killer) ask(note func()) {
@@ -92,7 +99,7 @@ func (k *killer) ask(note func()) {
 // idle waits until nothing is left to be killed; sweeps begin at once.
 func (k *killer) idle(patience time.Duration) {
 	k.mu.Lock()
-	k.sweepAt = time.Now()
+	k.sweepAt = time.Time{}
 	k.mu.Unlock()
 	k.ask(func() {})
 	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
@@ -125,12 +132,7 @@ func (k *killer) round() (isIdle bool) {
 	k.mu.Lock()
 	terminating := k.terminating
 	k.terminating = nil
-	if len(k.sweeping) > 0 && !time.Now().Before(k.sweepAt) {
-		for _, root := range k.sweeping {
-			k.killing[root] = time.Now().Add(killFor)
-		}
-		k.sweeping = nil
-	}
+	k.promote()
 	var killing []*root
 	for root := range k.killing {
 		killing = append(killing, root)
@@ -144,11 +146,15 @@ func (k *killer) round() (isIdle bool) {
 	if len(terminating)+len(killing) == 0 {
 		return true
 	}
+	uncertain := slices.DeleteFunc(slices.Clone(killing), func(r *root) bool { return r.group.isEmpty() && r.isConfined })
+	if len(terminating)+len(uncertain) == 0 {
+		return k.settle(killing, nil)
+	}
 	isStarting := k.reaper.isStarting()
 	table := processTable()
 	terminateMembers(terminating, membersOf(terminating, table, living))
-	found := membersOf(killing, table, living)
-	for _, root := range killing {
+	found := membersOf(uncertain, table, living)
+	for _, root := range uncertain {
 		killMembers(root, found[root])
 	}
 	if !isStarting {
@@ -157,35 +163,31 @@ func (k *killer) round() (isIdle bool) {
 	return k.settle(killing, found)
 }
 
+// promote lets the sweep begin, if it is time.
+func (k *killer) promote() {
+	if len(k.sweeping) == 0 || time.Now().Before(k.sweepAt) {
+		return
+	}
+	if k.isBusy() && time.Since(k.sweepAt) < sweepWithin {
+		k.sweepSoon()
+		return
+	}
+	for _, root := range k.sweeping {
+		k.killing[root] = time.Now().Add(killFor)
+	}
+	k.sweeping = nil
+}
+
 // settle takes off what is dead, or will not die.
 func (k *killer) settle(killing []*root, found map[*root][]process) (isIdle bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, root := range killing {
-		isGone := len(found[root]) == 0 && (!root.group.isOver() || root.group.remove())
+		isGone := len(found[root]) == 0 && (!root.group.isOver() || root.group.isEmpty())
 		if until := k.killing[root]; isGone || time.Now().After(until) {
 			delete(k.killing, root)
 		}
 	}
 	k.isIdle = len(k.killing)+len(k.terminating) == 0
 	return k.isIdle
-}
-
-// killOrphans: who left its tree without a mark and lost its parent is our child now. If no command that runs is as old, it is of
-// one that has ended.
-func (k *killer) killOrphans(table []process) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, each := range table {
-		if each.parent != os.Getpid() || k.reaper.isClaimed(each.pid) || k.reaper.isStarting() {
-			continue
-		}
-		isOlder := true
-		for root := range k.living {
-			isOlder = isOlder && root.ticks > each.ticks
-		}
-		if isOlder {
-			_ = unix.Kill(each.pid, unix.SIGKILL)
-		}
-	}
 }

@@ -3,6 +3,7 @@
 //
 //	--state DIR      where its socket, journal, spools and lock lie; it must exist, and has one launcher
 //	--die-with PID   kill all runs and end when this process is gone
+//	--build ID       told in `hello`: which program this is to whoever started it
 package main
 
 import (
@@ -30,9 +31,10 @@ const (
 func main() {
 	stateDir := flag.String("state", "", "the state directory")
 	dieWith := flag.Int("die-with", 0, "the process to end with")
+	build := flag.String("build", "", "which program this is")
 	flag.Parse()
 	if *stateDir == "" {
-		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID]")
+		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--build ID]")
 		os.Exit(2)
 	}
 	beFrugal()
@@ -43,7 +45,7 @@ func main() {
 		return
 	}
 	if err == nil {
-		err = serve(*stateDir, *dieWith)
+		err = serve(*stateDir, *build, *dieWith)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "launcher:", err)
@@ -74,7 +76,7 @@ func beFrugal() {
 	debug.SetGCPercent(50)
 }
 
-func serve(stateDir string, dieWith int) error {
+func serve(stateDir, build string, dieWith int) error {
 	s, err := newSupervisor(stateDir)
 	if err != nil {
 		return err
@@ -89,10 +91,11 @@ func serve(stateDir string, dieWith int) error {
 		s.admitLeft(line)
 	}
 	instance := s.boot + "/" + randomName()
-	server, err := listen(stateDir, s, instance)
+	server, err := listen(stateDir, s)
 	if err != nil {
 		return err
 	}
+	server.instance, server.build = instance, build
 	guard(s.watchFences)
 	s.starter.work()
 	guard(server.work)
@@ -132,6 +135,7 @@ func newSupervisor(stateDir string) (*supervisor, error) {
 	s.collector, failures[1] = newCollector()
 	s.fences, failures[2] = newFences()
 	s.starter, failures[3] = newStarter(s)
+	s.killer.isBusy = s.starter.isBusy
 	return s, errors.Join(failures[:]...)
 }
 

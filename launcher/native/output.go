@@ -122,6 +122,21 @@ func (out *output) closeStream(s *stream) {
 	}
 }
 
+// isHeld: somebody could still write, though the command has ended.
+func (out *output) isHeld() bool {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	for _, each := range out.streams {
+		if each.fd >= 0 {
+			state := []unix.PollFd{{Fd: int32(each.fd)}}
+			if _, err := unix.Poll(state, 0); err == nil && state[0].Revents&unix.POLLHUP == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // isQuiet: nothing waits to be read, and nothing came for so long.
 func (out *output) isQuiet(duration time.Duration) bool {
 	out.mu.Lock()

@@ -31,6 +31,7 @@ type helloMessage struct {
 	Pid            int      `json:"pid"`
 	Boottime       float64  `json:"boottime"`
 	Features       []string `json:"features"`
+	Build          string   `json:"build,omitempty"`
 }
 
 // event is `armed`, `unknown` and `replaced`, which say no more than this.

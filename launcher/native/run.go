@@ -97,7 +97,6 @@ func (r *run) ended(how exit) *exitRecord {
 	r.mu.Unlock()
 	r.killer.unwatch(r.root)
 	group := r.command.group
-	group.kill()
 	oom := group.wasOom()
 	group.end()
 	if ended != nil {
@@ -109,7 +108,6 @@ func (r *run) ended(how exit) *exitRecord {
 	if input := r.command.stdio.input; input != nil {
 		_ = input.Close()
 	}
-	group.remove()
 	record := &exitRecord{EndedAt: how.at, StartedAt: &r.startedAt, Oom: oom, written: r.output.finish()}
 	describe(record, how, ended)
 	return record
@@ -122,7 +120,9 @@ func (r *run) drain() {
 		return
 	case <-time.After(drainStep):
 	}
-	r.killer.kill(r.root)
+	if r.output.isHeld() {
+		r.killer.kill(r.root)
+	}
 	for until := time.Now().Add(longestDrain); time.Now().Before(until) && !r.output.isQuiet(quietFor); {
 		select {
 		case <-r.output.done:

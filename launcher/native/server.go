@@ -19,8 +19,8 @@ type server struct {
 	supervisor *supervisor
 	listener   *net.UnixListener
 	// folder's descriptor is part of the listener's path.
-	folder   *os.File
-	instance string
+	folder          *os.File
+	instance, build string
 
 	// installing: one newer connection after the other.
 	installing sync.Mutex
@@ -126,7 +126,7 @@ func (s *server) install(c *connection) {
 	if s.supervisor.machine.cgroups.canLimit() {
 		features = append(features, "resources", "oom")
 	}
-	s.tell(helloMessage{"hello", protocolVersion, "native", s.instance, os.Getpid(), boottimeMs(), features})
+	s.tell(helloMessage{"hello", protocolVersion, "native", s.instance, os.Getpid(), boottimeMs(), features, s.build})
 	for _, e := range s.supervisor.inOrder() {
 		s.tell(e.latest())
 	}

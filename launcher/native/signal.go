@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -28,5 +30,24 @@ func signalMembers(root *root, members []process, signal unix.Signal) {
 		}
 		root.strays[member.pid] = member.ticks
 		_ = unix.Kill(member.pid, signal)
+	}
+}
+
+// killOrphans: who left its tree without a mark and lost its parent is our child now. If no command that runs is as old, it is of
+// one that has ended.
+func (k *killer) killOrphans(table []process) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, each := range table {
+		if each.parent != os.Getpid() || k.reaper.isClaimed(each.pid) || k.reaper.isStarting() {
+			continue
+		}
+		isOlder := true
+		for root := range k.living {
+			isOlder = isOlder && root.ticks > each.ticks
+		}
+		if isOlder {
+			_ = unix.Kill(each.pid, unix.SIGKILL)
+		}
 	}
 }

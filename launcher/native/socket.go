@@ -11,7 +11,7 @@ import (
 )
 
 // listen makes the socket, which only its owner may open. A file left by a launcher that died is replaced.
-func listen(stateDir string, s *supervisor, instance string) (*server, error) {
+func listen(stateDir string, s *supervisor) (*server, error) {
 	if answers(stateDir) {
 		return nil, fmt.Errorf("another launcher listens on %s/launcher.sock", stateDir)
 	}
@@ -26,7 +26,7 @@ func listen(stateDir string, s *supervisor, instance string) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, folder.Close())
 	}
-	server := &server{supervisor: s, listener: listener, folder: folder, instance: instance, connections: map[*connection]bool{}}
+	server := &server{supervisor: s, listener: listener, folder: folder, connections: map[*connection]bool{}}
 	s.tell = server.tell
 	return server, nil
 }

@@ -32,8 +32,11 @@ func isLocalIdentity(user, group string) bool {
 	if user != "" && accountOf(user, nobody) == nil {
 		return false
 	}
+	if group == "" {
+		return true
+	}
 	_, known := groupID(group, nobody)
-	return group == "" || known
+	return known
 }
 
 // identityOf reads /etc/passwd and /etc/group, and asks `getent` and `id` for users that only a directory service knows.
