@@ -11,6 +11,7 @@ import { type Claims, createClaims } from './claims.ts'
 import type { Context } from './context.ts'
 import type { Launcher } from './launcher/launcher.ts'
 import type { LauncherEvent } from './launcher/messages.ts'
+import { replaceWhenIdle } from './launcher/replace.ts'
 import { createRuns, type Runs } from './live.ts'
 import type { LocalPolicy } from './policy.ts'
 import { createReadiness } from './readiness.ts'
@@ -39,6 +40,8 @@ export interface AgentOptions {
   log: Log
   /** Connects to the living launcher or starts one. */
   launcher(signal: AbortSignal): Promise<Launcher>
+  /** Which program it would start: another one that lives is replaced when it is idle. */
+  launcherBuild?: string | undefined
 }
 
 export interface Agent {
@@ -79,7 +82,12 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   let mine: { runs: Runs; asked: ReadonlySet<string> } | undefined
   const running = () => (mine ? mine.runs.size + mine.asked.size : 0)
   const readiness = createReadiness({ world, keys, clock, pool, agent }, running)
-  const mayClaim = () => claiming && readiness.refusal() === undefined
+  let isHeld = false
+  const mayClaim = () => claiming && !isHeld && readiness.refusal() === undefined
+  const hold = () => {
+    isHeld = true
+    return () => void (isHeld = false)
+  }
   const died = createBell()
   world.agents.onChange((_, now, before) =>
     died.ring(before !== undefined && now?.value.session !== before.value.session),
@@ -140,6 +148,10 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       part = { session, runs, claims, requests }
       // From here on changes are forwarded; those since stock was taken are not.
       runs.recheck()
+      const { launcherBuild: build } = options
+      const isBusy = () => running() > 0
+      if (build !== undefined)
+        void replaceWhenIdle({ launcher, build, isBusy, hold, clock, log, signal: lost })
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       part = undefined

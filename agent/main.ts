@@ -10,6 +10,7 @@ import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
 import { readConfig } from './config.ts'
 import { readIdentity } from './identity.ts'
+import { launcherProgram } from './launcher/program.ts'
 import { ensureLauncher } from './launcher/start.ts'
 import { readLocalPolicy } from './policy.ts'
 
@@ -31,6 +32,9 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       `${config.state} is in use by another agent; give each agent a state directory of its own`,
     )
   }
+  const program = await launcherProgram()
+  if (program.implementation === 'node')
+    log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
   const ended = new AbortController()
   const dieWith = config.drainSeconds === undefined ? {} : { dieWith: process.ppid }
@@ -48,7 +52,8 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
         policy,
         clock: systemClock,
         log,
-        launcher: signal => ensureLauncher({ stateDir: config.state, log, signal, ...dieWith }),
+        launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...dieWith }),
+        launcherBuild: program.build,
       },
       ended.signal,
     )

@@ -63,6 +63,7 @@ function launcherOn(connection: Connection, hello: Hello): Launcher {
   return {
     instance: hello.instance,
     implementation: hello.implementation,
+    build: hello.build,
     pid: hello.pid,
     features: new Set(hello.features),
     arm: runs => {

@@ -31,6 +31,8 @@ export interface Launcher {
   /** Another life of the launcher has another instance. */
   readonly instance: string
   readonly implementation: string
+  /** Which program it is, as whoever started it said; undefined: that was not said. */
+  readonly build: string | undefined
   readonly pid: number
   /** `resources`, `tty`, `rusage`, `oom`: an arm that needs what the launcher lacks is refused as `Unsupported`. */
   readonly features: ReadonlySet<string>

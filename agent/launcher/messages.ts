@@ -142,6 +142,8 @@ const hello = z.object({
   /** The launcher's CLOCK_BOOTTIME in ms. */
   boottime: z.number(),
   features: z.array(z.string()),
+  /** What `--build` said at its start. */
+  build: z.string().optional(),
 })
 
 export type Hello = z.infer<typeof hello>

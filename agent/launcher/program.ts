@@ -1,11 +1,15 @@
+import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { version } from '../../runtime/version.ts'
 
 /** Which launcher an agent starts: the native one where one was built for this machine, else the portable one. */
 export interface LauncherProgram {
   implementation: 'native' | 'node'
+  /** Tells it from any other: a living launcher that says another one is replaced when it is idle. */
+  build: string
   /** The program and its first arguments; `--state DIR` is appended. */
   command: readonly string[]
 }
@@ -22,9 +26,12 @@ export async function launcherProgram(dist = DIST): Promise<LauncherProgram> {
   const native = join(dist, `launcher-${process.platform}-${ARCHITECTURES[process.arch] ?? process.arch}`)
   try {
     await access(native, constants.X_OK)
-    return { implementation: 'native', command: [native] }
+    const digest = createHash('sha256')
+      .update(await readFile(native))
+      .digest('hex')
+    return { implementation: 'native', build: digest.slice(0, 12), command: [native] }
   } catch {
-    return { implementation: 'node', command: nodeLauncher() }
+    return { implementation: 'node', build: version, command: nodeLauncher() }
   }
 }
 

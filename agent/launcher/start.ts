@@ -6,7 +6,7 @@ import { messageOf, Unavailable } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
 import { connectLauncher } from './client.ts'
 import type { Launcher } from './launcher.ts'
-import { launcherProgram } from './program.ts'
+import type { LauncherProgram } from './program.ts'
 
 const READY_WITHIN_MS = 15_000
 const LOOK_EVERY_MS = 25
@@ -16,8 +16,8 @@ export interface LauncherOptions {
   /** The agent's: the launcher's socket, journal, spools and log lie there. Made if it is missing. */
   stateDir: string
   log: Log
-  /** The program and its first arguments; `--state DIR` is appended. Default: `launcherProgram()`'s. */
-  command?: readonly string[]
+  /** The program and its first arguments; `--state DIR` is appended, and `--build` if it has one. */
+  program: Pick<LauncherProgram, 'command'> & Partial<LauncherProgram>
   /** The launcher ends with all its runs when this process is gone. For what must leave nothing behind. */
   dieWith?: number
   signal?: AbortSignal
@@ -33,9 +33,8 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
   const socket = join(options.stateDir, 'launcher.sock')
   const living = await connectLauncher(socket, signal).catch(() => undefined)
   if (living) return living
-  const command = options.command ?? (await programOf(options))
   signal?.throwIfAborted()
-  const child = start(options, command)
+  const child = start(options)
   const until = systemClock.monotonic() + READY_WITHIN_MS
   for (;;) {
     await systemClock.sleep(LOOK_EVERY_MS, signal)
@@ -52,19 +51,13 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
   }
 }
 
-async function programOf({ log }: LauncherOptions): Promise<readonly string[]> {
-  const { implementation, command } = await launcherProgram()
-  if (implementation === 'node') log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
-  return command
-}
-
-function start(
-  { stateDir, log, dieWith }: LauncherOptions,
-  command: readonly string[],
-): { failure(): string | undefined } {
+function start({ stateDir, log, dieWith, program: { command, build } }: LauncherOptions): {
+  failure(): string | undefined
+} {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const output = openSync(join(stateDir, 'launcher.log'), 'a', 0o600)
   const args = [...command.slice(1), '--state', stateDir]
+  if (build !== undefined) args.push('--build', build)
   if (dieWith !== undefined) args.push('--die-with', String(dieWith))
   const child = spawn(command[0] ?? '', args, {
     cwd: stateDir,

@@ -17,7 +17,7 @@ import { listen } from './server.ts'
 import { TreeSignaller } from './signal-tree.ts'
 import { Supervisor } from './supervisor.ts'
 
-const USAGE = 'usage: main.ts --state DIR [--die-with PID]'
+const USAGE = 'usage: main.ts --state DIR [--die-with PID] [--build ID]'
 const LOOK_FOR_PARENT_MS = 500
 
 /**
@@ -25,9 +25,12 @@ const LOOK_FOR_PARENT_MS = 500
  *
  *     --state DIR      where its socket, journal, spools and lock lie; it must exist, and has one launcher
  *     --die-with PID   kill all runs and end when this process is gone
+ *     --build ID       told in `hello`: which program this is to whoever started it
  */
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { state: { type: 'string' }, 'die-with': { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { state: { type: 'string' }, 'die-with': { type: 'string' }, build: { type: 'string' } },
+  })
   if (values.state === undefined) throw new Error(USAGE)
   const stateDir = values.state
   closeInherited()
@@ -37,11 +40,15 @@ async function main(): Promise<number> {
     log.info({ stateDir }, 'launcher.alreadyRuns')
     return 0
   }
-  await serve(stateDir, log, values['die-with'])
+  await serve(stateDir, log, { parent: values['die-with'], build: values.build })
   return 0
 }
 
-async function serve(stateDir: string, log: Log, parent: string | undefined) {
+async function serve(
+  stateDir: string,
+  log: Log,
+  { parent, build }: { parent: string | undefined; build: string | undefined },
+) {
   const clock = systemClock
   const spoolDir = join(stateDir, 'spool')
   mkdirSync(spoolDir, { recursive: true, mode: 0o700 })
@@ -56,7 +63,14 @@ async function serve(stateDir: string, log: Log, parent: string | undefined) {
   const ending = new AbortController()
   endOnSignals(supervisor, log)
   const instance = `${bootId()}/${randomBytes(8).toString('hex')}`
-  const server = await listen(join(stateDir, 'launcher.sock'), { supervisor, clock, log, instance, spoolDir })
+  const server = await listen(join(stateDir, 'launcher.sock'), {
+    supervisor,
+    clock,
+    log,
+    instance,
+    spoolDir,
+    ...(build === undefined ? {} : { build }),
+  })
   log.info({ instance, left: left.length }, 'launcher.ready')
   const working = supervisor.work(ending.signal)
   if (parent !== undefined) void dieWith(Number(parent), supervisor, clock, ending.signal)

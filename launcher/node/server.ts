@@ -20,6 +20,7 @@ export interface ServerDeps {
   clock: Clock
   log: Log
   instance: string
+  build?: string
   spoolDir: string
 }
 
@@ -109,8 +110,8 @@ class Agents {
       older.end()
     }
     this.#acting = socket
-    const { instance, supervisor } = this.#deps
-    const self = { implementation: 'node', instance, pid: process.pid, features: FEATURES }
+    const { instance, supervisor, build } = this.#deps
+    const self = { implementation: 'node', instance, pid: process.pid, features: FEATURES, build }
     this.#send({ type: 'hello', version: PROTOCOL_VERSION, ...self, boottime: boottimeMs() })
     for (const event of supervisor.latest()) this.#send(event)
   }

@@ -233,7 +233,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
 
     test('two that start a launcher at once get the same one', async () => {
       await agent.launcher.stop(false)
-      const options = { stateDir: held.stateDir, log: silentLog, command, dieWith: process.pid }
+      const options = { stateDir: held.stateDir, log: silentLog, program: { command }, dieWith: process.pid }
       const both = await Promise.all([ensureLauncher(options), ensureLauncher(options)])
       expect(both[0]?.instance).toBe(both[1]?.instance)
     })
@@ -287,9 +287,10 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       const bound = await ensureLauncher({
         stateDir: held.stateDir,
         log: silentLog,
-        command,
+        program: { command, build: 'b1' },
         dieWith: parent.pid ?? 0,
       })
+      expect(bound.build).toBe('b1')
       bound.fence(SESSION, farAway())
       const started = new Promise<number>(resolve => {
         bound.onEvent(event => event.type === 'started' && resolve(event.pid))

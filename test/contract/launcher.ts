@@ -64,7 +64,7 @@ export function bench(command: readonly string[], dir = ''): Bench {
   const root = mkdtempSync(join(tmpdir(), 'shellcron-launcher-'))
   const stateDir = join(root, dir)
   const open = (by = command) =>
-    ensureLauncher({ stateDir, log: silentLog, command: by, dieWith: process.pid })
+    ensureLauncher({ stateDir, log: silentLog, program: { command: by }, dieWith: process.pid })
   return {
     stateDir,
     connect: async by => listenTo(await open(by)),

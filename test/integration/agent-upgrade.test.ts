@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Launcher } from '../../agent/launcher/launcher.ts'
+import { launcherProgram, nodeLauncher } from '../../agent/launcher/program.ts'
+import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
+import { eventually } from '../fault/eventually.ts'
+import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+
+/** A newer agent finds the launcher that an older one has started. */
+let etcd: EtcdCluster
+let pool: HandPool
+
+beforeAll(async () => {
+  etcd = await startEtcd()
+  pool = await handPool(etcd, 30)
+  await pool.putMember('a')
+})
+afterAll(async () => {
+  await pool.close()
+  await etcd.stop()
+})
+
+const due = {
+  schedules: ['@every 1h'],
+  scheduleChangedAt: Date.now() - 7_200_000,
+  catchUp: 'Latest' as const,
+}
+const ended = async (name: string) =>
+  (await pool.results()).find(result => result.name === name && result.attempt > 0)
+
+test('it works with it, lets its runs end, and replaces it when it is idle', async () => {
+  const older = await pool.agent('a', { launcherCommand: nodeLauncher() })
+  await pool.putJob({ name: 'long', ...due, command: command('sleep 3') })
+  await eventually('it runs', async () => (await pool.actives())[0])
+  const seen = Date.now()
+  await eventually('it has started', () => Date.now() > seen + 500)
+  await older.crash()
+
+  const met: Launcher[] = []
+  const meet = (launcher: Launcher) => {
+    met.push(launcher)
+    return launcher
+  }
+  await pool.agent('a', { launcher: meet })
+  expect(await eventually('it has ended', () => ended('long'))).toMatchObject({ outcome: 'Succeeded' })
+  await eventually('the launcher is another one', () => met.length === 2)
+  expect(met.map(({ build }) => build)).toEqual([undefined, (await launcherProgram()).build])
+
+  await pool.putJob({ name: 'next', ...due, command: command('true') })
+  expect(await eventually('it runs there', () => ended('next'))).toMatchObject({ outcome: 'Succeeded' })
+  expect(met.length).toBe(2)
+})
