@@ -20,7 +20,6 @@ const cpuPeriodUs = 100_000
 // runGroup is one run's control groups; nil: it has none.
 type runGroup struct {
 	v2 string
-	fd int // of v2, -1 without
 	// v1 is by controller, only for a run with limits.
 	v1     map[string]string
 	isFull bool
@@ -35,7 +34,7 @@ func (c *cgroups) make(limits *resources) (*runGroup, error) {
 	if c.v2 == "" && limits == nil {
 		return nil, nil
 	}
-	g := &runGroup{fd: -1, v1: map[string]string{}, isFull: c.isV2Full}
+	g := &runGroup{v1: map[string]string{}, isFull: c.isV2Full}
 	name := "run-" + strconv.FormatUint(atomic.AddUint64(&c.made, 1), 10)
 	err := g.makeV2(c.v2, name)
 	if err == nil && limits != nil {
@@ -46,24 +45,22 @@ func (c *cgroups) make(limits *resources) (*runGroup, error) {
 		}
 	}
 	if err != nil {
-		g.closeHandle()
 		g.remove()
 		return nil, err
 	}
 	return g, nil
 }
 
-func (g *runGroup) makeV2(base, name string) (err error) {
+func (g *runGroup) makeV2(base, name string) error {
 	if base == "" {
 		return nil
 	}
 	folder := filepath.Join(base, name)
-	if err = os.Mkdir(folder, 0o755); err != nil {
+	if err := os.Mkdir(folder, 0o755); err != nil {
 		return err
 	}
 	g.v2 = folder
-	g.fd, err = unix.Open(folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	return err
+	return nil
 }
 
 func (g *runGroup) makeV1(bases map[string]string, name string) error {
@@ -129,22 +126,21 @@ func (g *runGroup) enter(attr *syscall.SysProcAttr) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil
 	}
-	if g.fd >= 0 {
-		attr.UseCgroupFD, attr.CgroupFD = true, g.fd
+	if g.v2 != "" {
+		fd, err := unix.Open(g.v2, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, os.NewSyscallError("open cgroup", err)
+		}
+		attr.UseCgroupFD, attr.CgroupFD = true, fd
 	}
-	if len(g.v1) == 0 {
-		return func() {}, nil
-	}
-	runtime.LockOSThread()
 	leave = func() {
-		isBack := true
-		for _, group := range g.v1 {
-			// The base lies in the launcher's own group.
-			isBack = writeFile(filepath.Dir(filepath.Dir(group)), "tasks", "0") == nil && isBack
+		if attr.UseCgroupFD {
+			_ = unix.Close(attr.CgroupFD)
 		}
-		if isBack {
-			runtime.UnlockOSThread()
-		}
+		g.leaveV1()
+	}
+	if len(g.v1) > 0 {
+		runtime.LockOSThread()
 	}
 	for _, group := range g.v1 {
 		if err := writeFile(group, "tasks", "0"); err != nil {
@@ -153,6 +149,19 @@ func (g *runGroup) enter(attr *syscall.SysProcAttr) (leave func(), err error) {
 		}
 	}
 	return leave, nil
+}
+
+// leaveV1 brings our thread back to the launcher's own groups, where the base lies.
+func (g *runGroup) leaveV1() {
+	if len(g.v1) == 0 {
+		return
+	}
+	for _, group := range g.v1 {
+		if err := writeFile(filepath.Dir(filepath.Dir(group)), "tasks", "0"); err != nil {
+			logEvent(levelError, "cgroup.unleavable", fields{"cgroup": group, "error": err})
+		}
+	}
+	runtime.UnlockOSThread()
 }
 
 // wasOom is nil where memory is not watched.

@@ -55,14 +55,6 @@ func (g *runGroup) end() {
 	}
 }
 
-// closeHandle: only a start needs it.
-func (g *runGroup) closeHandle() {
-	if g != nil && g.fd >= 0 {
-		_ = unix.Close(g.fd)
-		g.fd = -1
-	}
-}
-
 // remove is false while something still lives there.
 func (g *runGroup) remove() bool {
 	if g == nil || g.gone {

@@ -32,7 +32,7 @@ var someLimits = resources{CPUMillis: 1500, MemoryBytes: 1 << 20, Pids: 7}
 
 func TestLimitsOfVersion2(t *testing.T) {
 	files := []string{"memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max"}
-	g := &runGroup{v2: fakeGroup(t, files...), fd: -1, isFull: true, limits: someLimits}
+	g := &runGroup{v2: fakeGroup(t, files...), isFull: true, limits: someLimits}
 	if err := g.limit(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestLimitsOfVersion1(t *testing.T) {
 	cpu := fakeGroup(t, "cpu.cfs_quota_us", "cpu.cfs_period_us")
 	memory := fakeGroup(t, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
 	pids := fakeGroup(t, "pids.max")
-	g := &runGroup{fd: -1, v1: map[string]string{"cpu": cpu, "memory": memory, "pids": pids}, limits: someLimits}
+	g := &runGroup{v1: map[string]string{"cpu": cpu, "memory": memory, "pids": pids}, limits: someLimits}
 	if err := g.limit(); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestLimitsOfVersion1(t *testing.T) {
 }
 
 func TestALimitThatCannotBeWrittenFailsTheStart(t *testing.T) {
-	g := &runGroup{v2: t.TempDir(), fd: -1, isFull: true, limits: someLimits}
+	g := &runGroup{v2: t.TempDir(), isFull: true, limits: someLimits}
 	if g.limit() == nil {
 		t.Fatal("it did not")
 	}

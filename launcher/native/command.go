@@ -9,14 +9,15 @@ import (
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// command is an order made ready before its instant: all that can be looked up, opened and made is there.
+// command is an order made ready before its instant: all that can be looked up and made is there. Nothing is open: each child
+// closes every descriptor that we have at its exec, so that a thousand runs with their streams ready would make starting the slower.
 type command struct {
 	order   *arm
 	who     *identity
 	path    string
 	env     []string
 	group   *runGroup
-	stdio   *stdio // nil: opened at the start
+	stdio   *stdio // nil before the start
 	failure *startFailure
 }
 
@@ -27,27 +28,21 @@ type machine struct {
 	ask     ask
 }
 
-// prepare never fails: what is wrong is told at the instant. `withStreams`: they cost descriptors until then.
-func (m *machine) prepare(order *arm, withStreams bool) *command {
+// prepare never fails: what is wrong is told at the instant.
+func (m *machine) prepare(order *arm) *command {
 	c := &command{order: order}
 	if c.who, c.failure = identityOf(order.user, order.group, m.ask); c.failure != nil {
 		return c
 	}
 	c.env, c.path = environment(order, c.who)
 	var err error
-	if c.group, err = m.cgroups.make(order.resources); err == nil && withStreams {
-		err = c.open(m.devNull)
-	}
-	if err != nil {
+	if c.group, err = m.cgroups.make(order.resources); err != nil {
 		c.failure = &startFailure{reason: "NoResources", message: err.Error()}
 	}
 	return c
 }
 
 func (c *command) open(devNull int) (err error) {
-	if c.stdio != nil {
-		return nil
-	}
 	if c.order.tty != nil {
 		c.stdio, err = openTerminal(c.order, c.who)
 	} else {
@@ -76,7 +71,6 @@ func (c *command) start(devNull int) (pid int, failure *startFailure) {
 	})
 	leave()
 	c.stdio.closeChild()
-	c.group.closeHandle()
 	c.env = nil
 	if err != nil {
 		return 0, failureOf(err, c.order)
@@ -109,7 +103,6 @@ func (c *command) release() {
 		c.stdio.close()
 		c.stdio = nil
 	}
-	c.group.closeHandle()
 	c.group.remove()
 }
 

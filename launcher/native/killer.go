@@ -33,7 +33,9 @@ type killer struct {
 	sweeping    []*root
 	sweepAt     time.Time
 	sweepTimer  *time.Timer
-	isIdle      bool
+	// ended since the last rest.
+	ended  int
+	isIdle bool
 }
 
 func newKiller(reaper *reaper) *killer {
@@ -53,6 +55,7 @@ func (k *killer) watch(r *root) {
 func (k *killer) unwatch(r *root) {
 	k.mu.Lock()
 	delete(k.living, r)
+	k.ended++
 	k.mu.Unlock()
 }
 
@@ -116,6 +119,7 @@ func (k *killer) idle(patience time.Duration) {
 func (k *killer) work() {
 	for {
 		if k.round() {
+			k.rest()
 			<-k.wake
 			continue
 		}

@@ -52,7 +52,7 @@ func killLeft(left startedLine, killer *killer) {
 	leader, alive := readProcess(left.Pid, false)
 	r.isGroupKnown = alive && leader.ticks == r.ticks || left.Mark == ""
 	if left.Cgroup != "" {
-		r.group = &runGroup{v2: left.Cgroup, fd: -1}
+		r.group = &runGroup{v2: left.Cgroup}
 		r.group.end()
 	}
 	killer.kill(r)

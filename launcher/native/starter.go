@@ -3,7 +3,6 @@ package main
 import (
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,8 +10,6 @@ import (
 const (
 	// Runs are made ready so long before their instant.
 	prepareAheadMs = 2_000
-	// So many may hold their streams open before their instant: each costs five descriptors.
-	mostStreamsAhead = 1_000
 	// Starting is waiting for the kernel: two threads use what one leaves idle.
 	mostThreads = 4
 )
@@ -22,9 +19,8 @@ type starter struct {
 	supervisor *supervisor
 	ahead, due *dueQueue
 	// free is for what runs as root; bound for all else, in threads that have given up gaining privileges.
-	free, bound  chan *entry
-	startBound   sync.Once
-	streamsAhead atomic.Int32
+	free, bound chan *entry
+	startBound  sync.Once
 }
 
 func newStarter(s *supervisor) (*starter, error) {
@@ -86,12 +82,10 @@ func (st *starter) prepare(e *entry) {
 		return
 	}
 	ready := func() {
-		withStreams := st.streamsAhead.Add(1) <= mostStreamsAhead
-		command := s.machine.prepare(order, withStreams)
+		command := s.machine.prepare(order)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if e.isEnding {
-			st.streamsAhead.Add(-1)
 			command.release()
 			return
 		}
@@ -106,7 +100,6 @@ func (st *starter) prepare(e *entry) {
 }
 
 func (st *starter) hand(e *entry) {
-	st.streamsAhead.Add(-1)
 	s := st.supervisor
 	s.mu.Lock()
 	command := e.command
