@@ -63,5 +63,8 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
     agent = await held.connect(implementations[to])
     expect((await agent.ended('left')).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
     expect([pid, Number(bytesOf(chunks, 'stdout').toString())].filter(isAlive)).toEqual([])
+    await agent.launcher.stop(true)
+    agent = await held.connect()
+    expect((await agent.ended('left')).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
   })
 })
