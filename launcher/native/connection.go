@@ -31,13 +31,18 @@ func newConnection(socket *net.UnixConn) *connection {
 	return c
 }
 
+// send takes the frame over.
 func (c *connection) send(frame []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.isEnding {
 		return
 	}
-	c.unsent = append(c.unsent, frame...)
+	if c.unsent == nil {
+		c.unsent = frame
+	} else {
+		c.unsent = append(c.unsent, frame...)
+	}
 	if len(c.unsent) > maxUnsentBytes {
 		c.isEnding, c.unsent = true, nil
 		_ = c.socket.Close()

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 )
 
 const (
@@ -29,6 +31,16 @@ func encodeFrame(value any) ([]byte, error) {
 	frame := buffer.Bytes()
 	binary.BigEndian.PutUint32(frame, uint32(length))
 	return frame, nil
+}
+
+// frame is a message in one allocation of the size that it needs.
+func (r readAnswer) frame() []byte {
+	head := fmt.Sprintf(`{"type":"read","seq":%s,"data":"`, strconv.FormatFloat(r.Seq, 'f', -1, 64))
+	foot := fmt.Sprintf(`","next":%d,"end":%t}`, r.Next, r.End)
+	length := len(head) + base64.StdEncoding.EncodedLen(len(r.Data)) + len(foot)
+	frame := binary.BigEndian.AppendUint32(make([]byte, 0, frameHeaderBytes+length), uint32(length))
+	frame = append(frame, head...)
+	return append(base64.StdEncoding.AppendEncode(frame, r.Data), foot...)
 }
 
 // readFrame returns the JSON of the next message; io.EOF if the stream ended before one.

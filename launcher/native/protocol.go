@@ -60,12 +60,12 @@ type endedEvent struct {
 	Record json.RawMessage `json:"record"`
 }
 
+// readAnswer is encoded by its own method: its data may be large.
 type readAnswer struct {
-	Type string  `json:"type"`
-	Seq  float64 `json:"seq"`
-	Data []byte  `json:"data"`
-	Next int64   `json:"next"`
-	End  bool    `json:"end"`
+	Seq  float64
+	Data []byte
+	Next int64
+	End  bool
 }
 
 type runsAnswer struct {

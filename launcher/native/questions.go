@@ -32,7 +32,5 @@ func (s *server) read(c *connection, said message) {
 		_ = c.socket.Close()
 		return
 	}
-	if frame, err := encodeFrame(answer); err == nil {
-		c.send(frame)
-	}
+	c.send(answer.frame())
 }

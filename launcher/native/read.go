@@ -11,7 +11,7 @@ const longestWaitMs = 60_000
 // answerRead waits, if nothing is there yet, for more, for the run's end, or as long as the reader said. Of a run that is not
 // known there is nothing.
 func (s *supervisor) answerRead(asked message) (readAnswer, error) {
-	answer := readAnswer{Type: "read", Seq: asked.Seq, Data: []byte{}, Next: wholeBytes(math.Max(asked.Offset, 0)), End: true}
+	answer := readAnswer{Seq: asked.Seq, Next: wholeBytes(math.Max(asked.Offset, 0)), End: true}
 	e := s.get(asked.ID)
 	if e == nil {
 		return answer, nil
@@ -28,7 +28,7 @@ func (s *supervisor) answerRead(asked message) (readAnswer, error) {
 			return answer, err
 		}
 		answer.Next = part.next
-		answer.Data = append(answer.Data, part.data...)
+		answer.Data = part.data
 		answer.End = hasEnded && part.next >= part.size
 		if len(part.data) > 0 || hasEnded || isLast {
 			return answer, nil

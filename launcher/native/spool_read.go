@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// A read's answer has to fit a frame, in base64.
-const maxReadBytes = 4 << 20
+// A read's answer is no longer, whatever was asked for: it is held in memory, and in base64 as well.
+const maxReadBytes = 1 << 20
 
 type spoolPart struct {
 	data []byte
@@ -40,6 +40,8 @@ func readSpool(path string, offset int64, length int, without byte) (spoolPart, 
 	if err == nil && len(bytes) >= chunkHeaderBytes && chunkEnd(bytes) > len(bytes) {
 		bytes, err = readAt(file, offset, min(int64(chunkEnd(bytes)), left))
 	}
+	// What is left out is written over by what follows it.
+	part.data = bytes[:0]
 	for len(bytes) >= chunkHeaderBytes && chunkEnd(bytes) <= len(bytes) {
 		end := chunkEnd(bytes)
 		if bytes[0] != without {
