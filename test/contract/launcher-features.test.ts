@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
 import {
   type Bench,
@@ -141,15 +143,39 @@ describe.each(Object.entries(implementations))('launcher/%s: features', (_, comm
     needNative(context)
     run(script('orphans', 'for n in 1 2 3 4 5; do setsid sh -c "sleep 0.01 &"; done; sleep 0.3'))
     await agent.ended('orphans')
-    await eventually('there is no zombie', () => {
-      const states = execFileSync('ps', ['-eo', 'ppid=,stat='], { encoding: 'utf8' }).trim().split('\n')
-      const own = states
-        .map(line => line.trim().split(/\s+/))
-        .filter(([parent]) => Number(parent) === agent.launcher.pid)
-      return own.every(([, state]) => !state?.startsWith('Z'))
+    await eventually('there is no zombie', () =>
+      childrenOf(agent.launcher.pid).every(state => !state.startsWith('Z')),
+    )
+  })
+
+  test('a hundred runs leave no descriptor, zombie, cgroup or spool behind', async context => {
+    needNative(context)
+    const folder = `/proc/${agent.launcher.pid}/fd`
+    const groups = () => execFileSync('sh', ['-c', FIND_GROUPS, 'sh', own], { encoding: 'utf8' }).trim()
+    run(script('first', 'grep -o "shellcron-[^/]*" /proc/self/cgroup | head -n 1'))
+    const own = (await agent.ended('first')).tail.trim() || 'none'
+    const before = readdirSync(folder).length
+    const ids = Array.from({ length: 100 }, (_, n) => `trace-${n}`)
+    run(...ids.map(id => script(id, 'echo out; setsid sleep 1000 > /dev/null 2>&1 < /dev/null & exit 0')))
+    await Promise.all(ids.map(id => agent.ended(id)))
+    agent.launcher.forget((await agent.launcher.runs()).map(({ id }) => id))
+    await eventually('all is gone', async () => {
+      if ((await agent.launcher.runs()).length > 0 || groups() !== '') return false
+      return childrenOf(agent.launcher.pid).length === 0 && readdirSync(folder).length <= before
     })
+    expect(readdirSync(join(held.stateDir, 'spool'))).toEqual([])
   })
 })
+
+const FIND_GROUPS = 'find /sys/fs/cgroup -path "*/$1/run-*" -maxdepth 5 -type d'
+
+function childrenOf(pid: number): string[] {
+  const states = execFileSync('ps', ['-eo', 'ppid=,stat='], { encoding: 'utf8' }).trim().split('\n')
+  return states
+    .map(line => line.trim().split(/\s+/))
+    .filter(([parent]) => Number(parent) === pid)
+    .map(([, state]) => state ?? '')
+}
 
 /** Shell text that waits until one of these files of the run's own group begins with the value: with v1 limits come after the start. */
 function untilLimited(value: string, ...files: string[]): string {
