@@ -48,27 +48,37 @@ func (s *supervisor) hasEnded(e *entry) bool {
 
 func (s *supervisor) arm(orders []json.RawMessage) {
 	var fresh []*entry
-	s.mu.Lock()
 	for _, raw := range orders {
 		order, refused := parseArm(raw)
 		if refused == nil {
 			refused = s.unsupported(order)
 		}
-		if refused != nil {
-			s.refuse(order.id, refused)
-		} else if known := s.entries[order.id]; known != nil {
-			s.tell(known.latest())
-		} else if refused = s.refusal(order.session); refused != nil {
-			s.refuse(order.id, refused)
-		} else {
-			e := newEntry(order)
-			s.admit(e)
-			s.tell(event{"armed", e.id})
+		if e := s.take(order, refused); e != nil {
 			fresh = append(fresh, e)
 		}
 	}
-	s.mu.Unlock()
 	s.starter.add(fresh)
+}
+
+// take admits an order if it is new and its session may arm. One that is known is told again.
+func (s *supervisor) take(order *arm, refused *refusal) *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.entries[order.id]; refused == nil && known != nil {
+		s.tell(known.latest())
+		return nil
+	}
+	if refused == nil {
+		refused = s.refusal(order.session)
+	}
+	if refused != nil {
+		s.tell(refusedEvent{"refused", order.id, refused.reason, refused.message})
+		return nil
+	}
+	e := newEntry(order)
+	s.admit(e)
+	s.tell(event{"armed", e.id})
+	return e
 }
 
 // unsupported: what this machine cannot do is refused, never left out silently.
@@ -84,8 +94,4 @@ func (s *supervisor) refusal(session string) *refusal {
 		return &refusal{"Stopping", "this launcher ends"}
 	}
 	return s.fences.refusal(session)
-}
-
-func (s *supervisor) refuse(id string, why *refusal) {
-	s.tell(refusedEvent{"refused", id, why.reason, why.message})
 }

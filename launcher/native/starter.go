@@ -3,6 +3,7 @@ package main
 import (
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +13,10 @@ const (
 	prepareAheadMs = 2_000
 	// Starting is waiting for the kernel: two threads use what one leaves idle.
 	mostThreads = 4
+	// A thread that takes longer for a start hangs (in a working directory that does not answer): another takes its place …
+	stuckAfter = time.Second
+	// … so many times.
+	mostStuck = 50
 )
 
 // starter makes runs ready ahead, and starts them at their instant with as little as possible left to do, in a few threads.
@@ -21,10 +26,13 @@ type starter struct {
 	// free is for what runs as root; bound for all else, in threads that have given up gaining privileges.
 	free, bound chan *entry
 	startBound  sync.Once
+	// patience and stuck are the due queue's.
+	patience *time.Timer
+	stuck    int
 }
 
 func newStarter(s *supervisor) (*starter, error) {
-	st := &starter{supervisor: s, free: make(chan *entry), bound: make(chan *entry)}
+	st := &starter{supervisor: s, free: make(chan *entry), bound: make(chan *entry), patience: time.NewTimer(0)}
 	var err error
 	if st.ahead, err = newDueQueue(st.prepare); err != nil {
 		return nil, err
@@ -42,27 +50,25 @@ func (st *starter) work() {
 	guard(st.ahead.work)
 	guard(st.due.work)
 	for range threads() {
-		guard(func() {
-			for e := range st.free {
-				st.start(e)
-			}
-		})
+		guard(st.workFree)
+	}
+}
+
+func (st *starter) workFree() {
+	for e := range st.free {
+		st.start(e)
 	}
 }
 
 // workBound: no_new_privs belongs to a thread, is inherited by what it starts, and cannot be taken back: so the thread is kept
 // for nothing else.
 func (st *starter) workBound() {
-	for range threads() {
-		guard(func() {
-			runtime.LockOSThread()
-			if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-				panic(err)
-			}
-			for e := range st.bound {
-				st.start(e)
-			}
-		})
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		panic(err)
+	}
+	for e := range st.bound {
+		st.start(e)
 	}
 }
 
@@ -108,11 +114,30 @@ func (st *starter) hand(e *entry) {
 		return
 	}
 	if command.isRoot() {
-		st.free <- e
+		st.give(e, st.free, st.workFree)
 		return
 	}
-	st.startBound.Do(st.workBound)
-	st.bound <- e
+	st.startBound.Do(func() {
+		for range threads() {
+			guard(st.workBound)
+		}
+	})
+	st.give(e, st.bound, st.workBound)
+}
+
+// give waits for a thread that is free, or makes one.
+func (st *starter) give(e *entry, to chan<- *entry, work func()) {
+	st.patience.Reset(stuckAfter)
+	select {
+	case to <- e:
+		return
+	case <-st.patience.C:
+	}
+	if st.stuck++; st.stuck <= mostStuck {
+		logEvent(levelWarn, "start.slow", fields{"run": e.id})
+		guard(work)
+	}
+	to <- e
 }
 
 // start begins a run, unless its fence has fallen, or its end was decided meanwhile.
