@@ -34,10 +34,11 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
   const living = await connectLauncher(socket, signal).catch(() => undefined)
   if (living) return living
   signal?.throwIfAborted()
-  const child = start(options)
+  let child = start(options)
   const until = systemClock.monotonic() + READY_WITHIN_MS
   for (;;) {
     await systemClock.sleep(LOOK_EVERY_MS, signal)
+    const gaveWay = child.gaveWay()
     try {
       return await connectLauncher(socket, signal)
     } catch (cause) {
@@ -47,12 +48,16 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
           cause,
         })
       }
+      // To one that was ending, and now has ended.
+      if (gaveWay) child = start(options)
     }
   }
 }
 
 function start({ stateDir, log, dieWith, program: { command, build } }: LauncherOptions): {
   failure(): string | undefined
+  /** It has ended because another one serves the directory. */
+  gaveWay(): boolean
 } {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const output = openSync(join(stateDir, 'launcher.log'), 'a', 0o600)
@@ -67,13 +72,15 @@ function start({ stateDir, log, dieWith, program: { command, build } }: Launcher
   })
   closeSync(output)
   let failure: string | undefined
+  let gaveWay = false
   child.once('error', error => {
     failure = error.message
   })
   child.once('exit', (code, signal) => {
-    if (code !== 0) failure = `it ended with ${signal ?? code}`
+    if (code === 0) gaveWay = true
+    else failure = `it ended with ${signal ?? code}`
   })
   child.unref()
   log.info({ pid: child.pid, command: command[0] }, 'launcher.started')
-  return { failure: () => failure }
+  return { failure: () => failure, gaveWay: () => gaveWay }
 }
