@@ -130,6 +130,11 @@ export function isShellRunId(id: string): boolean {
   return id.split('.')[2]?.startsWith('run-') ?? false
 }
 
+/** Is `run` the one that somebody named: itself, or, by the id that status shows of a fire, its part on one of the targets? */
+export function isNamed(run: string, id: string): boolean {
+  return run === id || run.startsWith(`${id}.`)
+}
+
 function runId(fire: string, target: string): string {
   return target === ANYWHERE ? fire : `${fire}.${target}`
 }

@@ -1,4 +1,4 @@
-import { isShellRunId } from '../../core/keys.ts'
+import { isNamed, isShellRunId } from '../../core/keys.ts'
 import type { Context } from '../context.ts'
 import { killAttempt } from '../ending.ts'
 import { Stale } from '../queue.ts'
@@ -36,7 +36,7 @@ export async function carryOut(deps: Deps, steps: readonly Step[], signal: Abort
 async function kill(deps: Deps, step: Extract<Step, { do: 'kill' }>): Promise<void> {
   const { cell, reason, run: only } = step
   for (const { run, agent } of cell.value?.active ?? []) {
-    if (only ? run !== only : isShellRunId(run)) continue
+    if (only ? !isNamed(run, only) : isShellRunId(run)) continue
     await killAttempt(deps, { pool: cell.ref.pool, owner: agent, run }, reason)
   }
 }

@@ -292,4 +292,9 @@ test('a run that somebody wants ended is told to, and only that one', () => {
   const active = [...running.active, { run: 'ops.a.9', agent: 'w2', attempt: 1 }]
   const killed = plan({ stored: [stored(entry())], cells: [cell('-', { active })], kill: 'ops.a.9' })
   expect(killed).toMatchObject({ steps: [{ do: 'kill', run: 'ops.a.9', reason: 'Requested' }], then: 'wait' })
+  // In All and Shards status names the fire; each of its parts ends.
+  const parts = { active: [{ run: 'ops.a.9.w1', agent: 'w1', attempt: 1 }] }
+  expect(
+    plan({ stored: [stored(entry())], cells: [cell('w1', parts)], kill: 'ops.a.9' }).steps,
+  ).toContainEqual(expect.objectContaining({ do: 'kill', run: 'ops.a.9' }))
 })

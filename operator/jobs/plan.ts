@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { isNamed } from '../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Held } from '../../store/protocol/held.ts'
 import { rules } from '../rules.ts'
@@ -212,7 +213,7 @@ function killSteps(w: JobWorld): Step[] {
   const { kill: run } = w
   if (!run) return []
   return w.cells
-    .filter(cell => cell.value?.active.some(active => active.run === run))
+    .filter(cell => cell.value?.active.some(active => isNamed(active.run, run)))
     .map(cell => ({ do: 'kill', cell, reason: 'Requested', run }))
 }
 
