@@ -1,8 +1,11 @@
 import { Command, CommanderError } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
+import { Unavailable } from '../runtime/errors.ts'
 import { version } from '../runtime/version.ts'
 import { addAgentCommand } from './agent.ts'
 import { addExplainCommand } from './explain.ts'
+import { addHistoryCommand } from './history.ts'
+import { addKillCommand } from './kill.ts'
 import { addNextCommand } from './next.ts'
 import { addOperatorCommand } from './operator.ts'
 import { addUpCommand } from './up/command.ts'
@@ -17,6 +20,8 @@ function program(): Command {
     .enablePositionalOptions()
     .exitOverride()
   addUpCommand(program)
+  addHistoryCommand(program)
+  addKillCommand(program)
   addValidateCommand(program)
   addNextCommand(program)
   addExplainCommand(program)
@@ -41,6 +46,10 @@ function report(error: unknown): number {
   if (error instanceof InvalidInput) {
     process.stderr.write(`shellcron: ${error.field}: ${error.message}\n`)
     return 2
+  }
+  if (error instanceof Unavailable) {
+    process.stderr.write(`shellcron: ${error.message}\n`)
+    return 1
   }
   process.stderr.write(
     `shellcron: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,

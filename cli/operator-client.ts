@@ -1,6 +1,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
+import { InvalidInput } from '../core/errors.ts'
 import { type Result, resultSchema } from '../core/records/state.ts'
 import { Unavailable } from '../runtime/errors.ts'
 import { socketPath } from '../runtime/unix-socket.ts'
@@ -18,6 +19,7 @@ const seen = z.object({
       schedule: z.string().optional(),
       conditions: z.array(condition).default([]),
       activeCount: z.number().default(0),
+      active: z.array(z.object({ id: z.string() })).default([]),
       lastResult: z.string().optional(),
       lastScheduleTime: z.string().optional(),
       nextScheduleTime: z.string().optional(),
@@ -37,27 +39,69 @@ const problem = z.object({
 const overview = z.object({ objects: z.array(seen), problems: z.array(problem) })
 export type Overview = z.infer<typeof overview>
 
-export async function readOverview(socket: string, signal: AbortSignal): Promise<Overview> {
-  const response = await ask(socket, '/v1/objects', signal)
-  let text = ''
-  response.setEncoding('utf8')
-  for await (const part of response) text += part
-  return overview.parse(JSON.parse(text))
+export async function readOverview(socket: string, signal?: AbortSignal): Promise<Overview> {
+  return overview.parse(await askWhole(socket, { path: '/v1/objects', ...(signal ? { signal } : {}) }))
 }
 
 /** Each result that is stored from now on, until the signal aborts or the operator goes. */
 export async function* outcomes(socket: string, signal: AbortSignal): AsyncIterable<Result> {
-  const response = await ask(socket, '/v1/outcomes', signal)
+  const response = await ask(socket, { path: '/v1/outcomes', signal })
   for await (const line of createInterface({ input: response })) yield resultSchema.parse(JSON.parse(line))
 }
 
-async function ask(socket: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+const page = z.object({ rows: z.array(resultSchema), cursor: z.string().optional() })
+
+/** `query`: as the operator's GET /v1/history takes it. `cursor`: there may be more. */
+export async function readHistory(
+  socket: string,
+  query: Readonly<Record<string, string>>,
+): Promise<z.infer<typeof page>> {
+  return page.parse(await askWhole(socket, { path: `/v1/history?${new URLSearchParams(query).toString()}` }))
+}
+
+const killed = z.object({ attempts: z.number() })
+
+/** Asks for the end of a run; answers how many attempts of it were there. */
+export async function killRun(socket: string, run: string): Promise<number> {
+  const path = `/v1/runs/${encodeURIComponent(run)}/kill`
+  return killed.parse(await askWhole(socket, { path, method: 'POST' })).attempts
+}
+
+interface Question {
+  path: string
+  method?: 'GET' | 'POST'
+  signal?: AbortSignal
+}
+
+const refusal = z.object({ field: z.string().optional(), message: z.string() })
+
+async function askWhole(socket: string, question: Question): Promise<unknown> {
+  return JSON.parse(await textOf(await ask(socket, question)))
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = ''
+  response.setEncoding('utf8')
+  for await (const part of response) text += part
+  return text
+}
+
+/** Rejects with InvalidInput for what the operator finds wrong with the question, with Unavailable if it does not answer. */
+async function ask(socket: string, question: Question): Promise<IncomingMessage> {
+  const response = await send(socket, question)
+  if (response.statusCode === 200) return response
+  const said = refusal.safeParse(JSON.parse(await textOf(response))).data
+  if (response.statusCode === 400 && said) throw new InvalidInput(said.field ?? question.path, said.message)
+  throw new Unavailable(`the operator answered ${response.statusCode}${said ? `: ${said.message}` : ''}`)
+}
+
+async function send(socket: string, { path, method = 'GET', signal }: Question): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const place = socketPath(socket)
-    const sent = request({ socketPath: place.path, path, signal }, response => {
+    const aborts = signal ? { signal } : {}
+    const sent = request({ socketPath: place.path, path, method, ...aborts }, response => {
       place.done()
-      if (response.statusCode === 200) resolve(response)
-      else reject(new Unavailable(`the operator answered ${response.statusCode} to ${path}`))
+      resolve(response)
     })
     sent.on('error', cause =>
       reject(new Unavailable(`the operator does not answer: ${cause.message}`, { cause })),

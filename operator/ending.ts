@@ -1,4 +1,4 @@
-import { type CellRef, NOBODY } from '../core/keys.ts'
+import { type CellRef, isNamed, NOBODY } from '../core/keys.ts'
 import type { Verdict } from '../core/outcome.ts'
 import { type Active, activeSchema, cellSchema } from '../core/records/state.ts'
 import { end, type Retry } from '../store/protocol/end.ts'
@@ -32,6 +32,17 @@ export async function killAttempt(deps: Deps, place: Place, reason: string): Pro
     if (!answer.ok) throw new Stale(`${place.run} changed while it was to be killed`)
     deps.log.info({ run: place.run, agent: place.owner, reason }, 'run.kill')
   }
+}
+
+/** Asks the owners of all that belongs to a run, by the id that status and history show; answers how many there were. */
+export async function killRun(deps: Deps & Pick<Context, 'observed'>, id: string): Promise<number> {
+  const { observed, keys } = deps
+  const places = [...observed.actives.entries()].flatMap(({ key, value }): Place[] => {
+    const at = keys.parseActive(key)
+    return at && isNamed(value.run, id) ? [{ pool: at.pool, owner: at.agent, run: value.run }] : []
+  })
+  for (const place of places) await killAttempt(deps, place, 'Requested')
+  return places.length
 }
 
 /** Ends an attempt for its owner. Throws Stale when it, its cells or its owner changed meanwhile. */

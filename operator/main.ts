@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import { systemClock } from '../runtime/clock.ts'
 import { createLog } from '../runtime/log.ts'
+import type { LogStore } from '../store/log/port.ts'
 import { serveApi } from './api.ts'
 import { readConfig } from './config.ts'
+import { killRun } from './ending.ts'
 import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
 import { openIdentity } from './identity/identity.ts'
@@ -23,7 +25,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     const seen = createSeen(outcomes)
     return [
       createReport({ ...report, onStatus: seen.onStatus }),
-      apiPart(join(stateDir, 'operator.sock'), seen),
+      apiPart(join(stateDir, 'operator.sock'), seen, outcomes.logStore),
     ]
   }
   const operator = await startOperator({ config, clock: systemClock, log, parts }, stop)
@@ -31,12 +33,15 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
 }
 
 /** The routes on the operator's socket, while it leads. */
-function apiPart(path: string, seen: Seen): Part {
-  return async ({ resources }, signal) => {
+function apiPart(path: string, seen: Seen, logStore: LogStore): Part {
+  return async (context, signal) => {
+    const { resources } = context
     const api = await serveApi(path, {
       objects: () => seen.objects(resources),
       problems: () => resources.problems(),
       onOutcome: seen.onOutcome,
+      history: query => logStore.history(query),
+      kill: run => killRun(context, run),
     })
     await new Promise<void>(resolve => {
       if (signal.aborted) resolve()

@@ -26,7 +26,7 @@ const job = (name: string, over: object = {}, spec: object = {}) => ({
   kind: 'ShellCronJob',
   metadata: { name, namespace: 'ops' },
   spec: { schedule: '@daily', ...spec },
-  status: { conditions: [], activeCount: 0, ...over },
+  status: { conditions: [], activeCount: 0, active: [], ...over },
 })
 
 test('a job is shown with its last result, its next time and the last line of its output', () => {
