@@ -1,7 +1,7 @@
 /**
  * The native launcher, built once for each state of its sources and put where the agent looks for it: `dist/launcher-linux-<architecture>`.
- * Run by itself it does that for all architectures, with `--host` only for this machine's. Without Go it says so, and the portable
- * launcher serves.
+ * Run by itself it does that for all architectures, with `--host` only for this machine's. Without Go, and with `--host` wherever it
+ * cannot be built, it says so, and the portable launcher serves.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -63,14 +63,14 @@ async function install(arch: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const machine = readMachine()
+  const hostOnly = process.argv.includes('--host')
   try {
-    const host = await goEnv(machine, 'GOHOSTARCH')
-    for (const arch of process.argv.includes('--host') ? [host] : ARCHITECTURES) await install(arch)
+    const host = await goEnv(readMachine(), 'GOHOSTARCH')
+    for (const arch of hostOnly ? [host] : ARCHITECTURES) await install(arch)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    process.stderr.write(
-      `no native launcher is built (${messageOf(error)}): there is no Go; the portable one serves\n`,
-    )
+    const noGo = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    if (!noGo && !hostOnly) throw error
+    const why = noGo ? 'there is no Go' : messageOf(error).split('\n', 3).join(' ')
+    process.stderr.write(`no native launcher is built (${why}): the portable one serves\n`)
   }
 }
