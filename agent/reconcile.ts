@@ -1,7 +1,8 @@
-import { activeSchema } from '../core/records/state.ts'
-import { held } from '../store/protocol/held.ts'
+import { type Active, activeSchema } from '../core/records/state.ts'
+import { type Held, held } from '../store/protocol/held.ts'
+import { reown } from '../store/protocol/retry.ts'
 import type { Context } from './context.ts'
-import { conclude } from './finish.ts'
+import { cellsOf, conclude } from './finish.ts'
 import { launchId } from './launch.ts'
 import type { LauncherRun } from './launcher/messages.ts'
 import type { Runs } from './live.ts'
@@ -13,7 +14,8 @@ const CLEAR_POLL_MS = 100
 
 /**
  * At the start of a session. Mine and known to the launcher: adopted. Mine and unknown to it: armed if it is the launcher that was
- * told, else the machine was rebooted or the launcher died, and it is Lost. Known to the launcher only: ended.
+ * told, else the machine was rebooted or the launcher died, and it is Lost. Known to the launcher only: ended. Of an older session of
+ * mine, and allowed to outlive it: mine again if the launcher knows it, else Lost.
  */
 export async function takeStock(context: Context, runs: Runs): Promise<void> {
   const { keys, pool, agent, session, etcd, launcher } = context
@@ -22,9 +24,11 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
   const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
   for (const item of items) {
     const active = held(activeSchema, item.key, item)
-    if (!active.value || active.value.session !== session) continue
-    const mine = { ...active, value: active.value }
-    const launched = known.get(launchId(mine.value))
+    if (!active.value) continue
+    const there = { ...active, value: active.value }
+    const launched = known.get(launchId(there.value))
+    const mine = there.value.session === session ? there : await outlived(context, there, launched)
+    if (!mine) continue
     if (runs.has(mine.value.run)) known.delete(launchId(mine.value))
     else if (launched) runs.adopt(mine, launched)
     else if (rules.isLauncherThatWasTold(mine.value.instance, launcher.instance)) runs.resume(mine)
@@ -32,6 +36,33 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
     known.delete(launchId(mine.value))
   }
   await endUnowned(context, [...known.values()])
+}
+
+/** onDisconnect Continue. undefined: not mine any more. */
+async function outlived(
+  context: Context,
+  active: Held<Active>,
+  launched: LauncherRun | undefined,
+): Promise<Held<Active> | undefined> {
+  const { keys, pool, agent, session, launcher, batcher, cells } = context
+  if (active.value.buryAfter === undefined) return undefined
+  if (!launched) {
+    const verdict = { outcome: 'Lost', reason: 'LauncherLost' } as const
+    await conclude(context, active, { verdict, burial: { owner: agent, ownerSeen: session } })
+    return undefined
+  }
+  const counted = await Promise.all(cellsOf(context, active.value).map(ref => cells.read(keys.cell(ref))))
+  const { txn, active: next } = reown({
+    keys,
+    pool,
+    active,
+    cells: counted.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : [])),
+    agent,
+    session,
+    instance: launcher.instance,
+  })
+  const answer = await batcher.txn(txn)
+  return answer.ok ? { key: active.key, mod: answer.revision, value: next } : undefined
 }
 
 /**

@@ -45,6 +45,27 @@ export function adopt(a: Adoption): { txn: Txn; active: Active } {
   }
 }
 
+/**
+ * onDisconnect Continue: a run that outlived its session goes on under the next one of the same agent, whose launcher has it:
+ *
+ *   its entry unchanged ∧ its cells unchanged ∧ my registration is of this session → put it under this session
+ */
+export function reown(a: Adoption): { txn: Txn; active: Active } {
+  const active: Active = { ...a.active.value, session: a.session, instance: a.instance }
+  return {
+    active,
+    txn: {
+      compare: [
+        ...rules.stillActive(a.active.key, a.active.mod),
+        ...a.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
+        ...rules.sessionLives(a.keys.agent(a.pool, a.agent), a.session),
+      ],
+      then: [{ put: a.active.key, value: JSON.stringify(active) }],
+      else: [{ get: a.active.key }],
+    },
+  }
+}
+
 /** Marks an attempt to be ended by its owner: what Replace and a kill do. The first reason stays. */
 export function markKill(active: Held<Active>, reason: string): Txn {
   return {

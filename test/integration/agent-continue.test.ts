@@ -1,0 +1,82 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
+import { eventually } from '../fault/eventually.ts'
+import { command, type HandPool, handPool, type StartedAgent } from '../fixtures/pool.ts'
+
+/** onDisconnect Continue: a run outlives the session of its agent, and the next session of that agent records it. */
+let etcd: EtcdCluster
+let pool: HandPool
+let dir: string
+
+beforeAll(async () => {
+  etcd = await startEtcd()
+})
+afterAll(() => etcd.stop())
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'shellcron-continue-'))
+  pool = await handPool(etcd, 2)
+  await pool.putMember('a')
+})
+afterEach(async () => {
+  await pool.close()
+  await pool.wipe()
+  await rm(dir, { recursive: true, force: true })
+})
+
+const lines = async () => (await readFile(join(dir, 'ran'), 'utf8').catch(() => '')).split('\n').slice(0, -1)
+const ended = async () => (await pool.results()).find(({ attempt }) => attempt > 0)
+
+/** A run that says `begun`, and `done` when the file `go` is there; its agent is gone, and its session with it. */
+async function leftAlone(): Promise<StartedAgent> {
+  const agent = await pool.agent('a')
+  const ran = join(dir, 'ran')
+  await pool.putJob({
+    name: 'j',
+    schedules: ['@every 1h'],
+    scheduleChangedAt: Date.now() - 7_200_000,
+    command: command(
+      `echo begun >> ${ran}; until [ -e ${join(dir, 'go')} ]; do sleep 0.1; done; echo done >> ${ran}`,
+      { onDisconnect: 'Continue', activeDeadlineSeconds: 600 },
+    ),
+  })
+  await eventually('it runs', async () => (await lines()).length === 1)
+  await agent.crash()
+  await eventually('its session has ended', async () => {
+    return (await pool.etcd.get(pool.keys.agent('default', 'a'))) === undefined
+  })
+  return agent
+}
+
+const goOn = () => writeFile(join(dir, 'go'), '')
+
+test('it goes on, and is recorded as it ends', async () => {
+  await leftAlone()
+  await pool.agent('a')
+  await eventually('it is of the new session', async () => {
+    const [active] = await pool.actives()
+    const registration = await pool.etcd.get(pool.keys.agent('default', 'a'))
+    return registration !== undefined && active?.session === registration.create
+  })
+  await goOn()
+  expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
+  expect(await lines()).toEqual(['begun', 'done'])
+})
+
+test('what ended while nobody was there is recorded as it ended', async () => {
+  await leftAlone()
+  await goOn()
+  await eventually('it is done', async () => (await lines()).length === 2)
+  await pool.agent('a')
+  expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
+})
+
+test('after a reboot it is Lost at once, and not run again', async () => {
+  const agent = await leftAlone()
+  await agent.reboot()
+  await pool.agent('a')
+  expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Lost', final: true })
+  expect(await lines()).toEqual(['begun'])
+})
