@@ -1,27 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { silentLog } from '../../runtime/log.ts'
 import { createBatcher } from '../../store/etcd/batcher.ts'
-import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
+import { connectEtcd } from '../../store/etcd/client.ts'
 import { EtcdRefused, EtcdUnavailable } from '../../store/etcd/errors.ts'
 import type { BatchAnswer, Op, Txn } from '../../store/etcd/types.ts'
-import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
 import { eventually } from '../fault/eventually.ts'
+import { etcdForAll } from '../fixtures/etcd-for-all.ts'
 
 describe.each([1, 3])('etcd with %i members', size => {
-  let cluster: Cluster
-  let etcd: Etcd
+  const { cluster, etcd } = etcdForAll(size)
   let prefix = ''
   let tests = 0
 
-  beforeAll(async () => {
-    cluster = await startCluster(size)
-    etcd = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, callTimeoutMs: 30_000 })
-    await etcd.get('up')
-  })
-  afterAll(async () => {
-    await etcd?.close()
-    await cluster?.stop()
-  })
   beforeEach(() => {
     tests += 1
     prefix = `t${tests}/`

@@ -1,28 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createKeys } from '../../core/keys.ts'
 import { createEtcdStatusStore } from '../../operator/resources/directory/status-store.ts'
-import { silentLog } from '../../runtime/log.ts'
-import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
-import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
-import { eventually } from '../fault/eventually.ts'
+import { etcdForAll } from '../fixtures/etcd-for-all.ts'
 
-let cluster: Cluster
-let etcd: Etcd
-
-beforeAll(async () => {
-  cluster = await startCluster(1)
-  etcd = connectEtcd({ endpoints: cluster.endpoints, log: silentLog })
-  await eventually('etcd answers', () =>
-    etcd.get('x').then(
-      () => true,
-      () => false,
-    ),
-  )
-})
-afterAll(async () => {
-  await etcd.close()
-  await cluster.stop()
-})
+const { etcd } = etcdForAll()
 
 test('what is put is loaded, under its kind, namespace and name, and what is deleted is not', async () => {
   const store = createEtcdStatusStore(etcd, createKeys('/test/'))

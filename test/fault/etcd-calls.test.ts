@@ -1,45 +1,12 @@
 import { Etcd3 } from 'etcd3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { silentLog } from '../../runtime/log.ts'
-import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
+import { describe, expect, test } from 'vitest'
 import { EtcdAmbiguous, EtcdUnavailable } from '../../store/etcd/errors.ts'
-import { type Cluster, startCluster } from './etcd-servers.ts'
+import { etcdBehindProxy } from '../fixtures/etcd-behind-proxy.ts'
 import { eventually, isOpenAfter } from './eventually.ts'
-import { type Proxy, startProxy } from './proxy.ts'
 
 // Calls through a connection that misbehaves: what etcd3 1.1.2 alone does, and what the store does.
 
-let cluster: Cluster
-let direct: Etcd
-let proxy: Proxy
-let through: Etcd
-let bare: Etcd3
-
-beforeAll(async () => {
-  cluster = await startCluster(1)
-  direct = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, callTimeoutMs: 30_000 })
-  await direct.get('up')
-})
-afterAll(async () => {
-  await direct?.close()
-  await cluster?.stop()
-})
-beforeEach(async () => {
-  proxy = await startProxy(cluster.members[0] as { host: string; port: number })
-  const endpoint = `http://127.0.0.1:${proxy.port}`
-  through = connectEtcd({
-    endpoints: [endpoint],
-    log: silentLog,
-    callTimeoutMs: 2_000,
-    watchDeadlineMs: 2_000,
-  })
-  bare = new Etcd3({ hosts: endpoint })
-})
-afterEach(async () => {
-  bare.close()
-  await through.close()
-  await proxy.close()
-})
+const { cluster, proxy, through, bare } = etcdBehindProxy()
 
 /** How many times a key was put since it was created. */
 async function puts(key: string): Promise<number> {
@@ -69,9 +36,9 @@ async function loseAnswers(key: string, call: Promise<unknown>): Promise<void> {
 
 describe('a transaction whose answer is lost', () => {
   test('etcd3 alone applies it again and again', async () => {
-    await bare.get('warm')
+    await bare().get('warm')
     proxy.set({ kind: 'no-answers', marker: 'bare-key' })
-    const call = bare.put('bare-key').value('x').exec()
+    const call = bare().put('bare-key').value('x').exec()
     await loseAnswers('bare-key', call)
     await expect(call).rejects.toThrow('')
     expect(await puts('bare-key')).toBeGreaterThan(1)
@@ -109,9 +76,9 @@ describe('a transaction whose answer is lost', () => {
 
 describe('a call on a connection that swallows everything', () => {
   test('hangs with etcd3 alone', async () => {
-    await bare.get('warm')
+    await bare().get('warm')
     proxy.set({ kind: 'blackhole' })
-    const call = bare.get('key').string()
+    const call = bare().get('key').string()
     void call.catch(() => undefined)
     expect(await isOpenAfter(4_000, call)).toBe(true)
   })

@@ -1,23 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Unavailable } from '../../runtime/errors.ts'
-import { silentLog } from '../../runtime/log.ts'
-import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
-import { type Cluster, startCluster } from './etcd-servers.ts'
+import { etcdForAll } from '../fixtures/etcd-for-all.ts'
 
 const quota = 16 * 1024 * 1024
 
-let cluster: Cluster
-let etcd: Etcd
-
-beforeAll(async () => {
-  cluster = await startCluster(1, [`--quota-backend-bytes=${quota}`])
-  etcd = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, callTimeoutMs: 30_000 })
-  await etcd.get('up')
-})
-afterAll(async () => {
-  await etcd?.close()
-  await cluster?.stop()
-})
+const { etcd } = etcdForAll(1, [`--quota-backend-bytes=${quota}`])
 
 async function fill(): Promise<unknown> {
   for (let n = 0; n < 100; n += 1) {

@@ -1,47 +1,18 @@
-import { Etcd3 } from 'etcd3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { silentLog } from '../../runtime/log.ts'
-import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { EtcdUnavailable } from '../../store/etcd/errors.ts'
-import { type Cluster, startCluster } from './etcd-servers.ts'
+import { etcdBehindProxy } from '../fixtures/etcd-behind-proxy.ts'
 import { eventually } from './eventually.ts'
-import { type Proxy, startProxy } from './proxy.ts'
 
 // Leases behind a connection that misbehaves: etcd3 1.1.2 tells of the loss late and by the wall clock; the store asks etcd.
 
-let cluster: Cluster
-let direct: Etcd
-let proxy: Proxy
-let through: Etcd
-let bare: Etcd3
-
-beforeAll(async () => {
-  cluster = await startCluster(1)
-  direct = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, callTimeoutMs: 30_000 })
-  await direct.get('up')
-})
-afterAll(async () => {
-  await direct?.close()
-  await cluster?.stop()
-})
-beforeEach(async () => {
-  proxy = await startProxy(cluster.members[0] as { host: string; port: number })
-  const endpoint = `http://127.0.0.1:${proxy.port}`
-  through = connectEtcd({ endpoints: [endpoint], log: silentLog, callTimeoutMs: 2_000 })
-  bare = new Etcd3({ hosts: endpoint })
-})
-afterEach(async () => {
-  vi.restoreAllMocks()
-  bare.close()
-  await through.close()
-  await proxy.close()
-})
+const { direct, proxy, through, bare } = etcdBehindProxy()
+afterEach(() => vi.restoreAllMocks())
 
 const isGone = (key: string) => async () => (await direct.get(key)) === undefined
 
 describe('a lease that ran out behind a dead connection', () => {
   test('is still held according to etcd3 alone', async () => {
-    const lease = bare.lease(3)
+    const lease = bare().lease(3)
     let lost = false
     lease.on('lost', () => {
       lost = true
@@ -69,7 +40,7 @@ describe('a lease that ran out behind a dead connection', () => {
 
 describe('a wall clock that is set forward an hour', () => {
   test('loses a living lease with etcd3 alone', async () => {
-    const lease = bare.lease(30)
+    const lease = bare().lease(30)
     let lost = false
     lease.on('lost', () => {
       lost = true

@@ -1,50 +1,23 @@
 import { Etcd3, type Watcher } from 'etcd3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { silentLog } from '../../runtime/log.ts'
-import { connectEtcd, type Etcd, type View } from '../../store/etcd/client.ts'
-import { type Cluster, startCluster } from './etcd-servers.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { View } from '../../store/etcd/client.ts'
+import { etcdBehindProxy } from '../fixtures/etcd-behind-proxy.ts'
 import { eventually } from './eventually.ts'
-import { type Proxy, startProxy } from './proxy.ts'
 
 // Watches through a connection that misbehaves: what etcd3 1.1.2 alone misses, and that a view misses nothing.
 
-let cluster: Cluster
-let direct: Etcd
-let proxy: Proxy
-let through: Etcd
-let bare: Etcd3
+const { cluster, direct, proxy, through, bare } = etcdBehindProxy()
 let plain: Etcd3
 let prefix: string
 let tests = 0
 
-beforeAll(async () => {
-  cluster = await startCluster(1)
-  direct = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, callTimeoutMs: 30_000 })
+beforeAll(() => {
   plain = new Etcd3({ hosts: cluster.endpoints })
-  await direct.get('up')
 })
-afterAll(async () => {
-  plain?.close()
-  await direct?.close()
-  await cluster?.stop()
-})
-beforeEach(async () => {
+afterAll(() => plain?.close())
+beforeEach(() => {
   tests += 1
   prefix = `t${tests}/`
-  proxy = await startProxy(cluster.members[0] as { host: string; port: number })
-  const endpoint = `http://127.0.0.1:${proxy.port}`
-  through = connectEtcd({
-    endpoints: [endpoint],
-    log: silentLog,
-    callTimeoutMs: 2_000,
-    watchDeadlineMs: 2_000,
-  })
-  bare = new Etcd3({ hosts: endpoint })
-})
-afterEach(async () => {
-  bare.close()
-  await through.close()
-  await proxy.close()
 })
 
 async function put(key: string, value = 'x'): Promise<number> {
@@ -54,7 +27,7 @@ async function put(key: string, value = 'x'): Promise<number> {
 async function bareWatch(): Promise<{ watcher: Watcher; seen: Set<string>; errors: Error[] }> {
   const seen = new Set<string>()
   const errors: Error[] = []
-  const watcher = await bare.watch().prefix(prefix).create()
+  const watcher = await bare().watch().prefix(prefix).create()
   watcher.on('put', kv => seen.add(kv.key.toString().slice(prefix.length)))
   watcher.on('error', error => errors.push(error))
   return { watcher, seen, errors }
@@ -125,7 +98,7 @@ describe('a watch whose revision was compacted', () => {
     await compactMeanwhile()
     await eventually('the watch failed', () => errors.length > 0)
     await put('later')
-    await bare.get('round trip')
+    await bare().get('round trip')
     expect([...seen]).toEqual(['first'])
   })
 

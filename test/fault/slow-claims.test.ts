@@ -1,35 +1,13 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { systemClock } from '../../runtime/clock.ts'
 import type { Etcd } from '../../store/etcd/client.ts'
 import type { Txn } from '../../store/etcd/types.ts'
-import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
 import { eventually } from './eventually.ts'
 
 /** A claim is applied, and its answer takes so long that the agent looks meanwhile for entries of its own that nobody knows. */
-let etcd: EtcdCluster
-let pool: HandPool
-let dir: string
-let truth: string
-
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'shellcron-slow-'))
-  truth = join(dir, 'ran')
-  pool = await handPool(etcd)
-  await pool.putMember('a')
-})
-afterEach(async () => {
-  await pool.close()
-  await pool.wipe()
-  await rm(dir, { recursive: true, force: true })
-})
+const pool = poolForEach({ members: ['a'] })
 
 function slowToAnswer(real: Etcd): Etcd {
   const mine = pool.keys.actives('default', 'a')
@@ -54,8 +32,6 @@ function slowToAnswer(real: Etcd): Etcd {
   }
 }
 
-const ran = async () => (await readFile(truth, 'utf8').catch(() => '')).split('\n').filter(Boolean)
-
 async function ended() {
   const result = await eventually('it ends', async () => (await pool.results())[0])
   await eventually('nothing is active', async () => (await pool.actives()).length === 0)
@@ -67,15 +43,15 @@ test('a scheduled run is not given up for it', async () => {
     name: 'j',
     schedules: ['@every 1000h'],
     scheduleChangedAt: Date.now() - 3_600_000_000,
-    command: command(`echo x >> ${truth}`),
+    command: command(`echo x >> ${pool.truth}`),
   })
   await pool.agent('a', { etcd: slowToAnswer })
   expect(await ended()).toMatchObject({ outcome: 'Succeeded', final: true })
-  expect(await ran()).toHaveLength(1)
+  expect(await pool.ran()).toHaveLength(1)
 })
 
 test('a ShellRun is not given up for it', async () => {
-  await pool.putRun({ name: 'r', command: command(`echo x >> ${truth}`) })
+  await pool.putRun({ name: 'r', command: command(`echo x >> ${pool.truth}`) })
   await pool.request('run.test.r.-', {
     kind: 'run',
     namespace: 'test',
@@ -85,5 +61,5 @@ test('a ShellRun is not given up for it', async () => {
   })
   await pool.agent('a', { etcd: slowToAnswer })
   expect(await ended()).toMatchObject({ outcome: 'Succeeded', final: true })
-  expect(await ran()).toHaveLength(1)
+  expect(await pool.ran()).toHaveLength(1)
 })

@@ -1,25 +1,13 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Active } from '../../core/records/state.ts'
-import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** What burial makes of the attempts of an agent that stays away. */
-let etcd: EtcdCluster
-let pool: HandPool
-
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-afterEach(async () => {
-  await pool.close()
-  await pool.wipe()
-})
+const pool = poolForEach({ ttlSeconds: 3, members: ['a'] })
 
 test('a run that was to be ended when its agent went is Lost, and not begun again', async () => {
-  pool = await handPool(etcd, 3)
-  await pool.putMember('a')
   const a = await pool.agent('a')
   await pool.putJob({
     name: 'j',

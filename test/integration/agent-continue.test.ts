@@ -1,48 +1,28 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
+import { expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
-import { command, type HandPool, handPool, type StartedAgent } from '../fixtures/pool.ts'
+import { command, type StartedAgent } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** onDisconnect Continue: a run outlives the session of its agent, and the next session of that agent records it. */
-let etcd: EtcdCluster
-let pool: HandPool
-let dir: string
+const pool = poolForEach({ ttlSeconds: 2, members: ['a'] })
 
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'shellcron-continue-'))
-  pool = await handPool(etcd, 2)
-  await pool.putMember('a')
-})
-afterEach(async () => {
-  await pool.close()
-  await pool.wipe()
-  await rm(dir, { recursive: true, force: true })
-})
-
-const lines = async () => (await readFile(join(dir, 'ran'), 'utf8').catch(() => '')).split('\n').slice(0, -1)
 const ended = async () => (await pool.results()).find(({ attempt }) => attempt > 0)
 
 /** A run that says `begun`, and `done` when the file `go` is there; its agent is gone, and its session with it. */
 async function leftAlone(): Promise<StartedAgent> {
   const agent = await pool.agent('a')
-  const ran = join(dir, 'ran')
   await pool.putJob({
     name: 'j',
     schedules: ['@every 1h'],
     scheduleChangedAt: Date.now() - 7_200_000,
     command: command(
-      `echo begun >> ${ran}; until [ -e ${join(dir, 'go')} ]; do sleep 0.1; done; echo done >> ${ran}`,
+      `echo begun >> ${pool.truth}; until [ -e ${join(pool.dir, 'go')} ]; do sleep 0.1; done; echo done >> ${pool.truth}`,
       { onDisconnect: 'Continue', activeDeadlineSeconds: 600 },
     ),
   })
-  await eventually('it runs', async () => (await lines()).length === 1)
+  await eventually('it runs', async () => (await pool.ran()).length === 1)
   await agent.crash()
   await eventually('its session has ended', async () => {
     return (await pool.etcd.get(pool.keys.agent('default', 'a'))) === undefined
@@ -50,7 +30,7 @@ async function leftAlone(): Promise<StartedAgent> {
   return agent
 }
 
-const goOn = () => writeFile(join(dir, 'go'), '')
+const goOn = () => writeFile(join(pool.dir, 'go'), '')
 
 test('it goes on, and is recorded as it ends', async () => {
   await leftAlone()
@@ -62,13 +42,13 @@ test('it goes on, and is recorded as it ends', async () => {
   })
   await goOn()
   expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
-  expect(await lines()).toEqual(['begun', 'done'])
+  expect(await pool.ran()).toEqual(['begun', 'done'])
 })
 
 test('what ended while nobody was there is recorded as it ended', async () => {
   await leftAlone()
   await goOn()
-  await eventually('it is done', async () => (await lines()).length === 2)
+  await eventually('it is done', async () => (await pool.ran()).length === 2)
   await pool.agent('a')
   expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
 })
@@ -78,5 +58,5 @@ test('after a reboot it is Lost at once, and not run again', async () => {
   await agent.reboot()
   await pool.agent('a')
   expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Lost', final: true })
-  expect(await lines()).toEqual(['begun'])
+  expect(await pool.ran()).toEqual(['begun'])
 })

@@ -1,35 +1,13 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { scheduledRunId } from '../../core/keys.ts'
 import { rank } from '../../core/placement.ts'
-import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** What an agent does that is not among the first three in rank, and how much any agent takes. */
-let etcd: EtcdCluster
-let pool: HandPool
-let dir: string
-let truth: string
+const pool = poolForEach({ ttlSeconds: 30 })
 
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'shellcron-offers-'))
-  truth = join(dir, 'ran')
-  pool = await handPool(etcd, 30)
-})
-afterEach(async () => {
-  await pool.close()
-  await pool.wipe()
-  await rm(dir, { recursive: true, force: true })
-})
-
-const ran = async () => (await readFile(truth, 'utf8').catch(() => '')).split('\n').filter(Boolean)
 const HOUR = 3_600_000
 
 /** Four agents without room; answers the last in rank for the job. */
@@ -62,7 +40,7 @@ async function offer(settledTo: number): Promise<void> {
     name: 'j',
     schedules: ['@every 1h'],
     scheduleChangedAt: time - 10 * HOUR,
-    command: command(`echo x >> ${truth}`),
+    command: command(`echo x >> ${pool.truth}`),
   })
   const run = scheduledRunId(ref, time)
   const of = { namespace: 'test', name: 'j', target: '-', uid: 'uid-1', time }
@@ -74,7 +52,7 @@ test('an offer is taken by an agent whose memory of the cell is old', async () =
   await pool.putMember(last)
   const now = Date.now()
   await offer(now - (now % HOUR) - HOUR)
-  await eventually('it runs', async () => (await ran()).length === 1)
+  await eventually('it runs', async () => (await pool.ran()).length === 1)
   expect(await eventually('it is recorded', async () => (await pool.results())[0])).toMatchObject({
     agent: last,
   })
@@ -86,7 +64,7 @@ test('an offer that came while there was no room is taken when there is', async 
   await offer(now - (now % HOUR) - HOUR)
   await eventually('all have seen it', () => Date.now() > now + 1_000)
   await pool.putMember(last, { maxConcurrentRuns: 1 })
-  await eventually('it runs', async () => (await ran()).length === 1)
+  await eventually('it runs', async () => (await pool.ran()).length === 1)
   expect(await eventually('it is recorded', async () => (await pool.results())[0])).toMatchObject({
     agent: last,
   })
@@ -103,13 +81,13 @@ test('what comes due in one moment does not exceed what the agent may run', asyn
         name,
         uid: name,
         ...due,
-        command: command(`echo $SHELLCRON_JOB >> ${truth}; exec sleep 60`),
+        command: command(`echo $SHELLCRON_JOB >> ${pool.truth}; exec sleep 60`),
       }),
     ),
   )
-  await eventually('two run', async () => (await ran()).length >= 2)
+  await eventually('two run', async () => (await pool.ran()).length >= 2)
   const seen = Date.now()
   await eventually('the others were looked at again', () => Date.now() > seen + 2_000)
-  expect(await ran()).toHaveLength(2)
+  expect(await pool.ran()).toHaveLength(2)
   expect(await pool.actives()).toHaveLength(2)
 })

@@ -1,40 +1,19 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import type { Launcher } from '../../agent/launcher/launcher.ts'
 import { scheduledRunId } from '../../core/keys.ts'
 import type { Active } from '../../core/records/state.ts'
 import type { Etcd } from '../../store/etcd/client.ts'
 import type { Txn } from '../../store/etcd/types.ts'
-import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command, type HandPool, handPool, type StartedAgent } from '../fixtures/pool.ts'
+import { command, type StartedAgent } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** What changed while an agent was away holds when it comes back within its lease. */
-let etcd: EtcdCluster
-let pool: HandPool
-let dir: string
-let truth: string
-
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'shellcron-returns-'))
-  truth = join(dir, 'ran')
+const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
+beforeEach(() => {
   armed = Promise.withResolvers()
-  pool = await handPool(etcd, 30)
-  await pool.putMember('a')
-})
-afterEach(async () => {
-  await pool.close()
-  await pool.wipe()
-  await rm(dir, { recursive: true, force: true })
 })
 
-const ran = async () => (await readFile(truth, 'utf8').catch(() => '')).split('\n').filter(Boolean)
 const ref = { pool: 'default', kind: 'job' as const, namespace: 'test', name: 'j', target: '-' }
 const job = (script: string, over = {}) =>
   pool.putJob({ name: 'j', schedules: ['@every 1000h'], ...over, command: command(script) })
@@ -94,9 +73,9 @@ const watched = (real: Launcher): Launcher => ({
 })
 
 test('a run that was to be killed meanwhile is killed', async () => {
-  await job(`echo x >> ${truth}; exec sleep 600`, { scheduleChangedAt: Date.now() - 3_600_000_000 })
+  await job(`echo x >> ${pool.truth}; exec sleep 600`, { scheduleChangedAt: Date.now() - 3_600_000_000 })
   const a = await pool.agent('a')
-  await eventually('it runs', async () => (await ran()).length === 1)
+  await eventually('it runs', async () => (await pool.ran()).length === 1)
   await a.crash()
   await mark({ kill: { reason: 'Requested' } })
   await pool.agent('a')
@@ -104,12 +83,12 @@ test('a run that was to be killed meanwhile is killed', async () => {
 })
 
 test('a claimed run that was to be killed meanwhile is never started', async () => {
-  await job(`echo x >> ${truth}`)
+  await job(`echo x >> ${pool.truth}`)
   await claimedAhead(await pool.agent('a'))
   await mark({ kill: { reason: 'Requested' }, notBefore: Date.now() })
   await pool.agent('a')
   expect(await eventually('it ends', result)).toMatchObject({ outcome: 'Killed', reason: 'Requested' })
-  expect(await ran()).toEqual([])
+  expect(await pool.ran()).toEqual([])
 })
 
 test('an armed run of a job that was suspended meanwhile is cancelled', async () => {

@@ -1,38 +1,20 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
+import { expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** Mode Shards: each part of a fire is a target of its own, taken by whoever is first in rank for it. */
-let etcd: EtcdCluster
-let pool: HandPool
-let dir: string
-
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'shellcron-shards-'))
-  pool = await handPool(etcd, 5)
-  for (const name of ['a', 'b']) await pool.putMember(name)
-})
-afterEach(async () => {
-  await pool.close()
-  await pool.wipe()
-  await rm(dir, { recursive: true, force: true })
-})
+const pool = poolForEach({ ttlSeconds: 5, members: ['a', 'b'] })
 
 const HOUR = 3_600_000
 const SHARDS = 8
 const ALL = Array.from({ length: SHARDS }, (_, index) => `${index} of ${SHARDS}`)
 const stamp = (file: string) =>
-  `echo "$SHELLCRON_SHARD_INDEX of $SHELLCRON_SHARD_COUNT" >> ${join(dir, file)}`
+  `echo "$SHELLCRON_SHARD_INDEX of $SHELLCRON_SHARD_COUNT" >> ${join(pool.dir, file)}`
 const parts = async (file: string) =>
-  (await readFile(join(dir, file), 'utf8').catch(() => '')).split('\n').filter(Boolean).sort()
+  (await readFile(join(pool.dir, file), 'utf8').catch(() => '')).split('\n').filter(Boolean).sort()
 const sharded = (shards: number, file: string, over = {}) => ({
   ...command(stamp(file), over),
   placement: { mode: 'Shards' as const, shards, agents: [] },

@@ -1,23 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Launcher } from '../../agent/launcher/launcher.ts'
 import { launcherProgram, nodeLauncher } from '../../agent/launcher/program.ts'
-import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** A newer agent finds the launcher that an older one has started. */
-let etcd: EtcdCluster
-let pool: HandPool
-
-beforeAll(async () => {
-  etcd = await startEtcd()
-  pool = await handPool(etcd, 30)
-  await pool.putMember('a')
-})
-afterAll(async () => {
-  await pool.close()
-  await etcd.stop()
-})
+const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 
 const due = {
   schedules: ['@every 1h'],

@@ -1,40 +1,12 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { silentLog } from '../../runtime/log.ts'
-import { connectEtcd } from '../../store/etcd/client.ts'
-import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
+import { expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** One agent, a real etcd, a real launcher; the pool is written by hand. */
-let etcd: Cluster
-let pool: HandPool
-let dir: string
-let truth: string
+const pool = poolForEach({ members: ['a'] })
 
-beforeAll(async () => {
-  etcd = await startCluster(1)
-})
-afterAll(async () => {
-  await etcd.stop()
-})
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'shellcron-truth-'))
-  truth = join(dir, 'ran')
-  pool = await handPool(etcd)
-  await pool.putMember('a')
-})
-afterEach(async () => {
-  await pool.close()
-  await clear(etcd)
-  await rm(dir, { recursive: true, force: true })
-})
-
-const ran = async () =>
-  (await readFile(truth, 'utf8').catch(() => '')).split('\n').filter(line => line !== '')
-const stamp = () => `echo "$SHELLCRON_RUN_ID $SHELLCRON_ATTEMPT" >> ${truth}`
+const stamp = () => `echo "$SHELLCRON_RUN_ID $SHELLCRON_ATTEMPT" >> ${pool.truth}`
 
 test('a job every second runs each second once, and each has one result', async () => {
   await pool.agent('a')
@@ -46,7 +18,7 @@ test('a job every second runs each second once, and each has one result', async 
   expect(
     results.every(({ outcome, tail, final }) => outcome === 'Succeeded' && tail === 'done\n' && final),
   ).toBe(true)
-  const runs = await ran()
+  const runs = await pool.ran()
   expect(new Set(runs).size).toBe(runs.length)
   for (const { run } of results) expect(runs).toContain(`${run} 1`)
   const times = results.map(({ time }) => time).sort((a, b) => a - b)
@@ -81,10 +53,10 @@ test('Forbid: what comes due while a run is active waits, and starts when it end
   await pool.putJob({
     name: 'slow',
     concurrencyPolicy: 'Forbid',
-    command: command(`echo start >> ${truth}; sleep 2.5; echo end >> ${truth}`),
+    command: command(`echo start >> ${pool.truth}; sleep 2.5; echo end >> ${pool.truth}`),
   })
-  await eventually('three runs', async () => (await ran()).filter(line => line === 'end').length >= 3)
-  const lines = await ran()
+  await eventually('three runs', async () => (await pool.ran()).filter(line => line === 'end').length >= 3)
+  const lines = await pool.ran()
   lines.forEach((line, i) => expect(line).toBe(i % 2 === 0 ? 'start' : 'end'))
   const results = await pool.results()
   expect(results.filter(({ outcome }) => outcome === 'Skipped').length).toBeGreaterThan(0)
@@ -154,7 +126,7 @@ test('a ShellRun is claimed once, its request goes, and killing it is its outcom
   })
   const [active] = await eventually('it is active', async () => {
     const actives = await pool.actives()
-    return actives.length > 0 && (await ran()).length > 0 && actives
+    return actives.length > 0 && (await pool.ran()).length > 0 && actives
   })
   expect(active?.run).toBe('test.once.run-uid-1')
   expect((await pool.etcd.list(pool.keys.requests('default'))).items).toEqual([])
@@ -164,7 +136,7 @@ test('a ShellRun is claimed once, its request goes, and killing it is its outcom
     return results.length > 0 && results
   })
   expect(result).toMatchObject({ outcome: 'Killed', reason: 'Deleted', run: 'test.once.run-uid-1' })
-  expect(await ran()).toHaveLength(1)
+  expect(await pool.ran()).toHaveLength(1)
 })
 
 test('an agent that comes back within its lease resumes its session, adopts its runs and records them', async () => {
@@ -175,7 +147,7 @@ test('an agent that comes back within its lease resumes its session, adopts its 
     scheduleChangedAt: Date.now() - 7_200_000,
     command: command(`${stamp()}; sleep 2; echo survived`),
   })
-  await eventually('it runs', async () => (await ran()).length > 0)
+  await eventually('it runs', async () => (await pool.ran()).length > 0)
   const session = (await pool.actives())[0]?.session
   await first.crash()
   await pool.agent('a')
@@ -183,7 +155,7 @@ test('an agent that comes back within its lease resumes its session, adopts its 
     (await pool.results()).find(({ attempt }) => attempt === 1),
   )
   expect(result).toMatchObject({ outcome: 'Succeeded', tail: 'survived\n' })
-  expect(await ran()).toHaveLength(1)
+  expect(await pool.ran()).toHaveLength(1)
   const agents = (await pool.etcd.list(pool.keys.agents('default'))).items
   expect(agents[0]?.create).toBe(session)
 })
@@ -200,7 +172,7 @@ test('the runs of an agent that stays away are buried by another, and retried th
   })
   const [active] = await eventually('it runs', async () => {
     const actives = await pool.actives()
-    return actives.length > 0 && (await ran()).length > 0 && actives
+    return actives.length > 0 && (await pool.ran()).length > 0 && actives
   })
   const owner = active?.session === (await sessionOf('a')) ? 'a' : 'b'
   await (owner === 'a' ? a : b).crash()
@@ -217,12 +189,6 @@ test('the runs of an agent that stays away are buried by another, and retried th
   )
   expect(retried).toMatchObject({ outcome: 'Succeeded', agent: owner === 'a' ? 'b' : 'a', final: true })
 })
-
-async function clear({ endpoints }: Cluster): Promise<void> {
-  const client = connectEtcd({ endpoints, log: silentLog })
-  await client.txn({ compare: [], then: [{ delete: '/hand/', prefix: true }] })
-  await client.close()
-}
 
 async function sessionOf(agent: string): Promise<number | undefined> {
   return (await pool.etcd.get(pool.keys.agent('default', agent)))?.create

@@ -4,36 +4,25 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createKeys, type Keys } from '../../core/keys.ts'
 import type { Result } from '../../core/records/state.ts'
 import { createDrain, type Drain } from '../../operator/drain.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { Unavailable } from '../../runtime/errors.ts'
 import { type Log, silentLog } from '../../runtime/log.ts'
-import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
 import type { LogStore, StoredResult } from '../../store/log/port.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
-import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
 import { eventually } from '../fault/eventually.ts'
+import { etcdForAll } from '../fixtures/etcd-for-all.ts'
 
-let cluster: Cluster
-let etcd: Etcd
+const { cluster, etcd } = etcdForAll()
 let dir: string
 let keys: Keys
 let store: LogStore
 let tests = 0
 const running: { stop(): Promise<void> }[] = []
 
-beforeAll(async () => {
-  cluster = await startCluster(1)
-  etcd = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, callTimeoutMs: 30_000 })
-  await etcd.get('up')
-})
-afterAll(async () => {
-  await etcd?.close()
-  await cluster?.stop()
-})
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'shellcron-drain-'))
   keys = createKeys(`/drain${++tests}/`)

@@ -1,25 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Context } from '../../operator/context.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { Unavailable } from '../../runtime/errors.ts'
 import type { Etcd } from '../../store/etcd/client.ts'
 import type { Txn } from '../../store/etcd/types.ts'
-import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
 import { eventually } from '../fault/eventually.ts'
-import { cronJob, NS, type OperatorBench, object, operatorBench } from '../fixtures/operator.ts'
+import { cronJob, NS, object } from '../fixtures/operator.ts'
+import { operatorForEach } from '../fixtures/operator-for-each.ts'
 
 /** An operator that dies between any two of its writes, and the next one that goes on; and one that is frozen and wakes up. */
-let etcd: Cluster
-let bench: OperatorBench
-
-beforeAll(async () => {
-  etcd = await startCluster(1)
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  bench = await operatorBench(etcd.endpoints)
-})
-afterEach(() => bench.close())
+const bench = operatorForEach()
 
 /** After `count` writes about jobs nothing that is sent arrives any more; each is a crash with the answer lost. */
 function dying(of: Etcd, count: number): { etcd: Etcd; died(): boolean } {

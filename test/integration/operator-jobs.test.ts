@@ -1,19 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
+import { expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
-import { cronJob, NS, type OperatorBench, object, operatorBench } from '../fixtures/operator.ts'
+import { cronJob, NS, object } from '../fixtures/operator.ts'
+import { operatorForEach } from '../fixtures/operator-for-each.ts'
 
-let etcd: Cluster
-let bench: OperatorBench
-
-beforeAll(async () => {
-  etcd = await startCluster(1)
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  bench = await operatorBench(etcd.endpoints)
-})
-afterEach(() => bench.close())
+const bench = operatorForEach()
 
 const everySecond = { schedule: '* * * * * *' }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ANYWHERE, shellRunId } from '../../core/keys.ts'
 import type { Result } from '../../core/records/state.ts'
 import type { AgentStatus, JobStatus, RunStatus } from '../../core/schema/status.ts'
@@ -7,29 +7,22 @@ import type { Context } from '../../operator/context.ts'
 import { createReport } from '../../operator/status/report.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
-import { type Cluster, startCluster } from '../fault/etcd-servers.ts'
 import { eventually } from '../fault/eventually.ts'
-import { cronJob, NS, type OperatorBench, object, operatorBench } from '../fixtures/operator.ts'
+import { cronJob, NS, object } from '../fixtures/operator.ts'
+import { operatorForEach } from '../fixtures/operator-for-each.ts'
 
 /** From objects and results to statuses, on a real etcd; what agents would do is written by hand. */
-let etcd: Cluster
-let bench: OperatorBench
+const bench = operatorForEach()
 let store: LogStore
 let context: Context
 const reports: { stop(): Promise<void> }[] = []
 
-beforeAll(async () => {
-  etcd = await startCluster(1)
-})
-afterAll(() => etcd.stop())
 beforeEach(async () => {
-  bench = await operatorBench(etcd.endpoints)
   store = openSqliteLogStore(join(bench.dir, '..', 'log.db'))
   context = (await bench.operator()).context
 })
 afterEach(async () => {
   await stopReports()
-  await bench.close()
   await store.close()
 })
 

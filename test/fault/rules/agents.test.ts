@@ -1,46 +1,23 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { rules } from '../../../agent/rules.ts'
 import type { Result } from '../../../core/records/state.ts'
 import type { Etcd } from '../../../store/etcd/client.ts'
 import { EtcdAmbiguous } from '../../../store/etcd/errors.ts'
 import type { Txn } from '../../../store/etcd/types.ts'
-import { type EtcdCluster, startEtcd } from '../../controlplane/etcd.ts'
-import { command, type HandPool, handPool } from '../../fixtures/pool.ts'
+import { command } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { eventually } from '../eventually.ts'
 
 /**
  * The shortest counterexamples of the protocol's model for the rules that are an agent's own, replayed with real agents and launchers:
  * with the rule nothing happens; without it the very thing that the model names.
  */
-let etcd: EtcdCluster
-let pool: HandPool
-let dir: string
-let truth: string
-
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'shellcron-rules-'))
-  truth = join(dir, 'ran')
-  pool = await handPool(etcd)
-  await pool.putMember('a')
-  await pool.putMember('b')
-})
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await pool.close()
-  await pool.wipe()
-  await rm(dir, { recursive: true, force: true })
-})
+const pool = poolForEach({ members: ['a', 'b'] })
+afterEach(() => vi.restoreAllMocks())
 
 /** A job with one time that is due, and no other for weeks. */
 const once = () => ({ name: 'j', schedules: ['@every 1000h'], scheduleChangedAt: Date.now() - 3_600_000_000 })
-const starts = async () => (await readFile(truth, 'utf8').catch(() => '')).split('\n').filter(Boolean).length
+const starts = async () => (await pool.ran()).length
 const result = async (): Promise<Result | undefined> => (await pool.results())[0]
 const registrationOf = (agent: string) => pool.etcd.get(pool.keys.agent('default', agent))
 
@@ -55,7 +32,7 @@ describe('BURYLVL: the dead are looked for, not only seen to die', () => {
   async function replay(isOver: () => boolean | Promise<boolean>): Promise<void> {
     await pool.putJob({
       ...once(),
-      command: command(`echo x >> ${truth}; exec sleep 600`, { placement: { agents: ['a'] } }),
+      command: command(`echo x >> ${pool.truth}; exec sleep 600`, { placement: { agents: ['a'] } }),
     })
     const a = await pool.agent('a')
     await eventually('it runs', async () => (await starts()) === 1)
@@ -109,7 +86,7 @@ describe('RECON: an entry of mine that neither memory nor the launcher knows is 
         return item
       },
     })
-    await pool.putJob({ ...once(), catchUp: 'Latest', command: command(`echo x >> ${truth}`) })
+    await pool.putJob({ ...once(), catchUp: 'Latest', command: command(`echo x >> ${pool.truth}`) })
     await pool.agent('a', { etcd: slow })
     await applied.promise
     expect(await pool.actives()).toHaveLength(1)
@@ -141,7 +118,7 @@ describe('INST: a claimed run is armed again only by the launcher that was told'
     await setTtl(30)
     await pool.putJob({
       ...once(),
-      command: command(`echo x >> ${truth}; [ $(wc -l < ${truth}) = 2 ] || exec sleep 600`),
+      command: command(`echo x >> ${pool.truth}; [ $(wc -l < ${pool.truth}) = 2 ] || exec sleep 600`),
     })
     const a = await pool.agent('a')
     await eventually('it runs', async () => (await starts()) === 1)

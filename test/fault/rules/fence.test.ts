@@ -1,6 +1,3 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Launcher } from '../../../agent/launcher/launcher.ts'
@@ -17,16 +14,12 @@ import { type Proxy, startProxy } from '../proxy.ts'
 let etcd: Cluster
 let pool: HandPool
 let proxy: Proxy
-let dir: string
-let truth: string
 
 beforeAll(async () => {
   etcd = await startCluster(1)
 })
 afterAll(() => etcd.stop())
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'shellcron-fence-'))
-  truth = join(dir, 'ran')
   const [{ host, port } = { host: '', port: 0 }] = etcd.members
   proxy = await startProxy({ host, port })
   pool = await handPool(etcd)
@@ -39,14 +32,11 @@ afterEach(async () => {
   await pool.close()
   await pool.wipe()
   await proxy.close()
-  await rm(dir, { recursive: true, force: true })
 })
 
 /** A job of a with one time that is due, and no other for weeks. */
 const once = () => ({ schedules: ['@every 1000h'], scheduleChangedAt: Date.now() - 3_600_000_000 })
 const placement = { agents: ['a'] }
-const written = async () =>
-  (await readFile(truth, 'utf8').catch(() => '')).split('\n').filter(line => line !== '')
 
 /** Agent b, and a behind the proxy, under a launcher without `rule`, or with all of them. */
 async function startBoth(rule: string | undefined): Promise<() => Launcher> {
@@ -79,13 +69,13 @@ describe('KILL: the fence is SIGKILL, whatever grace the run was promised', () =
     await pool.putJob({
       name: 'stubborn',
       ...once(),
-      command: command(`trap '' TERM; echo $$ >> ${truth}; while :; do sleep 0.2; done`, {
+      command: command(`trap '' TERM; echo $$ >> ${pool.truth}; while :; do sleep 0.2; done`, {
         placement,
         terminationGracePeriodSeconds: 600,
       }),
     })
     const [pid] = await eventually('it runs', async () => {
-      const pids = (await written()).map(Number)
+      const pids = (await pool.ran()).map(Number)
       return pids.length > 0 && pids
     })
     await cutUntilBuried(1)
@@ -107,7 +97,7 @@ describe('DROP: the fence drops what is armed', () => {
     await pool.putJob({
       name: 'again',
       ...once(),
-      command: command(`echo $SHELLCRON_ATTEMPT >> ${truth}; exit 1`, { placement, backoffLimit: 1 }),
+      command: command(`echo $SHELLCRON_ATTEMPT >> ${pool.truth}; exit 1`, { placement, backoffLimit: 1 }),
     })
     const isArmed = async () => (await launcher().runs()).some(({ state }) => state === 'armed')
     const { notBefore } = await eventually('the first attempt is over, the second armed', async () => {
@@ -115,12 +105,12 @@ describe('DROP: the fence drops what is armed', () => {
       return active?.attempt === 2 && (await isArmed()) && active
     })
     await cutUntilBuried(2)
-    expect(await written()).toEqual(['1'])
+    expect(await pool.ran()).toEqual(['1'])
     await eventually('the instant has passed, and nothing is armed or running', async () => {
       const runs = await launcher().runs()
       return Date.now() > notBefore + 500 && runs.every(({ state }) => state === 'ended')
     })
-    return written()
+    return pool.ran()
   }
 
   test('with it an attempt that was buried while it was armed is never started', async () => {

@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Result } from '../../../core/records/state.ts'
 import { rules } from '../../../operator/rules.ts'
-import { cronJob, type OperatorBench, object, operatorBench } from '../../fixtures/operator.ts'
-import { type Cluster, startCluster } from '../etcd-servers.ts'
+import { cronJob, object } from '../../fixtures/operator.ts'
+import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 import { eventually } from '../eventually.ts'
 
 /**
@@ -14,20 +14,8 @@ interface Replayed {
   results: Result[]
 }
 
-let etcd: Cluster
-let bench: OperatorBench
-
-beforeAll(async () => {
-  etcd = await startCluster(1)
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  bench = await operatorBench(etcd.endpoints)
-})
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await bench.close()
-})
+const bench = operatorForEach()
+afterEach(() => vi.restoreAllMocks())
 
 const agent = (name: string) => object('ShellAgent', name, { external: {} })
 const gone = (name: string) => bench.delete(bench.keys.agent('default', name))

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type CellRef, scheduledRunId } from '../../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema, type Result } from '../../../core/records/state.ts'
@@ -10,27 +10,14 @@ import { putKnown } from '../../../store/protocol/entry.ts'
 import { type Held, held, type Maybe } from '../../../store/protocol/held.ts'
 import { rules } from '../../../store/protocol/rules.ts'
 import { settle } from '../../../store/protocol/settle.ts'
-import { type EtcdCluster, startEtcd } from '../../controlplane/etcd.ts'
-import { type HandPool, handPool } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
 /**
  * The shortest counterexamples of the protocol's model for the rules that are comparisons or writes of one transaction, replayed against
  * a real etcd: with the rule nothing happens; without it the very thing that the model names.
  */
-let etcd: EtcdCluster
-let pool: HandPool
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  pool = await handPool(etcd)
-})
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await pool.etcd.txn({ compare: [], then: [{ delete: '/hand/', prefix: true }] })
-  await pool.close()
-})
+const pool = poolForEach()
+afterEach(() => vi.restoreAllMocks())
 
 const ref: CellRef = { pool: 'default', kind: 'job', namespace: 'test', name: 'j', target: '-' }
 

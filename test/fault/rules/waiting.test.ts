@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { rules } from '../../../agent/rules.ts'
 import { type CellRef, scheduledRunId } from '../../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../../core/records/entry.ts'
@@ -7,26 +7,12 @@ import { signedText } from '../../../runtime/signing.ts'
 import { claim } from '../../../store/protocol/claim.ts'
 import { end } from '../../../store/protocol/end.ts'
 import { type Held, held } from '../../../store/protocol/held.ts'
-import { type EtcdCluster, startEtcd } from '../../controlplane/etcd.ts'
-import { command, type HandPool, handPool } from '../../fixtures/pool.ts'
+import { command } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { eventually } from '../eventually.ts'
 
-let etcd: EtcdCluster
-let pool: HandPool
-
-beforeAll(async () => {
-  etcd = await startEtcd()
-})
-afterAll(() => etcd.stop())
-beforeEach(async () => {
-  pool = await handPool(etcd)
-  await pool.putMember('a')
-})
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await pool.close()
-  await pool.wipe()
-})
+const pool = poolForEach({ members: ['a'] })
+afterEach(() => vi.restoreAllMocks())
 
 const HOURS = 3_600_000
 const ref: CellRef = { pool: 'default', kind: 'job', namespace: 'test', name: 'j', target: '-' }
