@@ -1,4 +1,5 @@
 import { createConnection, type Socket } from 'node:net'
+import { chunksOf } from '../../core/output/chunks.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
 import { deadline } from '../../runtime/clock.ts'
 import { messageOf, Unavailable } from '../../runtime/errors.ts'
@@ -17,7 +18,6 @@ import {
   PROTOCOL_VERSION,
   type ToLauncher,
 } from './messages.ts'
-import { chunksOf } from './spool-chunks.ts'
 
 const HELLO_WITHIN_MS = 10_000
 /** Two readings of the same clock are never so far apart; those of two origins are. */

@@ -1,9 +1,5 @@
+import type { OutputChunk } from '../../core/output/chunks.ts'
 import type { Arm, LauncherEvent, LauncherRun } from './messages.ts'
-
-/** A piece of output as it came: `at` is Unix ms. `cut` stands last and says how many bytes were not kept. */
-export type OutputChunk =
-  | { stream: 'stdout' | 'stderr'; at: number; data: Uint8Array }
-  | { stream: 'cut'; at: number; stdout: number; stderr: number }
 
 interface ReadRequest {
   /** A position in the spool: 0, or `next` of an earlier read. */
