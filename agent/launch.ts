@@ -23,6 +23,7 @@ export function launchId({
  * same time, so the name of the run does not tell them apart: with the launcher's instance it does.
  */
 const MARK = 'SHELLCRON_LAUNCH'
+const SEALED_LABEL = 'sealed'
 
 /** The `Arm` of an attempt, or why there is none. */
 export function launchOf(
@@ -43,6 +44,7 @@ export function launchOf(
   const env: Record<string, string> = {}
   for (const { name, value } of command.env) env[name] = value
   Object.assign(env, secrets, parametersOf(entry), contextOf(entry, active, by.agent))
+  const sealed = sealedLabel(entry)
   const mark = `${launchId(active)}/${by.launcher.instance}`
   env[MARK] = mark
   return {
@@ -66,7 +68,31 @@ export function launchOf(
       : {}),
     fenced: active.buryAfter === undefined,
     mark: `${MARK}=${mark}`,
+    ...(sealed ? { labels: sealed } : {}),
   }
+}
+
+/** Names the sealed values that a launch was given, so that an agent of a later life sees whether the entry still has the same. */
+function sealedLabel({ sealed }: Pick<Entry, 'sealed'>): Record<string, string> | undefined {
+  return sealed === undefined
+    ? undefined
+    : { [SEALED_LABEL]: createHash('sha256').update(sealed).digest('base64url') }
+}
+
+/**
+ * The values of Secrets with which a launch was started, as the entry has them now; undefined: it has others by now, or none.
+ * A launch without that label had no Secrets, or is of an agent that did not say: then what the entry has is the best that is known.
+ */
+export function secretsOf(
+  entry: Entry | undefined,
+  labels: Readonly<Record<string, string>> | undefined,
+  poolKey: KeyObject,
+): string[] | undefined {
+  const told = labels?.[SEALED_LABEL]
+  if (told !== undefined && told !== (entry && sealedLabel(entry)?.[SEALED_LABEL])) return undefined
+  const values = entry ? openSealed(entry, poolKey) : {}
+  const shown = new Set(entry?.notSecret)
+  return values && Object.entries(values).flatMap(([name, value]) => (shown.has(name) ? [] : [value]))
 }
 
 /** The context that a pool's sealed values are bound to. */

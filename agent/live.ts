@@ -9,8 +9,9 @@ import { type Held, held } from '../store/protocol/held.ts'
 import { restamp } from '../store/protocol/retry.ts'
 import type { Context } from './context.ts'
 import { conclude, type EndFacts } from './finish.ts'
-import { launchId, launchOf } from './launch.ts'
+import { launchId, launchOf, secretsOf } from './launch.ts'
 import type { ExitRecord, LauncherEvent, LauncherRun } from './launcher/messages.ts'
+import { shown } from './shown.ts'
 
 /** The runs that this session has, from claim to result. What each event means for one of them is core/run.ts's to say. */
 export interface Runs {
@@ -39,7 +40,7 @@ interface Live {
   entryKey: string
   launch: string
   state: RunState
-  /** As it was claimed; what ends is judged by it. */
+  /** As it was claimed, or adopted; what ends is judged by it, and its Secrets are masked. */
   entry: Entry | undefined
 }
 
@@ -95,6 +96,12 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
           log.error({ run: live.active.value.run, error: messageOf(error) }, 'run.notConcluded')
       },
     )
+  }
+
+  /** What of it may be seen is what says nothing of its Secrets. */
+  const happenEnded = (live: Live, record: ExitRecord) => {
+    const seen = shown(record, secretsOf(live.entry, record.labels, context.poolKey))
+    happen(live, { type: 'ended', end: endOf(seen) }, factsOf(seen))
   }
 
   /** What an entry that may have changed means for one of its runs. */
@@ -193,8 +200,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     if (!live) return
     if (event.type === 'started') happen(live, { type: 'started' })
     else if (event.type === 'refused') happen(live, { type: 'refused', reason: event.reason })
-    else if (event.type === 'ended')
-      happen(live, { type: 'ended', end: endOf(event.record) }, factsOf(event.record))
+    else if (event.type === 'ended') happenEnded(live, event.record)
   }
 
   return {
@@ -212,7 +218,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
         ? { phase: 'cancelling', why: undefined }
         : { phase: state === 'armed' ? 'armed' : 'running' }
       const live = remember(active, { launch: id, state: phase, entry: entry?.value })
-      if (record) happen(live, { type: 'ended', end: endOf(record) }, factsOf(record))
+      if (record) happenEnded(live, record)
       else catchUp(live)
     },
     resume,

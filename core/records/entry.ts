@@ -72,6 +72,8 @@ const common = {
   parameters: z.record(z.string(), z.string()).default({}),
   /** Environment sealed with the pool's key: base64, opened by an agent of the pool just before the start. */
   sealed: z.string().optional(),
+  /** Names of sealed variables whose values are from ConfigMaps: no secrets, so that they are not masked in what is shown of output. */
+  notSecret: z.array(z.string()).optional(),
   /** Of what is sealed, keyed with the operator's key: tells the operator whether it must be sealed anew, and nobody what it is. */
   sealedDigest: z.string().optional(),
   /** Set: runs nothing, its times end as Missed with this reason. `since`: ms since the epoch. */

@@ -163,6 +163,7 @@ test('values from Secrets never stand in the entry; later ones win over earlier 
       { name: 'A', value: '1' },
     ],
     secret: { C_Y: 'y', P: 'geheim' },
+    notSecret: ['C_Y'],
   })
 })
 

@@ -15,6 +15,8 @@ export interface Environment {
   env: { name: string; value: string }[]
   /** From Secrets and ConfigMaps: to be sealed. */
   secret: Record<string, string>
+  /** The names of those from ConfigMaps. */
+  notSecret?: string[]
 }
 
 type Template = Pick<TemplateSpec, 'env' | 'envFrom' | 'host'>
@@ -36,7 +38,7 @@ export function sourcesOf({ env = [], envFrom = [] }: Template): Source[] {
 
 /** `env` after `envFrom`, later over earlier, as in a Pod. */
 export function environmentOf(template: Template, lookedUp: LookedUp): Environment | Blocked {
-  const values = new Map<string, { value: string; secret: boolean }>()
+  const values = new Map<string, Value>()
   for (const [i, source] of (template.envFrom ?? []).entries()) {
     const at = `spec.template.spec.envFrom[${i}]`
     // The schema refuses it too; here it is a boundary, whatever let the object in.
@@ -46,7 +48,7 @@ export function environmentOf(template: Template, lookedUp: LookedUp): Environme
     if ('reason' in data) return data
     for (const [key, value] of Object.entries(data.data)) {
       const name = `${source.prefix ?? ''}${key}`
-      if (NAME.test(name)) values.set(name, { value, secret: true })
+      if (NAME.test(name)) values.set(name, { value, from: source.secretRef ? 'Secret' : 'ConfigMap' })
     }
   }
   for (const [i, variable] of (template.env ?? []).entries()) {
@@ -54,7 +56,11 @@ export function environmentOf(template: Template, lookedUp: LookedUp): Environme
     const got = valueOf(variable, { at, lookedUp })
     if (typeof got === 'object') return got
     if (got === undefined) values.delete(variable.name)
-    else values.set(variable.name, { value: got, secret: variable.valueFrom !== undefined })
+    else
+      values.set(variable.name, {
+        value: got,
+        from: variable.valueFrom && keySource(variable.valueFrom).kind,
+      })
   }
   return parted(values)
 }
@@ -69,15 +75,23 @@ export function opened(resolved: Environment | Blocked): {
     : { environment: resolved, lacking: undefined }
 }
 
-function parted(values: Map<string, { value: string; secret: boolean }>): Environment | Blocked {
+interface Value {
+  value: string
+  /** undefined: the template's own. */
+  from: LookedUpKind | undefined
+}
+
+function parted(values: Map<string, Value>): Environment | Blocked {
   const env: Environment['env'] = []
   const secret: Record<string, string> = {}
-  for (const [name, { value, secret: isSecret }] of values) {
-    if (isSecret) secret[name] = value
+  for (const [name, { value, from }] of values) {
+    if (from) secret[name] = value
     else env.push({ name, value })
   }
+  const notSecret = [...values.entries()].flatMap(([name, { from }]) => (from === 'ConfigMap' ? [name] : []))
   const size = JSON.stringify(secret).length
-  if (size <= MOST_SEALED) return { env, secret }
+  if (size <= MOST_SEALED)
+    return { env, secret, ...(notSecret.length > 0 ? { notSecret: notSecret.sort() } : {}) }
   return blocked(
     'SecretsTooLarge',
     `spec.template.spec.env: values from Secrets and ConfigMaps come to ${size} bytes, ${MOST_SEALED} are possible; name only the keys that are needed`,
@@ -101,7 +115,11 @@ function valueOf(variable: EnvVar, from: From): string | undefined | Blocked {
   const value = found.data[key]
   if (value !== undefined) return value
   if (found.notText.includes(key))
-    return blocked('ValueNotText', `${at}: key ${key} of ${kind} ${name} is not text (UTF-8)`, true)
+    return blocked(
+      'ValueNotText',
+      `${at}: key ${key} of ${kind} ${name} is not text: UTF-8 without a NUL`,
+      true,
+    )
   return optional
     ? undefined
     : blocked(

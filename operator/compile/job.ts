@@ -107,7 +107,7 @@ function entryOf(
   const { namespace, name, uid, generation } = identify(metadata)
   const template = spec.template.spec
   const { environment, lacking } = opened(environmentOf(template, around.lookedUp))
-  const { env, secret } = environment
+  const { env, secret, notSecret } = environment
   const suspended = spec.suspend || metadata.annotations?.[PAUSED_ANNOTATION] !== undefined
   const entry: CompiledJob['entry'] = {
     kind: 'job',
@@ -118,6 +118,7 @@ function entryOf(
     name,
     command: { ...commandOf(spec.template), env },
     parameters: parametersOf(spec.parameters),
+    ...(notSecret ? { notSecret } : {}),
     schedules: schedulesOf(spec),
     timeZone: spec.timeZone,
     daylightSaving: spec.daylightSaving,

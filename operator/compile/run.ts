@@ -58,6 +58,7 @@ export function compileRun(object: ShellRun, around: RunSurroundings): RunCompil
       pool: template.spec.target.pool,
       command: { ...commandOf(template), env: environment.env },
       parameters: parametersOf(around.job?.spec.parameters, object.spec.parameters),
+      ...(environment.notSecret ? { notSecret: environment.notSecret } : {}),
       targets: 'reason' in targets ? [] : targets.names,
       ...(limit === undefined ? {} : { maxConcurrentRuns: limit }),
     },

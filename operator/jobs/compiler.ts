@@ -45,7 +45,9 @@ export function createJobCompiler(
     const since = absentSince.get(key) ?? clock.now()
     absentSince.set(key, since)
     const left = since + GRACE_MS - clock.now()
-    return left > 0 ? { sealed: before.sealed, sealedDigest: before.sealedDigest, left } : undefined
+    if (left <= 0) return undefined
+    const { sealed, sealedDigest, notSecret } = before
+    return { sealed, sealedDigest, ...(notSecret ? { notSecret } : {}), left }
   }
 
   return {

@@ -32,7 +32,7 @@ export interface ObjectRef {
   name: string
 }
 
-/** What a Secret or ConfigMap holds. `notText` names the keys whose value is not UTF-8, which `data` leaves out. */
+/** What a Secret or ConfigMap holds. `notText` names the keys whose value is not UTF-8 or has a NUL, which `data` leaves out. */
 export type Lookup =
   | { kind: 'found'; data: Readonly<Record<string, string>>; notText: readonly string[] }
   | { kind: 'absent' }

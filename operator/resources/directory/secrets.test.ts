@@ -26,10 +26,11 @@ test('each key is a file, whose last line end is not part of the value', async (
   await put('secrets/ops/db/password', 'two\nlines\n\n')
   await put('secrets/ops/db/.user.swp', 'x')
   await put('secrets/ops/db/key', Uint8Array.of(0xff, 0xfe))
+  await put('secrets/ops/db/nul', 'a\0b')
   expect(await lookups().lookUp('Secret', 'ops', 'db')).toEqual({
     kind: 'found',
     data: { user: 'root', password: 'two\nlines\n' },
-    notText: ['key'],
+    notText: ['key', 'nul'],
   })
 })
 

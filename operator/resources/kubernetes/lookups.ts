@@ -141,13 +141,10 @@ interface Stored {
 }
 
 function contents(kind: LookedUpKind, stored: Stored): Lookup {
-  if (kind === 'ConfigMap') {
-    return { kind: 'found', data: stored.data ?? {}, notText: Object.keys(stored.binaryData ?? {}) }
-  }
   const data: Record<string, string> = {}
-  const notText: string[] = []
+  const notText = Object.keys(stored.binaryData ?? {})
   for (const [key, value] of Object.entries(stored.data ?? {})) {
-    const text = utf8(Buffer.from(value, 'base64'))
+    const text = utf8(Buffer.from(value, kind === 'Secret' ? 'base64' : 'utf8'))
     if (text === undefined) notText.push(key)
     else data[key] = text
   }

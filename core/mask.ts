@@ -1,0 +1,109 @@
+/**
+ * Takes known secret values out of a text that is shown: the tail of a command's output. Found are each value, each of its lines, and
+ * both as programs commonly write them: in JSON, in a URL, quoted by `sh -x`, in base64, also wrapped and inside of other data. Pure.
+ */
+
+const MASK = '***'
+/** What is shorter is no secret, and would be found everywhere. In characters. */
+const SHORTEST_MASKED = 4
+
+type Span = readonly [from: number, to: number]
+
+/**
+ * `cut`: the text is the end of a longer one, so that it may begin inside of a value. A value that its writer did not get to the end
+ * of is masked at the end of the text too, as far as it goes.
+ */
+export function mask(text: string, values: readonly string[], { cut }: { cut: boolean }): string {
+  const whole = values.map(value => value.trim()).filter(isLong)
+  if (whole.length === 0 || text === '') return text
+  const plain = new Set(whole.flatMap(writings).filter(isLong))
+  const encoded = new Set(whole.flatMap(base64Writings).filter(isLong))
+  const { squeezed, places } = squeeze(text)
+  return replaced(text, [
+    ...spansOf(text, plain, cut),
+    ...spansOf(squeezed, encoded, cut).map(
+      ([from, to]): Span => [places[from] ?? 0, (places[to - 1] ?? 0) + 1],
+    ),
+  ])
+}
+
+const isLong = (text: string) => text.length >= SHORTEST_MASKED
+
+function writings(value: string): string[] {
+  const url = encodeURIComponent(value.toWellFormed())
+  const strict = url.replaceAll(/[!'()*]/g, char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+  return [
+    value,
+    ...value.split(/\r\n|\r|\n/).map(line => line.trim()),
+    JSON.stringify(value).slice(1, -1),
+    url,
+    strict,
+    url.replaceAll('%20', '+'),
+    strict.replaceAll('%20', '+'),
+    // As bash and dash quote it under `set -x`.
+    value.replaceAll("'", `'\\''`),
+    value.replaceAll("'", `'"'"'`),
+  ]
+}
+
+/** With and without the line end that `echo` adds; and what is the same wherever in a longer text the value stands. */
+function base64Writings(value: string): string[] {
+  const bytes = new TextEncoder().encode(value)
+  const inside = [0, 1, 2].map(offset => {
+    const text = base64(new Uint8Array(offset), bytes)
+    return text.slice(Math.ceil((offset * 4) / 3), Math.floor(((offset + bytes.length) * 4) / 3))
+  })
+  const all = [base64(bytes), base64(bytes, Uint8Array.of(10)), ...inside]
+  return [...all, ...all.map(text => text.replaceAll('+', '-').replaceAll('/', '_'))]
+}
+
+function base64(...parts: readonly Uint8Array[]): string {
+  const characters = parts.flatMap(part => Array.from(part, byte => String.fromCharCode(byte)))
+  return btoa(characters.join(''))
+}
+
+/** Without white space, by which base64 is wrapped; `places`: where each character stood. */
+function squeeze(text: string): { squeezed: string; places: number[] } {
+  const places = Array.from({ length: text.length }, (_, i) => i).filter(i => !/\s/.test(text.charAt(i)))
+  return { squeezed: places.map(i => text.charAt(i)).join(''), places }
+}
+
+function spansOf(text: string, patterns: ReadonlySet<string>, cut: boolean): Span[] {
+  return [...patterns].flatMap(pattern => [
+    ...occurrences(text, pattern),
+    ...(cut ? atStart(text, pattern) : []),
+    ...atEnd(text, pattern),
+  ])
+}
+
+function occurrences(text: string, pattern: string): Span[] {
+  const spans: Span[] = []
+  for (let at = text.indexOf(pattern); at >= 0; at = text.indexOf(pattern, at + 1))
+    spans.push([at, at + pattern.length])
+  return spans
+}
+
+/** The longest end of the pattern with which the text begins; all of a text that lies inside of it. */
+function atStart(text: string, pattern: string): Span[] {
+  if (pattern.length > text.length && isLong(text) && pattern.includes(text)) return [[0, text.length]]
+  for (let length = Math.min(pattern.length - 1, text.length); length > 0; length--)
+    if (text.startsWith(pattern.slice(-length))) return [[0, length]]
+  return []
+}
+
+function atEnd(text: string, pattern: string): Span[] {
+  for (let length = Math.min(pattern.length - 1, text.length); length >= SHORTEST_MASKED; length--)
+    if (text.endsWith(pattern.slice(0, length))) return [[text.length - length, text.length]]
+  return []
+}
+
+function replaced(text: string, spans: readonly Span[]): string {
+  let result = ''
+  let done = 0
+  for (const [from, to] of spans.toSorted(([a], [b]) => a - b)) {
+    // What adjoins or overlaps is one.
+    if (from > done || done === 0) result += `${text.slice(done, from)}${MASK}`
+    done = Math.max(done, to)
+  }
+  return result + text.slice(done)
+}
