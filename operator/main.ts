@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import { systemClock } from '../runtime/clock.ts'
 import { createLog } from '../runtime/log.ts'
 import type { LogStore } from '../store/log/port.ts'
-import { serveApi } from './api.ts'
+import { historyRoutes } from './api/history.ts'
+import { killRoutes } from './api/kill.ts'
+import { objectRoutes } from './api/objects.ts'
+import { serveApi } from './api/server.ts'
 import { readConfig } from './config.ts'
 import { killRun } from './ending.ts'
 import { openAuthority } from './identity/authority.ts'
@@ -36,13 +39,15 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
 function apiPart(path: string, seen: Seen, logStore: LogStore): Part {
   return async (context, signal) => {
     const { resources } = context
-    const api = await serveApi(path, {
-      objects: () => seen.objects(resources),
-      problems: () => resources.problems(),
-      onOutcome: seen.onOutcome,
-      history: query => logStore.history(query),
-      kill: run => killRun(context, run),
-    })
+    const api = await serveApi(path, [
+      objectRoutes({
+        objects: () => seen.objects(resources),
+        problems: () => resources.problems(),
+        onOutcome: seen.onOutcome,
+      }),
+      historyRoutes(logStore),
+      killRoutes({ kill: run => killRun(context, run) }),
+    ])
     await new Promise<void>(resolve => {
       if (signal.aborted) resolve()
       else signal.addEventListener('abort', () => resolve(), { once: true })

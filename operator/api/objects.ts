@@ -1,0 +1,26 @@
+import type { Result } from '../../core/records/state.ts'
+import type { Problem } from '../resources/port.ts'
+import type { Routes } from './server.ts'
+
+/**
+ *   GET  /v1/objects         {"objects": [objects with their status], "problems": [of files]}
+ *   GET  /v1/outcomes        the latest results and each one as it is stored, as JSON lines, until the client goes;
+ *                            a client that comes again gets some twice
+ */
+export function objectRoutes(of: {
+  objects(): readonly object[]
+  problems(): readonly Problem[]
+  /** The latest ones come again at once. Returns the way to stop listening. */
+  onOutcome(listener: (result: Result) => void): () => void
+}): Routes {
+  return server => {
+    server.get('/v1/objects', () => ({ objects: of.objects(), problems: of.problems() }))
+    server.get('/v1/outcomes', async (request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson' })
+      reply.raw.flushHeaders()
+      const stop = of.onOutcome(result => reply.raw.write(`${JSON.stringify(result)}\n`))
+      request.raw.on('close', stop)
+    })
+  }
+}
