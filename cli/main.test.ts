@@ -16,7 +16,7 @@ function shellcron(args: string[], input = '') {
 test('--help lists the commands', () => {
   const { status, stdout } = shellcron(['--help'])
   expect(status).toBe(0)
-  for (const command of ['up', 'operator', 'agent', 'validate', 'next', 'explain', 'version'])
+  for (const command of ['up', 'run', 'operator', 'agent', 'validate', 'next', 'explain', 'version'])
     expect(stdout).toContain(`  ${command}`)
 })
 
@@ -73,6 +73,8 @@ describe('a mistake is one line that names what is wrong, without a stack trace'
     [['next'], /^shellcron: schedule: is missing.*\n$/],
     [['explain', 'never'], /^shellcron: schedule: .*\n$/],
     [['validate', '-f', '/nowhere'], /^shellcron: --filename: there is no \/nowhere\n$/],
+    [['run', 'a', '--state', '/nowhere'], /^shellcron: --state: no operator runs on \/nowhere.*\n$/],
+    [['history', '--outcome', 'Fine'], /^error: .*Allowed choices/],
     [['up', '/nowhere'], /^shellcron: directory: \/nowhere is not a directory.*\n$/],
     [
       ['agent', '--endpoints', 'nonsense', '--identity', '/nowhere', '--state', '/tmp/x'],
@@ -108,6 +110,18 @@ describe('validate', () => {
     expect(status).toBe(1)
     expect(stdout).toMatch(/^-:5: spec\.schedule: .*99/m)
     expect(stdout).toMatch(/^-:\d+: spec\.template\.spec\.scrpit: is not a known field/m)
+  })
+  test('a ShellRun may have generateName, as kubectl create takes it, as often as it likes; a job may not', () => {
+    const run = (metadata: string) =>
+      `apiVersion: shellcron.dev/v1alpha1\nkind: ShellRun\nmetadata: ${metadata}\nspec: { jobRef: { name: a } }\n`
+    const good = shellcron(
+      ['validate', '-f', '-'],
+      `${run('{ generateName: a- }')}---\n${run('{ generateName: a- }')}`,
+    )
+    expect(good).toEqual({ status: 0, stdout: '', stderr: '2 objects, 0 problems\n' })
+    const wrong = [run('{ generateName: A- }'), run(`{ generateName: ${'a'.repeat(48)} }`), run('{}')]
+    for (const text of [...wrong, job('@daily').replace('name: a', 'generateName: a-')])
+      expect(shellcron(['validate', '-f', '-'], text).stdout).toMatch(/^-:3: metadata\.name: /)
   })
   test('one object in two places is told', () => {
     const { stdout } = shellcron(['validate', '-f', '-'], `${job('@daily')}---\n${job('@weekly')}`)

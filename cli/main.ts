@@ -8,6 +8,7 @@ import { addHistoryCommand } from './history.ts'
 import { addKillCommand } from './kill.ts'
 import { addNextCommand } from './next.ts'
 import { addOperatorCommand } from './operator.ts'
+import { addRunCommand } from './run.ts'
 import { addUpCommand } from './up/command.ts'
 import { addValidateCommand } from './validate.ts'
 
@@ -20,6 +21,7 @@ function program(): Command {
     .enablePositionalOptions()
     .exitOverride()
   addUpCommand(program)
+  addRunCommand(program)
   addHistoryCommand(program)
   addKillCommand(program)
   addValidateCommand(program)
@@ -34,6 +36,8 @@ function program(): Command {
   return program
 }
 
+const WRONG_USE = 2
+
 try {
   await program().parseAsync()
 } catch (error) {
@@ -42,10 +46,11 @@ try {
 
 /** A user's mistake is one clear line, anything else is a bug and shows where. */
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode
+  // Help that was asked for is no mistake.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE
   if (error instanceof InvalidInput) {
     process.stderr.write(`shellcron: ${error.field}: ${error.message}\n`)
-    return 2
+    return WRONG_USE
   }
   if (error instanceof Unavailable) {
     process.stderr.write(`shellcron: ${error.message}\n`)

@@ -67,9 +67,38 @@ export async function killRun(socket: string, run: string): Promise<number> {
   return killed.parse(await askWhole(socket, { path, method: 'POST' })).attempts
 }
 
+const made = z.object({ namespace: z.string(), name: z.string(), run: z.string() })
+
+/** Has a ShellRun made; `run` is the id of its run. InvalidInput with its field if it cannot be. */
+export async function makeRun(socket: string, object: object): Promise<z.infer<typeof made>> {
+  return made.parse(await askWhole(socket, { path: '/v1/runs', method: 'POST', body: object }))
+}
+
+const shellRun = z.object({
+  metadata: z.object({ creationTimestamp: z.string() }),
+  status: z
+    .object({
+      conditions: z.array(condition).default([]),
+      runs: z.array(z.object({ reason: z.string().optional() })).default([]),
+    })
+    .prefault({}),
+})
+
+/** undefined: there is no such ShellRun. */
+export async function readRun(
+  socket: string,
+  { namespace, name }: { namespace: string; name: string },
+): Promise<z.infer<typeof shellRun> | undefined> {
+  const path = `/v1/runs/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
+  const { object } = z.object({ object: shellRun.nullable() }).parse(await askWhole(socket, { path }))
+  return object ?? undefined
+}
+
 interface Question {
   path: string
   method?: 'GET' | 'POST'
+  /** Sent as JSON. */
+  body?: object
   signal?: AbortSignal
 }
 
@@ -95,17 +124,21 @@ async function ask(socket: string, question: Question): Promise<IncomingMessage>
   throw new Unavailable(`the operator answered ${response.statusCode}${said ? `: ${said.message}` : ''}`)
 }
 
-async function send(socket: string, { path, method = 'GET', signal }: Question): Promise<IncomingMessage> {
+async function send(
+  socket: string,
+  { path, method = 'GET', body, signal }: Question,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const place = socketPath(socket)
     const aborts = signal ? { signal } : {}
-    const sent = request({ socketPath: place.path, path, method, ...aborts }, response => {
+    const headers = body ? { 'content-type': 'application/json' } : {}
+    const sent = request({ socketPath: place.path, path, method, headers, ...aborts }, response => {
       place.done()
       resolve(response)
     })
     sent.on('error', cause =>
       reject(new Unavailable(`the operator does not answer: ${cause.message}`, { cause })),
     )
-    sent.end()
+    sent.end(body && JSON.stringify(body))
   })
 }

@@ -15,6 +15,9 @@ interface Finding {
   message: string
 }
 
+/** Stands for what an API server puts behind `generateName`. */
+const GENERATED = 'xxxxx'
+
 interface Found {
   file: string
   of: TextObject
@@ -47,6 +50,7 @@ async function validate(paths: string[]): Promise<{ findings: Finding[]; count: 
     for (const file of await filesOf(path)) {
       const { objects, problems } = parseDocuments(
         file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'),
+        { suffix: GENERATED },
       )
       findings.push(...problems.map(problem => ({ file, ...problem })))
       found.push(...objects.map(of => ({ file, of })))
@@ -74,11 +78,12 @@ function sameName(job: TextObject['object'], run: ShellRun): boolean {
   return name === run.spec.jobRef?.name && namespace === (run.metadata.namespace ?? 'default')
 }
 
-/** One object in two places: nobody knows which one is meant. */
+/** One object in two places: nobody knows which one is meant. Of one without a name there may be many. */
 function twice(found: readonly Found[]): Finding[] {
   const first = new Map<string, Found>()
   return found.flatMap(each => {
     const { kind, metadata } = each.of.object
+    if ('generateName' in metadata) return []
     const key = `${kind} ${metadata.namespace ?? 'default'}/${metadata.name}`
     const before = first.get(key)
     first.set(key, before ?? each)

@@ -5,6 +5,7 @@ import type { LogStore } from '../store/log/port.ts'
 import { historyRoutes } from './api/history.ts'
 import { killRoutes } from './api/kill.ts'
 import { objectRoutes } from './api/objects.ts'
+import { runRoutes } from './api/runs.ts'
 import { serveApi } from './api/server.ts'
 import { readConfig } from './config.ts'
 import { killRun } from './ending.ts'
@@ -47,6 +48,7 @@ function apiPart(path: string, seen: Seen, logStore: LogStore): Part {
       }),
       historyRoutes(logStore),
       killRoutes({ kill: run => killRun(context, run) }),
+      runRoutes({ resources, objectOf: ref => seen.object(resources, ref) }),
     ])
     await new Promise<void>(resolve => {
       if (signal.aborted) resolve()

@@ -1,6 +1,6 @@
 import type { Result } from '../core/records/state.ts'
 import type { Outcomes } from './outcomes.ts'
-import type { ObjectRef, Resources } from './resources/port.ts'
+import type { CachedKind, ObjectRef, Resources } from './resources/port.ts'
 
 /**
  * What the operator's socket shows: objects with the status that was last written of them, and outcomes, the latest ones again for a
@@ -9,6 +9,7 @@ import type { ObjectRef, Resources } from './resources/port.ts'
 export interface Seen {
   onStatus(ref: ObjectRef, status: object): void
   objects(resources: Resources): object[]
+  object(resources: Resources, ref: ObjectRef & { kind: CachedKind }): object | undefined
   onOutcome(listener: (result: Result) => void): () => void
 }
 
@@ -38,6 +39,10 @@ export function createSeen(outcomes: Outcomes): Seen {
       })
       for (const key of statuses.keys()) if (!living.has(key)) statuses.delete(key)
       return shown
+    },
+    object(resources, ref) {
+      const object = resources.get(ref.kind, ref.namespace, ref.name)
+      return object && { ...object, status: statuses.get(keyOf(ref)) }
     },
     onOutcome(listener) {
       for (const result of recent) listener(result)

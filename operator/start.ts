@@ -113,6 +113,7 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
     if (mode.kind === 'kubernetes') return createKubernetesResources({ api: api as KubeApi, clock, log })
     const resources = createDirectoryResources({
       directory: mode.directory,
+      made: join(mode.stateDir, 'runs'),
       store: createEtcdStatusStore(etcd, keys),
       clock,
       log,

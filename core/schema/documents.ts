@@ -8,6 +8,7 @@ interface Header {
   apiVersion?: unknown
   kind?: unknown
   items?: unknown
+  metadata?: { name?: unknown; generateName?: unknown }
   spec?: unknown
 }
 
@@ -32,8 +33,11 @@ export interface TextContent {
   problems: TextProblem[]
 }
 
-/** The objects of a YAML text, judged as strictly as at `kubectl apply`. Other kinds of objects are left alone. */
-export function parseDocuments(text: string): TextContent {
+/**
+ * The objects of a YAML text, judged as strictly as at `kubectl apply`. Other kinds of objects are left alone. `suffix`: a ShellRun may
+ * have `generateName` in place of a name, as at `kubectl create`, and gets this at its end; five characters, as an API server takes.
+ */
+export function parseDocuments(text: string, { suffix }: { suffix?: string } = {}): TextContent {
   const lines = new LineCounter()
   const content: TextContent = { objects: [], problems: [] }
   if (!OURS.test(text)) return content
@@ -47,16 +51,17 @@ export function parseDocuments(text: string): TextContent {
   }
   // After a syntax error nobody knows what the rest was meant to be.
   if (content.problems.length > 0) return content
-  for (const document of documents) take(document, { lines, content })
+  for (const document of documents) take(document, { lines, content, suffix })
   return content
 }
 
 interface Place {
   lines: LineCounter
   content: TextContent
+  suffix: string | undefined
 }
 
-function take(document: Document, { lines, content }: Place): void {
+function take(document: Document, { lines, content, suffix }: Place): void {
   const lineOf = (field: string): number => {
     const path = pathOf(field)
     for (let depth = path.length; depth >= 0; depth--) {
@@ -68,7 +73,7 @@ function take(document: Document, { lines, content }: Place): void {
   try {
     const value: unknown = document.toJS()
     if (!isOurs(value)) return
-    const object = parseObject(value)
+    const object = parseObject(suffix === undefined ? value : named(value as Header, suffix))
     content.objects.push({ object, spec: (value as Header).spec, line: lineOf(''), lineOf })
   } catch (error) {
     const problems =
@@ -95,6 +100,13 @@ function isOurs(value: unknown): boolean {
   }
   if (String(apiVersion).startsWith(`${GROUP}/`) || String(kind).startsWith('Shell')) return true
   return spec !== undefined && (apiVersion === undefined || kind === undefined)
+}
+
+function named(value: Header, suffix: string): Header {
+  const { kind, metadata } = value
+  if (kind !== 'ShellRun' || metadata?.name !== undefined || typeof metadata?.generateName !== 'string')
+    return value
+  return { ...value, metadata: { ...metadata, name: `${metadata.generateName}${suffix}` } }
 }
 
 /** The inverse of how a field is written: spec.env[0].name. */

@@ -104,12 +104,23 @@ export interface Resources {
 
   /** Creates the agent of a Node, or sets exactly the given fields. Not in a directory, which has no Nodes. */
   putAgent(agent: AgentManifest): Promise<void>
-  /** Deletes the object. Objects of a directory belong to their files, and stay ('kept'). */
+  /** Makes a ShellRun as a user does; reads show it soon, if not at once. 'exists': there is one of that name, as it was. */
+  createRun(manifest: RunManifest): Promise<{ kind: 'created'; uid: string } | { kind: 'exists' }>
+  /** Deletes the object. In a directory objects belong to their files, and stay ('kept'), but for those that `createRun` made. */
   remove(ref: ObjectRef, uid: string): Promise<'removed' | 'kept'>
 
   /** What is wrong with the files now. Always empty on Kubernetes, which refuses such objects itself. */
   problems(): readonly Problem[]
   onProblems(listener: (problems: readonly Problem[]) => void): () => void
+}
+
+/** A ShellRun as somebody wrote it, and as it has been found good. */
+export interface RunManifest {
+  namespace: string
+  name: string
+  labels?: Readonly<Record<string, string>>
+  annotations?: Readonly<Record<string, string>>
+  spec: Readonly<Record<string, unknown>>
 }
 
 /** What the operator sets of a ShellAgent that it makes for a Node: what it leaves out is the users'. */

@@ -269,6 +269,21 @@ test('the agent of a Node is made, updated and removed, and what users set stays
   await eventually('it is gone', () => resources.get('ShellAgent', '', 'n2') === undefined)
 })
 
+test('a ShellRun is made once under its name', async () => {
+  const { resources } = await start()
+  const manifest = {
+    namespace: 'default',
+    name: 'now',
+    labels: { a: 'b' },
+    spec: { jobRef: { name: 'one' } },
+  }
+  const made = await resources.createRun(manifest)
+  expect(made).toEqual({ kind: 'created', uid: await field('srun', 'now', 'metadata.uid') })
+  expect(await field('srun', 'now', 'metadata.labels.a')).toBe('b')
+  expect(await resources.createRun(manifest)).toEqual({ kind: 'exists' })
+  await eventually('it is seen', () => resources.get('ShellRun', 'default', 'now') !== undefined)
+})
+
 async function countOf(name: string, reason: string): Promise<string[]> {
   const selector = `involvedObject.name=${name},reason=${reason}`
   const range = 'jsonpath={range .items[*]}{.count} {.message}{"\\n"}{end}'

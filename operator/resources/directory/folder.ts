@@ -10,6 +10,8 @@ import { isWithin, type Scan, scan, signatureOf } from './scan.ts'
 
 export interface FolderOptions {
   root: string
+  /** More folders, relative to it; they must be there. */
+  also?: readonly string[]
   clock: Clock
   parse: (file: string, text: string) => FileContent
 }
@@ -51,7 +53,7 @@ export class Folder {
   /** Whether `files` is what lies there; if not, look again soon. */
   async look(): Promise<boolean> {
     this.#stir = Promise.withResolvers()
-    const now = await scan(this.#options.root)
+    const now = await scan(this.#options.root, this.#options.also)
     const before = this.#before
     this.#before = now
     if (!isDeepStrictEqual(now.unreadable, before?.unreadable)) this.#version++

@@ -33,6 +33,10 @@ export class Records {
     return this.#removed
   }
 
+  get(key: string): ObjectRecord | undefined {
+    return this.#records.get(key)
+  }
+
   /** Reads what the store has, however long it takes to answer. */
   async load(signal: AbortSignal, clock: Clock, log: Log): Promise<void> {
     for (;;) {

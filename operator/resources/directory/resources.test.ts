@@ -30,7 +30,13 @@ const store: StatusStore = {
 }
 
 async function start(over: StatusStore = store) {
-  const resources = createDirectoryResources({ directory, store: over, clock: systemClock, log: silentLog })
+  const resources = createDirectoryResources({
+    directory,
+    made: join(directory, '.state/runs'),
+    store: over,
+    clock: systemClock,
+    log: silentLog,
+  })
   const told: ObjectRef[] = []
   resources.onChange(ref => told.push(ref))
   const stop = new AbortController()
@@ -224,4 +230,36 @@ test('cluster-scoped objects have no namespace', async () => {
   const { resources } = await start()
   expect(resources.get('ShellAgent', '', 'web1')).toMatchObject({ metadata: { name: 'web1' } })
   expect([...stored.keys()]).toEqual(['ShellAgent//web1'])
+})
+
+const run = { namespace: 'ops', name: 'now', spec: { jobRef: { name: 'one' } } }
+const runRef: ObjectRef = { kind: 'ShellRun', namespace: 'ops', name: 'now' }
+
+test('a ShellRun that is made lies in a file of its own, is there for the next life, and can be removed', async () => {
+  await save('a.yaml', yaml('one'))
+  const first = await start()
+  const made = await first.resources.createRun(run)
+  expect(made).toMatchObject({ kind: 'created' })
+  expect(await first.resources.createRun(run)).toEqual({ kind: 'exists' })
+  first.stop.abort(new Error('killed'))
+  const { resources } = await start()
+  const { metadata, spec } = resources.get('ShellRun', 'ops', 'now') ?? {}
+  const { uid = '' } = metadata ?? {}
+  expect(made).toEqual({ kind: 'created', uid })
+  expect(spec).toEqual(run.spec)
+  expect(await resources.remove(runRef, 'of another life')).toBe('kept')
+  expect(await resources.remove(job('one'), uidOf(resources, 'one'))).toBe('kept')
+  expect(await resources.remove(runRef, uid)).toBe('removed')
+  await eventually('it is gone', () => resources.get('ShellRun', 'ops', 'now') === undefined)
+  expect(get(resources, 'one')).toBeDefined()
+})
+
+test('a ShellRun that a file of the directory has is not made again, nor removed', async () => {
+  const spec = 'spec: { jobRef: { name: one } }\n'
+  const text = `apiVersion: shellcron.dev/v1alpha1\nkind: ShellRun\nmetadata: { name: now, namespace: ops }\n${spec}`
+  await save('run.yaml', text)
+  const { resources } = await start()
+  expect(await resources.createRun(run)).toEqual({ kind: 'exists' })
+  const uid = resources.get('ShellRun', 'ops', 'now')?.metadata.uid ?? ''
+  expect(await resources.remove(runRef, uid)).toBe('kept')
 })

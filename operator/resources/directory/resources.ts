@@ -1,12 +1,15 @@
+import { rm } from 'node:fs/promises'
+import { relative, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../../runtime/clock.ts'
-import { messageOf } from '../../../runtime/errors.ts'
+import { messageOf, Unavailable } from '../../../runtime/errors.ts'
 import type { Log } from '../../../runtime/log.ts'
 import { createEventLimit } from '../event-limit.ts'
 import { createListeners } from '../listeners.ts'
 import type { CachedKind, ObjectRef, Objects, Problem, Resources } from '../port.ts'
 import { readFileText } from './documents.ts'
 import { Folder } from './folder.ts'
+import { createMadeRuns } from './made.ts'
 import { plan } from './plan.ts'
 import { present } from './present.ts'
 import { keyOf } from './record.ts'
@@ -18,6 +21,8 @@ import { createRecordWrites } from './writes.ts'
 export interface DirectoryOptions {
   /** Where the YAML files are. */
   directory: string
+  /** Where ShellRuns are written that nobody wrote a file for; made if it is missing. Read as the directory is. */
+  made: string
   store: StatusStore
   clock: Clock
   log: Log
@@ -26,9 +31,13 @@ export interface DirectoryOptions {
 /** A change waits so long for its writer to finish; then it is looked at again. In ms. */
 const SETTLE = 150
 const POLL = 1_000
+/** What was written here is in force within this, or something is wrong. In ms. */
+const SEEN_WITHIN = 15_000
 
 /** The operator's objects in YAML files, without Kubernetes. What Kubernetes would add to them lies in the status store. */
-export function createDirectoryResources({ directory, store, clock, log }: DirectoryOptions): Resources {
+export function createDirectoryResources(options: DirectoryOptions): Resources {
+  const { directory, store, clock, log } = options
+  const made = createMadeRuns(options.made)
   const changes = createListeners<ObjectRef>(log)
   const problemListeners = createListeners<readonly Problem[]>(log)
   const cache = new Map<string, Objects[CachedKind]>()
@@ -45,7 +54,12 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
     }
     if (!isDeepStrictEqual(before, cache.get(key))) changes.tell(refOf(key))
   })
-  const folder = new Folder({ root: directory, clock, parse: readFileText })
+  const folder = new Folder({
+    root: directory,
+    also: [relative(directory, options.made)],
+    clock,
+    parse: readFileText,
+  })
   const lookups = createFileLookups(directory, changes.tell)
   const allowEvent = createEventLimit(clock)
   let problems: readonly Problem[] = []
@@ -90,6 +104,7 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
 
   return {
     async start(signal) {
+      await made.open()
       await records.load(signal, clock, log)
       const first = Promise.withResolvers<void>()
       void follow(signal, first)
@@ -109,7 +124,24 @@ export function createDirectoryResources({ directory, store, clock, log }: Direc
     },
     ...createRecordWrites(records),
     putAgent: () => Promise.reject(new Error('a directory has no Nodes to make agents for')),
-    remove: () => Promise.resolve('kept'),
+    async createRun(manifest) {
+      const key = keyOf({ ...manifest, kind: 'ShellRun' })
+      if (records.get(key) || !(await made.write(manifest))) return { kind: 'exists' }
+      const uid = () => records.get(key)?.uid
+      const until = clock.monotonic() + SEEN_WITHIN
+      while (uid() === undefined && clock.monotonic() < until) await clock.sleep(SETTLE / 3)
+      const seen = uid()
+      if (seen === undefined)
+        throw new Unavailable(`${made.fileOf(manifest)} was written, and is not in force yet`)
+      return { kind: 'created', uid: seen }
+    },
+    async remove(ref, uid) {
+      const record = records.get(keyOf(ref))
+      const file = made.fileOf(ref)
+      if (record?.uid !== uid || resolve(directory, record.file) !== resolve(file)) return 'kept'
+      await rm(file, { force: true })
+      return 'removed'
+    },
     problems: () => problems,
     onProblems: problemListeners.add,
   }

@@ -16,10 +16,13 @@ export interface Scan {
 /** Not objects: what objects refer to, and other programs' things. */
 const SKIPPED = new Set(['secrets', 'configmaps', 'node_modules'])
 
-/** Looks through `root` and below. Follows links to files, and `root` itself, but no links to folders, which may form a circle. */
-export async function scan(root: string): Promise<Scan> {
+/**
+ * Looks through `root` and below, and through the folders `also`, relative to it, which may be hidden or elsewhere. Follows links to
+ * files, and `root` itself, but no links to folders, which may form a circle.
+ */
+export async function scan(root: string, also: readonly string[] = []): Promise<Scan> {
   const result: Scan = { files: new Map(), folders: [], unreadable: [] }
-  const pending = ['']
+  const pending = ['', ...also]
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
     try {
       const entries = await readdir(join(root, folder), { withFileTypes: true })

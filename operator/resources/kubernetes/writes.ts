@@ -1,8 +1,11 @@
 import { type AgentManifest, FINALIZER, type ObjectRef, type Resources, type Written } from '../port.ts'
 import { type Answer, APPLY_PATCH, accepted, type KubeApi, MERGE_PATCH, Refused } from './api.ts'
-import { API_VERSION, apiVersionOf, objectPath } from './paths.ts'
+import { API_VERSION, apiVersionOf, listPath, objectPath } from './paths.ts'
 
-type Writes = Pick<Resources, 'applyStatus' | 'setFinalizer' | 'annotate' | 'putAgent' | 'remove'>
+type Writes = Pick<
+  Resources,
+  'applyStatus' | 'setFinalizer' | 'annotate' | 'putAgent' | 'createRun' | 'remove'
+>
 
 /** What a write has to know of the object. */
 export interface Stored {
@@ -89,6 +92,18 @@ export function createWrites(api: KubeApi, known: (ref: ObjectRef) => Stored | u
         contentType: APPLY_PATCH,
       })
       accepted(answer, `put ${nameOf(ref)}`)
+    },
+
+    async createRun(manifest) {
+      const { namespace, spec, ...rest } = manifest
+      const answer = await api.request({
+        path: listPath('ShellRun', namespace),
+        method: 'POST',
+        body: { apiVersion: API_VERSION, kind: 'ShellRun', metadata: rest, spec },
+      })
+      if (answer.status === 409) return { kind: 'exists' }
+      const { metadata } = accepted(answer, `create ShellRun ${namespace}/${manifest.name}`) as Stored
+      return { kind: 'created', uid: metadata.uid }
     },
 
     async remove(ref, uid) {

@@ -1,0 +1,209 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually } from '../fault/eventually.ts'
+import { type Up, upOn } from '../fixtures/up.ts'
+
+/** `shellcron run`, from another terminal than `up`. */
+const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
+let up: Up
+
+const job = (name: string, spec: object, template: object) => ({
+  apiVersion: 'shellcron.dev/v1alpha1',
+  kind: 'ShellCronJob',
+  metadata: { name, namespace: 'ops' },
+  spec: { schedule: '@yearly', ...spec, template: { spec: { host: {}, ...template } } },
+})
+const parameters = [{ name: 'DB', default: 'orders', enum: ['orders', 'customers'] }, { name: 'WHO' }]
+const jobs = () => [
+  job('dump', { parameters }, { script: 'echo "$PARAM_DB for $PARAM_WHO"' }),
+  job('fails', { suspend: true }, { script: 'exit 3' }),
+  job('long', {}, { script: 'touch begun; exec sleep 600', workingDir: up.directory }),
+  job('shards', {}, { script: 'echo $SHELLCRON_SHARD_INDEX', target: { mode: 'Shards', shards: 3 } }),
+  job(
+    'blocked',
+    {},
+    {
+      script: 'true',
+      env: [{ name: 'S', valueFrom: { secretKeyRef: { name: 'absent', key: 'k' } } }],
+    },
+  ),
+]
+
+beforeAll(async () => {
+  up = await upOn(undefined)
+  for (const each of jobs())
+    await writeFile(join(up.directory, `${each.metadata.name}.yaml`), JSON.stringify(each))
+  await eventually(
+    'they are in force',
+    async () => {
+      const { stderr } = await shellcron('run', 'blocked', '-n', 'ops', '--param', 'A=b')
+      return stderr.includes('is not declared by')
+    },
+    60_000,
+  )
+})
+afterAll(async () => {
+  await up?.interrupt()
+  await up?.remove()
+})
+
+interface Ran {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+function started(args: string[]): { child: ChildProcess; ran: Promise<Ran> } {
+  const child = spawn(program, [...args, '--state', join(up.directory, '.shellcron')])
+  const ended = new Promise<number | null>(resolve => child.once('close', resolve))
+  const ran = Promise.all([ended, text(child.stdout), text(child.stderr)]).then(([code, stdout, stderr]) => ({
+    code,
+    stdout,
+    stderr,
+  }))
+  return { child, ran }
+}
+const shellcron = (...args: string[]) => started(args).ran
+const shellRun = async (text: string, ...args: string[]): Promise<Ran> => {
+  const { child, ran } = started(['run', '-f', '-', ...args])
+  child.stdin?.end(text)
+  return await ran
+}
+const files = () => readdir(join(up.directory, '.shellcron/runs'))
+
+test('a job is run now with its parameters, and its outcome is waited for', async () => {
+  const given = ['--param', 'DB=customers', '--param', 'WHO=me = you']
+  const { code, stdout, stderr } = await shellcron('run', 'ops/dump', ...given, '--wait')
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(stdout).toMatch(
+    /^ops\/dump-(\w{5}): made; its run is ops\.dump-\1\.run-\w{8}\n\S+Z ops\/dump-\1 Succeeded in \d+\.\d+ s on here: customers for me = you\n$/,
+  )
+})
+
+test('one that fails says how, a suspended one runs too', async () => {
+  const { code, stdout, stderr } = await shellcron('run', 'fails', '-n', 'ops', '--wait')
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/ops\/fails-\w{5} Failed/)
+  expect(stderr).toMatch(/^shellcron: ops\/fails-\w{5}: Failed: exit code 3 \(NonZeroExitCode\)\n$/)
+})
+
+test('the outcome of each target is printed; --target takes some of them', async () => {
+  const all = await shellcron('run', 'ops/shards', '--wait')
+  expect(all.code).toBe(0)
+  expect(all.stdout.match(/: \d$/gm)?.sort()).toEqual([': 0', ': 1', ': 2'])
+  const one = await shellcron('run', 'ops/shards', '--target', '1', '--wait')
+  expect(one.stdout.match(/: \d$/gm)).toEqual([': 1'])
+})
+
+const WRONG: [string, string[], string][] = [
+  [
+    'a parameter that is not allowed',
+    ['ops/dump', '--param', 'DB=all'],
+    'spec.parameters[0].value: "all" is not one of orders, customers',
+  ],
+  [
+    'one that nobody declares',
+    ['ops/dump', '--param', 'X=1'],
+    'spec.parameters[0].name: "X" is not declared by ShellCronJob dump; it declares DB, WHO',
+  ],
+  ['one without a value', ['ops/dump', '--param', 'DB'], '--param: "DB" is not NAME=VALUE'],
+  [
+    'a job that is not there',
+    ['ops/nothing'],
+    'spec.jobRef.name: there is no ShellCronJob nothing in this namespace',
+  ],
+  [
+    'a target that is none',
+    ['ops/shards', '--target', '3'],
+    'spec.targets[0]: "3" is not a shard; they are 0 to 2',
+  ],
+  [
+    'two namespaces',
+    ['ops/dump', '-n', 'dev'],
+    "--namespace: is dev, and the job's is ops; give one of them",
+  ],
+  ['neither job nor file', [], 'run: give a job, or a file by -f'],
+  [
+    'a timeout without a wait',
+    ['ops/dump', '--timeout', '5s'],
+    '--timeout: says how long to wait; give --wait too',
+  ],
+]
+
+test('what cannot be is refused, and nothing is made', async () => {
+  const before = await files()
+  const ran = await Promise.all(WRONG.map(([, args]) => shellcron('run', ...args)))
+  const wanted = WRONG.map(([what, , said]) => ({
+    what,
+    code: 2,
+    stdout: '',
+    stderr: `shellcron: ${said}\n`,
+  }))
+  expect(ran.map((each, i) => ({ what: WRONG[i]?.[0], ...each }))).toEqual(wanted)
+  expect(await files()).toEqual(before)
+})
+
+test('a flag that cannot be is wrong use too', async () => {
+  expect((await shellcron('run', 'ops/dump', '--wait', '--timeout', 'soon')).code).toBe(2)
+  expect((await shellcron('run', '--help')).stdout).toMatch(/124.*--timeout/s)
+})
+
+const inline = (metadata: string, script: string, more = '') => `apiVersion: shellcron.dev/v1alpha1
+kind: ShellRun
+metadata: ${metadata}
+spec:
+${more}  template:
+    spec:
+      host: {}
+      script: ${JSON.stringify(script)}
+`
+
+test('a ShellRun of a file is run; with generateName as often as one likes, with a name once', async () => {
+  const { code, stdout } = await shellRun(inline('{ generateName: once- }', 'echo from a file'), '--wait')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^default\/once-\w{5}: made.*\n.*Succeeded.*: from a file\n$/)
+  expect((await shellRun(inline('{ generateName: once- }', 'true'))).code).toBe(0)
+  expect((await shellRun(inline('{ name: named, namespace: ops }', 'true'))).code).toBe(0)
+  expect(await shellRun(inline('{ name: named, namespace: ops }', 'false'))).toMatchObject({
+    code: 2,
+    stderr: 'shellcron: metadata.name: there is a ShellRun ops/named already; use another name\n',
+  })
+  const strange = await shellRun(inline('{ name: strange }', 'true').replace('{}', '{ usr: x }'))
+  expect(strange).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('spec.template.spec.host.usr') as string,
+  })
+})
+
+test('what has ended goes when its time is over', async () => {
+  const { code } = await shellRun(
+    inline('{ name: brief }', 'true', '  ttlSecondsAfterFinished: 1\n'),
+    '--wait',
+  )
+  expect(code).toBe(0)
+  await eventually('it is gone', async () => !(await files()).includes('default.brief.yaml'))
+})
+
+test('after --timeout it goes on; without its file it is killed', async () => {
+  const waiting = await shellcron('run', 'ops/long', '--wait', '--timeout', '1s')
+  expect(waiting.code).toBe(124)
+  const said = /^shellcron: ops\/(\S+): has not ended within 1 s, and goes on; `shellcron kill ops\.long/m
+  const [, name = ''] = said.exec(waiting.stderr) ?? []
+  await eventually('it runs', async () => (await readdir(up.directory)).includes('begun'))
+  await rm(join(up.directory, `.shellcron/runs/ops.${name}.yaml`))
+  const end = await eventually('it is killed', () => up.outcomes().find(each => each.name === name))
+  expect(end).toMatchObject({ outcome: 'Killed', reason: 'Deleted' })
+})
+
+test('one that cannot begin says why while it is waited for', async () => {
+  const { child, ran } = started(['run', 'ops/blocked', '--wait'])
+  await new Promise(resolve => child.stderr?.once('data', resolve))
+  child.kill()
+  expect((await ran).stderr).toMatch(
+    /^shellcron: ops\/blocked-\w{5}: waits: SecretNotFound: .*Secret absent does not exist/,
+  )
+})
