@@ -30,7 +30,7 @@ export interface Launcher {
   /** Which program it is, as whoever started it said; undefined: that was not said. */
   readonly build: string | undefined
   readonly pid: number
-  /** `resources`, `tty`, `rusage`, `oom`: an arm that needs what the launcher lacks is refused as `Unsupported`. */
+  /** `resources`, `tty`, `notes`, `rusage`, `oom`: an arm that needs what the launcher lacks is refused as `Unsupported`. */
   readonly features: ReadonlySet<string>
   /** Arming the same id twice is arming it once. Answered by `armed` or `refused`, then `started`, `ended`. */
   arm(runs: readonly Arm[]): void

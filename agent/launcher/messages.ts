@@ -45,6 +45,11 @@ export interface Arm {
    * a launcher that died.
    */
   mark?: string
+  /**
+   * It may name control groups that are its own as well, and leave a line for its record, in the file that SHELLCRON_NOTES names.
+   * For what is trusted like the launcher itself; needs the feature `notes`.
+   */
+  notes?: boolean
   /** Told back with the run and its record. */
   labels?: Record<string, string>
 }
@@ -84,6 +89,8 @@ const exitRecord = z.object({
   spoolError: z.string().optional(),
   /** The last 512 bytes of output, both streams as they came, as UTF-8 that starts at a character. */
   tail: z.string(),
+  /** What the run noted last for whoever armed it. */
+  told: z.string().optional(),
   labels: z.record(z.string(), z.string()).optional(),
 })
 

@@ -23,6 +23,7 @@ type arm struct {
 	tty         *windowSize
 	resources   *resources
 	fenced      bool
+	notes       bool
 	mark        string
 	labels      map[string]string
 }
@@ -108,6 +109,7 @@ var armFields = []armField{
 		return ok && isObject(raw) && limits.CPUMillis >= 0 && limits.MemoryBytes >= 0 && limits.Pids >= 0
 	}},
 	{"fenced", false, truth(func(a *arm) *bool { return &a.fenced })},
+	{"notes", true, truth(func(a *arm) *bool { return &a.notes })},
 	{"mark", true, func(raw json.RawMessage, order *arm) (ok bool) {
 		order.mark, ok = parsed[string](raw)
 		return ok && isText(order.mark) && strings.Index(order.mark, "=") > 0

@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 )
@@ -19,6 +20,7 @@ type command struct {
 	group   *runGroup
 	stdio   *stdio // nil before the start
 	failure *startFailure
+	notes   string // where its notes are, "": it leaves none
 }
 
 // machine is what commands are made with.
@@ -26,6 +28,8 @@ type machine struct {
 	devNull int
 	cgroups *cgroups
 	ask     ask
+	// notesDir is where notes lie.
+	notesDir string
 }
 
 // prepare never fails: what is wrong is told at the instant.
@@ -34,7 +38,13 @@ func (m *machine) prepare(order *arm) *command {
 	if c.who, c.failure = identityOf(order.user, order.group, m.ask); c.failure != nil {
 		return c
 	}
+	if order.notes {
+		c.notes = filepath.Join(m.notesDir, spoolName(order.id))
+	}
 	c.env, c.path = environment(order, c.who)
+	if c.notes != "" {
+		c.env = append(c.env, notesVariable+"="+c.notes)
+	}
 	var err error
 	if c.group, err = m.cgroups.make(order.resources); err != nil {
 		c.failure = &startFailure{reason: "NoResources", message: err.Error()}
@@ -58,6 +68,9 @@ func (c *command) start(devNull int) (pid int, failure *startFailure) {
 		return 0, c.failure
 	}
 	if err := c.open(devNull); err != nil {
+		return 0, &startFailure{reason: "NoResources", message: err.Error()}
+	}
+	if err := makeNotes(c.notes); err != nil {
 		return 0, &startFailure{reason: "NoResources", message: err.Error()}
 	}
 	attr := c.attributes()

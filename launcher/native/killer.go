@@ -150,7 +150,9 @@ func (k *killer) round() (isIdle bool) {
 	if len(terminating)+len(killing) == 0 {
 		return true
 	}
-	uncertain := slices.DeleteFunc(slices.Clone(killing), func(r *root) bool { return r.group.isEmpty() && r.isConfined })
+	uncertain := slices.DeleteFunc(slices.Clone(killing), func(r *root) bool {
+		return r.group.isEmpty() && r.isConfined && r.notes == ""
+	})
 	if len(terminating)+len(uncertain) == 0 {
 		return k.settle(killing, nil)
 	}
@@ -189,6 +191,7 @@ func (k *killer) settle(killing []*root, found map[*root][]process) (isIdle bool
 	for _, root := range killing {
 		isGone := len(found[root]) == 0 && (!root.group.isOver() || root.group.isEmpty())
 		if until := k.killing[root]; isGone || time.Now().After(until) {
+			root.removeNoted()
 			delete(k.killing, root)
 		}
 	}

@@ -7,9 +7,12 @@ import (
 	"time"
 )
 
+// places is where runs' files lie, each under the run's spoolName.
+type places struct{ spools, notes string }
+
 // settleLeftovers kills what an earlier launcher left running; it ends as lost: its exit code is not known to anybody. Returns
 // what has ended and is not forgotten yet.
-func settleLeftovers(j *journal, spoolDir, boot string, killer *killer) []endedLine {
+func settleLeftovers(j *journal, in places, boot string, killer *killer) []endedLine {
 	var running []startedLine
 	var ended []endedLine
 	known := map[string]bool{}
@@ -25,16 +28,17 @@ func settleLeftovers(j *journal, spoolDir, boot string, killer *killer) []endedL
 			known[spoolName(record.ID)] = true
 		}
 	}
-	removeUnknownSpools(spoolDir, known)
+	removeUnknown(in.spools, known)
+	removeUnknown(in.notes, known)
 	for _, each := range running {
 		if each.Boot == boot {
-			killLeft(each, killer)
+			killLeft(each, in, killer)
 		}
 	}
 	killer.idle(2 * killFor)
 	settled := make(chan struct{}, len(running))
 	for _, each := range running {
-		line := lostLine(each, spoolDir, boot)
+		line := lostLine(each, in, boot)
 		ended = append(ended, line)
 		j.ended(line, func() { settled <- struct{}{} })
 	}
@@ -44,8 +48,8 @@ func settleLeftovers(j *journal, spoolDir, boot string, killer *killer) []endedL
 	return ended
 }
 
-func killLeft(left startedLine, killer *killer) {
-	r := &root{pid: left.Pid, mark: left.Mark, strays: map[int]uint64{}}
+func killLeft(left startedLine, in places, killer *killer) {
+	r := &root{pid: left.Pid, mark: left.Mark, strays: map[int]uint64{}, notes: filepath.Join(in.notes, spoolName(left.ID))}
 	if left.Ticks != nil {
 		r.ticks = *left.Ticks
 	}
@@ -58,14 +62,14 @@ func killLeft(left startedLine, killer *killer) {
 	killer.kill(r)
 }
 
-func lostLine(left startedLine, spoolDir, boot string) endedLine {
+func lostLine(left startedLine, in places, boot string) endedLine {
 	reason := "MachineRebooted"
 	if left.Boot == boot {
 		reason = "LauncherDied"
 	}
 	record := exitRecord{
 		ID: left.ID, Session: left.Session, Cause: lostBecause(reason), StartedAt: &left.StartedAt,
-		EndedAt: time.Now().UnixMilli(), written: recoverOutput(filepath.Join(spoolDir, spoolName(left.ID))), Labels: left.Labels,
+		EndedAt: time.Now().UnixMilli(), written: recoverOutput(filepath.Join(in.spools, spoolName(left.ID))), Labels: left.Labels,
 	}
 	encoded, err := json.Marshal(record)
 	if err != nil {
@@ -74,11 +78,11 @@ func lostLine(left startedLine, spoolDir, boot string) endedLine {
 	return endedLine{"ended", left.At, left.Fenced, encoded}
 }
 
-func removeUnknownSpools(spoolDir string, known map[string]bool) {
-	entries, _ := os.ReadDir(spoolDir)
+func removeUnknown(dir string, known map[string]bool) {
+	entries, _ := os.ReadDir(dir)
 	for _, entry := range entries {
 		if !known[entry.Name()] {
-			_ = os.Remove(filepath.Join(spoolDir, entry.Name()))
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
 		}
 	}
 }

@@ -86,7 +86,7 @@ func serve(stateDir, build string, dieWith int) error {
 	guard(s.killer.work)
 	guard(s.journal.sync)
 	guard(s.collector.work)
-	left := settleLeftovers(s.journal, s.spoolDir, s.boot, s.killer)
+	left := settleLeftovers(s.journal, places{s.spoolDir, s.machine.notesDir}, s.boot, s.killer)
 	for _, line := range left {
 		s.admitLeft(line)
 	}
@@ -117,6 +117,10 @@ func newSupervisor(stateDir string) (*supervisor, error) {
 		return nil, os.NewSyscallError("prctl", err)
 	}
 	spoolDir := filepath.Join(stateDir, "spool")
+	notesDir, err := filepath.Abs(filepath.Join(stateDir, "notes"))
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(spoolDir, 0o700); err != nil {
 		return nil, err
 	}
@@ -126,8 +130,10 @@ func newSupervisor(stateDir string) (*supervisor, error) {
 	}
 	reaper := newReaper()
 	s := &supervisor{
-		machine: &machine{devNull: devNull, cgroups: findCgroups(stateDir), ask: askWith(reaper, devNull)},
-		killer:  newKiller(reaper), reaper: reaper, spoolDir: spoolDir, boot: bootID(), stopped: make(chan struct{}),
+		machine: &machine{
+			devNull: devNull, cgroups: findCgroups(stateDir), ask: askWith(reaper, devNull), notesDir: notesDir,
+		},
+		killer: newKiller(reaper), reaper: reaper, spoolDir: spoolDir, boot: bootID(), stopped: make(chan struct{}),
 		entries: map[string]*entry{}, tell: func(any) {},
 	}
 	var failures [4]error

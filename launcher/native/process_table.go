@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,6 +31,9 @@ type root struct {
 	group  *runGroup
 	// isConfined: none of the tree could leave its cgroup, which takes the rights of root.
 	isConfined bool
+	// notes is the path of the run's notes, or ""; named is what they named when they were read for good.
+	notes string
+	named atomic.Pointer[[]string]
 }
 
 // readProcess is false if it is gone. A zombie is there only for who asks for it.
@@ -119,7 +123,7 @@ func membersOf(roots []*root, table []process, living map[*root]bool) map[*root]
 				visit(each)
 			}
 		}
-		for _, pid := range root.group.pids() {
+		for _, pid := range root.pidsInGroups() {
 			if each, there := byPid[pid]; there {
 				visit(each)
 			}

@@ -131,5 +131,6 @@ type exitRecord struct {
 	written
 	Rusage *rusage           `json:"rusage,omitempty"`
 	Oom    *bool             `json:"oom,omitempty"`
+	Told   *string           `json:"told,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`
 }

@@ -99,6 +99,7 @@ func (r *run) ended(how exit) *exitRecord {
 	group := r.command.group
 	oom := group.wasOom()
 	group.end()
+	told := r.root.note()
 	if ended != nil {
 		r.killer.kill(r.root)
 	} else {
@@ -108,7 +109,7 @@ func (r *run) ended(how exit) *exitRecord {
 	if input := r.command.stdio.input; input != nil {
 		_ = input.Close()
 	}
-	record := &exitRecord{EndedAt: how.at, StartedAt: &r.startedAt, Oom: oom, written: r.output.finish()}
+	record := &exitRecord{EndedAt: how.at, StartedAt: &r.startedAt, Oom: oom, Told: told, written: r.output.finish()}
 	describe(record, how, ended)
 	return record
 }

@@ -122,7 +122,7 @@ func (s *server) install(c *connection) {
 		s.forget(older)
 	}
 	s.acting = c
-	features := []string{"tty", "rusage"}
+	features := []string{"tty", "rusage", "notes"}
 	if s.supervisor.machine.cgroups.canLimit() {
 		features = append(features, "resources", "oom")
 	}

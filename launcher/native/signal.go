@@ -14,6 +14,7 @@ func terminateMembers(roots []*root, found map[*root][]process) {
 
 func killMembers(root *root, members []process) {
 	root.group.kill()
+	root.killNoted()
 	signalMembers(root, members, unix.SIGKILL)
 }
 

@@ -103,6 +103,7 @@ func (s *supervisor) forget(ids []string) {
 		if e := s.entries[id]; e != nil && e.record != nil {
 			delete(s.entries, id)
 			_ = os.Remove(filepath.Join(s.spoolDir, spoolName(id)))
+			_ = os.Remove(filepath.Join(s.machine.notesDir, spoolName(id)))
 			gone = append(gone, id)
 		}
 	}

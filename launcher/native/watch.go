@@ -13,7 +13,7 @@ func (st *starter) watch(e *entry, command *command, pid int, startedAt int64) *
 	live := &run{
 		root: &root{
 			pid: pid, ticks: first.ticks, mark: order.mark, isGroupKnown: true, strays: map[int]uint64{}, group: command.group,
-			isConfined: command.group.journalled() != "" && !command.isRoot(),
+			isConfined: command.group.journalled() != "" && !command.isRoot(), notes: command.notes,
 		},
 		startedAt: startedAt, command: command, killer: s.killer, collector: s.collector,
 	}

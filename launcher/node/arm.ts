@@ -35,6 +35,7 @@ const CHECKS: Check[] = [
   ['outputLimit', isDuration],
   ['stdin', optional(value => typeof value === 'string')],
   ['fenced', isFlag],
+  ['notes', optional(isFlag)],
   ['mark', optional(value => isText(value) && String(value).indexOf('=') > 0)],
   ['labels', optional(isTexts)],
 ]

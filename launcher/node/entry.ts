@@ -43,7 +43,7 @@ export function endedEntry(record: ExitRecord, at: number, fenced: boolean): Ent
 
 type Ending = { cause: EndCause; endedAt: number } & Partial<
   Pick<ExitRecord, 'code' | 'signal' | 'startedAt'>
-> & { output?: Output }
+> & { output?: Output; told?: string | undefined }
 
 export function recordOf(
   { id, session, labels }: Pick<Entry, 'id' | 'session' | 'labels'>,
@@ -58,6 +58,7 @@ export function recordOf(
     startedAt: ending.startedAt ?? null,
     endedAt: ending.endedAt,
     ...(ending.output ?? NO_OUTPUT),
+    ...(ending.told === undefined ? {} : { told: ending.told }),
     ...(labels ? { labels } : {}),
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { bootId } from '../../runtime/boottime.ts'
 import { recordOf } from './entry.ts'
 import type { EndedEntry, Journal, StartedEntry } from './journal.ts'
+import { Notes } from './notes.ts'
 import { readProcess } from './process-table.ts'
 import type { TreeSignaller } from './signal-tree.ts'
 import { spoolName } from './spool.ts'
@@ -15,12 +16,13 @@ import { recoverOutput } from './spool-read.ts'
  */
 export async function settleLeftovers(
   journal: Journal,
-  spoolDir: string,
+  { spoolDir, notesDir }: { spoolDir: string; notesDir: string },
   signaller: TreeSignaller,
 ): Promise<EndedEntry[]> {
-  await removeUnknownSpools(journal, spoolDir)
+  await removeUnknown(journal, spoolDir)
+  await removeUnknown(journal, notesDir)
   const left = journal.entries.filter(entry => entry.type === 'started')
-  await Promise.all(left.filter(isOfThisBoot).map(entry => killLeft(entry, signaller)))
+  await Promise.all(left.filter(isOfThisBoot).map(entry => killLeft(entry, notesDir, signaller)))
   for (const entry of left) {
     const reason = isOfThisBoot(entry) ? 'LauncherDied' : 'MachineRebooted'
     const output = await recoverOutput(join(spoolDir, spoolName(entry.id)))
@@ -36,15 +38,27 @@ export async function settleLeftovers(
 
 const isOfThisBoot = (entry: StartedEntry) => entry.boot === bootId()
 
-function killLeft({ pid, ticks, mark }: StartedEntry, signaller: TreeSignaller): Promise<void> {
+function killLeft(
+  { id, pid, ticks, mark }: StartedEntry,
+  notesDir: string,
+  signaller: TreeSignaller,
+): Promise<void> {
+  const notes = new Notes(join(notesDir, spoolName(id)))
   const leads = readProcess(pid)?.ticks === ticks
-  return signaller.kill({ pid, ticks, mark, isGroupKnown: leads || mark === undefined, strays: new Map() })
+  return signaller.kill({
+    pid,
+    ticks,
+    mark,
+    isGroupKnown: leads || mark === undefined,
+    strays: new Map(),
+    notes,
+  })
 }
 
-async function removeUnknownSpools(journal: Journal, spoolDir: string) {
+async function removeUnknown(journal: Journal, dir: string) {
   const known = new Set(
     journal.entries.map(entry => spoolName(entry.type === 'started' ? entry.id : entry.record.id)),
   )
-  const unknown = readdirSync(spoolDir).filter(name => !known.has(name))
-  await Promise.all(unknown.map(name => rm(join(spoolDir, name), { force: true })))
+  const unknown = readdirSync(dir).filter(name => !known.has(name))
+  await Promise.all(unknown.map(name => rm(join(dir, name), { force: true })))
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../runtime/clock.ts'
 import type { Command } from './command.ts'
+import type { Notes } from './notes.ts'
 import { type Root, readProcess } from './process-table.ts'
 import type { Arm, EndCause, Output } from './protocol.ts'
 import { signalGroup, type TreeSignaller } from './signal-tree.ts'
@@ -19,6 +20,7 @@ export interface Outcome {
   signal: string | null
   endedAt: number
   output: Output
+  told?: string | undefined
 }
 
 /**
@@ -49,14 +51,19 @@ export class LiveRun {
   #open = 2
   #lastOutput = 0
 
-  constructor(command: Command, arm: Arm, deps: { clock: Clock; signaller: TreeSignaller; spool: Spool }) {
+  constructor(
+    command: Command,
+    arm: Arm,
+    deps: { clock: Clock; signaller: TreeSignaller; spool: Spool; notes: Notes | undefined },
+  ) {
     this.#clock = deps.clock
     this.#signaller = deps.signaller
     this.#spool = deps.spool
     this.pid = command.pid
     this.startedAt = command.startedAt
     this.ticks = readProcess(command.pid)?.ticks ?? null
-    this.#root = { pid: this.pid, ticks: this.ticks, mark: arm.mark, isGroupKnown: true, strays: new Map() }
+    const { pid, ticks } = this
+    this.#root = { pid, ticks, mark: arm.mark, isGroupKnown: true, strays: new Map(), notes: deps.notes }
     this.#signaller.watch(this.#root)
     this.#streams = [command.stdout, command.stderr]
     this.#closed = Promise.all([
@@ -122,8 +129,9 @@ export class LiveRun {
     await Promise.race([this.#closed, this.#quiet()])
     for (const stream of this.#streams) stream.destroy()
     const output = await this.#spool.finish(this.#clock.now())
+    const told = this.#root.notes?.readTold()
     const own: EndCause = signal ? { kind: 'signaled', signal } : { kind: 'exited', code: code ?? 0 }
-    return { cause: this.#cause ?? own, code, signal, endedAt, output }
+    return { cause: this.#cause ?? own, code, signal, endedAt, output, told }
   }
 
   /** Resolves when nothing more is to be expected from who still holds a pipe after the command's end. */

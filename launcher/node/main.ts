@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bootId } from '../../runtime/boottime.ts'
 import { type Clock, systemClock } from '../../runtime/clock.ts'
@@ -51,13 +51,14 @@ async function serve(
 ) {
   const clock = systemClock
   const spoolDir = join(stateDir, 'spool')
-  mkdirSync(spoolDir, { recursive: true, mode: 0o700 })
+  const notesDir = resolve(stateDir, 'notes')
+  for (const dir of [spoolDir, notesDir]) mkdirSync(dir, { recursive: true, mode: 0o700 })
   const journal = new Journal(join(stateDir, 'launcher.journal'))
   const signaller = new TreeSignaller(clock)
-  const left = await settleLeftovers(journal, spoolDir, signaller)
+  const left = await settleLeftovers(journal, { spoolDir, notesDir }, signaller)
   const pipes = new Pipes(join(stateDir, 'pipes'))
   const supervisor = new Supervisor(
-    { clock, log, journal, pipes, signaller, spoolDir },
+    { clock, log, journal, pipes, signaller, spoolDir, notesDir },
     left.map(({ record, at, fenced }) => endedEntry(record, at, fenced)),
   )
   const ending = new AbortController()

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import type { Notes } from './notes.ts'
 
 /** A process as /proc shows it. `ticks`: its start, in kernel ticks since boot; with it a pid names one process only. */
 export interface Process {
@@ -18,6 +19,8 @@ export interface Root {
   isGroupKnown: boolean
   /** Members that were seen outside the session, pid to ticks: they are remembered when their parent has gone. */
   strays: Map<number, number>
+  /** What the run has noted, if it may leave notes. */
+  notes?: Notes | undefined
 }
 
 /** Undefined if it is gone, or there is no /proc. */
@@ -77,7 +80,8 @@ export function membersOf(
         found.set(process.pid, process)
         for (const child of children.get(process.pid) ?? []) visit(child)
       }
-      for (const process of [...first, ...(marked.get(root) ?? [])]) visit(process)
+      const inGroups = (root.notes?.pids() ?? []).flatMap(pid => byPid.get(pid) ?? [])
+      for (const process of [...first, ...inGroups, ...(marked.get(root) ?? [])]) visit(process)
       return [root, [...found.values()]]
     }),
   )

@@ -4,8 +4,8 @@
  */
 export const PROTOCOL_VERSION = 1
 
-/** What this implementation can do of what a launcher may leave out: none of it. */
-export const FEATURES: readonly string[] = []
+/** What this implementation can do of what a launcher may leave out. */
+export const FEATURES: readonly string[] = ['notes']
 
 export interface Arm {
   id: string
@@ -22,6 +22,7 @@ export interface Arm {
   outputLimit: number
   stdin?: string | undefined
   fenced: boolean
+  notes?: boolean | undefined
   mark?: string | undefined
   labels?: Record<string, string> | undefined
 }
@@ -56,6 +57,7 @@ export interface ExitRecord extends Output {
   signal: string | null
   startedAt: number | null
   endedAt: number
+  told?: string
   labels?: Record<string, string>
 }
 

@@ -73,7 +73,8 @@ export class TreeSignaller {
   async #signalAll() {
     await new Promise(resolve => setImmediate(resolve))
     const terminating = this.#terminating
-    let roots = [...this.#killing]
+    const killing = [...this.#killing]
+    let roots = killing
     this.#terminating = new Set()
     this.#killing = new Set()
     this.#batch = undefined
@@ -86,6 +87,7 @@ export class TreeSignaller {
       for (const member of [...left.values()].flat()) signalOne(member, 'SIGKILL')
       roots = roots.filter(root => (left.get(root)?.length ?? 0) > 0)
     }
+    for (const root of killing) root.notes?.removeGroups()
   }
 }
 

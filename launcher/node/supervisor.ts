@@ -11,6 +11,7 @@ import { type Entry, infoOf, latestEvent, newEntry, recordOf } from './entry.ts'
 import { Fences } from './fence.ts'
 import type { Journal } from './journal.ts'
 import { LiveRun } from './live-run.ts'
+import { makeNotes, withNotes } from './notes.ts'
 import type { Pipes } from './pipes.ts'
 import type { Arm, EndCause, ExitRecord, LauncherEvent, RunInfo } from './protocol.ts'
 import { rules } from './rules.ts'
@@ -24,6 +25,7 @@ export interface SupervisorDeps {
   pipes: Pipes
   signaller: TreeSignaller
   spoolDir: string
+  notesDir: string
 }
 
 /**
@@ -133,7 +135,8 @@ export class Supervisor {
     if (gone.length === 0) return
     for (const id of gone) {
       this.#entries.delete(id)
-      rmSync(join(this.#deps.spoolDir, spoolName(id)), { force: true })
+      for (const dir of [this.#deps.spoolDir, this.#deps.notesDir])
+        rmSync(join(dir, spoolName(id)), { force: true })
     }
     this.#journal({ type: 'forgotten', ids: gone })
     this.#fences.keep(new Set([...this.#entries.values()].map(entry => entry.session)))
@@ -183,11 +186,12 @@ export class Supervisor {
     }
     if (entry.fenced && this.#fences.isOver(entry.session)) this.#enforce(entry.session)
     if (entry.isEnding) return
-    const command = await startCommand(arm, identity, this.#deps.pipes)
+    const notes = arm.notes ? makeNotes(join(this.#deps.notesDir, spoolName(entry.id))) : undefined
+    const command = await startCommand(notes ? withNotes(arm, notes) : arm, identity, this.#deps.pipes)
     if ('reason' in command) return this.#failToStart(entry, command)
     const spool = new Spool(join(this.#deps.spoolDir, spoolName(entry.id)), arm.outputLimit)
     spool.onWritten = () => this.#wakeReaders(entry)
-    entry.live = new LiveRun(command, arm, { ...this.#deps, spool })
+    entry.live = new LiveRun(command, arm, { ...this.#deps, spool, notes })
     this.#afterStart(entry, arm, entry.live)
   }
 

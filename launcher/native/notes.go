@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Notes are a file in which a run that may leave some tells, a line each,
+//
+//	cgroup PATH   what is in that group, or below, belongs to the run's tree
+//	told TEXT     goes into its exit record
+//
+// They lie in a folder beside the spools, under the same names, and go with them.
+
+const (
+	// notesVariable tells the command where its notes are.
+	notesVariable = "SHELLCRON_NOTES"
+	longestNotes  = 64 << 10
+	// No other group may be named: a note must not kill the machine.
+	notedPrefix = "shellcron-"
+)
+
+func makeNotes(path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// readNotes is of a path, or "": there are none. A last line that is not whole is none.
+func readNotes(path string) (cgroups []string, told *string) {
+	if path == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil || len(content) > longestNotes {
+		return nil, nil
+	}
+	lines := strings.Split(string(content), "\n")
+	for _, line := range lines[:len(lines)-1] {
+		kind, rest, _ := strings.Cut(line, " ")
+		switch kind {
+		case "cgroup":
+			if filepath.IsAbs(rest) && strings.HasPrefix(filepath.Base(rest), notedPrefix) {
+				cgroups = append(cgroups, rest)
+			}
+		case "told":
+			told = &rest
+		}
+	}
+	return cgroups, told
+}
+
+// noted are the control groups that the run has named so far.
+func (r *root) noted() []string {
+	if named := r.named.Load(); named != nil {
+		return *named
+	}
+	cgroups, _ := readNotes(r.notes)
+	return cgroups
+}
+
+// note is for a run that writes no more notes: their file may go before its tree is dead.
+func (r *root) note() (told *string) {
+	cgroups, told := readNotes(r.notes)
+	r.named.Store(&cgroups)
+	return told
+}
+
+// pidsInGroups are those in the run's own control groups, and in those that it named.
+func (r *root) pidsInGroups() []int {
+	pids := r.group.pids()
+	for _, folder := range r.noted() {
+		pids = append(pids, pidsIn(folder)...)
+	}
+	return pids
+}
+
+func (r *root) killNoted() {
+	for _, folder := range r.noted() {
+		killGroup(folder)
+	}
+}
+
+// removeNoted is for when nothing is left in there.
+func (r *root) removeNoted() {
+	for _, folder := range r.noted() {
+		removeGroup(folder)
+	}
+}

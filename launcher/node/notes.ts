@@ -1,0 +1,99 @@
+import { closeSync, openSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { basename, isAbsolute, join } from 'node:path'
+import type { Arm } from './protocol.ts'
+
+/** No other group may be named: a note must not kill the machine. */
+const PREFIX = 'shellcron-'
+const LONGEST = 64 * 1024
+
+/**
+ * A file in which a run that may leave notes tells, a line each,
+ *
+ *     cgroup PATH   what is in that group, or below, belongs to the run's tree
+ *     told TEXT     goes into its exit record
+ *
+ * They lie in a folder beside the spools, under the same names, and go with them.
+ */
+export class Notes {
+  readonly path: string
+  #groups: string[] | undefined
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  /** The processes in the control groups that it has named so far. */
+  pids(): number[] {
+    return this.#named().flatMap(pidsIn)
+  }
+
+  /** For when nothing is left in there. */
+  removeGroups() {
+    for (const group of this.#named()) removeGroup(group)
+  }
+
+  /** Of a run that writes no more: the file may go before the tree is dead. */
+  readTold(): string | undefined {
+    this.#groups = this.#named()
+    return this.#lines().findLast(([kind]) => kind === 'told')?.[1]
+  }
+
+  #named(): string[] {
+    if (this.#groups) return this.#groups
+    return this.#lines()
+      .filter(([kind, path]) => kind === 'cgroup' && isAbsolute(path) && basename(path).startsWith(PREFIX))
+      .map(([, path]) => path)
+  }
+
+  /** A last line that is not whole is none. */
+  #lines(): [kind: string, rest: string][] {
+    try {
+      const text = readFileSync(this.path, 'utf8')
+      if (text.length > LONGEST) return []
+      return text
+        .split('\n')
+        .slice(0, -1)
+        .map(line => {
+          const space = line.indexOf(' ')
+          return [line.slice(0, space), line.slice(space + 1)]
+        })
+    } catch {
+      return []
+    }
+  }
+}
+
+/** An empty file, for the launcher's own user. */
+export function makeNotes(path: string): Notes {
+  closeSync(openSync(path, 'w', 0o600))
+  return new Notes(path)
+}
+
+/** The order, with the place of its notes in its environment. */
+export function withNotes(arm: Arm, { path }: Notes): Arm {
+  return { ...arm, env: { ...arm.env, SHELLCRON_NOTES: path } }
+}
+
+function pidsIn(group: string): number[] {
+  try {
+    const own = readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').map(Number)
+    return [...own.filter(pid => pid > 0), ...below(group).flatMap(pidsIn)]
+  } catch {
+    return []
+  }
+}
+
+function removeGroup(group: string) {
+  try {
+    for (const each of below(group)) removeGroup(each)
+    rmdirSync(group)
+  } catch {
+    // It has gone, or somebody is still in there.
+  }
+}
+
+function below(group: string): string[] {
+  return readdirSync(group, { withFileTypes: true })
+    .filter(entry => entry.isDirectory())
+    .map(({ name }) => join(group, name))
+}

@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import {
+  type Bench,
+  bench,
+  type Connected,
+  eventually,
+  farAway,
+  implementations,
+  SESSION,
+  script,
+} from './launcher.ts'
+
+/** Where a process can be put into a group of its own, with or without controllers. */
+const hierarchy = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find(dir =>
+  existsSync(join(dir, 'cgroup.procs')),
+)
+const canGroup = process.getuid?.() === 0 && hierarchy !== undefined
+
+describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command) => {
+  let held: Bench
+  let agent: Connected
+
+  beforeAll(async () => {
+    held = bench(command)
+    agent = await held.connect()
+    agent.launcher.fence(SESSION, farAway())
+  })
+
+  afterAll(() => held.end())
+
+  const outsiders: Outsider[] = []
+  afterEach(() => {
+    for (const outsider of outsiders.splice(0)) outsider.remove()
+  })
+  const outside = (program: string, name?: string) => {
+    const outsider = startOutsider(program, name)
+    outsiders.push(outsider)
+    return outsider
+  }
+  const naming = (id: string, outsider: Outsider, then: string, more = {}) =>
+    script(id, `echo "cgroup ${outsider.group}" >> "$SHELLCRON_NOTES"; ${then}`, { notes: true, ...more })
+
+  test('what a run tells last goes into its record, and its file goes with it', async () => {
+    const tell =
+      'echo "told one" >> "$SHELLCRON_NOTES"; printf "told two words\\nother\\ntold cut" >> "$SHELLCRON_NOTES"'
+    agent.launcher.arm([script('told', tell, { notes: true }), script('silent', 'echo "$SHELLCRON_NOTES"')])
+    expect((await agent.ended('told')).told).toBe('two words')
+    const silent = await agent.ended('silent')
+    expect(silent).not.toHaveProperty('told')
+    expect(silent.tail).toBe('\n')
+    agent.launcher.forget(['told', 'silent'])
+    await eventually('the file is gone', () => readdirSync(join(held.stateDir, 'notes')).length === 0)
+  })
+
+  test.runIf(canGroup)('a kill reaches a group that the run has named', async () => {
+    const outsider = outside('sleep 1000')
+    agent.launcher.arm([naming('killed', outsider, 'echo named; sleep 1000')])
+    await agent.launcher.read('killed', { offset: 0, length: 1, waitMs: 30_000 })
+    agent.launcher.kill(['killed'], 'Test')
+    expect((await agent.ended('killed')).cause).toEqual({ kind: 'killed', reason: 'Test' })
+    expect(await outsider.ended).toBe('SIGTERM')
+    await eventually('the group is gone', () => !existsSync(outsider.group))
+  })
+
+  test.runIf(canGroup)('who ignores SIGTERM in there dies after the grace', async () => {
+    const outsider = outside(`perl -e '$SIG{TERM} = "IGNORE"; $| = 1; print "ready\n"; sleep 1000'`)
+    await outsider.ready
+    agent.launcher.arm([
+      naming('stubborn', outsider, 'trap "" TERM; while :; do sleep 0.1; done', {
+        deadlineMs: 200,
+        graceMs: 300,
+      }),
+    ])
+    expect((await agent.ended('stubborn')).cause).toEqual({ kind: 'timedOut' })
+    expect(await outsider.ended).toBe('SIGKILL')
+  })
+
+  test.runIf(canGroup)("what is left in there does not outlive the run's own end", async () => {
+    const outsider = outside('sleep 1000')
+    agent.launcher.arm([naming('over', outsider, 'exit 0')])
+    await agent.ended('over')
+    agent.launcher.forget(['over'])
+    expect(await outsider.ended).toBe('SIGKILL')
+    await eventually('the group is gone', () => !existsSync(outsider.group))
+  })
+
+  test.runIf(canGroup)('a group that is not named as one of ours is left alone', async () => {
+    const outsider = outside('sleep 1000', 'foreign')
+    const told = `echo "cgroup ${outsider.group}" >> "$SHELLCRON_NOTES"; echo "cgroup ${hierarchy}" >> "$SHELLCRON_NOTES"`
+    agent.launcher.arm([script('foreign', told, { notes: true })])
+    await agent.ended('foreign')
+    agent.launcher.arm([script('after', 'sleep 1')])
+    await agent.ended('after')
+    expect(outsider.child.exitCode ?? outsider.child.signalCode).toBe(null)
+  })
+
+  test.runIf(canGroup)('the next launcher kills what is left of a run whose launcher died', async () => {
+    const outsider = outside('sleep 1000')
+    agent.launcher.arm([naming('orphaned', outsider, 'echo named; sleep 1000')])
+    await agent.launcher.read('orphaned', { offset: 0, length: 1, waitMs: 30_000 })
+    process.kill(agent.launcher.pid, 'SIGKILL')
+    agent = await held.connect()
+    expect((await agent.ended('orphaned')).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
+    expect(await outsider.ended).toBe('SIGKILL')
+    agent.launcher.fence(SESSION, farAway())
+  })
+})
+
+interface Outsider {
+  group: string
+  child: ChildProcess
+  /** It has said something. */
+  ready: Promise<unknown>
+  /** By what signal. */
+  ended: Promise<string | null>
+  remove(): void
+}
+
+let made = 0
+
+/** A process that is no child of a launcher, in a group of its own. */
+function startOutsider(program: string, name = 'shellcron-notes'): Outsider {
+  const group = join(hierarchy ?? '', `${name}-${process.pid}-${made++}`)
+  mkdirSync(group)
+  const child = spawn('/bin/sh', ['-c', `read -r go; exec ${program}`], { stdio: ['pipe', 'pipe', 'ignore'] })
+  const ended = new Promise<string | null>(resolve => child.once('exit', (_, signal) => resolve(signal)))
+  const ready = new Promise(resolve => child.stdout.once('data', resolve))
+  writeFileSync(join(group, 'cgroup.procs'), String(child.pid))
+  child.stdin.end('\n')
+  return {
+    group,
+    child,
+    ready,
+    ended,
+    remove() {
+      child.kill('SIGKILL')
+      void ended.then(() => rmdirSync(group)).catch(() => undefined)
+    },
+  }
+}
