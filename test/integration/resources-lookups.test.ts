@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { KubeApi } from '../../operator/resources/kubernetes/api.ts'
 import { connectKubernetes } from '../../operator/resources/kubernetes/connect.ts'
 import { Lookups } from '../../operator/resources/kubernetes/lookups.ts'
 import type { ObjectRef } from '../../operator/resources/port.ts'
@@ -19,10 +20,23 @@ afterEach(() => {
   for (const stop of stops.splice(0)) stop.abort(new Error('the test is over'))
 })
 
-function start(kubeconfig = kubernetes.adminKubeconfig): { lookups: Lookups; told: ObjectRef[] } {
+function start(kubeconfig = kubernetes.adminKubeconfig): {
+  lookups: Lookups
+  told: ObjectRef[]
+  lists: () => number
+} {
   const told: ObjectRef[] = []
+  let lists = 0
+  const api = connectKubernetes(kubeconfig)
+  const counting: KubeApi = {
+    ...api,
+    request(call) {
+      if (call.path.includes('/secrets?')) lists++
+      return api.request(call)
+    },
+  }
   const lookups = new Lookups({
-    api: connectKubernetes(kubeconfig),
+    api: counting,
     clock: systemClock,
     log: silentLog,
     onChange: ref => told.push(ref),
@@ -31,7 +45,7 @@ function start(kubeconfig = kubernetes.adminKubeconfig): { lookups: Lookups; tol
   const stop = new AbortController()
   stops.push(stop)
   void lookups.run(stop.signal)
-  return { lookups, told }
+  return { lookups, told, lists: () => lists }
 }
 
 const put = (kind: string, name: string, data: Record<string, string>, namespace = 'ops') =>
@@ -76,6 +90,20 @@ test('what was looked up is told when it changes, goes or comes, and nothing els
   await put('Secret', 'later', { a: '1' })
   await eventually('the beginning is told', () => told.length === 3)
   expect(told[2]).toEqual(ref('Secret', 'later'))
+})
+
+test('the first and the last Secret of a namespace are told, by one list and a watch', async () => {
+  await kubernetes.kubectl(['create', 'namespace', 'empty'])
+  const { lookups, told, lists } = start()
+  expect(await lookups.lookUp('Secret', 'empty', 'only')).toEqual({ kind: 'absent' })
+  await put('Secret', 'only', { a: '1' }, 'empty')
+  await eventually('its beginning is told', () => told.length === 1)
+  const listed = lists()
+  await put('Secret', 'only', { a: '2' }, 'empty')
+  await eventually('its change is told', () => told.length === 2)
+  await kubernetes.kubectl(['delete', 'secret', 'only', '-n', 'empty'])
+  await eventually('its end is told', () => told.length === 3)
+  expect(lists()).toBe(listed)
 })
 
 test('a change just after the lookup, before anything is watched, is told', async () => {

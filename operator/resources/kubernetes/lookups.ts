@@ -18,7 +18,10 @@ export interface LookupsOptions {
   pollInterval?: number
 }
 
-const METADATA_ONLY = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
+const METADATA_ONLY = {
+  list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+  watch: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+}
 const NO_OBJECT = ''
 const POLL_INTERVAL = 60_000
 

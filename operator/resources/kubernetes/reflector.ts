@@ -43,7 +43,8 @@ export interface ReflectorOptions<T> {
   log: Log
   /** Of the list, without a query. */
   path: string
-  accept?: string
+  /** Of a list and of a watch's events, which are no lists. */
+  accept?: { list: string; watch: string }
   /** What to keep of an object; a change of anything else is not told. If it throws, what was kept before stays. */
   keep: (raw: RawObject) => T
   /** After the copy has changed: the object is another one, or new, or gone. */
@@ -122,14 +123,14 @@ export class Reflector<T> {
       const query = new URLSearchParams(next ? { continue: next } : {})
       if (this.#pageSize > 0) query.set('limit', String(this.#pageSize))
       const answer = await api.request({
-        ...this.#call(`${path}?${query.toString()}`),
+        ...this.#call(`${path}?${query.toString()}`, 'list'),
         signal,
         within: 60_000,
       })
       // The snapshot that the pages were read from is gone: we are too slow for it, so take all at once.
       if (answer.status === 410) this.#pageSize = 0
       const page = accepted(answer, `list ${path}`) as List
-      for (const raw of page.items) seen.add(this.#put(raw))
+      for (const raw of page.items ?? []) seen.add(this.#put(raw))
       this.#heard()
       next = page.metadata.continue ?? ''
       if (next === '') {
@@ -156,7 +157,10 @@ export class Reflector<T> {
     const guard = this.#cutWhenSilent(over)
     let version = from
     try {
-      for await (const line of await api.lines({ ...this.#call(`${path}?${query}`), signal: whole })) {
+      for await (const line of await api.lines({
+        ...this.#call(`${path}?${query}`, 'watch'),
+        signal: whole,
+      })) {
         if (line !== '') version = this.#apply(JSON.parse(line) as WatchEvent)
       }
     } finally {
@@ -221,15 +225,16 @@ export class Reflector<T> {
     this.#denied = false
   }
 
-  #call(path: string): { path: string; accept?: string } {
-    const { accept } = this.#options
+  #call(path: string, what: 'list' | 'watch'): { path: string; accept?: string } {
+    const accept = this.#options.accept?.[what]
     return accept ? { path, accept } : { path }
   }
 }
 
 interface List {
   metadata: { resourceVersion: string; continue?: string }
-  items: RawObject[]
+  /** null for none, where only metadata is asked for. */
+  items: RawObject[] | null
 }
 
 interface WatchEvent {
