@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { secretFromEnvOption } from './secret-option.ts'
 import { untilStopped } from './stop.ts'
 
 export function addOperatorCommand(program: Command): void {
@@ -13,6 +14,7 @@ export function addOperatorCommand(program: Command): void {
     .option('--prefix <prefix>', 'of the keys in etcd')
     .option('--status-writes <n>', 'at most so many statuses are written in a second; default: 20', Number)
     .option('--health <host:port>', 'where /healthz and /readyz are served')
+    .addOption(secretFromEnvOption())
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .action(async (options: Record<string, unknown>) => {
       const { main } = await import('../operator/main.ts')

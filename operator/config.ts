@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import { DEFAULT_PREFIX } from '../core/keys.ts'
+import type { Given } from './resources/directory/secrets.ts'
+import { secretsFromEnv } from './secret-from-env.ts'
 
 /** Settings of `shellcron operator`, as flags name them. */
 const schema = z.strictObject({
@@ -20,6 +22,8 @@ const schema = z.strictObject({
   statusWrites: z.number().int().min(1).max(10_000).default(20),
   /** Being uninstalled: see DESIGN §6. */
   draining: z.boolean().default(false),
+  /** Standalone: keys of Secrets that are variables of the operator's own environment. */
+  secretFromEnv: z.array(z.string()).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -32,7 +36,7 @@ export interface OperatorConfig {
   logLevel: string
   statusWrites: number
   mode:
-    | { kind: 'directory'; directory: string; stateDir: string }
+    | { kind: 'directory'; directory: string; stateDir: string; secrets: Given }
     /** `namespace`: of the operator's own Secret and Lease. `identity`: who we are in the Lease. */
     | { kind: 'kubernetes'; kubeconfig?: string; stateDir: string; namespace: string; identity: string }
 }
@@ -45,9 +49,11 @@ export function readConfig(
   const parsed = schema.safeParse(input)
   if (!parsed.success) throw named(parsed.error)
   const { endpoints, prefix, draining, logLevel, statusWrites } = parsed.data
-  const { directory, kubeconfig, state, etcdIdentity } = parsed.data
+  const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
   if (directory !== undefined && kubeconfig !== undefined)
     throw new InvalidInput('--kubeconfig', 'is for a cluster, --directory for standalone; give one of them')
+  if (directory === undefined && secretFromEnv.length > 0)
+    throw new InvalidInput('--secret-from-env', 'is for standalone; in a cluster Secrets are objects')
   const health = parsed.data.health === undefined ? {} : { health: addressOf(parsed.data.health) }
   return {
     endpoints,
@@ -66,7 +72,12 @@ export function readConfig(
             namespace: env.POD_NAMESPACE ?? 'shellcron',
             identity: env.POD_NAME ?? hostname(),
           }
-        : { kind: 'directory', directory, stateDir: state ?? join(directory, '.shellcron') },
+        : {
+            kind: 'directory',
+            directory,
+            stateDir: state ?? join(directory, '.shellcron'),
+            secrets: secretsFromEnv(secretFromEnv, env),
+          },
   }
 }
 

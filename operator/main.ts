@@ -15,6 +15,7 @@ import { openIdentity } from './identity/identity.ts'
 import { fileKeyStore } from './identity/keystore.ts'
 import { rememberAgent } from './local-agents.ts'
 import type { Part } from './operator.ts'
+import { secretsFromEnv, variablesOf } from './secret-from-env.ts'
 import { createSeen, type Seen } from './seen.ts'
 import { keysDir, type Lasting, startOperator } from './start.ts'
 import { createReport } from './status/report.ts'
@@ -76,6 +77,12 @@ export async function enrolLocal(of: {
   const enrolment = { agent: of.name, pool: of.pool, hours: LOCAL_HOURS }
   await writeIdentity(of.dir, await issueIdentity(trust, enrolment))
   await rememberAgent(of.stateDir, of)
+}
+
+/** The variables that `--secret-from-env` names; throws InvalidInput as the operator's own start would. */
+export function variablesOfSecrets(settings: readonly string[]): string[] {
+  secretsFromEnv(settings, process.env)
+  return variablesOf(settings)
 }
 
 /** What an etcd member on this machine needs: its own certificate, the authority that its clients' are of. PEM. */

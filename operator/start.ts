@@ -114,6 +114,7 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
     const resources = createDirectoryResources({
       directory: mode.directory,
       made: join(mode.stateDir, 'runs'),
+      given: mode.secrets,
       store: createEtcdStatusStore(etcd, keys),
       clock,
       log,

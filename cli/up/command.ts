@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { secretFromEnvOption } from '../secret-option.ts'
 import { untilStopped } from '../stop.ts'
 import { up } from './up.ts'
 
@@ -13,6 +14,7 @@ export function addUpCommand(program: Command): void {
     )
     .option('--name <name>', "this machine's agent; default: the host name in lower case")
     .option('--etcd-port <port>', 'of the etcd that it starts, on 127.0.0.1; default: a free one', Number)
+    .addOption(secretFromEnvOption())
     .addOption(new Option('-o, --output <format>', 'what to print').choices(['table', 'lines', 'json']))
     .option(
       '--log-level <level>',
@@ -29,6 +31,7 @@ interface UpFlags {
   state?: string
   name?: string
   etcdPort?: number
+  secretFromEnv: string[]
   output?: 'table' | 'lines' | 'json'
   logLevel: string
 }

@@ -10,6 +10,16 @@ export interface Machine {
   env: NodeJS.ProcessEnv
 }
 
+/** Variables of ours that only some child is to have: they are taken away here, and others do not inherit them. */
+export function takeVariables(
+  names: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  const all = { ...env }
+  for (const name of names) delete env[name]
+  return all
+}
+
 export function readMachine(env: NodeJS.ProcessEnv = process.env): Machine {
   return {
     cacheDir: join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'shellcron'),

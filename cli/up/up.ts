@@ -6,7 +6,7 @@ import { InvalidInput } from '../../core/errors.ts'
 import { type Child, startChild } from '../../runtime/child.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { freePorts, isFree } from '../../runtime/ports.ts'
-import { readMachine } from './config.ts'
+import { readMachine, takeVariables } from './config.ts'
 import { findEtcd } from './etcd-binary.ts'
 import { type Ports, startEtcdServer, type TlsFiles } from './etcd-server.ts'
 import { type Format, view } from './view.ts'
@@ -20,6 +20,8 @@ export interface UpOptions {
   state?: string
   name?: string
   etcdPort?: number
+  /** NAMESPACE/NAME/KEY=VARIABLE, as the operator takes them. */
+  secretFromEnv: string[]
   format: Format
   logLevel: string
 }
@@ -38,10 +40,11 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
   const state = resolve(options.state ?? join(directory, '.shellcron'))
   const name = options.name ?? hostname().toLowerCase()
   await mkdir(state, { recursive: true, mode: 0o700 })
+  const operator = await import('../../operator/main.ts')
+  const operatorEnv = takeVariables(operator.variablesOfSecrets(options.secretFromEnv))
   const binary = await findEtcd({ machine: readMachine(), onLine: say, signal: stop })
   if (binary.warning) say(`warning: ${binary.warning}`)
 
-  const operator = await import('../../operator/main.ts')
   const identity = join(state, 'agent-identity')
   await operator.enrolLocal({ stateDir: state, name, pool: POOL, dir: identity })
   const tls = await operator.certifyEtcd({ stateDir: state, names: ['localhost', '127.0.0.1'] })
@@ -61,7 +64,19 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
   const common = ['--endpoints', etcd.endpoint, '--log-level', options.logLevel]
   const parts = [
     keepRunning(
-      { say, name: 'operator', args: [...common, '--directory', directory, '--state', state] },
+      {
+        say,
+        name: 'operator',
+        env: operatorEnv,
+        args: [
+          ...common,
+          '--directory',
+          directory,
+          '--state',
+          state,
+          ...options.secretFromEnv.flatMap(each => ['--secret-from-env', each]),
+        ],
+      },
       ending.signal,
     ),
     keepRunning(
@@ -114,7 +129,7 @@ interface Part {
 
 /** Starts a part again whenever it ends, until `ending` aborts. */
 function keepRunning(
-  of: { name: 'operator' | 'agent'; args: string[]; say(line: string): void },
+  of: { name: 'operator' | 'agent'; args: string[]; env?: NodeJS.ProcessEnv; say(line: string): void },
   ending: AbortSignal,
 ): Part {
   let child: Child | undefined
@@ -125,6 +140,7 @@ function keepRunning(
         command: process.execPath,
         args: ['--disable-warning=ExperimentalWarning', program, of.name, ...of.args],
         onLine: of.say,
+        ...(of.env ? { env: of.env } : {}),
       })
       const { code, signal } = await child.ended
       if (ending.aborted) return

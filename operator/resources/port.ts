@@ -46,7 +46,7 @@ export interface Occurrence {
   message: string
 }
 
-/** A file that cannot be taken over as it is. Its objects stay as they were when it last could. */
+/** A file that cannot be taken over as it is: its objects stay as they were when it last could. Or one that should be mended. */
 export interface Problem {
   file: string
   /** Counted from 1, where it is known. */

@@ -15,11 +15,14 @@ import { type Up, upOn } from '../fixtures/up.ts'
 const LINE = 'quince-ladder-tundra'
 const SECOND = 'ember,velvet/anchor'
 const SECRET = `${LINE}\n${SECOND}`
+/** From the environment. */
+const TOKEN = 'marble-otter-lantern'
 const JOBS = {
   prints: 'echo "$SECRET"; echo "$SECRET" | base64; echo "$SECRET" | base64 -w0',
   fails: 'set -x; : "$SECRET"; echo "failed with $SECRET" >&2; exit 3',
   cut: `printf %s "$SECRET"; head -c 505 /dev/zero | tr '\\0' .; exit 4`,
   hands: `sh -c 'echo "argument $1"; exit 5' child "$SECRET"`,
+  given: 'echo "token $TOKEN"',
   waits: 'echo "$SECRET"; exec sleep 600',
 }
 
@@ -37,21 +40,27 @@ spec:
   template:
     spec:
       host: {}
-      env: [{ name: SECRET, valueFrom: { secretKeyRef: { name: database, key: password } } }]
+      env:
+        - { name: SECRET, valueFrom: { secretKeyRef: { name: database, key: password } } }
+        - { name: TOKEN, valueFrom: { secretKeyRef: { name: api, key: token } } }
       script: ${JSON.stringify(script)}
 `
 
 beforeAll(async () => {
   ;[port = 0] = await freePorts(1)
-  up = await upOn(undefined, ['--log-level', 'debug', '--etcd-port', String(port)])
+  const given = ['--secret-from-env', 'ops/api/token=TEST_TOKEN']
+  up = await upOn(undefined, ['--log-level', 'debug', '--etcd-port', String(port), ...given], {
+    ...process.env,
+    TEST_TOKEN: TOKEN,
+  })
   const folder = join(up.directory, 'secrets/ops/database')
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'password'), `${SECRET}\n`, { mode: 0o600 })
   for (const [name, script] of Object.entries(JOBS))
     await writeFile(join(up.directory, `${name}.yaml`), job(name, script))
-  for (const name of ['prints', 'fails', 'cut', 'hands'])
+  for (const name of ['prints', 'fails', 'cut', 'hands', 'given'])
     await eventually(`${name} has ended`, () => ended(name).length > 0, 60_000)
-  await eventually('the last one runs', async () => (await sleeping()) !== undefined, 60_000)
+  await eventually('the last one runs', async () => (await processes()).some(isWaiting), 60_000)
 })
 afterAll(async () => {
   await rm(join(up.directory, 'waits.yaml'))
@@ -64,14 +73,16 @@ const ended = (name: string) => up.outcomes().filter(each => each.name === name 
 
 /** What of the Secret a text holds: a line of it, or of its base64 at any of the three places it may have in another text. */
 function found(text: string): string[] {
-  const inBase64 = [LINE, SECOND, SECRET].flatMap(value =>
+  const inBase64 = [LINE, SECOND, SECRET, TOKEN].flatMap(value =>
     [0, 1, 2].map(offset =>
       Buffer.from(' '.repeat(offset) + value)
         .toString('base64')
         .slice(4, 20),
     ),
   )
-  return [LINE, SECOND, LINE.slice(6), SECOND.slice(6), ...inBase64].filter(part => text.includes(part))
+  return [LINE, SECOND, TOKEN, LINE.slice(6), SECOND.slice(6), ...inBase64].filter(part =>
+    text.includes(part),
+  )
 }
 
 async function filesBelow(folder: string): Promise<string[]> {
@@ -79,23 +90,21 @@ async function filesBelow(folder: string): Promise<string[]> {
   return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
 }
 
-const inProc = async (file: 'cmdline' | 'environ') => {
+/** All processes but this one. The environment is read first, as it says whose process it is: one may be gone by the second look. */
+async function processes(): Promise<{ cmdline: string; environ: string }[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
-  const texts = await Promise.all(
-    pids.map(async pid => ({ pid, text: await readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '') })),
+  const read = (pid: string, file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
+  return await Promise.all(
+    pids.map(async pid => {
+      const environ = await read(pid, 'environ')
+      return { environ, cmdline: await read(pid, 'cmdline') }
+    }),
   )
-  return texts.filter(({ text }) => found(text).length > 0).map(({ pid }) => pid)
 }
 
-/** The process of `waits`. */
-async function sleeping(): Promise<string | undefined> {
-  for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
-    const line = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')
-    const env = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
-    if (line.startsWith('sleep\0') && env.includes('SHELLCRON_JOB=waits') && env.includes(LINE)) return pid
-  }
-  return undefined
-}
+const isCommand = ({ environ }: { environ: string }) => environ.includes('SHELLCRON_RUN_ID=')
+const isWaiting = ({ cmdline, environ }: { cmdline: string; environ: string }) =>
+  cmdline.startsWith('sleep\0') && environ.includes('SHELLCRON_JOB=waits')
 
 async function history(): Promise<string> {
   const args = ['history', '--state', state(), '--limit', '1000', '-o', 'json']
@@ -110,6 +119,7 @@ test('outcomes and history say that it was said, and do not say it', async () =>
   )
   expect(ended('cut')[0]?.tail).toBe(`***${'.'.repeat(505)}`)
   expect(ended('hands')[0]?.tail).toBe('argument ***\n')
+  expect(ended('given')[0]).toMatchObject({ outcome: 'Succeeded', tail: 'token ***\n' })
   expect(found(JSON.stringify(up.outcomes()))).toEqual([])
   expect(found(await history())).toEqual([])
 })
@@ -156,8 +166,17 @@ test('no file has it but the output that the launcher keeps and the log store, w
     expect((await stat(join(state(), folder))).mode & 0o077, folder).toBe(0)
 })
 
-test('of all processes the command alone has it: in its environment, not in its arguments', async () => {
-  const pid = await sleeping()
-  expect((await inProc('environ')).filter(each => each !== pid)).toEqual([])
-  expect(await inProc('cmdline')).toEqual([])
+test('of all processes commands alone have it: in their environment, not in their arguments', async () => {
+  const all = await processes()
+  expect(all.find(isWaiting)?.environ).toContain(LINE)
+  const others = all.filter(each => !isCommand(each))
+  // The operator, and who started it, have what they were given in theirs.
+  for (const { cmdline } of others.filter(
+    ({ environ, cmdline }) => cmdline !== '' && found(environ).length > 0,
+  ))
+    expect(cmdline).toMatch(/\0(up|operator)\0.*--secret-from-env\0/)
+  // One of the commands hands it to a child of its own.
+  const hands = (environ: string) => environ.includes('SHELLCRON_JOB=hands')
+  const told = all.filter(({ cmdline, environ }) => found(cmdline).length > 0 && !hands(environ))
+  expect(told.map(({ cmdline }) => cmdline)).toEqual([])
 })

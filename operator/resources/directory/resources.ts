@@ -14,7 +14,7 @@ import { plan } from './plan.ts'
 import { present } from './present.ts'
 import { keyOf } from './record.ts'
 import { Records } from './records.ts'
-import { createFileLookups } from './secrets.ts'
+import { createFileLookups, type Given } from './secrets.ts'
 import type { StatusStore } from './status-store.ts'
 import { createRecordWrites } from './writes.ts'
 
@@ -23,6 +23,8 @@ export interface DirectoryOptions {
   directory: string
   /** Where ShellRuns are written that nobody wrote a file for; made if it is missing. Read as the directory is. */
   made: string
+  /** Values of Secrets beside those that have files. */
+  given?: Given
   store: StatusStore
   clock: Clock
   log: Log
@@ -60,12 +62,23 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
     clock,
     parse: readFileText,
   })
-  const lookups = createFileLookups(directory, changes.tell)
+  const lookups = createFileLookups(directory, changes.tell, options.given)
   const allowEvent = createEventLimit(clock)
   let problems: readonly Problem[] = []
+  let told: readonly Problem[] = []
   /** The state of folder and records that was planned for last. */
   let inForce = ''
   let lookedAt = clock.monotonic()
+
+  const allProblems = () => [...problems, ...lookups.problems()]
+  const tellProblems = () => {
+    const now = allProblems()
+    if (isDeepStrictEqual(now, told)) return
+    for (const problem of now)
+      if (!told.some(one => isDeepStrictEqual(one, problem))) log.warn({ ...problem }, 'directory.problem')
+    told = now
+    problemListeners.tell(now)
+  }
 
   /** Whether all that lies in the directory is in force. */
   const look = async (): Promise<boolean> => {
@@ -75,17 +88,15 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
       const { files, unreadable } = folder
       await records.change(current => {
         const steps = plan({ records: current, files, unreadable, settled, now: clock.now() })
-        if (!isDeepStrictEqual(steps.problems, problems)) {
-          problems = steps.problems
-          problemListeners.tell(problems)
-        }
+        problems = steps.problems
+        tellProblems()
         return steps
       })
       inForce = state
     }
-    await lookups.check()
+    const lookupsSettled = await lookups.check()
     lookedAt = clock.monotonic()
-    return settled
+    return settled && lookupsSettled
   }
 
   const follow = async (signal: AbortSignal, first: PromiseWithResolvers<void>) => {
@@ -117,7 +128,11 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
     unreadable: (kind, namespace, name) => unreadable.get(keyOf({ kind, namespace, name })),
     onChange: changes.add,
     silence: () => clock.monotonic() - lookedAt,
-    lookUp: lookups.lookUp,
+    async lookUp(...of) {
+      const found = await lookups.lookUp(...of)
+      tellProblems()
+      return found
+    },
     event(ref, uid, { type, reason, message }) {
       if (allowEvent(uid))
         log[type === 'Warning' ? 'warn' : 'info']({ ...ref, reason, message }, 'object.event')
@@ -142,7 +157,7 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
       await rm(file, { force: true })
       return 'removed'
     },
-    problems: () => problems,
+    problems: allProblems,
     onProblems: problemListeners.add,
   }
 }

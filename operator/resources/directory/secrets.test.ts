@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ObjectRef } from '../port.ts'
+import { isExposed } from './exposed.ts'
 import { createFileLookups } from './secrets.ts'
 
 let root: string
@@ -44,29 +45,107 @@ test('a ConfigMap is not a Secret, nor is a name a path', async () => {
   expect(await lookUp('Secret', 'ops', '../../outside/x')).toEqual({ kind: 'absent' })
 })
 
+/** As often as it takes for a change to count. */
+async function settle(check: () => Promise<boolean>): Promise<void> {
+  while (!(await check()));
+}
+
 test('what was looked up is told when it changes, comes or goes, and nothing else', async () => {
   await put('secrets/ops/db/user', 'root')
   const { lookUp, check } = lookups()
   await lookUp('Secret', 'ops', 'db')
   await lookUp('Secret', 'ops', 'later')
   await put('secrets/ops/other/x', 'y')
-  await check()
+  expect(await check()).toBe(true)
   expect(told).toEqual([])
   await put('secrets/ops/db/user', 'admin')
-  await check()
-  await check()
+  await settle(check)
+  await settle(check)
   expect(told).toEqual([{ kind: 'Secret', namespace: 'ops', name: 'db' }])
   await put('secrets/ops/later/key', 'v')
-  await check()
+  await settle(check)
   expect(told.at(-1)).toEqual({ kind: 'Secret', namespace: 'ops', name: 'later' })
   await rm(join(root, 'secrets/ops/later'), { recursive: true })
-  await check()
+  await settle(check)
   expect(told).toHaveLength(3)
+})
+
+test('a value that is being written is not told before it is whole', async () => {
+  await put('secrets/ops/db/user', 'root')
+  const { lookUp, check } = lookups()
+  await lookUp('Secret', 'ops', 'db')
+  for (const half of ['', 'adm']) {
+    await put('secrets/ops/db/user', half)
+    expect(await check()).toBe(false)
+  }
+  await put('secrets/ops/db/user', 'admin')
+  expect(await check()).toBe(false)
+  expect(told).toEqual([])
+  expect(await check()).toBe(true)
+  expect(told).toHaveLength(1)
+})
+
+test('a Secret that is away between two looks was never away', async () => {
+  await put('secrets/ops/db/user', 'root')
+  const { lookUp, check } = lookups()
+  await lookUp('Secret', 'ops', 'db')
+  await rename(join(root, 'secrets/ops/db'), join(root, 'secrets/ops/aside'))
+  expect(await check()).toBe(false)
+  await rename(join(root, 'secrets/ops/aside'), join(root, 'secrets/ops/db'))
+  await settle(check)
+  expect(told).toEqual([])
 })
 
 test('a Secret that is mounted through links, as kubelet does, is read', async () => {
   await put('secrets/ops/db/..2026/user', 'root')
   await symlink('..2026', join(root, 'secrets/ops/db/..data'))
   await symlink('..data/user', join(root, 'secrets/ops/db/user'))
-  expect(await lookups().lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { user: 'root' } })
+  const { lookUp, check } = lookups()
+  expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { user: 'root' } })
+  // Its rotation: another folder, and one rename of the link.
+  await put('secrets/ops/db/..2027/user', 'admin')
+  await symlink('..2027', join(root, 'secrets/ops/db/..data_tmp'))
+  await rename(join(root, 'secrets/ops/db/..data_tmp'), join(root, 'secrets/ops/db/..data'))
+  await settle(check)
+  expect(told).toHaveLength(1)
+  expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { user: 'admin' } })
+})
+
+test('what every user can read is a problem that names the file, until it is mended', async () => {
+  // Whether they can depends on what lies above it too.
+  await put('probe', 'x')
+  for (const open of ['', 'probe']) await chmod(join(root, open), 0o755)
+  const reachable = await isExposed(join(root, 'probe'))
+  await put('secrets/ops/db/user', 'root')
+  await put('secrets/ops/db/key', 'k')
+  await put('configmaps/ops/conf/a', 'b')
+  for (const folder of ['secrets', 'secrets/ops', 'secrets/ops/db']) await chmod(join(root, folder), 0o755)
+  await chmod(join(root, 'secrets/ops/db/user'), 0o640)
+  await chmod(join(root, 'secrets/ops/db/key'), 0o644)
+  const { lookUp, check, problems } = lookups()
+  expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({
+    kind: 'found',
+    data: { user: 'root', key: 'k' },
+  })
+  await lookUp('ConfigMap', 'ops', 'conf')
+  const problem = { file: 'secrets/ops/db/key', message: expect.stringContaining('chmod o=') as string }
+  expect(problems()).toEqual(reachable ? [problem] : [])
+  await chmod(join(root, 'secrets/ops/db'), 0o700)
+  await settle(check)
+  expect(told).toHaveLength(1)
+  await lookUp('Secret', 'ops', 'db')
+  expect(problems()).toEqual([])
+})
+
+test('keys that came with the environment stand beside files, which are stronger', async () => {
+  const given = new Map([
+    ['ops/db', { password: 'from-env', user: 'from-env' }],
+    ['ops/api', { token: 't' }],
+  ])
+  await put('secrets/ops/db/user', 'root')
+  const { lookUp } = createFileLookups(root, ref => told.push(ref), given)
+  expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { password: 'from-env', user: 'root' } })
+  expect(await lookUp('Secret', 'ops', 'api')).toMatchObject({ kind: 'found', data: { token: 't' } })
+  expect(await lookUp('ConfigMap', 'ops', 'api')).toEqual({ kind: 'absent' })
+  expect(await lookUp('Secret', 'dev', 'api')).toEqual({ kind: 'absent' })
 })
