@@ -1,7 +1,9 @@
+import { createPrivateKey } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sealContext } from '../../agent/launch.ts'
 import { createKeys } from '../../core/keys.ts'
 import { jobEntrySchema } from '../../core/records/entry.ts'
 import { readConfig } from '../../operator/config.ts'
@@ -9,6 +11,7 @@ import { type Operator, startOperator } from '../../operator/start.ts'
 import { createReport } from '../../operator/status/report.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { createLog, silentLog } from '../../runtime/log.ts'
+import { unseal } from '../../runtime/sealing.ts'
 import { signedText } from '../../runtime/signing.ts'
 import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
 import { parseValue } from '../../store/protocol/held.ts'
@@ -76,6 +79,17 @@ const entryOf = async (name: string) => {
   const item = await etcd.get(keys.job({ pool: 'default', namespace: NS, name }))
   return item && parseValue(jobEntrySchema, signedText(item.value) ?? '')
 }
+const putSecret = (k: string) =>
+  apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 's', namespace: NS }, stringData: { k } })
+/** What an agent of the pool would open. */
+async function opened(name: string): Promise<Record<string, string> | undefined> {
+  const key = 'jsonpath={.data.pool-default\\.key}'
+  const pem = await kubernetes.kubectl(['get', 'secret', 'shellcron-keys', '-n', 'shellcron', '-o', key])
+  const poolKey = createPrivateKey(Buffer.from(pem, 'base64').toString())
+  const entry = await entryOf(name)
+  const text = entry?.sealed && unseal(entry.sealed, poolKey, sealContext(entry))
+  return text ? JSON.parse(text) : undefined
+}
 const health = async (path: string) => (await fetch(`http://127.0.0.1:${operator.healthPort}${path}`)).status
 
 test('a leader is ready, and its keys lie in a Secret', async () => {
@@ -97,12 +111,7 @@ test('a leader is ready, and its keys lie in a Secret', async () => {
 })
 
 test('without a policy host mode is refused; with one it runs, with its Secret sealed', async () => {
-  await apply({
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: 's', namespace: NS },
-    stringData: { k: 'geheim' },
-  })
+  await putSecret('geheim')
   await apply(cronJob('a', { env: [{ name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }))
   await eventually('it is refused', async () => (await entryOf('a'))?.blocked?.reason === 'PolicyRefused')
   await apply(
@@ -117,17 +126,26 @@ test('without a policy host mode is refused; with one it runs, with its Secret s
   })
   expect(entry.sealed).toBeDefined()
   expect(JSON.stringify(entry)).not.toContain('geheim')
-  await apply({
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: 's', namespace: NS },
-    stringData: { k: 'neu' },
-  })
-  await eventually('it is sealed anew', async () => {
-    const now = await entryOf('a')
-    return now && now.sealedDigest !== entry.sealedDigest && now.generation === entry.generation
-  })
+  expect(await opened('a')).toEqual({ P: 'geheim' })
+  await putSecret('neu')
+  await eventually('it is sealed anew', async () => (await opened('a'))?.['P'] === 'neu')
+  expect(await entryOf('a')).toMatchObject({ generation: entry.generation })
   await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready', '--timeout=60s'])
+})
+
+test('a Secret that is gone serves on for a while, and the object says so; one that comes back is taken', async () => {
+  await kubernetes.kubectl(['delete', 'secret', 's', '-n', NS])
+  await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready=False', '--timeout=60s'])
+  expect(
+    await kubernetes.kubectl(['get', 'shellcronjob', 'a', '-o', 'jsonpath={.status.conditions}']),
+  ).toContain('Secret s does not exist')
+  expect(await opened('a')).toEqual({ P: 'neu' })
+  expect((await entryOf('a'))?.blocked).toBeUndefined()
+  await putSecret('wieder')
+  await eventually('it is sealed anew', async () => (await opened('a'))?.['P'] === 'wieder')
+  await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready', '--timeout=60s'])
+  const all = await kubernetes.kubectl(['get', 'shellcronjobs,events', '-A', '-o', 'json'])
+  for (const value of ['geheim', 'neu"', 'wieder']) expect(all).not.toContain(value)
 })
 
 test('a Node gets a ShellAgent and is a member; a control-plane Node is none', async () => {
