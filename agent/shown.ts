@@ -13,12 +13,13 @@ const WITHHELD =
  * more, and nothing of the output is shown. The output itself, in the spool, stays as it came.
  */
 export function shown(record: ExitRecord, secrets: readonly string[] | undefined): ExitRecord {
-  const { cause, tail } = record
+  const { cause, tail, told } = record
   if (!secrets) return { ...record, tail: tail === '' ? '' : WITHHELD }
   const message =
     cause.kind === 'startFailed' ? { message: mask(cause.message, secrets, { cut: false }) } : {}
   return {
     ...record,
+    ...(told === undefined ? {} : { told: mask(told, secrets, { cut: false }) }),
     cause: { ...cause, ...message } as ExitRecord['cause'],
     tail: mask(tail, secrets, { cut: isCut(record) }),
   }

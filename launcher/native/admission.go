@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"path/filepath"
 	"slices"
 )
 
@@ -12,9 +13,12 @@ func (s *supervisor) admitLeft(line endedLine) {
 	if json.Unmarshal(line.Record, &record) != nil {
 		return
 	}
+	if record.Tail == "" && record.hasOutput() {
+		record.Tail = recoverOutput(filepath.Join(s.spoolDir, spoolName(record.ID))).Tail
+	}
 	s.admit(&entry{
 		id: record.ID, session: record.Session, at: line.At, fenced: line.Fenced, labels: record.Labels, isEnding: true,
-		record: line.Record,
+		record: encodeRecord(&record),
 	})
 }
 

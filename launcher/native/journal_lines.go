@@ -31,6 +31,26 @@ type endedLine struct {
 	Record json.RawMessage `json:"record"`
 }
 
+func encodeRecord(record *exitRecord) json.RawMessage {
+	encoded, err := json.Marshal(record)
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}
+
+// journalled is the record without what the command said: that lies in its spool, which goes when the run is forgotten; lines of
+// the journal stay longer.
+func (r *exitRecord) journalled() json.RawMessage {
+	silent := *r
+	silent.Tail = ""
+	return encodeRecord(&silent)
+}
+
+func (r *exitRecord) hasOutput() bool {
+	return r.Stdout.Bytes+r.Stdout.Cut+r.Stderr.Bytes+r.Stderr.Cut > 0
+}
+
 type forgottenLine struct {
 	Type string   `json:"type"`
 	IDs  []string `json:"ids"`

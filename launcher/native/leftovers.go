@@ -71,11 +71,7 @@ func lostLine(left startedLine, in places, boot string) endedLine {
 		ID: left.ID, Session: left.Session, Cause: lostBecause(reason), StartedAt: &left.StartedAt,
 		EndedAt: time.Now().UnixMilli(), written: recoverOutput(filepath.Join(in.spools, spoolName(left.ID))), Labels: left.Labels,
 	}
-	encoded, err := json.Marshal(record)
-	if err != nil {
-		panic(err)
-	}
-	return endedLine{"ended", left.At, left.Fenced, encoded}
+	return endedLine{"ended", left.At, left.Fenced, record.journalled()}
 }
 
 func removeUnknown(dir string, known map[string]bool) {

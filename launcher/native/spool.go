@@ -51,6 +51,13 @@ func spoolName(id string) string {
 	return fmt.Sprintf("%s-%x", name.String()[:160], sha256.Sum256(bytes))
 }
 
+// cutMark has the tail too, as what was cut is in it, and nowhere else.
+type cutMark struct {
+	Stdout int64  `json:"stdout"`
+	Stderr int64  `json:"stderr"`
+	Tail   string `json:"tail,omitempty"`
+}
+
 // spool is a run's output on its way to the disk. The file is made with the first byte.
 type spool struct {
 	path   string
@@ -84,7 +91,7 @@ func (s *spool) push(kind byte, chunk []byte) {
 // finish writes the mark if something was cut. Nothing may be pushed after.
 func (s *spool) finish() written {
 	if cut := s.counts.Stdout.Cut + s.counts.Stderr.Cut; cut > 0 && s.counts.SpoolError == "" {
-		mark, _ := json.Marshal(map[string]int64{"stdout": s.counts.Stdout.Cut, "stderr": s.counts.Stderr.Cut})
+		mark, _ := json.Marshal(cutMark{s.counts.Stdout.Cut, s.counts.Stderr.Cut, s.tail.text()})
 		s.write(kindCut, append(make([]byte, chunkHeaderBytes), mark...))
 	}
 	if s.file != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -67,7 +68,7 @@ func chunkEnd(bytes []byte) int {
 	return chunkHeaderBytes + int(binary.BigEndian.Uint32(bytes[9:]))
 }
 
-// recoverOutput counts what a launcher that died had written of a run's output.
+// recoverOutput counts what an earlier launcher had written of a run's output, and finds its tail.
 func recoverOutput(path string) written {
 	var found written
 	var last tail
@@ -91,11 +92,19 @@ func recoverOutput(path string) written {
 			found.Stdout.Bytes += int64(len(data))
 		case kindStderr:
 			found.Stderr.Bytes += int64(len(data))
+		case kindCut:
+			var mark cutMark
+			if json.Unmarshal(data, &mark) == nil && mark.Tail != "" {
+				found.Tail = mark.Tail
+			}
+			continue
 		default:
 			continue
 		}
 		last.push(data)
 	}
-	found.Tail = last.text()
+	if found.Tail == "" {
+		found.Tail = last.text()
+	}
 	return found
 }

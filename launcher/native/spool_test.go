@@ -39,8 +39,11 @@ func TestOutputPastTheLimitIsCutAndTheCutIsMarked(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	part, err := readSpool(s.path, 0, 1<<20, kindStdout)
-	if err != nil || part.next != part.size || part.data[0] != kindStderr || !bytes.HasSuffix(part.data, []byte(`{"stderr":2,"stdout":0}`)) {
+	if err != nil || part.next != part.size || part.data[0] != kindStderr || !bytes.HasSuffix(part.data, []byte(`{"stdout":0,"stderr":2,"tail":"abcdefg"}`)) {
 		t.Fatalf("%q %v", part.data, err)
+	}
+	if again := recoverOutput(s.path); again.Tail != "abcdefg" || again.Stdout.Bytes != 3 || again.Stderr.Bytes != 2 {
+		t.Fatalf("%+v", again)
 	}
 }
 

@@ -1,7 +1,5 @@
 package main
 
-import "encoding/json"
-
 // end is what a kill, a fence and a stop do to a run in whatever state it is.
 func (s *supervisor) end(e *entry, how ending) {
 	switch {
@@ -39,11 +37,8 @@ func (s *supervisor) failToStart(e *entry, failure *startFailure) {
 func (s *supervisor) settle(e *entry, record *exitRecord) {
 	e.isEnding = true
 	record.ID, record.Session, record.Labels = e.id, e.session, e.labels
-	encoded, err := json.Marshal(record)
-	if err != nil {
-		panic(err)
-	}
-	s.journal.ended(endedLine{"ended", e.at, e.fenced, encoded}, func() {
+	encoded := encodeRecord(record)
+	s.journal.ended(endedLine{"ended", e.at, e.fenced, record.journalled()}, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		e.record, e.order, e.command, e.live = encoded, nil, nil, nil

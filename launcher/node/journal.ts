@@ -25,6 +25,11 @@ export type JournalEntry =
   | { type: 'ended'; at: number; fenced: boolean; record: ExitRecord }
   | { type: 'forgotten'; ids: readonly string[] }
 
+/** Without what the command said: that lies in its spool, which goes when the run is forgotten; lines of the journal stay longer. */
+export function silent(record: ExitRecord): ExitRecord {
+  return { ...record, tail: '' }
+}
+
 export type StartedEntry = Extract<JournalEntry, { type: 'started' }>
 export type EndedEntry = Extract<JournalEntry, { type: 'ended' }>
 

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bootId } from '../../runtime/boottime.ts'
 import { recordOf } from './entry.ts'
-import type { EndedEntry, Journal, StartedEntry } from './journal.ts'
+import { type EndedEntry, type Journal, type StartedEntry, silent } from './journal.ts'
 import { Notes } from './notes.ts'
 import { readProcess } from './process-table.ts'
 import type { TreeSignaller } from './signal-tree.ts'
@@ -30,10 +30,20 @@ export async function settleLeftovers(
       { id: entry.id, session: entry.session, labels: entry.labels },
       { cause: { kind: 'lost', reason }, startedAt: entry.startedAt, endedAt: Date.now(), output },
     )
-    journal.append({ type: 'ended', at: entry.at, fenced: entry.fenced, record })
+    journal.append({ type: 'ended', at: entry.at, fenced: entry.fenced, record: silent(record) })
   }
   await journal.durable()
-  return journal.entries.filter(entry => entry.type === 'ended')
+  const ended = journal.entries.filter(entry => entry.type === 'ended')
+  return await Promise.all(ended.map(entry => withTail(entry, spoolDir)))
+}
+
+async function withTail(entry: EndedEntry, spoolDir: string): Promise<EndedEntry> {
+  const { record } = entry
+  const { stdout, stderr } = record
+  const said = stdout.bytes + stdout.cut + stderr.bytes + stderr.cut
+  if (record.tail !== '' || said === 0) return entry
+  const { tail } = await recoverOutput(join(spoolDir, spoolName(record.id)))
+  return { ...entry, record: { ...record, tail } }
 }
 
 const isOfThisBoot = (entry: StartedEntry) => entry.boot === bootId()

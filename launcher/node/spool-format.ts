@@ -3,7 +3,7 @@
  *
  *     kind: 1 byte | time: 8 bytes, Unix ms | length: 4 bytes | data          (integers unsigned, big-endian)
  *
- * kind 1 is stdout, 2 stderr. Kind 3 stands last, if output was cut: its data is JSON, `{"stdout": bytes, "stderr": bytes}`.
+ * kind 1 is stdout, 2 stderr. Kind 3 stands last, if output was cut: its data is JSON, `{"stdout": bytes, "stderr": bytes, "tail": text}`.
  * A kind that a reader does not know is skipped. What a crash left of a last chunk is no chunk.
  */
 export const HEADER_BYTES = 13

@@ -50,17 +50,19 @@ function select(bytes: Buffer, part: { offset: number; stream: Stream | undefine
   return { data: Buffer.concat(chosen), next: part.offset + end }
 }
 
-/** What a launcher that died had written of a run's output. */
+/** What an earlier launcher had written of a run's output. */
 export async function recoverOutput(path: string): Promise<Output> {
   const tail = new Tail()
   const counts = { stdout: { bytes: 0, cut: 0 }, stderr: { bytes: 0, cut: 0 } }
   let rest: Buffer = Buffer.alloc(0)
+  let marked: string | undefined
   try {
     for await (const piece of createReadStream(path)) {
       const bytes = Buffer.concat([rest, piece as Buffer])
       let end = 0
       for (const { kind, from, to } of chunksIn(bytes)) {
         end = to
+        if (kind === KIND.cut) marked = tailIn(bytes.subarray(from + HEADER_BYTES, to))
         const stream = kind === KIND.stdout ? 'stdout' : kind === KIND.stderr ? 'stderr' : undefined
         if (!stream) continue
         counts[stream].bytes += to - from - HEADER_BYTES
@@ -71,7 +73,12 @@ export async function recoverOutput(path: string): Promise<Output> {
   } catch (error) {
     ignoreMissing(error)
   }
-  return { ...counts, tail: tail.text() }
+  return { ...counts, tail: marked ?? tail.text() }
+}
+
+function tailIn(mark: Buffer): string | undefined {
+  const { tail } = JSON.parse(mark.toString()) as { tail?: unknown }
+  return typeof tail === 'string' ? tail : undefined
 }
 
 function ignoreMissing(error: unknown): undefined {

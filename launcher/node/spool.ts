@@ -66,7 +66,9 @@ export class Spool {
     await this.#idle()
     const { stdout, stderr } = this.#counts
     if (stdout.cut + stderr.cut > 0 && this.#error === undefined) {
-      const mark = Buffer.from(JSON.stringify({ stdout: stdout.cut, stderr: stderr.cut }))
+      // What was cut is in the tail, and nowhere else.
+      const tail = this.#tail.text()
+      const mark = Buffer.from(JSON.stringify({ stdout: stdout.cut, stderr: stderr.cut, tail }))
       this.#write(chunkHeader(KIND.cut, at, mark.length), mark)
       await this.#idle()
     }

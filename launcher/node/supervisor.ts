@@ -9,7 +9,7 @@ import { startCommand } from './command.ts'
 import { DueRuns } from './due.ts'
 import { type Entry, infoOf, latestEvent, newEntry, recordOf } from './entry.ts'
 import { Fences } from './fence.ts'
-import type { Journal } from './journal.ts'
+import { type Journal, silent } from './journal.ts'
 import { LiveRun } from './live-run.ts'
 import { makeNotes, withNotes } from './notes.ts'
 import type { Pipes } from './pipes.ts'
@@ -232,7 +232,7 @@ export class Supervisor {
 
   async #settle(entry: Entry, record: ExitRecord) {
     entry.isEnding = true
-    this.#journal({ type: 'ended', at: entry.at, fenced: entry.fenced, record })
+    this.#journal({ type: 'ended', at: entry.at, fenced: entry.fenced, record: silent(record) })
     await this.#deps.journal.durable().catch(error => this.#complain(error))
     entry.record = record
     entry.arm = undefined

@@ -208,6 +208,22 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       expect((await agent.ended('going')).code).toBe(0)
     })
 
+    test('what a command says is in its spool alone, and its end is told by the next launcher too', async () => {
+      const said = ['echo first; echo second >&2', 'printf %s fir; printf %s sec >&2; echo third']
+      run(script('whole', said[0] ?? ''), script('limited', said[1] ?? '', { outputLimit: 5 }))
+      run(script('nothing', 'echo fourth', { outputLimit: 0 }), script('silent', 'true'))
+      const ids = ['whole', 'limited', 'nothing', 'silent']
+      const before = await Promise.all(ids.map(agent.ended))
+      expect(before.map(({ tail }) => tail.length)).toEqual([13, 12, 7, 0])
+      const journal = readFileSync(join(held.stateDir, 'launcher.journal'), 'utf8')
+      expect(journal).toContain('"ended"')
+      for (const word of ['first', 'second', 'third', 'fourth', 'fir']) expect(journal).not.toContain(word)
+      process.kill(agent.launcher.pid, 'SIGKILL')
+      await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
+      agent = await held.connect()
+      expect(await Promise.all(ids.map(agent.ended))).toEqual(before)
+    })
+
     test('a run is kept until it is forgotten, with its output', async () => {
       run(script('kept', 'echo output'))
       await agent.ended('kept')
