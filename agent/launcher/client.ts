@@ -1,5 +1,4 @@
 import { createConnection, type Socket } from 'node:net'
-import { chunksOf } from '../../core/output/chunks.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
 import { deadline } from '../../runtime/clock.ts'
 import { messageOf, Unavailable } from '../../runtime/errors.ts'
@@ -76,7 +75,7 @@ function launcherOn(connection: Connection, hello: Hello): Launcher {
     forget: ids => send({ type: 'forget', ids }),
     read: async (id, request, signal) => {
       const answer = await answers.askRead(seq => send({ type: 'read', seq, id, ...request }), signal)
-      return { chunks: chunksOf(Buffer.from(answer.data, 'base64')), next: answer.next, end: answer.end }
+      return { bytes: Buffer.from(answer.data, 'base64'), next: answer.next, end: answer.end }
     },
     onEvent: listener => connection.onEvent(listener),
     onClosed: listener => connection.onClosed(listener),

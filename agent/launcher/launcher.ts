@@ -1,10 +1,12 @@
-import type { OutputChunk } from '../../core/output/chunks.ts'
 import type { Arm, LauncherEvent, LauncherRun } from './messages.ts'
 
 interface ReadRequest {
   /** A position in the spool: 0, or `next` of an earlier read. */
   offset: number
-  /** At most so many bytes of spool, but always at least one chunk if there is one. */
+  /**
+   * At most so many bytes of spool, but always at least one chunk if there is one. 0: only waits until there is; an older launcher
+   * answers with a chunk all the same.
+   */
   length: number
   /** Only this stream's chunks; `next` stays a position in the whole spool. */
   stream?: 'stdout' | 'stderr'
@@ -13,7 +15,8 @@ interface ReadRequest {
 }
 
 interface ReadResult {
-  chunks: OutputChunk[]
+  /** Whole chunks (core/output/chunks.ts). */
+  bytes: Uint8Array
   next: number
   /** The run has ended and nothing comes after `next`. */
   end: boolean

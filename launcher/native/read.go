@@ -17,7 +17,7 @@ func (s *supervisor) answerRead(asked message) (readAnswer, error) {
 		return answer, nil
 	}
 	path := filepath.Join(s.spoolDir, spoolName(e.id))
-	length := int(math.Min(math.Max(asked.Length, 1), maxReadBytes))
+	length := int(math.Min(math.Max(asked.Length, 0), maxReadBytes))
 	timeout := time.After(ms(math.Min(math.Max(asked.WaitMs, 0), longestWaitMs)))
 	for isLast := asked.WaitMs <= 0; ; {
 		// Asked for before the file is read, so that what is written meanwhile is not slept through.
@@ -30,7 +30,8 @@ func (s *supervisor) answerRead(asked message) (readAnswer, error) {
 		answer.Next = part.next
 		answer.Data = part.data
 		answer.End = hasEnded && part.next >= part.size
-		if len(part.data) > 0 || hasEnded || isLast {
+		isThere := len(part.data) > 0 || length == 0 && part.size > part.next
+		if isThere || hasEnded || isLast {
 			return answer, nil
 		}
 		select {

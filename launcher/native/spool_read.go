@@ -21,7 +21,7 @@ type spoolPart struct {
 }
 
 // readSpool returns whole chunks from `offset`, about `length` bytes, at least one if there is one. The kind `without` is left
-// out, and `next` passes over it. A file that does not exist is empty.
+// out, and `next` passes over it. Without a length there are none. A file that does not exist is empty.
 func readSpool(path string, offset int64, length int, without byte) (spoolPart, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,6 +36,9 @@ func readSpool(path string, offset int64, length int, without byte) (spoolPart, 
 		return spoolPart{}, err
 	}
 	part := spoolPart{next: offset, size: info.Size()}
+	if length == 0 {
+		return part, nil
+	}
 	left := max(part.size-offset, 0)
 	bytes, err := readAt(file, offset, min(int64(min(max(length, chunkHeaderBytes), maxReadBytes)), left))
 	if err == nil && len(bytes) >= chunkHeaderBytes && chunkEnd(bytes) > len(bytes) {

@@ -146,7 +146,7 @@ function parseRead(value: Fields): Omit<ReadRequest, 'type'> {
     seq: number(value['seq']),
     id: text(value['id'], ''),
     offset: Math.max(number(value['offset']), 0),
-    length: Math.max(number(value['length']), 1),
+    length: Math.max(number(value['length']), 0),
     stream: stream === 'stdout' || stream === 'stderr' ? stream : undefined,
     waitMs: Math.min(Math.max(number(value['waitMs']), 0), 60_000),
   }

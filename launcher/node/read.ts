@@ -31,7 +31,8 @@ export async function answerRead(
     const part = await readSpool(path, { ...request, offset })
     const end = hasEnded && part.next >= part.size
     const left = latest - deps.clock.monotonic()
-    if (part.data.length > 0 || hasEnded || left <= 0) {
+    const isThere = part.data.length > 0 || (request.length === 0 && part.size > offset)
+    if (isThere || hasEnded || left <= 0) {
       more.drop()
       return { type: 'read', seq: request.seq, data: part.data.toString('base64'), next: part.next, end }
     }

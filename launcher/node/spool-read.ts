@@ -16,7 +16,7 @@ export interface SpoolPart {
 
 /**
  * Whole chunks from `offset`, about `length` bytes, at least one if there is one; with `stream` the others are left out, and
- * `next` passes over them. A file that does not exist is empty.
+ * `next` passes over them; none for a `length` of 0. A file that does not exist is empty.
  */
 export async function readSpool(
   path: string,
@@ -25,6 +25,8 @@ export async function readSpool(
   const file = await open(path, 'r').catch(ignoreMissing)
   if (!file) return { data: Buffer.alloc(0), next: part.offset, size: 0 }
   try {
+    if (part.length === 0)
+      return { data: Buffer.alloc(0), next: part.offset, size: (await file.stat()).size }
     const read = async (length: number) => {
       const buffer = Buffer.allocUnsafe(length)
       const { bytesRead } = await file.read(buffer, 0, length, part.offset)

@@ -263,8 +263,8 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
         script('unmarked', 'sleep 1000 & wait'),
       )
       const pids = [(await agent.started('left')).pid, (await agent.started('unmarked')).pid]
-      const { chunks } = await agent.launcher.read('left', { offset: 0, length: 100, waitMs: 30_000 })
-      pids.push(Number(bytesOf(chunks, 'stdout').toString()))
+      const { bytes } = await agent.launcher.read('left', { offset: 0, length: 100, waitMs: 30_000 })
+      pids.push(Number(bytesOf(bytes, 'stdout').toString()))
       process.kill(agent.launcher.pid, 'SIGKILL')
       await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
       const { instance } = agent.launcher
@@ -287,13 +287,13 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
 
     test('told to stop at once it kills all and ends', async () => {
       run(script('long', 'setsid sleep 1000 & echo $!; wait'), script('armed', 'true', { at: later() }))
-      const { chunks } = await agent.launcher.read('long', { offset: 0, length: 100, waitMs: 30_000 })
+      const { bytes } = await agent.launcher.read('long', { offset: 0, length: 100, waitMs: 30_000 })
       const { pid } = await agent.started('long')
       await agent.launcher.stop(false)
       const stopped = { cause: { kind: 'killed', reason: 'Stopped' } }
       expect(await agent.ended('long')).toMatchObject(stopped)
       expect(await agent.ended('armed')).toMatchObject(stopped)
-      for (const left of [pid, Number(bytesOf(chunks, 'stdout').toString()), agent.launcher.pid])
+      for (const left of [pid, Number(bytesOf(bytes, 'stdout').toString()), agent.launcher.pid])
         await eventually(`${left} is dead`, () => !isAlive(left))
     })
 

@@ -75,7 +75,7 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
       stream: 'stdout',
       waitMs: 30_000,
     })
-    expect(bytesOf(first.chunks, 'stdout').toString()).toBe('a\n')
+    expect(bytesOf(first.bytes, 'stdout').toString()).toBe('a\n')
     expect(first.end).toBe(false)
     const waiting = agent.launcher.read('follow', {
       offset: first.next,
@@ -84,7 +84,23 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
       waitMs: 30_000,
     })
     run(script('open the gate', `touch ${gate}`))
-    expect(bytesOf((await waiting).chunks, 'stdout').toString()).toBe('c\n')
+    expect(bytesOf((await waiting).bytes, 'stdout').toString()).toBe('c\n')
+  })
+
+  test('a read of no length waits for what comes, and leaves it there', async () => {
+    const gate = join(held.stateDir, 'gate')
+    run(script('wait', `until [ -e ${gate} ]; do sleep 0.02; done; echo a`))
+    await agent.started('wait')
+    const look = (waitMs: number, offset = 0) => agent.launcher.read('wait', { offset, length: 0, waitMs })
+    expect(await look(0)).toMatchObject({ next: 0, end: false })
+    const waiting = look(30_000)
+    run(script('open the gate', `touch ${gate}`))
+    expect((await waiting).bytes).toHaveLength(0)
+    expect(await waiting).toMatchObject({ next: 0, end: false })
+    await agent.ended('wait')
+    const { bytes, next } = await agent.launcher.read('wait', { offset: 0, length: 100 })
+    expect(bytesOf(bytes, 'stdout').toString()).toBe('a\n')
+    expect(await look(30_000, next)).toMatchObject({ next, end: true })
   })
 
   test('binary output is kept byte for byte, also a lot of it', async () => {

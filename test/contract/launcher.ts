@@ -6,7 +6,7 @@ import type { Launcher } from '../../agent/launcher/launcher.ts'
 import type { Arm, ExitRecord, LauncherEvent } from '../../agent/launcher/messages.ts'
 import { nodeLauncher } from '../../agent/launcher/program.ts'
 import { ensureLauncher } from '../../agent/launcher/start.ts'
-import type { OutputChunk } from '../../core/output/chunks.ts'
+import { chunksOf, type OutputChunk } from '../../core/output/chunks.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
@@ -101,13 +101,14 @@ async function readAll(launcher: Launcher, id: string): Promise<OutputChunk[]> {
   const chunks: OutputChunk[] = []
   for (let offset = 0; ; ) {
     const part = await launcher.read(id, { offset, length: 100_000, waitMs: 1_000 })
-    chunks.push(...part.chunks)
+    chunks.push(...chunksOf(part.bytes))
     offset = part.next
     if (part.end) return chunks
   }
 }
 
-export function bytesOf(chunks: readonly OutputChunk[], stream: 'stdout' | 'stderr'): Buffer {
+export function bytesOf(from: readonly OutputChunk[] | Uint8Array, stream: 'stdout' | 'stderr'): Buffer {
+  const chunks = from instanceof Uint8Array ? chunksOf(from) : from
   return Buffer.concat(chunks.flatMap(chunk => (chunk.stream === stream ? [chunk.data] : [])))
 }
 
