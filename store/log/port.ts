@@ -29,11 +29,71 @@ export interface HistoryQuery {
   cursor?: string
 }
 
+/** Which attempt wrote it. */
+export interface AttemptRef {
+  uid: string
+  run: string
+  attempt: number
+}
+
+/**
+ * What an attempt wrote between two positions of its spool: whole chunks (core/output/chunks.ts), or nothing if it was lost: `lost` says
+ * how many bytes of stdout and stderr. `end`: nothing follows.
+ */
+export interface OutputPiece extends AttemptRef {
+  namespace: string
+  name: string
+  pool: string
+  agent: string
+  offset: number
+  next: number
+  chunks: Uint8Array
+  lost?: number
+  end?: boolean
+}
+
+/** What is known of an attempt's output. */
+export interface OutputHead extends AttemptRef {
+  namespace: string
+  name: string
+  agent: string
+  /** Up to this position of the spool. */
+  stored: number
+  /** Of stdout and stderr: kept; cut by the launcher, past outputLimit or what the disk took; lost on the way. */
+  bytes: number
+  cut: number
+  lost: number
+  ended: boolean
+  /** Removed by retention. */
+  expired?: boolean
+}
+
+/** The output of attempts. Faults as LogStore's. */
+export interface OutputStore {
+  /**
+   * In one transaction, on disk when it resolves; answers how far each piece's attempt is stored now. Of a piece that begins before that
+   * only what lies beyond is stored; one that begins after it is not stored. One of `next` = `offset` with `end` only says the end.
+   */
+  storeOutput(pieces: readonly OutputPiece[]): Promise<number[]>
+  /** By run: this one, or every part of the fire of that id; and by attempt, the newest last. */
+  outputs(of: { run: string; uid?: string }): Promise<OutputHead[]>
+  /** From the border of a chunk on, about `limit` bytes of whole chunks, at least one if there is one. `next` is where to go on. */
+  output(
+    of: AttemptRef,
+    from: number,
+    limit: number,
+  ): Promise<{
+    pieces: { offset: number; next: number; chunks: Uint8Array; lost?: number }[]
+    next: number
+    ended: boolean
+  }>
+}
+
 /**
  * Every outcome, for as long as retention keeps it. Rows are unique by (uid, run, attempt): storing one twice is storing it once, and the
  * first one stays. Faults: `Unavailable` when the store does not answer or cannot write; `InvalidInput` for a query's field.
  */
-export interface LogStore {
+export interface LogStore extends OutputStore {
   /** In one transaction, on disk when it resolves. */
   record(results: readonly StoredResult[]): Promise<void>
   /**

@@ -72,6 +72,36 @@ const migrations: readonly string[] = [
 
   CREATE TABLE facts (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE outputs (
+    id        INTEGER PRIMARY KEY,
+    uid       TEXT NOT NULL,
+    run       TEXT NOT NULL,
+    attempt   INTEGER NOT NULL,
+    namespace TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    pool      TEXT NOT NULL,
+    agent     TEXT NOT NULL,
+    stored    INTEGER NOT NULL DEFAULT 0,
+    bytes     INTEGER NOT NULL DEFAULT 0,
+    cut       INTEGER NOT NULL DEFAULT 0,
+    lost      INTEGER NOT NULL DEFAULT 0,
+    ended     INTEGER NOT NULL DEFAULT 0,
+    expired   INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE UNIQUE INDEX outputs_run ON outputs (run, uid, attempt);
+
+  CREATE TABLE output_pieces (
+    id       INTEGER PRIMARY KEY,
+    output   INTEGER NOT NULL,
+    -- Of its chunks in the spool, and where the next piece begins.
+    position INTEGER NOT NULL,
+    next     INTEGER NOT NULL,
+    chunks   BLOB NOT NULL,
+    lost     INTEGER
+  ) STRICT;
+  CREATE UNIQUE INDEX output_pieces_output ON output_pieces (output, position);
+  `,
 ]
 
 /** Brings the schema up to date, each step wholly or not at all. Throws if a newer version made the file. */

@@ -4,6 +4,7 @@ import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
 import { createFires } from './fires.ts'
 import { cursorAt, pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
+import { createOutputs } from './output.ts'
 import { COLUMNS, columnsOf, number, type Row, resultOf, text } from './rows.ts'
 
 /** How long to wait for another process that writes, ms: an operator that is just being replaced. */
@@ -36,6 +37,7 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
   const named = db.prepare('INSERT OR IGNORE INTO objects (namespace, name, uid) VALUES (?, ?, ?)')
   const uidsOf = db.prepare('SELECT uid FROM objects WHERE namespace = ? AND name = ?')
   const fires = createFires(db)
+  const outputs = createOutputs(db)
   const fact = db.prepare('SELECT value FROM facts WHERE key = ?')
   const raise = db.prepare(
     'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)',
@@ -68,6 +70,9 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
     recent: ({ uid }, limit) => asked(() => fires.recent(uid, limit)),
     milestones: ({ uid }) => asked(() => fires.milestones(uid)),
     history: query => asked(() => historyOf(query)),
+    storeOutput: pieces => asked(() => transaction(db, () => pieces.map(outputs.add))),
+    outputs: of => asked(() => outputs.heads(of)),
+    output: (of, from, limit) => asked(() => outputs.read(of, from, limit)),
     beacon: () => asked(() => number(fact.get('beacon')?.value) ?? 0),
     raiseBeacon: n => asked(() => void raise.run('beacon', n)),
     close: () => asked(() => db.close()),
@@ -85,11 +90,12 @@ function split(query: HistoryQuery, uidsOf: StatementSync): HistoryQuery[] {
   return uidsOf.all(namespace, name).map(row => ({ ...query, uid: text(row.uid) ?? '' }))
 }
 
-function transaction(db: DatabaseSync, work: () => void): void {
+function transaction<T>(db: DatabaseSync, work: () => T): T {
   db.exec('BEGIN IMMEDIATE')
   try {
-    work()
+    const done = work()
     db.exec('COMMIT')
+    return done
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK')
     throw error
