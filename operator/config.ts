@@ -6,6 +6,8 @@ import { DEFAULT_PREFIX } from '../core/keys.ts'
 import type { Given } from './resources/directory/secrets.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
 
+const address = z.string().regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be like 0.0.0.0:8081, or a port')
+
 /** Settings of `shellcron operator`, as flags name them. */
 const schema = z.strictObject({
   endpoints: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be like https://10.0.0.1:2379')).min(1),
@@ -14,10 +16,11 @@ const schema = z.strictObject({
   kubeconfig: z.string().min(1).optional(),
   etcdIdentity: z.string().min(1).optional(),
   prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
-  health: z
-    .string()
-    .regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be like 0.0.0.0:8081, or a port')
-    .optional(),
+  health: address.optional(),
+  /** Where agents bring output, on TLS. Without it none is taken. */
+  ingest: address.optional(),
+  /** Names and addresses under which agents reach it, beside those of this machine. */
+  ingestNames: z.array(z.string().min(1)).default([]),
   /** Of all objects together, in a second: each is one in the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).default(20),
   /** Being uninstalled: see DESIGN §6. */
@@ -27,11 +30,18 @@ const schema = z.strictObject({
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
+/** `host`: default every address. `port` 0: any free one. */
+interface Address {
+  host?: string
+  port: number
+}
+
 export interface OperatorConfig {
   endpoints: string[]
   prefix: string
   etcdIdentity?: string
-  health?: { host?: string; port: number }
+  health?: Address
+  ingest?: Address & { names: string[] }
   draining: boolean
   logLevel: string
   statusWrites: number
@@ -54,7 +64,7 @@ export function readConfig(
     throw new InvalidInput('--kubeconfig', 'is for a cluster, --directory for standalone; give one of them')
   if (directory === undefined && secretFromEnv.length > 0)
     throw new InvalidInput('--secret-from-env', 'is for standalone; in a cluster Secrets are objects')
-  const health = parsed.data.health === undefined ? {} : { health: addressOf(parsed.data.health) }
+  const health = parsed.data.health === undefined ? {} : { health: addressOf('--health', parsed.data.health) }
   return {
     endpoints,
     prefix,
@@ -63,6 +73,7 @@ export function readConfig(
     statusWrites,
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,
+    ...ingestOf(parsed.data, env),
     mode:
       directory === undefined
         ? {
@@ -88,10 +99,28 @@ function named(error: z.ZodError): InvalidInput {
   return new InvalidInput(`--${flag}`, issue?.message ?? 'is not valid')
 }
 
-function addressOf(text: string): { host?: string; port: number } {
+function ingestOf(
+  { ingest, ingestNames }: z.infer<typeof schema>,
+  env: Record<string, string | undefined>,
+): Pick<OperatorConfig, 'ingest'> {
+  if (ingest === undefined) return {}
+  const address = addressOf('--ingest', ingest)
+  const own = ['localhost', '127.0.0.1', '::1', hostname().toLowerCase()]
+  const service = env.POD_NAMESPACE === undefined ? [] : serviceNames(env.POD_NAMESPACE)
+  const given = address.host === undefined ? [] : [address.host]
+  return { ingest: { ...address, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
+}
+
+/** As a cluster's DNS knows the operator's Service. */
+function serviceNames(namespace: string): string[] {
+  const name = `shellcron-operator.${namespace}`
+  return [name, `${name}.svc`, `${name}.svc.cluster.local`]
+}
+
+function addressOf(flag: string, text: string): Address {
   const colon = text.lastIndexOf(':')
   const port = Number(text.slice(colon + 1))
-  if (port > 65_535) throw new InvalidInput('--health', `${port} is not a port`)
+  if (port > 65_535) throw new InvalidInput(flag, `${port} is not a port`)
   const host = colon > 0 ? text.slice(0, colon).replace(/^\[(.*)\]$/, '$1') : ''
   return host === '' ? { port } : { host, port }
 }

@@ -5,6 +5,7 @@ import type { LogStore } from '../store/log/port.ts'
 import { historyRoutes } from './api/history.ts'
 import { killRoutes } from './api/kill.ts'
 import { objectRoutes } from './api/objects.ts'
+import { outputRoutes } from './api/output.ts'
 import { runRoutes } from './api/runs.ts'
 import { serveApi } from './api/server.ts'
 import { readConfig } from './config.ts'
@@ -13,8 +14,13 @@ import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
 import { openIdentity } from './identity/identity.ts'
 import { fileKeyStore } from './identity/keystore.ts'
+import { ingestPart } from './ingest/part.ts'
+import { createTail, type Tail } from './ingest/tail.ts'
+import { createTake } from './ingest/take.ts'
 import { rememberAgent } from './local-agents.ts'
 import type { Part } from './operator.ts'
+import { attemptsOf, isGoing, latestRun } from './output/attempts.ts'
+import { streamOf } from './output/stream.ts'
 import { secretsFromEnv, variablesOf } from './secret-from-env.ts'
 import { createSeen, type Seen } from './seen.ts'
 import { keysDir, type Lasting, startOperator } from './start.ts'
@@ -24,13 +30,17 @@ import { createReport } from './status/report.ts'
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
   const config = readConfig(settings)
   const log = createLog(config.logLevel, { part: 'operator' })
-  const parts = ({ outcomes, stateDir }: Lasting): Part[] => {
+  const parts = ({ outcomes, stateDir, authority }: Lasting): Part[] => {
     const report = { logStore: outcomes.logStore, writesPerSecond: config.statusWrites }
-    if (config.mode.kind !== 'directory') return [createReport(report)]
+    const tail = createTail()
+    const take = createTake({ store: outcomes.logStore, tail })
+    const ingest = config.ingest ? [ingestPart({ listen: config.ingest, authority, take })] : []
+    if (config.mode.kind !== 'directory') return [createReport(report), ...ingest]
     const seen = createSeen(outcomes)
     return [
       createReport({ ...report, onStatus: seen.onStatus }),
-      apiPart(join(stateDir, 'operator.sock'), seen, outcomes.logStore),
+      apiPart(join(stateDir, 'operator.sock'), { seen, tail, logStore: outcomes.logStore }),
+      ...ingest,
     ]
   }
   const operator = await startOperator({ config, clock: systemClock, log, parts }, stop)
@@ -38,9 +48,11 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
 }
 
 /** The routes on the operator's socket, while it leads. */
-function apiPart(path: string, seen: Seen, logStore: LogStore): Part {
+function apiPart(path: string, of: { seen: Seen; tail: Tail; logStore: LogStore }): Part {
   return async (context, signal) => {
-    const { resources } = context
+    const { seen, tail, logStore } = of
+    const { resources, clock, observed } = context
+    const known = { observed, store: logStore }
     const api = await serveApi(path, [
       objectRoutes({
         objects: () => seen.objects(resources),
@@ -49,6 +61,12 @@ function apiPart(path: string, seen: Seen, logStore: LogStore): Part {
       }),
       historyRoutes(logStore),
       killRoutes({ kill: run => killRun(context, run) }),
+      outputRoutes({
+        latest: of => latestRun(known, of),
+        attempts: run => attemptsOf(known, run),
+        stream: (of, until) =>
+          streamOf({ ...of, store: logStore, tail, clock, isGoing: () => isGoing(known, of.attempt) }, until),
+      }),
       runRoutes({ resources, objectOf: ref => seen.object(resources, ref) }),
     ])
     await new Promise<void>(resolve => {

@@ -38,6 +38,7 @@ export interface StartOptions {
 export interface Lasting {
   outcomes: Outcomes
   stateDir: string
+  authority: Authority
 }
 
 export interface Operator {
@@ -73,7 +74,7 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
   const tls = await tlsOf(config, authority)
   const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
   const logStore = openSqliteLogStore(join(mode.stateDir, 'shellcron.db'))
-  const lasting: Lasting = { outcomes: tellingOutcomes(logStore), stateDir: mode.stateDir }
+  const lasting: Lasting = { outcomes: tellingOutcomes(logStore), stateDir: mode.stateDir, authority }
   const state: { context?: Context | undefined; lookAtAll?: () => void; draining: boolean } = {
     draining: config.draining,
   }

@@ -32,6 +32,12 @@ export function agentUser(pool: string, agent: string): string {
   return `agent:${pool}:${agent}`
 }
 
+/** The other way round; undefined: it is no agent's name. */
+export function agentOf(user: string): { pool: string; agent: string } | undefined {
+  const [kind, pool, agent, ...more] = user.split(':')
+  return kind === 'agent' && pool && agent && more.length === 0 ? { pool, agent } : undefined
+}
+
 /** Files 0600 in a directory 0700; each appears whole. */
 export async function writeIdentity(dir: string, files: Readonly<Record<string, string>>): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 })

@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { z } from 'zod'
+import { InvalidInput } from '../../core/errors.ts'
+import type { CellKind } from '../../core/keys.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import type { AttemptRef } from '../../store/log/port.ts'
+import type { AttemptSeen } from '../output/attempts.ts'
+import type { Routes } from './server.ts'
+
+const name = z.string().min(1)
+const ofObject = z.strictObject({ namespace: name, name, kind: z.enum(['job', 'run']).default('job') })
+const ofOutput = z.strictObject({
+  uid: name,
+  attempt: z.coerce.number().int().min(1),
+  from: z.coerce.number().int().min(0).default(0),
+  follow: z.enum(['true', 'false']).default('false'),
+})
+
+/**
+ *   GET  /v1/outputs?namespace=&name=&kind=job|run      {"run"?: the id of the newest}
+ *   GET  /v1/outputs/ID                                 {"attempts": [AttemptSeen]}; ID of a run, or of a fire with all its parts
+ *   GET  /v1/outputs/ID/chunks?uid=&attempt=&from=&follow=true|false
+ *        the output as chunks (launcher/protocol.md, Spools), from a position on; the last one says whether it has ended
+ */
+export function outputRoutes(of: {
+  latest(of: { namespace: string; name: string; kind: CellKind }): Promise<string | undefined>
+  attempts(run: string): Promise<AttemptSeen[]>
+  stream(
+    of: { attempt: AttemptRef; from: number; follow: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array>
+}): Routes {
+  return server => {
+    server.get('/v1/outputs', async request => {
+      const run = await of.latest(parsed(ofObject, request.query))
+      return run === undefined ? {} : { run }
+    })
+    server.get<{ Params: { id: string } }>('/v1/outputs/:id', async ({ params }) => ({
+      attempts: await of.attempts(params.id),
+    }))
+    server.get<{ Params: { id: string } }>('/v1/outputs/:id/chunks', async (request, reply) => {
+      const { uid, attempt, from, follow } = parsed(ofOutput, request.query)
+      const ref = { uid, run: request.params.id, attempt }
+      reply.hijack()
+      const gone = new AbortController()
+      reply.raw.on('close', () => gone.abort(new Error('the client has gone')))
+      reply.raw.writeHead(200, { 'content-type': 'application/octet-stream' })
+      reply.raw.flushHeaders()
+      const chunks = of.stream({ attempt: ref, from, follow: follow === 'true' }, gone.signal)
+      await send(chunks, reply.raw, gone.signal).catch(error => {
+        // What is cut off without a last chunk is asked for again.
+        if (!gone.signal.aborted) request.log.warn({ error: messageOf(error) }, 'output.notSent')
+        reply.raw.destroy()
+      })
+    })
+  }
+}
+
+/** No faster than it is taken. */
+async function send(
+  chunks: AsyncIterable<Uint8Array>,
+  to: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const part of chunks) if (!to.write(part)) await once(to, 'drain', { signal })
+  to.end()
+}
+
+function parsed<T>(schema: z.ZodType<T>, query: unknown): T {
+  const { data, error } = schema.safeParse(query)
+  if (!error) return data
+  const [issue] = error.issues
+  throw new InvalidInput(issue?.path.join('.') ?? 'query', issue?.message ?? 'cannot be read')
+}

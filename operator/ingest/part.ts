@@ -1,0 +1,28 @@
+import type { OperatorConfig } from '../config.ts'
+import type { Authority } from '../identity/authority.ts'
+import type { Part } from '../operator.ts'
+import { serveIngest } from './server.ts'
+import type { Take } from './take.ts'
+
+/** How long the server's certificate is good, h: it gets another one at each start. */
+const CERTIFICATE_HOURS = 24 * 365
+
+/** The ingest, while the operator leads. */
+export function ingestPart(of: {
+  listen: NonNullable<OperatorConfig['ingest']>
+  authority: Authority
+  take: Take
+}): Part {
+  return async ({ log }, signal) => {
+    const { names, ...address } = of.listen
+    const pair = await of.authority.server(names, CERTIFICATE_HOURS)
+    const tls = { ca: of.authority.caCert, ...pair }
+    const ingest = await serveIngest({ ...address, tls, take: of.take, log })
+    log.info({ port: ingest.port }, 'ingest.ready')
+    await new Promise<void>(resolve => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await ingest.close()
+  }
+}

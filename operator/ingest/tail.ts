@@ -1,0 +1,24 @@
+/** Who waits for the output of a run is told when there is more of it. What there is lies in the log store: a ring says only `look`. */
+export interface Tail {
+  ring(run: string): void
+  /** Returns the way to stop listening. */
+  listen(run: string, onMore: () => void): () => void
+}
+
+export function createTail(): Tail {
+  const listeners = new Map<string, Set<() => void>>()
+  return {
+    ring(run) {
+      for (const onMore of listeners.get(run) ?? []) onMore()
+    },
+    listen(run, onMore) {
+      const own = () => onMore()
+      const all = listeners.get(run) ?? new Set()
+      listeners.set(run, all.add(own))
+      return () => {
+        all.delete(own)
+        if (all.size === 0 && listeners.get(run) === all) listeners.delete(run)
+      }
+    },
+  }
+}

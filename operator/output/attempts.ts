@@ -1,0 +1,104 @@
+import {
+  ANYWHERE,
+  type CellKind,
+  isNamed,
+  isShellRunId,
+  scheduledRunId,
+  shellRunId,
+} from '../../core/keys.ts'
+import type { Outcome } from '../../core/records/state.ts'
+import type { HistoryQuery, LogStore, OutputHead, OutputStore, StoredResult } from '../../store/log/port.ts'
+import type { Context } from '../context.ts'
+
+/** An attempt whose output somebody may ask for: it goes on, or it has ended, or there is output of it. */
+export interface AttemptSeen {
+  uid: string
+  run: string
+  attempt: number
+  agent?: string
+  /** It is in flight or pending. */
+  going: boolean
+  /** How it ended, once that is stored. */
+  outcome?: Outcome
+  /** undefined: nothing of it has come. */
+  output?: Pick<OutputHead, 'stored' | 'bytes' | 'cut' | 'lost' | 'ended' | 'expired'>
+}
+
+type Deps = { observed: Pick<Context['observed'], 'actives' | 'activesOf'> } & {
+  store: Pick<LogStore, 'history'> & OutputStore
+}
+
+const PAGE = 1_000
+
+/** All attempts of a run, or of every part of a fire; by run, the first attempt first. None: there is no such run. */
+export async function attemptsOf({ observed, store }: Deps, id: string): Promise<AttemptSeen[]> {
+  const all = new Map<string, AttemptSeen>()
+  const at = (of: { uid: string; run: string; attempt: number }): AttemptSeen => {
+    const { uid, run, attempt } = of
+    const key = `${uid} ${run} ${attempt}`
+    const seen = all.get(key) ?? { uid, run, attempt, going: false }
+    all.set(key, seen)
+    return seen
+  }
+  for await (const result of resultsOf(store, id)) {
+    const { agent, outcome } = result
+    Object.assign(at(result), { outcome, ...(agent === undefined ? {} : { agent }) })
+  }
+  for (const { uid, run, attempt, agent, ...output } of await store.outputs({ run: id })) {
+    const { stored, bytes, cut, lost, ended, expired } = output
+    const known = { stored, bytes, cut, lost, ended, ...(expired ? { expired } : {}) }
+    Object.assign(at({ uid, run, attempt }), { agent, output: known })
+  }
+  for (const { value } of observed.actives.entries()) {
+    // What has ended is taken out of etcd first, and stored then: between the two it goes on.
+    if (isNamed(value.run, id) && at(value).outcome === undefined) at(value).going = true
+  }
+  return [...all.values()].sort((a, b) => order(a.run, b.run) || a.attempt - b.attempt)
+}
+
+/** Whether more is to be expected of an attempt. */
+export async function isGoing(
+  deps: Deps,
+  { uid, run, attempt }: { uid: string; run: string; attempt: number },
+): Promise<boolean> {
+  const seen = (await attemptsOf(deps, run)).find(each => each.uid === uid && each.attempt === attempt)
+  return seen?.going ?? false
+}
+
+/** The newest fire of a ShellCronJob, or a ShellRun's only one; undefined: it has none yet. */
+export async function latestRun(
+  { observed, store }: Deps,
+  of: { kind: CellKind; namespace: string; name: string },
+): Promise<string | undefined> {
+  const { rows } = await store.history({ ...of, limit: PAGE })
+  const ended = rows.find(({ attempt }) => attempt > 0)
+  const going = observed.activesOf(of.kind, of.namespace, of.name).map(({ value }) => value)
+  const [newest] = [...going, ...(ended ? [ended] : [])].sort((a, b) => b.time - a.time)
+  if (!newest) return undefined
+  const fire = { ...newest, target: ANYWHERE }
+  return of.kind === 'run' ? shellRunId(fire) : scheduledRunId(fire, newest.time)
+}
+
+async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGenerator<StoredResult> {
+  const [namespace = '', name = '', time = ''] = id.split('.')
+  const kind = isShellRunId(id) ? 'run' : 'job'
+  const at = Number(time)
+  if (kind === 'job' && !Number.isSafeInteger(at)) return
+  const query: HistoryQuery = {
+    namespace,
+    name,
+    kind,
+    limit: PAGE,
+    ...(kind === 'job' ? { from: at, to: at + 1 } : {}),
+  }
+  let cursor: string | undefined
+  do {
+    const page = await store.history({ ...query, ...(cursor ? { cursor } : {}) })
+    for (const row of page.rows) if (row.attempt > 0 && isNamed(row.run, id)) yield row
+    cursor = page.cursor
+  } while (cursor)
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
