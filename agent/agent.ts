@@ -13,6 +13,7 @@ import type { Launcher } from './launcher/launcher.ts'
 import type { LauncherEvent } from './launcher/messages.ts'
 import { replaceWhenIdle } from './launcher/replace.ts'
 import { createRuns, type Runs } from './live.ts'
+import type { Output } from './output/output.ts'
 import type { LocalPolicy } from './policy.ts'
 import { createReadiness } from './readiness.ts'
 import { settleUnknown, takeStock } from './reconcile.ts'
@@ -38,6 +39,7 @@ export interface AgentOptions {
   policy: LocalPolicy
   clock: Clock
   log: Log
+  output: Output
   /** Connects to the living launcher or starts one. */
   launcher(signal: AbortSignal): Promise<Launcher>
   /** Which program it would start: another one that lives is replaced when it is idle. */
@@ -166,10 +168,11 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     // Who leaves must not be given another launcher in the place of the one that it ends.
     while (!signal.aborted && !leaving.signal.aborted) {
       try {
-        const launcher = await options.launcher(signal)
+        const { launcher, off } = options.output.on(await options.launcher(signal))
         connected = launcher
         await onLauncher(launcher).finally(() => {
           connected = undefined
+          off()
           launcher.close()
         })
       } catch (error) {
@@ -186,7 +189,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       if (running() > 0) return false
       if (part) return true
       const known = await connected?.runs(signal).catch(() => undefined)
-      return known?.length === 0
+      return known?.every(({ id }) => options.output.isSettled(id)) ?? false
     },
     killAll: reason => part?.runs.killAll(reason),
     leave: async () => {

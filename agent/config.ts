@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import { DEFAULT_PREFIX } from '../core/keys.ts'
+import { bytesOf, quantity } from '../core/schema/values.ts'
 
 /** Settings of `shellcron agent`, as flags name them. */
 const schema = z.strictObject({
@@ -17,12 +18,21 @@ const schema = z.strictObject({
   state: z.string().min(1),
   prefix: z.string().endsWith('/').default(DEFAULT_PREFIX),
   localPolicy: z.string().optional(),
+  /** The operator's ingest. Without it output stays here, within the quota. */
+  operator: z
+    .string()
+    .regex(/^https:\/\/[^/]+$/, 'must be like https://10.0.0.1:9443')
+    .optional(),
+  /** Of output that has ended and is not stored; as Kubernetes writes quantities. */
+  spoolQuota: quantity('0', '1000Ti').default('1Gi'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** On SIGTERM: end claiming, wait so long for runs, kill what is left and leave for good. Without it runs go on for the next agent. */
   drainSeconds: z.number().min(0).optional(),
 })
 
-export type AgentConfig = z.infer<typeof schema> & {
+export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
+  /** Bytes. */
+  spoolQuota: number
   user: string
   defaultPolicy: boolean
   policyPath: string
@@ -41,6 +51,7 @@ export function readConfig(input: Record<string, unknown>): AgentConfig {
   }
   return {
     ...parsed.data,
+    spoolQuota: bytesOf(parsed.data.spoolQuota),
     user: userInfo().username,
     defaultPolicy: parsed.data.localPolicy === undefined,
     policyPath: parsed.data.localPolicy ?? join('/etc/shellcron', 'agent.yaml'),

@@ -15,6 +15,8 @@ export interface EndFacts {
   startedAt?: number
   endedAt?: number
   tail?: string
+  /** What else is to be said of it, if its verdict says nothing. */
+  message?: string
 }
 
 export interface Ending {

@@ -3,6 +3,7 @@ import type { Entry } from '../core/records/entry.ts'
 import type { Active } from '../core/records/state.ts'
 import { unseal } from '../runtime/sealing.ts'
 import type { Arm } from './launcher/messages.ts'
+import { outputLabels } from './output/labels.ts'
 
 /** What a launcher is told to start for an attempt. */
 
@@ -68,7 +69,7 @@ export function launchOf(
       : {}),
     fenced: active.buryAfter === undefined,
     mark: `${MARK}=${mark}`,
-    ...(sealed ? { labels: sealed } : {}),
+    labels: { ...outputLabels(active), ...sealed },
   }
 }
 

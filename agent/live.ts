@@ -84,7 +84,8 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
 
   const record = (live: Live, end: End, facts: EndFacts) => {
     const command = (live.entry ?? entryOf(live.active.value)?.value)?.command ?? { successExitCodes: [0] }
-    void conclude(context, live.active, { verdict: verdictOf(end, command), facts }).then(
+    const verdict = { ...(facts.message ? { message: facts.message } : {}), ...verdictOf(end, command) }
+    void conclude(context, live.active, { verdict, facts }).then(
       concluded => {
         forget(live)
         if (concluded.kind === 'again') resume(concluded.active)
@@ -254,8 +255,21 @@ function endOf({ cause, oom }: ExitRecord): End {
   return oom && (cause.kind === 'exited' || cause.kind === 'signaled') ? { ...cause, oom } : cause
 }
 
-function factsOf({ startedAt, endedAt, tail }: ExitRecord): EndFacts {
-  return { ...(startedAt === null ? {} : { startedAt }), endedAt, ...(tail ? { tail } : {}) }
+function factsOf(record: ExitRecord): EndFacts {
+  const { startedAt, endedAt, tail } = record
+  const message = cutMessage(record)
+  return {
+    ...(startedAt === null ? {} : { startedAt }),
+    endedAt,
+    ...(tail ? { tail } : {}),
+    ...(message ? { message } : {}),
+  }
+}
+
+function cutMessage({ stdout, stderr, spoolError }: ExitRecord): string | undefined {
+  if (stdout.cut + stderr.cut === 0) return undefined
+  const why = spoolError === undefined ? 'by outputLimit' : `as they could not be written: ${spoolError}`
+  return `${stdout.cut} bytes of stdout and ${stderr.cut} of stderr were cut ${why}`
 }
 
 /** A ShellRun runs although its job is suspended; it has no such state of its own. */

@@ -12,10 +12,14 @@ import { readConfig } from './config.ts'
 import { readIdentity } from './identity.ts'
 import { launcherProgram } from './launcher/program.ts'
 import { ensureLauncher } from './launcher/start.ts'
+import { connectIngest } from './output/ingest-client.ts'
+import { type Output, startOutput } from './output/output.ts'
 import { readLocalPolicy } from './policy.ts'
 
 /** How long killed runs may take to be recorded before the agent leaves, beyond their grace, ms. */
 const LAST_WORDS_MS = 15_000
+/** And their output to be stored. */
+const LAST_OUTPUT_MS = 10_000
 const POLL_MS = 50
 
 /** Runs an agent until `stop` aborts. Settings as `readConfig` takes them. */
@@ -37,6 +41,23 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
   const ended = new AbortController()
+  const client =
+    config.operator === undefined
+      ? undefined
+      : connectIngest({ url: config.operator, tls: identity.tls, pool: config.pool, agent: config.name })
+  const output = await startOutput(
+    {
+      client,
+      quota: config.spoolQuota,
+      stateDir: config.state,
+      clock: systemClock,
+      log,
+      random: Math.random,
+    },
+    ended.signal,
+  )
+  // A bug: the agent ends, and what is thrown is seen below.
+  output.done.catch(error => ended.abort(error))
   const dieWith = config.drainSeconds === undefined ? {} : { dieWith: process.ppid }
   try {
     const agent = await startAgent(
@@ -52,27 +73,30 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
         policy,
         clock: systemClock,
         log,
+        output,
         launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...dieWith }),
         launcherBuild: program.build,
       },
       ended.signal,
     )
-    await aborted(stop)
+    await aborted(AbortSignal.any([stop, ended.signal]))
     agent.stopClaiming()
-    if (config.drainSeconds !== undefined) await drain(agent, config.drainSeconds * 1_000)
+    if (config.drainSeconds !== undefined) await drain(agent, output, config.drainSeconds * 1_000)
     ended.abort(new Error('the agent was told to stop'))
-    await agent.done
+    await Promise.all([agent.done, output.done])
   } finally {
+    client?.close()
     await etcd.close()
     if (lock.kind === 'locked') lock.release()
   }
 }
 
-/** Waits for runs, then kills what is left, so that each is recorded; the session goes with it. */
-async function drain(agent: Agent, limitMs: number): Promise<void> {
+/** Waits for runs, then kills what is left, so that each is recorded and its output stored; the session goes with it. */
+async function drain(agent: Agent, output: Output, limitMs: number): Promise<void> {
   await settled(agent, limitMs)
   agent.killAll('AgentStopped')
   await settled(agent, LAST_WORDS_MS)
+  await output.flush(LAST_OUTPUT_MS)
   await agent.leave()
 }
 

@@ -103,12 +103,13 @@ async function endOlderSessions({ launcher, session, clock, signal }: Context): 
 }
 
 async function endUnowned({ launcher, session, log }: Context, unowned: LauncherRun[]): Promise<void> {
-  const mine = unowned.filter(run => run.fenced || run.session === String(session))
-  const going = mine.filter(run => run.state !== 'ended')
-  const gone = mine.filter(run => run.state === 'ended')
-  if (mine.length > 0) log.warn({ runs: ids(mine).slice(0, 10), count: mine.length }, 'launcher.unownedRuns')
+  const isGoing = (run: LauncherRun) => run.state !== 'ended'
+  const going = unowned.filter(run => isGoing(run) && (run.fenced || run.session === String(session)))
+  if (going.length > 0)
+    log.warn({ runs: ids(going).slice(0, 10), count: going.length }, 'launcher.unownedRuns')
   launcher.kill(ids(going), 'Superseded')
-  launcher.forget(ids(gone))
+  // How they ended is recorded, by me or by who buried them.
+  launcher.forget(ids(unowned.filter(run => !isGoing(run))))
 }
 
 function ids(runs: readonly LauncherRun[]): string[] {

@@ -15,6 +15,8 @@ export function addAgentCommand(program: Command): void {
       '--local-policy <file>',
       'what this machine allows; default: /etc/shellcron/agent.yaml if it exists',
     )
+    .option('--operator <url>', 'where output goes: the ingest of the operator, https://HOST:PORT')
+    .option('--spool-quota <bytes>', 'of output that waits to be stored, such as 500Mi; default: 1Gi')
     .option(
       '--drain-seconds <n>',
       'when told to end: wait so long for runs, kill the others, leave for good',

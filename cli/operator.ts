@@ -15,6 +15,8 @@ export function addOperatorCommand(program: Command): void {
     .option('--status-writes <n>', 'at most so many statuses are written in a second; default: 20', Number)
     .option('--health <host:port>', 'where /healthz and /readyz are served')
     .addOption(secretFromEnvOption())
+    .option('--ingest <host:port>', 'where agents bring output; without it none is taken')
+    .option('--ingest-names <names>', 'under which agents reach it, separated by commas', list)
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .action(async (options: Record<string, unknown>) => {
       const { main } = await import('../operator/main.ts')

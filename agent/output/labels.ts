@@ -1,0 +1,21 @@
+import type { Active } from '../../core/records/state.ts'
+
+/** Whose output a launch's is. It stands in the launch's labels, so that an agent of another life knows it too. */
+export interface Attempt {
+  uid: string
+  run: string
+  attempt: number
+  namespace: string
+  name: string
+}
+
+export function outputLabels({ uid, run, attempt, namespace, name }: Active): Record<string, string> {
+  return { uid, run, attempt: String(attempt), namespace, name }
+}
+
+export function attemptOf(labels: Readonly<Record<string, string>> | undefined): Attempt | undefined {
+  const { uid, run, attempt, namespace, name } = labels ?? {}
+  return uid && run && attempt && namespace && name
+    ? { uid, run, attempt: Number(attempt), namespace, name }
+    : undefined
+}

@@ -1,0 +1,207 @@
+import type { Arm, ExitRecord, LauncherEvent, LauncherRun } from '../launcher/messages.ts'
+import { type Attempt, attemptOf } from './labels.ts'
+
+/**
+ * What the launcher has, as far as its output is concerned. A launch goes when both its result is recorded and its output is stored,
+ * whichever comes first:
+ *
+ *   armed ─▶ running ─▶ ended ──┬─ settled (its result is recorded) ──┬─▶ forgotten
+ *                               └─ acknowledged (its output is stored)┘
+ */
+export interface Launch {
+  readonly id: string
+  /** undefined: an agent armed it that did not say. Its output goes with its result. */
+  attempt: Attempt | undefined
+  record: ExitRecord | undefined
+  isRunning: boolean
+  settled: boolean
+  acknowledged: boolean
+  /** Stored up to this position of the spool; undefined: the operator has to be asked. */
+  from: number | undefined
+}
+
+export interface Launches {
+  /** Somebody has yet to record how it ended, or that it did not start. */
+  isSettled(id: string): boolean
+  /** A launch is about to start: whoever else wants the processor now makes it late. */
+  isStarting(now: number): boolean
+  /** Bytes of spools that have ended and are not acknowledged; and what one of them is of that. */
+  readonly heldBytes: number
+  costOf(launch: Launch): number
+  /** Ended, settled, not acknowledged: the longest ended first. */
+  ended(): Iterable<Launch>
+  /** Ended and not acknowledged, settled or not. */
+  readonly unacknowledged: number
+  armed(runs: readonly Arm[]): void
+  told(event: LauncherEvent): void
+  /** A new connection: what it does not tell of until `listed` is gone. */
+  attached(): void
+  listed(runs: readonly LauncherRun[]): void
+  settle(ids: readonly string[]): void
+  acknowledge(launches: readonly Launch[]): void
+}
+
+export interface LaunchesOptions {
+  /** Tells the launcher. */
+  forget(ids: string[]): void
+  /** It runs: there may be output. `isYoung`: it has only just started. */
+  onRunning(launch: Launch, isYoung: boolean): void
+  onEnded(launch: Launch): void
+}
+
+/** What an ended launch costs beside its bytes: a file, a record in memory and in the journal. */
+const EACH_COSTS = 4_096
+/** One that is armed and so late has another reason than a busy processor, ms. */
+const LATE_MS = 5_000
+const SOON_MS = 20
+
+export function createLaunches(options: LaunchesOptions): Launches {
+  return new KnownLaunches(options)
+}
+
+class KnownLaunches implements Launches {
+  readonly #options: LaunchesOptions
+  readonly #all = new Map<string, Launch>()
+  readonly #ended = new Set<Launch>()
+  readonly #due = new Map<string, number>()
+  #unconfirmed = new Set<string>()
+  #heldBytes = 0
+
+  constructor(options: LaunchesOptions) {
+    this.#options = options
+  }
+
+  get heldBytes() {
+    return this.#heldBytes
+  }
+
+  get unacknowledged() {
+    return this.#ended.size
+  }
+
+  costOf(launch: Launch) {
+    return costOf(launch)
+  }
+
+  isSettled(id: string) {
+    return this.#all.get(id)?.settled ?? false
+  }
+
+  isStarting(now: number) {
+    for (const at of this.#due.values()) if (at <= now + SOON_MS && at > now - LATE_MS) return true
+    return false
+  }
+
+  *ended() {
+    for (const launch of this.#ended) if (launch.settled) yield launch
+  }
+
+  armed(runs: readonly Arm[]) {
+    for (const { id, at, labels } of runs) {
+      this.#unconfirmed.delete(id)
+      if (this.#all.has(id)) continue
+      // Nothing of it is stored: it has not begun.
+      this.#all.set(id, { ...unknown(id), attempt: attemptOf(labels), from: 0 })
+      this.#due.set(id, at)
+    }
+  }
+
+  told(event: LauncherEvent) {
+    const { id } = event
+    this.#unconfirmed.delete(id)
+    if (event.type !== 'armed') this.#due.delete(id)
+    if (event.type === 'refused' || event.type === 'unknown') this.#all.delete(id)
+    else if (event.type === 'ended') this.#end(id, event.record)
+    else if (event.type === 'started') this.#run(id, undefined, true)
+  }
+
+  attached() {
+    this.#unconfirmed = new Set(this.#all.keys())
+    for (const launch of this.#all.values()) launch.isRunning = false
+  }
+
+  listed(runs: readonly LauncherRun[]) {
+    for (const { id, state, record, labels } of runs) {
+      this.#unconfirmed.delete(id)
+      if (record) this.#end(id, record)
+      else if (state === 'running') this.#run(id, labels, false)
+    }
+    for (const id of this.#unconfirmed) this.#remove(id)
+    this.#unconfirmed.clear()
+  }
+
+  settle(ids: readonly string[]) {
+    const gone = ids.filter(id => {
+      const launch = this.#all.get(id)
+      if (launch) launch.settled = true
+      return !launch || this.#isDone(launch)
+    })
+    this.#forget(gone)
+  }
+
+  acknowledge(launches: readonly Launch[]) {
+    for (const launch of launches) {
+      if (this.#ended.delete(launch)) this.#heldBytes -= costOf(launch)
+      launch.acknowledged = true
+    }
+    this.#forget(launches.filter(launch => this.#isDone(launch)).map(({ id }) => id))
+  }
+
+  #run(id: string, labels: Record<string, string> | undefined, isYoung: boolean) {
+    const launch = this.#at(id, labels)
+    if (launch.isRunning || launch.record) return
+    launch.isRunning = true
+    this.#options.onRunning(launch, isYoung)
+  }
+
+  #end(id: string, record: ExitRecord) {
+    const launch = this.#at(id, record.labels)
+    if (launch.record) return
+    launch.record = record
+    launch.isRunning = false
+    if (record.startedAt === null || !launch.attempt) return this.acknowledge([launch])
+    this.#ended.add(launch)
+    this.#heldBytes += costOf(launch)
+    this.#options.onEnded(launch)
+  }
+
+  #at(id: string, labels: Record<string, string> | undefined): Launch {
+    const launch = this.#all.get(id) ?? unknown(id)
+    launch.attempt ??= attemptOf(labels)
+    this.#all.set(id, launch)
+    return launch
+  }
+
+  #isDone({ record, settled, acknowledged }: Launch) {
+    return record !== undefined && settled && acknowledged
+  }
+
+  #forget(ids: string[]) {
+    if (ids.length === 0) return
+    for (const id of ids) this.#remove(id)
+    this.#options.forget(ids)
+  }
+
+  #remove(id: string) {
+    const launch = this.#all.get(id)
+    this.#all.delete(id)
+    this.#due.delete(id)
+    if (launch && this.#ended.delete(launch)) this.#heldBytes -= costOf(launch)
+  }
+}
+
+function unknown(id: string): Launch {
+  return {
+    id,
+    attempt: undefined,
+    record: undefined,
+    isRunning: false,
+    settled: false,
+    acknowledged: false,
+    from: undefined,
+  }
+}
+
+function costOf({ record }: Launch): number {
+  return EACH_COSTS + (record ? record.stdout.bytes + record.stderr.bytes : 0)
+}

@@ -1,0 +1,77 @@
+import type { BatchPiece } from '../../core/output/batch.ts'
+import { cutChunk } from '../../core/output/chunks.ts'
+import type { Launcher } from '../launcher/launcher.ts'
+import type { ExitRecord } from '../launcher/messages.ts'
+import type { Launch } from './launches.ts'
+import type { Loss } from './losses.ts'
+
+/** What is to be told of a launch next. */
+
+/** Of one answer of the launcher, which comes as base64 in JSON. */
+const READ_BYTES = 256 * 1024
+const NOTHING = new Uint8Array()
+
+/** About `bytes` of its spool, from where it is stored on; undefined: nothing is to be told now. Rejects if the launcher goes. */
+export async function nextPiece(
+  launch: Launch,
+  launcher: Launcher | undefined,
+  bytes: number,
+): Promise<BatchPiece | undefined> {
+  const { attempt, from, record } = launch
+  if (!attempt) return undefined
+  if (from === undefined) return { ...attempt, offset: 0, next: 0, chunks: NOTHING }
+  const isEmpty = record && record.stdout.bytes + record.stderr.bytes === 0 && !isCut(record)
+  const read = isEmpty || !launcher ? undefined : await readOn(launcher, { id: launch.id, from, bytes })
+  if (!isEmpty && !read) return undefined
+  const parts = read?.parts ?? []
+  // Of a launch whose end was seen before it was read, there is no more than what was there.
+  const isEnd = record !== undefined && (read?.isAll ?? true)
+  if (isEnd && record.spoolError !== undefined) parts.push(unwritten(record))
+  if (parts.length === 0 && !isEnd) return undefined
+  const chunks = Buffer.concat(parts)
+  return { ...attempt, offset: from, next: from + chunks.length, chunks, ...(isEnd ? { end: true } : {}) }
+}
+
+export function pieceOfLoss({ launch: _, total, cut, at, ...attempt }: Loss): BatchPiece {
+  const chunks = cut ? cutChunk({ at, ...cut }) : NOTHING
+  return { ...attempt, offset: 0, next: 0, chunks, total, end: true }
+}
+
+/** undefined: it wrote nothing that could be lost. */
+export function lossOf({ id, attempt, record }: Launch): Loss | undefined {
+  if (!attempt || !record) return undefined
+  const { stdout, stderr, endedAt, spoolError } = record
+  const cut = isCut(record)
+    ? { stdout: stdout.cut, stderr: stderr.cut, ...(spoolError === undefined ? {} : { error: spoolError }) }
+    : undefined
+  const total = stdout.bytes + stderr.bytes
+  if (total === 0 && !cut) return undefined
+  return { launch: id, ...attempt, total, ...(cut ? { cut } : {}), at: endedAt }
+}
+
+async function readOn(
+  launcher: Launcher,
+  { id, from, bytes }: { id: string; from: number; bytes: number },
+): Promise<{ parts: Uint8Array[]; isAll: boolean }> {
+  const parts: Uint8Array[] = []
+  for (let length = 0; length < bytes; ) {
+    const part = await launcher.read(id, {
+      offset: from + length,
+      length: Math.min(READ_BYTES, bytes - length),
+    })
+    if (part.bytes.length === 0) return { parts, isAll: true }
+    parts.push(part.bytes)
+    length += part.bytes.length
+    if (part.end) return { parts, isAll: true }
+  }
+  return { parts, isAll: false }
+}
+
+function isCut({ stdout, stderr }: ExitRecord): boolean {
+  return stdout.cut + stderr.cut > 0
+}
+
+/** A launcher whose disk refused the output could not write the mark either. */
+function unwritten({ endedAt, stdout, stderr, spoolError }: ExitRecord): Uint8Array {
+  return cutChunk({ at: endedAt, stdout: stdout.cut, stderr: stderr.cut, error: spoolError })
+}

@@ -1,0 +1,254 @@
+import { type BatchPiece, MAX_BATCH_BYTES, type PieceAnswer } from '../../core/output/batch.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import type { Log } from '../../runtime/log.ts'
+import type { Launcher } from '../launcher/launcher.ts'
+import type { IngestClient } from './ingest-client.ts'
+import type { Launch, Launches } from './launches.ts'
+import type { Losses } from './losses.ts'
+import { nextPiece, pieceOfLoss } from './pieces.ts'
+
+/**
+ * Brings output to the operator, one batch at a time: what is held in memory is one batch.
+ *
+ *   something is there ─▶ gather for a moment ─▶ give way to what starts ─▶ read of each a part ─▶ send, until answered ─▶ from where to go on
+ *
+ * A launch that runs and has no more is waited for with a read of no length. What the answer says is stored is believed, whatever was
+ * sent: after a restart of ours, a lost answer, a log store that was restored.
+ */
+export interface Shipper {
+  /** There may be something of it to be sent. */
+  look(launch: Launch): void
+  /** It has only just started: most are over before a question about them would be answered. */
+  lookLater(launch: Launch): void
+  /** undefined: there is none now. */
+  use(launcher: Launcher | undefined): void
+  /** Losses may be there. */
+  wake(): void
+  /** Rejects only with a bug; resolves when the signal has aborted. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export interface ShipperOptions {
+  client: IngestClient
+  launches: Launches
+  losses: Losses
+  clock: Clock
+  log: Log
+  /** For jitter, from 0 to 1. */
+  random(): number
+  /** The longest pause between two tries, ms. */
+  longestPauseMs?: number
+}
+
+const GATHER_MS = 50
+const YOUNG_MS = 100
+/** What is read of one batch, about; a part of each of so many launches at a time. */
+const TARGET_BYTES = 1024 * 1024
+const LEAST_PART_BYTES = 64 * 1024
+const WAVE = 16
+const MOST_PIECES = 1_000
+/** Beside the chunks: what a batch says of each piece. */
+const ROOM_FOR_HEADER = 1024 * 1024
+/** Who starts a thousand commands at once is not kept from it; but what runs has output too, ms. */
+const LONGEST_WAY_MS = 3_000
+const LOOK_AGAIN_MS = 20
+const WAIT_MS = 60_000
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 15_000
+
+interface Sending {
+  launch: Launch | undefined
+  /** Of a loss. */
+  told?: string
+  piece: BatchPiece
+}
+
+export function createShipper(options: ShipperOptions): Shipper {
+  return new OneAtATime(options)
+}
+
+class OneAtATime implements Shipper {
+  readonly #options: ShipperOptions
+  readonly #ready = new Set<Launch>()
+  readonly #waiting = new Set<Launch>()
+  readonly #young: { launch: Launch; at: number }[] = []
+  #launcher: Launcher | undefined
+  #bell = Promise.withResolvers<void>()
+  #failures = 0
+
+  constructor(options: ShipperOptions) {
+    this.#options = options
+  }
+
+  look(launch: Launch) {
+    this.#ready.add(launch)
+    this.#bell.resolve()
+  }
+
+  lookLater(launch: Launch) {
+    this.#young.push({ launch, at: this.#options.clock.monotonic() + YOUNG_MS })
+    this.#bell.resolve()
+  }
+
+  use(launcher: Launcher | undefined) {
+    this.#launcher = launcher
+    this.#waiting.clear()
+    this.#bell.resolve()
+  }
+
+  wake() {
+    this.#bell.resolve()
+  }
+
+  async run(signal: AbortSignal) {
+    const stop = () => this.#bell.resolve()
+    signal.addEventListener('abort', stop)
+    try {
+      while (!signal.aborted) await this.#round(signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async #round(signal: AbortSignal) {
+    const { clock } = this.#options
+    this.#grownUp()
+    if (!this.#hasWork()) {
+      if (this.#young.length === 0) await this.#bell.promise
+      else await clock.sleep(GATHER_MS, signal)
+      this.#bell = Promise.withResolvers()
+      return
+    }
+    await clock.sleep(GATHER_MS, signal)
+    await this.#giveWay(signal)
+    // Without a pause as long as there is more than one batch.
+    for (let isFull = true; isFull && !signal.aborted; ) {
+      const batch = await this.#collect()
+      if (batch.length === 0) return
+      this.#take(batch, await this.#deliver(batch, signal))
+      isFull = batch.reduce((sum, { piece }) => sum + piece.chunks.length, 0) >= TARGET_BYTES / 2
+    }
+  }
+
+  #hasWork(): boolean {
+    return this.#options.losses.size > 0 || (this.#ready.size > 0 && this.#launcher !== undefined)
+  }
+
+  #grownUp() {
+    const now = this.#options.clock.monotonic()
+    const still = this.#young.findIndex(({ at }) => at > now)
+    const old = this.#young.splice(0, still < 0 ? this.#young.length : still)
+    for (const { launch } of old) if (launch.isRunning) this.#wait(launch)
+  }
+
+  async #giveWay(signal: AbortSignal) {
+    const { launches, clock } = this.#options
+    const until = clock.monotonic() + LONGEST_WAY_MS
+    while (launches.isStarting(clock.now()) && clock.monotonic() < until)
+      await clock.sleep(LOOK_AGAIN_MS, signal)
+  }
+
+  async #collect(): Promise<Sending[]> {
+    const batch = this.#options.losses
+      .first(MOST_PIECES)
+      .map((loss): Sending => ({ launch: undefined, told: loss.launch, piece: pieceOfLoss(loss) }))
+    let bytes = 0
+    while (bytes < TARGET_BYTES && batch.length < MOST_PIECES && this.#ready.size > 0) {
+      const launcher = this.#launcher
+      if (!launcher) break
+      const wave = firstOf(this.#ready, WAVE)
+      for (const launch of wave) this.#ready.delete(launch)
+      const part = Math.max(LEAST_PART_BYTES, TARGET_BYTES / wave.length)
+      const read = await Promise.all(wave.map(launch => this.#read(launch, launcher, part)))
+      for (const each of read) {
+        if (!each?.launch) continue
+        if (bytes + each.piece.chunks.length > MAX_BATCH_BYTES - ROOM_FOR_HEADER) this.look(each.launch)
+        else {
+          bytes += each.piece.chunks.length
+          batch.push(each)
+        }
+      }
+    }
+    return batch
+  }
+
+  async #read(launch: Launch, launcher: Launcher, bytes: number): Promise<Sending | undefined> {
+    if (launch.acknowledged) return undefined
+    try {
+      const piece = await nextPiece(launch, launcher, bytes)
+      if (piece) return { launch, piece }
+      if (launch.isRunning) this.#wait(launch)
+    } catch {
+      // The launcher went: the next one tells of it again, or it is still there then.
+      if (launcher === this.#launcher) this.#launcher = undefined
+      this.#ready.add(launch)
+    }
+    return undefined
+  }
+
+  #wait(launch: Launch) {
+    const launcher = this.#launcher
+    if (!launcher || launch.from === undefined || this.#waiting.has(launch)) return
+    this.#waiting.add(launch)
+    void launcher.read(launch.id, { offset: launch.from, length: 0, waitMs: WAIT_MS }).then(
+      ({ end }) => {
+        if (launcher !== this.#launcher) return
+        this.#waiting.delete(launch)
+        // Its end is told by an event, and looked at then.
+        if (launch.isRunning && !end) this.look(launch)
+      },
+      () => undefined,
+    )
+  }
+
+  /** Until it is answered: what is sent twice is stored once. */
+  async #deliver(batch: readonly Sending[], signal: AbortSignal): Promise<PieceAnswer[]> {
+    const { client, clock, log, random, longestPauseMs = LONGEST_PAUSE_MS } = this.#options
+    for (;;) {
+      const sent = await client.send(
+        batch.map(({ piece }) => piece),
+        signal,
+      )
+      if (sent.kind === 'answered') {
+        if (this.#failures > 0) log.info({ tries: this.#failures }, 'output.deliveredAgain')
+        this.#failures = 0
+        return sent.answers
+      }
+      const pause = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 20), longestPauseMs)
+      const inMs = Math.round(Math.max(pause, sent.afterMs) * (0.5 + random() / 2))
+      // The first failure is often only the operator's restart.
+      const level = sent.refused ? 'error' : this.#failures === 1 ? 'info' : 'warn'
+      log[level]({ why: sent.why, pieces: batch.length, inMs }, 'output.notDelivered')
+      await clock.sleep(inMs, signal)
+    }
+  }
+
+  #take(batch: readonly Sending[], answers: readonly PieceAnswer[]) {
+    const done: Launch[] = []
+    const told: string[] = []
+    for (const [index, { launch, told: loss, piece }] of batch.entries()) {
+      const answer = answers[index]
+      if (!answer) continue
+      if (answer.refused) this.#options.log.error({ run: piece.run, why: answer.refused }, 'output.refused')
+      if (loss !== undefined) told.push(loss)
+      if (!launch) continue
+      launch.from = answer.stored
+      if (answer.refused || answer.ended || (piece.end && answer.stored >= piece.next)) done.push(launch)
+      else if (!launch.acknowledged) this.look(launch)
+    }
+    this.#options.launches.acknowledge(done)
+    if (told.length > 0)
+      this.#options.losses.told(told).catch(error => {
+        // They are told again: the operator knows them by then.
+        this.#options.log.warn({ error: String(error) }, 'output.lossKept')
+      })
+  }
+}
+
+function firstOf<T>(all: Iterable<T>, count: number): T[] {
+  const first: T[] = []
+  for (const each of all) if (first.push(each) === count) break
+  return first
+}

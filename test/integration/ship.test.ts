@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { bytesOf, implementations } from '../contract/launcher.ts'
+import { eventually } from '../fault/eventually.ts'
+import { type IngestBench, ingestBench } from '../fixtures/ingest.ts'
+import { attemptOf, type Shipping, shipping } from '../fixtures/shipping.ts'
+
+/** Output on its way from a launcher's spool into the log store. */
+let ingest: IngestBench
+let ship: Shipping
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+const stored = (name: string) =>
+  eventually(`the output of ${name} is stored`, async () => {
+    const head = await ingest.head(attemptOf(name).run)
+    return head?.ended && head
+  })
+const forgotten = () =>
+  eventually('the launcher has forgotten all', async () => (await ship.launcher.runs()).length === 0)
+
+describe.each(Object.entries(implementations))('of the %s launcher', (_, command) => {
+  beforeEach(async () => {
+    ingest = await ingestBench()
+    ship = await shipping(command, await ingest.client('a'))
+  })
+  afterEach(async () => {
+    await ship.close()
+    await ingest.close()
+  })
+
+  test('binary output of both streams is stored byte for byte, in its order, then forgotten', async () => {
+    const file = join(ship.stateDir, 'noise')
+    const half = `head -c 50000 ${file}`
+    await writeFile(file, Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) % 256)))
+    ship.run('binary', `for i in $(seq 20); do ${half}; ${half} >&2; done; cat ${file}; printf end >&2`, {
+      outputLimit: 1e8,
+    })
+    expect(await stored('binary')).toMatchObject({ bytes: 5_000_003, agent: 'a', name: 'binary' })
+    const chunks = await ingest.chunks(attemptOf('binary'))
+    const noise = await readFile(file)
+    const part = noise.subarray(0, 50_000)
+    const twenty = Array.from({ length: 20 }, () => part)
+    expect(sha256(bytesOf(chunks, 'stdout'))).toBe(sha256(Buffer.concat([...twenty, noise])))
+    expect(sha256(bytesOf(chunks, 'stderr'))).toBe(sha256(Buffer.concat([...twenty, Buffer.from('end')])))
+    const times = chunks.map(({ at }) => at)
+    expect(times).toEqual(times.toSorted((a, b) => a - b))
+    await forgotten()
+    expect(await readdir(join(ship.stateDir, 'spool'))).toEqual([])
+  })
+
+  test('what runs is stored as it writes, long before it ends', async () => {
+    const gate = join(ship.stateDir, 'gate')
+    ship.run('live', `echo first; until [ -e ${gate} ]; do sleep 0.02; done; echo second`)
+    const first = await eventually('it is stored', () => ingest.head(attemptOf('live').run))
+    expect(first).toMatchObject({ bytes: 6, ended: false })
+    await writeFile(gate, '')
+    await stored('live')
+    expect(bytesOf(await ingest.chunks(attemptOf('live')), 'stdout').toString()).toBe('first\nsecond\n')
+  })
+
+  test('one without output is known to have ended; one that never started is not known', async () => {
+    ship.run('silent', 'exit 3')
+    ship.run('nobody', 'true', { workingDir: '/nonexistent' })
+    expect(await stored('silent')).toMatchObject({ bytes: 0, stored: 0 })
+    await forgotten()
+    expect(await ingest.head(attemptOf('nobody').run)).toBeUndefined()
+  })
+})
