@@ -6,6 +6,7 @@ import { addAgentCommand } from './agent.ts'
 import { addExplainCommand } from './explain.ts'
 import { addHistoryCommand } from './history.ts'
 import { addKillCommand } from './kill.ts'
+import { addLogsCommand } from './logs/command.ts'
 import { addNextCommand } from './next.ts'
 import { addOperatorCommand } from './operator.ts'
 import { addRunCommand } from './run.ts'
@@ -23,6 +24,7 @@ function program(): Command {
   addUpCommand(program)
   addRunCommand(program)
   addHistoryCommand(program)
+  addLogsCommand(program)
   addKillCommand(program)
   addValidateCommand(program)
   addNextCommand(program)

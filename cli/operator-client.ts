@@ -104,7 +104,7 @@ interface Question {
 
 const refusal = z.object({ field: z.string().optional(), message: z.string() })
 
-async function askWhole(socket: string, question: Question): Promise<unknown> {
+export async function askWhole(socket: string, question: Question): Promise<unknown> {
   return JSON.parse(await textOf(await ask(socket, question)))
 }
 
@@ -116,7 +116,7 @@ async function textOf(response: IncomingMessage): Promise<string> {
 }
 
 /** Rejects with InvalidInput for what the operator finds wrong with the question, with Unavailable if it does not answer. */
-async function ask(socket: string, question: Question): Promise<IncomingMessage> {
+export async function ask(socket: string, question: Question): Promise<IncomingMessage> {
   const response = await send(socket, question)
   if (response.statusCode === 200) return response
   const said = refusal.safeParse(JSON.parse(await textOf(response))).data

@@ -60,6 +60,7 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
     `ShellCron runs the jobs of ${directory} as agent ${name}; what it keeps is in ${state}. Ctrl-C stops all.`,
   )
 
+  const [ingest = 0] = await freePorts(1)
   const ending = new AbortController()
   const common = ['--endpoints', etcd.endpoint, '--log-level', options.logLevel]
   const parts = [
@@ -74,6 +75,8 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
           directory,
           '--state',
           state,
+          '--ingest',
+          `127.0.0.1:${ingest}`,
           ...options.secretFromEnv.flatMap(each => ['--secret-from-env', each]),
         ],
       },
@@ -93,6 +96,8 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
           POOL,
           '--state',
           join(state, 'agent'),
+          '--operator',
+          `https://127.0.0.1:${ingest}`,
           '--drain-seconds',
           `${DRAIN_SECONDS}`,
         ],

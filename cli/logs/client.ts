@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import { type OutputChunk, placedChunks, wholeChunks } from '../../core/output/chunks.ts'
+import { OUTCOMES } from '../../core/records/state.ts'
+import { systemClock } from '../../runtime/clock.ts'
+import { Unavailable } from '../../runtime/errors.ts'
+import { ask, askWhole } from '../operator-client.ts'
+
+/** What `shellcron logs` asks the operator. */
+
+const attempt = z.object({
+  uid: z.string(),
+  run: z.string(),
+  attempt: z.number(),
+  agent: z.string().optional(),
+  going: z.boolean(),
+  outcome: z.enum(OUTCOMES).optional(),
+  output: z
+    .object({
+      bytes: z.number(),
+      cut: z.number(),
+      lost: z.number(),
+      ended: z.boolean(),
+      expired: z.boolean().optional(),
+    })
+    .optional(),
+})
+export type Attempt = z.infer<typeof attempt>
+
+/** Every attempt of a run, or of all parts of a fire; none if there is no such run. */
+export async function readAttempts(socket: string, run: string): Promise<Attempt[]> {
+  const path = `/v1/outputs/${encodeURIComponent(run)}`
+  return z.object({ attempts: z.array(attempt) }).parse(await askWhole(socket, { path })).attempts
+}
+
+/** The id of the newest fire of a ShellCronJob (`job`), or of a ShellRun's run. */
+export async function readLatest(
+  socket: string,
+  of: { kind: 'job' | 'run'; namespace: string; name: string },
+): Promise<string | undefined> {
+  const path = `/v1/outputs?${new URLSearchParams(of).toString()}`
+  return z.object({ run: z.string().optional() }).parse(await askWhole(socket, { path })).run
+}
+
+/** How long an operator that is started again is waited for, ms. */
+const AWAY_MS = 60_000
+const PAUSE_MS = 250
+
+/**
+ * The output of an attempt from a position on; the last chunk is a `stop`. Followed, it survives the operator's restart. Rejects with
+ * Unavailable if the operator does not answer.
+ */
+export async function* readOutput(
+  socket: string,
+  of: Pick<Attempt, 'uid' | 'run' | 'attempt'> & { from?: number; follow: boolean },
+): AsyncGenerator<{ chunk: OutputChunk; next: number }> {
+  let from = of.from ?? 0
+  for (let seenAt = systemClock.monotonic(); ; ) {
+    try {
+      for await (const each of transfer(socket, { ...of, from })) {
+        seenAt = systemClock.monotonic()
+        from = each.next
+        yield each
+        if (each.chunk.stream === 'stop') return
+      }
+      throw new Unavailable('the operator went away')
+    } catch (error) {
+      const isAway = error instanceof Unavailable || isHangUp(error)
+      if (!isAway || !of.follow || systemClock.monotonic() - seenAt > AWAY_MS) throw error
+    }
+    await systemClock.sleep(PAUSE_MS)
+  }
+}
+
+async function* transfer(
+  socket: string,
+  of: Pick<Attempt, 'uid' | 'run' | 'attempt'> & { from: number; follow: boolean },
+): AsyncGenerator<{ chunk: OutputChunk; next: number }> {
+  const { uid, run, from, follow } = of
+  const query = { uid, attempt: String(of.attempt), from: String(from), follow: String(follow) }
+  const path = `/v1/outputs/${encodeURIComponent(run)}/chunks?${new URLSearchParams(query).toString()}`
+  let rest: Buffer = Buffer.alloc(0)
+  let at = from
+  for await (const part of (await ask(socket, { path })) as AsyncIterable<Buffer>) {
+    const bytes = rest.length === 0 ? part : Buffer.concat([rest, part])
+    const end = wholeChunks(bytes)
+    for (const each of placedChunks(bytes.subarray(0, end), at)) {
+      at = each.next
+      yield each
+    }
+    rest = bytes.subarray(end)
+  }
+}
+
+function isHangUp(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNRESET' || (error as Error).message === 'aborted'
+}

@@ -1,0 +1,116 @@
+import { execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually } from '../fault/eventually.ts'
+import { type Up, upOn } from '../fixtures/up.ts'
+
+/** What runs of `shellcron up` wrote, from another terminal. */
+const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
+let up: Up
+
+beforeAll(async () => {
+  up = await upOn(undefined)
+})
+afterAll(async () => {
+  await up.interrupt()
+  await up.remove()
+})
+
+interface Ran {
+  code: number
+  stdout: Buffer
+  stderr: Buffer
+}
+
+const argsOf = (args: string[]) => ['logs', ...args, '--state', join(up.directory, '.shellcron')]
+
+async function logs(...args: string[]): Promise<Ran> {
+  return promisify(execFile)(program, argsOf(args), { encoding: 'buffer', maxBuffer: 2 ** 26 }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Ran) => error,
+  )
+}
+
+/** A ShellRun: it runs at once, and once. */
+async function run(name: string, script: string, more = ''): Promise<void> {
+  const yaml = `apiVersion: shellcron.dev/v1alpha1
+kind: ShellRun
+metadata: { name: ${name} }
+spec:
+  template: { spec: { host: {}, ${more}script: ${JSON.stringify(script)} } }
+`
+  await writeFile(join(up.directory, `${name}.yaml`), yaml)
+}
+
+/** When all that it wrote is stored. */
+const whole = (name: string, ...args: string[]) =>
+  eventually(`the output of ${name}`, async () => {
+    const ran = await logs(name, '--shell-run', ...args)
+    const isOver = up.outcomes().some(each => each.name === name)
+    return isOver && ran.code === 0 && !ran.stderr.includes('has not come') && ran
+  })
+
+test('stdout and stderr come apart, byte for byte; or by line, with times', async () => {
+  const noise = join(up.directory, 'noise')
+  await writeFile(noise, Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 256)))
+  await run('bytes', `cat ${noise}; printf 'to stderr' >&2`)
+  const { stdout, stderr } = await whole('bytes')
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+  const written = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 256))
+  expect(sha256(stdout)).toBe(sha256(written))
+  expect(stderr.toString()).toBe('to stderr')
+  const lines = await logs('bytes', '--shell-run', '--stderr', '--timestamps')
+  expect(lines.stdout).toHaveLength(0)
+  expect(lines.stderr.toString()).toMatch(/^\d{4}-\d\d-\d\dT\S+Z to stderr$/)
+})
+
+test('a run is followed while it writes, from its last lines, to its end', async () => {
+  const gate = join(up.directory, 'gate')
+  await run('live', `echo one; echo two; until [ -e ${gate} ]; do sleep 0.05; done; echo three; exit 3`)
+  await eventually('it has written', async () => (await logs('live', '--shell-run')).stdout.length === 8)
+  const following = spawn(program, argsOf(['default/live', '--shell-run', '-f', '--tail', '1']))
+  let seen = ''
+  following.stdout.on('data', (part: Buffer) => {
+    seen += part.toString()
+  })
+  const ended = new Promise<number | null>(resolve => following.on('exit', resolve))
+  await eventually('the last line', () => seen === 'two\n')
+  await writeFile(gate, '')
+  expect(await ended).toBe(0)
+  expect(seen).toBe('two\nthree\n')
+})
+
+test('what outputLimit cut is said, in the output and in the record', async () => {
+  await run('cut', `printf '%5000s' a`, 'outputLimit: 1000, ')
+  const { stdout, stderr } = await whole('cut')
+  expect(stdout).toHaveLength(1_000)
+  const said = '4000 bytes of stdout and 0 of stderr were cut by outputLimit'
+  expect(stderr.toString()).toBe(`[shellcron: ${said}]\n`)
+  expect(up.outcomes().find(({ name }) => name === 'cut')).toMatchObject({ message: said })
+})
+
+test('the latest run of a job; an attempt of a run by its number; and what is not there', async () => {
+  await writeFile(
+    join(up.directory, 'job.yaml'),
+    `apiVersion: shellcron.dev/v1alpha1
+kind: ShellCronJob
+metadata: { name: each }
+spec: { schedule: "* * * * * *", template: { spec: { host: {}, script: 'echo $SHELLCRON_RUN_ID' } } }
+`,
+  )
+  const { stdout } = await eventually('it has run', async () => {
+    const ran = await logs('each', '-n', 'default')
+    return ran.stdout.length > 0 && ran
+  })
+  const id = stdout.toString().trim()
+  expect(id).toMatch(/^default\.each\.\d+$/)
+  expect((await logs(id, '--attempt', '1', '--prefix')).stdout.toString()).toBe(`[${id}] ${id}\n`)
+  expect(await logs(id, '--attempt', '2')).toMatchObject({ code: 2 })
+  const none = await logs('nothing')
+  expect(none.code).toBe(2)
+  expect(none.stderr.toString()).toBe('shellcron: nothing: it has not run yet, or there is no such object\n')
+})
