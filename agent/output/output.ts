@@ -120,8 +120,9 @@ export async function startOutput(options: OutputOptions, signal: AbortSignal): 
     },
     isSettled: launches.isSettled.bind(launches),
     async flush(limitMs) {
+      if (!client) return
       const until = clock.monotonic() + limitMs
-      while (client && launches.unacknowledged > 0 && clock.monotonic() < until) await clock.sleep(LOOK_MS)
+      while (launches.unacknowledged > 0 && clock.monotonic() < until) await clock.sleep(LOOK_MS)
     },
     done: shipper?.run(signal) ?? Promise.resolve(),
   }

@@ -14,27 +14,28 @@ const NOTHING = new Uint8Array()
 /** About `bytes` of its spool, from where it is stored on; undefined: nothing is to be told now. Rejects if the launcher goes. */
 export async function nextPiece(
   launch: Launch,
-  launcher: Launcher | undefined,
+  launcher: Launcher,
   bytes: number,
 ): Promise<BatchPiece | undefined> {
   const { attempt, from, record } = launch
   if (!attempt) return undefined
   if (from === undefined) return { ...attempt, offset: 0, next: 0, chunks: NOTHING }
-  const isEmpty = record && record.stdout.bytes + record.stderr.bytes === 0 && !isCut(record)
-  const read = isEmpty || !launcher ? undefined : await readOn(launcher, { id: launch.id, from, bytes })
-  if (!isEmpty && !read) return undefined
-  const parts = read?.parts ?? []
+  const { parts, isAll } =
+    record && isEmpty(record)
+      ? { parts: [], isAll: true }
+      : await readOn(launcher, { id: launch.id, from, bytes })
   // Of a launch whose end was seen before it was read, there is no more than what was there.
-  const isEnd = record !== undefined && (read?.isAll ?? true)
-  if (isEnd && record.spoolError !== undefined) parts.push(unwritten(record))
-  if (parts.length === 0 && !isEnd) return undefined
+  const end = isAll ? record : undefined
+  if (end?.spoolError !== undefined) parts.push(unwritten(end))
+  if (parts.length === 0 && !end) return undefined
   const chunks = Buffer.concat(parts)
-  return { ...attempt, offset: from, next: from + chunks.length, chunks, ...(isEnd ? { end: true } : {}) }
+  return { ...attempt, offset: from, next: from + chunks.length, chunks, ...(end ? { end: true } : {}) }
 }
 
-export function pieceOfLoss({ launch: _, total, cut, at, ...attempt }: Loss): BatchPiece {
+export function pieceOfLoss(loss: Loss): BatchPiece {
+  const { uid, run, attempt, namespace, name, total, cut, at } = loss
   const chunks = cut ? cutChunk({ at, ...cut }) : NOTHING
-  return { ...attempt, offset: 0, next: 0, chunks, total, end: true }
+  return { uid, run, attempt, namespace, name, offset: 0, next: 0, chunks, total, end: true }
 }
 
 /** undefined: it wrote nothing that could be lost. */
@@ -44,8 +45,8 @@ export function lossOf({ id, attempt, record }: Launch): Loss | undefined {
   const cut = isCut(record)
     ? { stdout: stdout.cut, stderr: stderr.cut, ...(spoolError === undefined ? {} : { error: spoolError }) }
     : undefined
+  if (isEmpty(record)) return undefined
   const total = stdout.bytes + stderr.bytes
-  if (total === 0 && !cut) return undefined
   return { launch: id, ...attempt, total, ...(cut ? { cut } : {}), at: endedAt }
 }
 
@@ -65,6 +66,10 @@ async function readOn(
     if (part.end) return { parts, isAll: true }
   }
   return { parts, isAll: false }
+}
+
+function isEmpty(record: ExitRecord): boolean {
+  return record.stdout.bytes + record.stderr.bytes === 0 && !isCut(record)
 }
 
 function isCut({ stdout, stderr }: ExitRecord): boolean {

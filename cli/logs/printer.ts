@@ -75,7 +75,8 @@ export function createPrinter(options: PrinterOptions): Printer {
       if (chunk.stream === 'stop') return
       if (chunk.stream === 'cut' || chunk.stream === 'lost') {
         await this.finish(prefix)
-        return say(`${prefixes ? `${prefix}: ` : ''}${missing(chunk)}`)
+        say(`${prefixes ? `${prefix}: ` : ''}${missing(chunk)}`)
+        return
       }
       if (chunk.at < since || (only !== undefined && chunk.stream !== only)) return
       if (isByLine) await lines(chunk.stream, chunk.data, { at: chunk.at, prefix })

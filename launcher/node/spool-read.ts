@@ -25,8 +25,7 @@ export async function readSpool(
   const file = await open(path, 'r').catch(ignoreMissing)
   if (!file) return { data: Buffer.alloc(0), next: part.offset, size: 0 }
   try {
-    if (part.length === 0)
-      return { data: Buffer.alloc(0), next: part.offset, size: (await file.stat()).size }
+    if (part.length === 0) return { data: Buffer.alloc(0), next: part.offset, size: (await file.stat()).size }
     const read = async (length: number) => {
       const buffer = Buffer.allocUnsafe(length)
       const { bytesRead } = await file.read(buffer, 0, length, part.offset)

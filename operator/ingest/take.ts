@@ -31,20 +31,23 @@ export function createTake({ store, tail }: { store: OutputStore; tail: Tail }):
     if (head) remember(piece, head.agent)
     return head
   }
-  const isQuestion = ({ offset, next, end, total }: BatchPiece) =>
-    offset === next && !end && total === undefined
+  /** What is to be stored of a piece; or the answer to it, if nothing is. */
+  const judge = async (piece: BatchPiece, speaker: Speaker): Promise<OutputPiece[] | PieceAnswer> => {
+    const mustLook = isQuestion(piece) || piece.total !== undefined || !owners.has(keyOf(piece))
+    const head = mustLook ? await headOf(piece) : undefined
+    const owner = head?.agent ?? owners.get(keyOf(piece))
+    if (owner !== undefined && owner !== speaker.agent) return { stored: 0, refused: 'NotYours' }
+    if (isQuestion(piece)) return { stored: head?.stored ?? 0, ...(head?.ended ? { ended: true } : {}) }
+    return storable(piece, head, speaker)
+  }
 
   return async (speaker, pieces) => {
-    const answers: PieceAnswer[] = pieces.map(() => ({ stored: 0 }))
+    const answers: PieceAnswer[] = []
     const toStore: { index: number; piece: OutputPiece }[] = []
     for (const [index, piece] of pieces.entries()) {
-      const mustLook = isQuestion(piece) || piece.total !== undefined || !owners.has(keyOf(piece))
-      const head = mustLook ? await headOf(piece) : undefined
-      const owner = head?.agent ?? owners.get(keyOf(piece))
-      if (owner !== undefined && owner !== speaker.agent) answers[index] = { stored: 0, refused: 'NotYours' }
-      else if (isQuestion(piece))
-        answers[index] = { stored: head?.stored ?? 0, ...(head?.ended ? { ended: true } : {}) }
-      else for (const each of storable(piece, head, speaker)) toStore.push({ index, piece: each })
+      const judged = await judge(piece, speaker)
+      answers.push(Array.isArray(judged) ? { stored: 0 } : judged)
+      if (Array.isArray(judged)) for (const each of judged) toStore.push({ index, piece: each })
     }
     if (toStore.length === 0) return answers
     const stored = await store.storeOutput(toStore.map(({ piece }) => piece))
@@ -55,6 +58,10 @@ export function createTake({ store, tail }: { store: OutputStore; tail: Tail }):
     }
     return answers
   }
+}
+
+function isQuestion({ offset, next, end, total }: BatchPiece): boolean {
+  return offset === next && !end && total === undefined
 }
 
 /** What was lost follows what is stored, and before what stands behind the loss. */
