@@ -59,6 +59,8 @@ export interface Agent {
   /** Ends the session, if there is one, and the launcher for good: nothing is left to be resumed. */
   leave(): Promise<void>
   /** Resolves when `signal` has aborted and everything is let go. */
+  /** Runs that it has or asks for. */
+  readonly running: number
   readonly done: Promise<void>
 }
 
@@ -190,6 +192,9 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       if (part) return true
       const known = await connected?.runs(signal).catch(() => undefined)
       return known?.every(({ id }) => options.output.isSettled(id)) ?? false
+    },
+    get running() {
+      return running()
     },
     killAll: reason => part?.runs.killAll(reason),
     leave: async () => {

@@ -5,6 +5,7 @@ import { createKeys } from '../core/keys.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { flock } from '../runtime/flock.ts'
 import { createLog } from '../runtime/log.ts'
+import { giveBackMemory } from '../runtime/memory.ts'
 import { version } from '../runtime/version.ts'
 import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
@@ -79,6 +80,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       },
       ended.signal,
     )
+    void giveBackMemory(systemClock, () => agent.running === 0, ended.signal)
     await aborted(AbortSignal.any([stop, ended.signal]))
     agent.stopClaiming()
     if (config.drainSeconds !== undefined) await drain(agent, output, config.drainSeconds * 1_000)

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
 import { z } from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import type { Entry } from '../core/records/entry.ts'
@@ -33,6 +32,8 @@ export async function readLocalPolicy(path: string, named: boolean, self: string
       cause: error,
     })
   }
+  // Loaded where there is something to parse: it takes 2 MB.
+  const { parse } = await import('yaml')
   const parsed = schema.safeParse(parse(text) ?? {})
   if (!parsed.success) {
     const [issue] = parsed.error.issues

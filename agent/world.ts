@@ -29,6 +29,7 @@ import { verifyText } from '../runtime/signing.ts'
 import type { Etcd, View } from '../store/etcd/client.ts'
 import { type Mirror, mirror, type Read, reading } from '../store/mirror.ts'
 import { type Held, parseValue } from '../store/protocol/held.ts'
+import { createSharing } from './sharing.ts'
 
 /**
  * What an agent sees of its pool: entries, members, registrations, requests, and its own active runs; never others' runs, so that event
@@ -147,11 +148,12 @@ function genuineEntry<T extends Entry>(
   parseKey: (key: string) => { pool: string; namespace: string; name: string } | undefined,
 ): Read<T> {
   const read = genuine(operatorKey, schema)
+  const share = createSharing()
   return item => {
     const entry = read(item)
     const at = parseKey(item.key)
     const itsOwn =
       entry && at && at.pool === entry.pool && at.namespace === entry.namespace && at.name === entry.name
-    return itsOwn ? entry : undefined
+    return itsOwn ? share(entry) : undefined
   }
 }

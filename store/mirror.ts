@@ -34,6 +34,8 @@ export async function mirror<T>(
   const take = (key: string, item: KeyValue | undefined) => {
     const before = known.get(key)
     const value = item && read(item)
+    // What was read of it is kept here.
+    view.release(key)
     if (item && value === undefined) onUnreadable(key)
     const now = item && value !== undefined ? { key, mod: item.mod, value } : undefined
     if (now) known.set(key, now)

@@ -1,3 +1,4 @@
+import { hash53 } from '../../core/hash.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
@@ -15,6 +16,11 @@ import type { Watches } from './watch.ts'
  */
 export interface View {
   readonly items: ReadonlyMap<string, KeyValue>
+  /**
+   * Whoever reads this view has taken what it needs of this key: from here on only a digest of the value is kept, to know it again in a
+   * list; its `value`, also as what was before a change, is empty.
+   */
+  release(key: string): void
   /** `items` is the state at this revision, as far as the prefix goes. */
   readonly revision: number
   /** A watch is on, and the list before it was applied. */
@@ -42,13 +48,16 @@ export interface ViewOptions {
 const shortestPauseMs = 100
 const longestPauseMs = 5_000
 
+/** `digest`: of a value that has been released. */
+type Item = KeyValue & { digest?: number }
+
 export function createView(options: ViewOptions): View {
   return new Mirror(options)
 }
 
 class Mirror implements View {
   readonly #options: ViewOptions
-  readonly #items = new Map<string, KeyValue>()
+  readonly #items = new Map<string, Item>()
   readonly #changeListeners = new Set<(change: Change) => void>()
   readonly #syncListeners = new Set<() => void>()
   readonly #stop = new AbortController()
@@ -66,6 +75,11 @@ class Mirror implements View {
 
   get items(): ReadonlyMap<string, KeyValue> {
     return this.#items
+  }
+
+  release(key: string): void {
+    const item = this.#items.get(key)
+    if (item && item.value !== '') this.#items.set(key, { ...item, value: '', digest: hash53(item.value) })
   }
 
   get revision(): number {
@@ -117,9 +131,7 @@ class Mirror implements View {
     let pauseMs = shortestPauseMs
     while (!signal.aborted) {
       try {
-        const { items, revision } = await this.#options.list(signal)
-        signal.throwIfAborted()
-        this.#replace(items, revision)
+        const revision = await this.#list(signal)
         pauseMs = shortestPauseMs
         // Not from the next one: etcd proves nothing to a watch whose revision has not come yet, and it may be long in coming.
         await this.#follow(revision)
@@ -133,6 +145,14 @@ class Mirror implements View {
       pauseMs = Math.min(longestPauseMs, pauseMs * 2)
     }
     this.#synced = false
+  }
+
+  /** Apart from what waits for the watch's end, which would keep the list in memory. */
+  async #list(signal: AbortSignal): Promise<number> {
+    const { items, revision } = await this.#options.list(signal)
+    signal.throwIfAborted()
+    this.#replace(items, revision)
+    return revision
   }
 
   /** Rejects with the reason when the watch is lost, or the view closed. */
@@ -206,12 +226,12 @@ class Mirror implements View {
 }
 
 /** Also the value: after a restored snapshot a revision can come twice. */
-function isSame(item: KeyValue, known: KeyValue | undefined): boolean {
+function isSame(item: KeyValue, known: Item | undefined): boolean {
   return (
     known !== undefined &&
     item.mod === known.mod &&
     item.create === known.create &&
     item.lease === known.lease &&
-    item.value === known.value
+    (known.digest === undefined ? item.value === known.value : hash53(item.value) === known.digest)
   )
 }

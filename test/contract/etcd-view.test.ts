@@ -55,6 +55,21 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await view.close()
   })
 
+  test('knows a released value again, and a changed one from it', async () => {
+    await put('a', '1')
+    await put('b', '1')
+    const view = etcd.view(prefix)
+    await view.ready()
+    view.release(`${prefix}a`)
+    expect(view.items.get(`${prefix}a`)).toMatchObject({ value: '', mod: expect.any(Number) })
+    const changes: Change[] = []
+    view.onChange(change => changes.push(change))
+    await put('a', '2')
+    await eventually('the change', () => changes.length === 1)
+    expect(changes[0]).toMatchObject({ key: `${prefix}a`, now: { value: '2' }, before: { value: '' } })
+    await view.close()
+  })
+
   test('tells changes in the order of their revisions, when the items have them', async () => {
     const view = etcd.view(prefix)
     await view.ready()

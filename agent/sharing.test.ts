@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import { type JobEntry, jobEntrySchema } from '../core/records/entry.ts'
+import { createSharing } from './sharing.ts'
+
+const entry = (name: string, over: Partial<JobEntry['command']> = {}): JobEntry =>
+  jobEntrySchema.parse({
+    kind: 'job',
+    uid: name,
+    generation: 1,
+    pool: 'default',
+    namespace: 'ops',
+    name,
+    schedules: ['0 1 * * *'],
+    timeZone: 'UTC',
+    daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+    scheduleChangedAt: 0,
+    command: {
+      placement: { agents: ['a'] },
+      host: {},
+      shell: ['/bin/sh', '-c'],
+      script: name,
+      outputLimit: 1,
+      ...over,
+    },
+  })
+
+test('parts that are equal are kept once, and every entry says what it said', () => {
+  const share = createSharing()
+  const [one, two] = [share(entry('one')), share(entry('two'))]
+  expect(one).toEqual(entry('one'))
+  expect(two).toEqual(entry('two'))
+  expect(two.command.placement).toBe(one.command.placement)
+  expect(two.command.shell).toBe(one.command.shell)
+  expect(two.schedules).toBe(one.schedules)
+})
+
+test('parts that differ stay apart', () => {
+  const share = createSharing()
+  share(entry('one', { shell: ['/bin/sh', '-c'] }))
+  expect(share(entry('two', { shell: ['/bin/bash', '-c'] })).command.shell).toEqual(['/bin/bash', '-c'])
+  expect(share(entry('three', { labels: { team: 'dba' } })).command.labels).toEqual({ team: 'dba' })
+})
