@@ -20,8 +20,9 @@ test: build ## set up what the tests need and run all of them
 verify: node_modules/.installed ## types, lint, format, dead code, architecture, generated files
 	@$(NODE) scripts/verify.ts
 
-build: node_modules/.installed ## make the native launcher, for amd64 and arm64
+build: node_modules/.installed ## make the native programs, for amd64 and arm64, and dist/shellcron, the program as it is released
 	@$(NODE) scripts/native.ts
+	@$(NODE) scripts/bundle.ts
 
 generate: node_modules/.installed ## write the generated files again
 	@$(NODE) scripts/generate-crds.ts

@@ -8,6 +8,7 @@ import { keysDir } from '../../operator/start.ts'
 import type { Child } from '../../runtime/child.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
+import { bundle } from '../../scripts/bundle.ts'
 import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
 import { temporaryDirectory } from '../controlplane/directory.ts'
 import { startEtcd } from '../controlplane/etcd.ts'
@@ -17,7 +18,7 @@ import { startPart, writeTls } from './program.ts'
 
 /**
  * Many job entries in one agent, none due for months: how long until it claims, what it weighs, what it takes while nothing happens, and
- * what it takes when another agent comes and goes. The agent is a process as on a server, with its launcher.
+ * what it takes when another agent comes and goes. The agent is a process as on a server, as released, with its launcher.
  *
  *   node test/bench/entries.bench.ts [--entries 100000] [--idle-seconds 30]
  */
@@ -109,6 +110,8 @@ async function measure(agent: Child, etcd: Etcd, idleSeconds: number): Promise<v
 
   const canary = keys.job({ pool: 'default', namespace: 'bench', name: CANARY })
   await etcd.txn({ compare: [], then: [{ delete: canary }] })
+  // By then it has given back what the start took.
+  await sleep(20)
   await untilSettled(agent)
   const idle = await cpuDuring(agent, () => sleep(idleSeconds))
   say('idle', { 'cpu-percent': (idle.cpu / idle.took) * 100, ...usage(agent.pid) })
@@ -146,7 +149,12 @@ try {
   say('in etcd', { entries: given.entries, 'value-bytes-each': Math.round(bytes / given.entries) })
 
   const args = ['--identity', identity, '--name', AGENT, '--state', join(directory.path, 'agent')]
-  const agent = await startPart(['agent', ...args, '--drain-seconds', '1'], cluster)
+  await bundle(join(directory.path, 'release'))
+  const agent = await startPart(
+    ['agent', ...args, '--drain-seconds', '1'],
+    cluster,
+    join(directory.path, 'release'),
+  )
   try {
     await measure(agent, etcd, given['idle-seconds'])
   } finally {

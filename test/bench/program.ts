@@ -4,14 +4,17 @@ import { fileURLToPath } from 'node:url'
 import { type Child, startChild } from '../../runtime/child.ts'
 import type { EtcdCluster } from '../controlplane/etcd.ts'
 
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+const checkout = fileURLToPath(new URL('../..', import.meta.url))
 
-/** A part of ShellCron as a process of its own; what it warns of is shown. Its pid is Node's own, as it is started without a shell. */
-export function startPart(args: string[], etcd: EtcdCluster): Promise<Child> {
+/**
+ * A part of ShellCron as a process of its own, started as people start it; what it warns of is shown. Its pid is Node's own. `root`: a
+ * checkout, or a folder of a release.
+ */
+export function startPart(args: string[], etcd: EtcdCluster, root = checkout): Promise<Child> {
   const common = ['--endpoints', etcd.endpoints.join(','), '--log-level', process.env.BENCH_LOG ?? 'error']
   return startChild({
-    command: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', main, ...args, ...common],
+    command: join(root, 'bin/shellcron'),
+    args: [...args, ...common],
     onLine: line => void process.stderr.write(`${line}\n`),
   })
 }

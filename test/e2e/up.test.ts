@@ -150,7 +150,9 @@ test('a busy port, a missing directory and no etcd to be had are a clear line', 
   await up.remove()
 
   const bare = await mkdtemp(join(tmpdir(), 'shellcron-bare-'))
-  up = await upOn(undefined, [], { ...process.env, XDG_CACHE_HOME: bare, PATH: await bareTools(bare) })
+  up = await upOn(undefined, [], {
+    env: { ...process.env, XDG_CACHE_HOME: bare, PATH: await bareTools(bare) },
+  })
   expect((await up.child.ended).code).toBe(2)
   expect(up.lines().join('\n')).toMatch(/shellcron: etcd: there is none.*install etcd/)
   await rm(bare, { recursive: true })
