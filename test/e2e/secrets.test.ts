@@ -50,8 +50,7 @@ beforeAll(async () => {
   ;[port = 0] = await freePorts(1)
   const given = ['--secret-from-env', 'ops/api/token=TEST_TOKEN']
   up = await upOn(undefined, ['--log-level', 'debug', '--etcd-port', String(port), ...given], {
-    ...process.env,
-    TEST_TOKEN: TOKEN,
+    env: { ...process.env, TEST_TOKEN: TOKEN },
   })
   const folder = join(up.directory, 'secrets/ops/database')
   await mkdir(folder, { recursive: true })
