@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import type { CellRef, Keys } from '../core/keys.ts'
+import { type CellRef, type Keys, WAVE } from '../core/keys.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
@@ -133,7 +133,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       session: session.id,
       batcher,
       world,
-      cells: createCells(batcher, key => keys.parseCell(key)?.kind === 'job'),
+      cells: createCells(batcher, key => isRemembered(keys.parseCell(key))),
       asked: new Set(),
       launcher,
       signal: lost,
@@ -205,6 +205,11 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     },
     done,
   }
+}
+
+/** A ShellRun's cell is of use once, and a wave is always another one's. */
+function isRemembered(ref: CellRef | undefined): boolean {
+  return ref?.kind === 'job' && ref.target !== WAVE
 }
 
 /** What the launcher tells while stock is taken is looked at after it, so that nothing falls in between. */

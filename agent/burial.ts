@@ -1,12 +1,14 @@
 import { NOBODY } from '../core/keys.ts'
 import { rankOf } from '../core/placement.ts'
 import { type Active, activeSchema } from '../core/records/state.ts'
+import { cellsOf } from '../core/wave.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { type Held, held } from '../store/protocol/held.ts'
 import { adopt } from '../store/protocol/retry.ts'
 import type { Context } from './context.ts'
-import { cellsOf, conclude } from './finish.ts'
+import { conclude } from './finish.ts'
 import type { Runs } from './live.ts'
+import { lookAtWave } from './waves.ts'
 
 /**
  * Level-triggered: at start, at each change of `agents/` and every TTL, the first three in rank (and each agent for its own older
@@ -62,9 +64,22 @@ async function takeOver(context: Context, active: Held<Active>, runs: Runs): Pro
       ? active.value.target === agent
       : world.eligible(entry.value, active.value.target)[0] === agent
   if (!mine) return
-  const held = await Promise.all(cellsOf(context, active.value).map(ref => cells.read(keys.cell(ref))))
+  const { wave: _, ...counted } = active.value
+  const held = await Promise.all(cellsOf(pool, counted).map(ref => cells.read(keys.cell(ref))))
+  // It takes a place of its wave again; one that its job gave up meanwhile it no longer needs.
+  const wave = active.value.wave ? await lookAtWave(context, entry, active.value.target) : undefined
+  if (wave?.isFull) return
   const known = held.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
-  const adoption = adopt({ keys, pool, active, cells: known, agent, session, instance: launcher.instance })
+  const adoption = adopt({
+    keys,
+    pool,
+    active,
+    cells: known,
+    agent,
+    session,
+    instance: launcher.instance,
+    ...(wave ? { wave: wave.cell } : {}),
+  })
   const answer = await context.batcher.txn(adoption.txn)
   for (const cell of known) cells.forget(cell.key)
   if (!answer.ok) return

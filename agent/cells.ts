@@ -21,7 +21,7 @@ export interface Cells {
   read(key: string): Promise<Maybe<Cell>>
 }
 
-/** `lasts`: is it of something that fires again? A ShellRun's cell is of use once: it is not kept, and always read. */
+/** `lasts`: is it worth to be remembered? Else it is always read. */
 export function createCells(batcher: Batcher, lasts: (key: string) => boolean): Cells {
   /** 'unknown': was known and no longer is. */
   const known = new Map<string, Maybe<Cell> | 'unknown'>()

@@ -1,7 +1,8 @@
-import type { CellRef } from '../core/keys.ts'
+import { type CellRef, WAVE } from '../core/keys.ts'
 import { backoffMs, retries, type Verdict } from '../core/outcome.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../core/records/entry.ts'
 import { type Active, activeSchema, type Cell } from '../core/records/state.ts'
+import { cellsOf, crowdedPause } from '../core/wave.ts'
 import { messageOf, Unavailable } from '../runtime/errors.ts'
 import { signedText } from '../runtime/signing.ts'
 import type { TxnAnswer } from '../store/etcd/types.ts'
@@ -50,6 +51,12 @@ export async function conclude(context: Context, mine: Held<Active>, ending: End
       // Its owner has registered anew: the watch tells that, and it is looked at from the start.
       if (ending.burial && !outcome.changed && round > 0) return { kind: 'superseded', freed: [] }
       if (!outcome.changed) await context.clock.sleep(PAUSE_MS, context.signal)
+      // Whoever shares the wave ends at about the same time: they are spread, so that each tries a few times only.
+      else if (outcome.crowd > 0)
+        await context.clock.sleep(
+          crowdedPause(outcome.crowd, { tries: round, chance: Math.random() }),
+          context.signal,
+        )
       active = outcome.active
     } catch (error) {
       context.signal.throwIfAborted()
@@ -70,6 +77,8 @@ export async function conclude(context: Context, mine: Held<Active>, ending: End
 interface Refused {
   kind: 'refused'
   changed: boolean
+  /** How many hold a place of the wave that changed. */
+  crowd: number
   active: Held<Active>
 }
 
@@ -79,7 +88,7 @@ async function tryToEnd(
   ending: Ending & { round: number },
 ): Promise<Concluded | Refused> {
   const { keys, pool, cells: known, clock, log } = context
-  const refs = cellsOf(context, active.value)
+  const refs = cellsOf(pool, active.value)
   const found = await heldCells(context, refs, active.value.run)
   const cells = found.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
   const absent = found.filter(({ mod }) => mod === 0).map(({ key }) => key)
@@ -131,7 +140,9 @@ function refused(
     return { kind: 'superseded', freed: [] }
   }
   const changed = now.mod !== active.mod || moved.includes(true)
-  return { kind: 'refused', changed, active: { ...now, value: now.value } }
+  const wave = cells.findIndex(({ key }) => context.keys.parseCell(key)?.target === WAVE)
+  const crowd = moved[wave] ? (cells[wave]?.value.active.length ?? 0) : 0
+  return { kind: 'refused', changed, crowd, active: { ...now, value: now.value } }
 }
 
 /** After an unclear answer: is the attempt still to be ended? */
@@ -142,7 +153,7 @@ async function stillThere(
   try {
     const now = held(activeSchema, active.key, await context.etcd.get(active.key, context.signal))
     const { value } = now
-    for (const ref of cellsOf(context, active.value)) context.cells.forget(context.keys.cell(ref))
+    for (const ref of cellsOf(context.pool, active.value)) context.cells.forget(context.keys.cell(ref))
     return value?.attempt === active.value.attempt && value.session === active.value.session
       ? { ...now, value }
       : 'gone'
@@ -150,15 +161,6 @@ async function stillThere(
     if (error instanceof Unavailable) return undefined
     throw error
   }
-}
-
-/** The cells that count this run: its own, and with jobRef the job's. */
-export function cellsOf(
-  { pool }: Pick<Context, 'pool'>,
-  { kind, namespace, name, target, jobName }: Active,
-): CellRef[] {
-  const own: CellRef = { pool, kind, namespace, name, target }
-  return jobName ? [own, { pool, kind: 'job', namespace, name: jobName, target }] : [own]
 }
 
 /** What is remembered of a cell is good enough if it counts the run: else it is from before the claim, and is read. */

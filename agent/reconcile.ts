@@ -1,8 +1,9 @@
 import { type Active, activeSchema } from '../core/records/state.ts'
+import { cellsOf } from '../core/wave.ts'
 import { type Held, held } from '../store/protocol/held.ts'
 import { reown } from '../store/protocol/retry.ts'
 import type { Context } from './context.ts'
-import { cellsOf, conclude } from './finish.ts'
+import { conclude } from './finish.ts'
 import { launchId } from './launch.ts'
 import type { LauncherRun } from './launcher/messages.ts'
 import type { Runs } from './live.ts'
@@ -51,7 +52,7 @@ async function outlived(
     await conclude(context, active, { verdict, burial: { owner: agent, ownerSeen: session } })
     return undefined
   }
-  const counted = await Promise.all(cellsOf(context, active.value).map(ref => cells.read(keys.cell(ref))))
+  const counted = await Promise.all(cellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
   const { txn, active: next } = reown({
     keys,
     pool,

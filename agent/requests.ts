@@ -10,6 +10,7 @@ import type { Claims } from './claims.ts'
 import type { Context } from './context.ts'
 import type { Runs } from './live.ts'
 import { endForReplacement } from './replace.ts'
+import { lookAtWave, type Wave } from './waves.ts'
 
 /**
  * What the operator asks for: run a ShellRun now, take an open time, end a run.
@@ -90,14 +91,22 @@ export function createRequests(
     if (cell.mod !== 0) return undefined
     const jobCell = await jobCellOf(ref, entry.value)
     if (jobCell && (await isHeldBack(entry.value, jobCell))) return clock.now() + POLL_MS
-    return take(request, { ref, entry, cell, jobCell })
+    const wave = await lookAtWave(context, entry, of.target)
+    if (wave?.isFull) return clock.now() + wave.pollAfter
+    return take(request, { ref, entry, cell, jobCell, wave })
   }
 
   async function take(
     request: Held<Request>,
-    of: { ref: CellRef; entry: Held<RunEntry>; cell: Maybe<Cell>; jobCell: Maybe<Cell> | undefined },
+    of: {
+      ref: CellRef
+      entry: Held<RunEntry>
+      cell: Maybe<Cell>
+      jobCell: Maybe<Cell> | undefined
+      wave: Wave | undefined
+    },
   ): Promise<number | undefined> {
-    const { ref, entry, cell, jobCell } = of
+    const { ref, entry, cell, jobCell, wave } = of
     // Others may have taken the last place while the cells were read.
     if (!mayClaim()) return clock.now() + POLL_MS
     const run = shellRunId({ ...ref, uid: entry.value.uid })
@@ -118,13 +127,16 @@ export function createRequests(
       request,
       ...(jobCell ? { jobCell } : {}),
       ...(entry.value.jobRef ? { jobName: entry.value.jobRef.name } : {}),
+      ...(wave ? { wave } : {}),
     })
     const answered = await ask(context, claimed, active => {
       context.cells.forget(cell.key)
       if (jobCell) context.cells.forget(jobCell.key)
       runs.start(active, entry.value)
     })
-    return answered.ok ? undefined : clock.now() + POLL_MS
+    if (answered.ok) return undefined
+    const lost = wave && (answered.gets[1]?.mod ?? 0) !== wave.cell.mod
+    return clock.now() + (lost ? wave.pause() : POLL_MS)
   }
 
   async function jobCellOf(ref: CellRef, { jobRef }: RunEntry): Promise<Maybe<Cell> | undefined> {

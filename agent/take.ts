@@ -12,6 +12,7 @@ import type { Runs } from './live.ts'
 import type { Place, Planned } from './plans.ts'
 import { endForReplacement } from './replace.ts'
 import { rules } from './rules.ts'
+import { lookAtWave, type Wave } from './waves.ts'
 
 /** One look at one target of a job: what core/due.ts decides about it is done. */
 
@@ -28,7 +29,7 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
 
   async function take(plan: Planned, place: Place, lead: number): Promise<number | undefined> {
     const cellKey = keys.cell(place.ref)
-    const { entry, times, offset } = plan
+    const { entry } = plan
     const cell = cells.get(cellKey) ?? (await cells.read(cellKey))
     const foreign = cell.value !== undefined && cell.value.uid !== entry.value.uid
     if (foreign || isNoTarget(entry.value, cell)) {
@@ -36,30 +37,45 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
       cells.forget(cellKey)
       return clock.now() + DECLINED_RETRY_MS
     }
-    const decision = decide({ entry: entry.value, times, offset, cell: cell.value, now: clock.now(), lead })
-    if (decision.kind === 'idle') {
-      const polls = cell.value?.waiting && rules.looksAtWaiting() ? clock.now() + POLL_MS : undefined
-      if (polls !== undefined) {
-        cells.forget(cellKey)
-        if (cell.value && entry.value.concurrencyPolicy === 'Replace')
-          await endForReplacement(context, cell.value)
-      }
-      return earliest(decision.at, polls)
-    }
-    await apply(plan, place.ref, { cell, decision })
-    return clock.now()
+    const { decision, wave } = await judge(plan, place.ref, { cell, lead })
+    if (decision.kind === 'idle') return idle(entry.value, cell, { at: decision.at, wave })
+    return clock.now() + (await apply(plan, place.ref, { cell, decision, wave }))
   }
 
-  async function apply(
-    plan: Planned,
+  /** What goes in waves is decided once its wave has been looked at; what has a place there is claimed in turn. */
+  async function judge(
+    { entry, times, offset }: Planned,
     ref: CellRef,
-    { cell, decision }: { cell: Maybe<Cell>; decision: Exclude<Decision, { kind: 'idle' }> },
-  ): Promise<void> {
+    { cell, lead }: { cell: Maybe<Cell>; lead: number },
+  ): Promise<{ decision: Decision; wave?: Wave | undefined }> {
+    const input = { entry: entry.value, times, offset, cell: cell.value, now: clock.now(), lead }
+    const decision = decide(input)
+    const wave = decision.kind === 'claim' ? await lookAtWave(context, entry, ref.target) : undefined
+    if (decision.kind !== 'claim' || !wave) return { decision }
+    if (wave.isFull) return { decision: decide({ ...input, full: true }), wave }
+    const at = cell.value?.waiting ? 0 : decision.time + offset + wave.claimAfter(lead)
+    return { decision: clock.now() < at ? { kind: 'idle', at } : decision, wave }
+  }
+
+  async function idle(
+    entry: JobEntry,
+    cell: Maybe<Cell>,
+    { at, wave }: { at: number | undefined; wave: Wave | undefined },
+  ): Promise<number | undefined> {
+    if (!cell.value?.waiting || !rules.looksAtWaiting()) return at
+    cells.forget(cell.key)
+    if (entry.concurrencyPolicy === 'Replace') await endForReplacement(context, cell.value)
+    return earliest(at, clock.now() + (wave?.pollAfter ?? POLL_MS))
+  }
+
+  /** Answers when to look again, ms from now. */
+
+  async function apply(plan: Planned, ref: CellRef, { cell, decision, wave }: ToDo): Promise<number> {
     const { entry, offset } = plan
     const by = { keys, ref, entry, cell, settle: decision.settle, now: clock.now() }
     if (decision.kind === 'claim') {
       // Others may have taken the last place while the cell was read; from here to the asking nothing comes in between.
-      if (!mayClaim()) return
+      if (!mayClaim()) return 0
       const { time } = decision
       const run = scheduledRunId(ref, time)
       const { launcher, session } = context
@@ -71,34 +87,45 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
         time,
         notBefore: time + offset,
         instance: launcher.instance,
+        ...(wave ? { wave } : {}),
       })
       const answer = await ask(context, claimed, active => {
         cells.wrote(cell.key, active.mod, claimed.cell)
         runs.start(active, entry.value)
       })
-      return answer.ok ? undefined : refused(cell, answer.gets[0], entry)
+      return answer.ok ? 0 : refused({ cell, entry, wave }, answer.gets)
     }
-    const waits = decision.kind === 'wait' ? { wait: decision.time } : {}
-    const settled = settle({ ...by, agent: { name: agent, session: context.session }, ...waits })
+    const wait = decision.kind === 'wait' ? { wait: decision } : {}
+    const settled = settle({ ...by, agent: { name: agent, session: context.session }, ...wait })
     const answer = await context.batcher.txn(settled.txn)
-    if (!answer.ok) return refused(cell, answer.gets[0], entry)
+    if (!answer.ok) return refused({ cell, entry }, answer.gets)
     cells.wrote(cell.key, answer.revision, settled.cell)
     if (decision.kind === 'wait' && decision.replace) await endForReplacement(context, settled.cell)
+    return 0
   }
 
-  /** Refused: if it was not the cell then the entry or my registration changed; the watch will say so, and wakes this job. */
+  /**
+   * Refused: if it was neither the cell nor the wave then the entry or my registration changed; the watch will say so, and wakes this
+   * job.
+   */
   async function refused(
-    cell: Maybe<Cell>,
-    item: KeyValue | undefined,
-    entry: Held<JobEntry>,
-  ): Promise<void> {
+    { cell, entry, wave }: { cell: Maybe<Cell>; entry: Held<JobEntry>; wave?: Wave | undefined },
+    [item, waveItem]: readonly (KeyValue | undefined)[],
+  ): Promise<number> {
     const now = cells.saw(cell.key, item)
-    if (now.mod !== cell.mod) return
+    if (now.mod !== cell.mod) return 0
+    if (wave && (waveItem?.mod ?? 0) !== wave.cell.mod) return wave.pause()
     log.debug({ key: entry.key }, 'claim.refused')
-    await clock.sleep(REFUSED_PAUSE_MS, context.signal)
+    return REFUSED_PAUSE_MS
   }
 
   return take
+}
+
+interface ToDo {
+  cell: Maybe<Cell>
+  decision: Exclude<Decision, { kind: 'idle' }>
+  wave: Wave | undefined
 }
 
 /** In All the operator says who is a target, by its cell. */

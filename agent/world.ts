@@ -48,6 +48,8 @@ export interface World {
   staleForMs(): number
   /** Living, not cordoned agents on which this target of it may run; in rank order. */
   eligible(entry: Pick<Entry, 'uid' | 'command'>, target: string): string[]
+  /** How many members it selects, alive or not. */
+  matched(placement: Placement): number
   /** Calls back when who is eligible may have changed. */
   onMembership(listener: () => void): void
   close(): Promise<void>
@@ -114,6 +116,12 @@ export async function observe(options: WorldOptions, signal: AbortSignal): Promi
       const agents = known.byRanked.get(ranked) ?? rank(ranked, eligibleNow(world, options, placement))
       known.byRanked.set(ranked, agents)
       return agents
+    },
+    matched(placement) {
+      let count = 0
+      for (const { key, value: member } of world.members.entries())
+        if (isTarget(placement, keys.parseMember(key)?.agent ?? '', member)) count++
+      return count
     },
     onMembership: listener => void listeners.push(listener),
     close: async () => {

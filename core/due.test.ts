@@ -176,6 +176,64 @@ describe('concurrency', () => {
   })
 })
 
+describe('maxParallel, while the wave has no place', () => {
+  const full = { full: true }
+  const waiting = (time: number) => ({ waiting: { time: time * S, by: 'a', wave: true } })
+  test('a time is not taken ahead; when it is due it waits', () => {
+    expect(at(19.6, {}, cell(10), full)).toEqual({ kind: 'idle', at: 20 * S })
+    expect(at(20, {}, cell(10), full)).toMatchObject({ kind: 'wait', time: 20 * S, wave: true, settle: [] })
+  })
+  test('what waits is no catch-up, and is claimed when there is a place', () => {
+    const state = cell(20, waiting(20))
+    expect(at(29, { catchUp: 'None' }, state, full)).toEqual({ kind: 'idle', at: 30 * S })
+    expect(at(29, { catchUp: 'None' }, state)).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+  })
+  test('the newest waits, older ones are skipped', () => {
+    expect(at(30, {}, cell(20, waiting(20)), full)).toMatchObject({
+      kind: 'wait',
+      time: 30 * S,
+      settle: [skipped(20, 20, 1, 'WaveFull')],
+    })
+  })
+  test('what nobody looked at in time is missed as ever', () => {
+    expect(at(47, {}, cell(10), full)).toMatchObject({
+      kind: 'wait',
+      time: 40 * S,
+      settle: [missed(20, 30, 2, 'NotCaughtUp')],
+    })
+  })
+  test('catchUp All: the oldest waits, and the others stay open behind it, within the limit', () => {
+    const all = { catchUp: 'All' as const, catchUpLimit: 2 }
+    expect(at(38, all, cell(10), full)).toMatchObject({ kind: 'wait', time: 20 * S, settle: [] })
+    expect(at(48, all, cell(20, waiting(20)), full)).toEqual({ kind: 'idle', at: 50 * S })
+    expect(at(58, all, cell(20, waiting(20)), full)).toEqual({
+      kind: 'settle',
+      settle: [missed(30, 30, 1, 'CatchUpLimit')],
+    })
+  })
+  test('what waits past its deadline is missed', () => {
+    const deadline = { startingDeadlineSeconds: 5 }
+    expect(at(24, deadline, cell(20, waiting(20)), full)).toEqual({ kind: 'idle', at: 25 * S + 1 })
+    for (const more of [full, {}])
+      expect(at(25.1, deadline, cell(20, waiting(20)), more)).toEqual({
+        kind: 'settle',
+        settle: [missed(20, 20, 1, 'DeadlineExceeded')],
+      })
+  })
+  test('Forbid and Replace are asked first', () => {
+    const replace = { concurrencyPolicy: 'Replace' as const }
+    const held = at(20, replace, cell(10, { active: running }), full)
+    expect(held).toMatchObject({ kind: 'wait', replace: true })
+    expect(held).not.toHaveProperty('wave')
+  })
+  test("a policy's maxConcurrentRuns holds for what has waited too", () => {
+    expect(at(27, { maxConcurrentRuns: 1 }, cell(20, { active: running, ...waiting(20) }))).toEqual({
+      kind: 'settle',
+      settle: [skipped(20, 20, 1, 'TooManyRuns')],
+    })
+  })
+})
+
 test('an edit settles everything up to its instant, the waiting time too', () => {
   const state = cell(20, { active: running, waiting: { time: 20 * S, by: 'a' } })
   expect(settleUpTo({ entry: entry({}), times: tens, cell: state }, 45 * S, 'Rescheduled')).toEqual([

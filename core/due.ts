@@ -33,7 +33,7 @@ export type Decision =
   | { kind: 'idle'; at: number | undefined }
   | { kind: 'claim'; time: number; settle: Settlement[] }
   /** Concurrency holds it back: it is put into the cell. With `replace` the active runs are to be ended for it. */
-  | { kind: 'wait'; time: number; replace: boolean; settle: Settlement[] }
+  | { kind: 'wait'; time: number; replace: boolean; wave?: true; settle: Settlement[] }
   | { kind: 'settle'; settle: Settlement[] }
 
 export interface DueInput {
@@ -46,6 +46,8 @@ export interface DueInput {
   now: number
   /** How long before its instant a time may be claimed, ms. */
   lead: number
+  /** maxParallel: every place of the wave is taken. */
+  full?: boolean
 }
 
 /** A time that nobody has claimed for so long is a catch-up, judged by `catchUp`; ms. */
@@ -67,8 +69,13 @@ export function decide(input: DueInput): Decision {
   const exclusive = entry.concurrencyPolicy !== 'Allow'
   const busy = (cell?.active.length ?? 0) > 0
 
-  if (cell?.waiting && !(exclusive && busy)) return { kind: 'claim', time: cell.waiting.time, settle: [] }
   if (exclusive && busy) return heldBack(input, { open, settle })
+  if (input.full) return withoutPlace(input, { open, settle })
+  if (cell?.waiting) {
+    const { time } = cell.waiting
+    if (atLimit(input)) return { kind: 'settle', settle: skip(input, time, time, 'TooManyRuns') }
+    return { kind: 'claim', time, settle: [] }
+  }
   if (!open) return settle.length > 0 ? { kind: 'settle', settle } : ahead(input)
   if (atLimit(input))
     return { kind: 'settle', settle: [...settle, ...skip(input, open.first, open.last, 'TooManyRuns')] }
@@ -139,7 +146,7 @@ function heldBack(
   input: DueInput,
   { open, settle }: { open: { first: number; last: number } | undefined; settle: Settlement[] },
 ): Decision {
-  const { entry, times, offset, cell } = input
+  const { entry, times, cell } = input
   const waiting = cell?.waiting
   const past = settle.map(each =>
     each.reason === LATE ? each : { ...each, outcome: 'Skipped' as const, reason: 'Overlapped' },
@@ -156,8 +163,39 @@ function heldBack(
       settle: [...giveUp, ...past, ...older],
     }
   }
-  if (past.length > 0) return { kind: 'settle', settle: past }
-  const next = times.next(frontierOf(entry, cell))
+  return past.length > 0 ? { kind: 'settle', settle: past } : idle(input)
+}
+
+/**
+ * Its wave has no place: the time waits, and is no catch-up any more. The newest one waits, as with Forbid; but under catchUp All each
+ * has its turn: the oldest waits, the others stay open behind it.
+ */
+function withoutPlace(
+  input: DueInput,
+  { open, settle }: { open: { first: number; last: number } | undefined; settle: Settlement[] },
+): Decision {
+  const { entry, times, cell } = input
+  const waiting = cell?.waiting
+  const each = entry.catchUp === 'All'
+  if (!open || (each && waiting)) return settle.length > 0 ? { kind: 'settle', settle } : idle(input)
+  if (each) return { kind: 'wait', time: open.first, replace: false, wave: true, settle }
+  const giveUp = waiting ? skip(input, waiting.time, waiting.time, 'WaveFull') : []
+  const before = times.previous(open.last)
+  const older =
+    before !== undefined && before >= open.first ? skip(input, open.first, before, 'WaveFull') : []
+  return {
+    kind: 'wait',
+    time: open.last,
+    replace: false,
+    wave: true,
+    settle: [...giveUp, ...settle, ...older],
+  }
+}
+
+/** Until the next time is due, or the waiting one has expired. */
+function idle(input: DueInput): Decision {
+  const { entry, times, offset, cell, now } = input
+  const next = times.next(Math.max(frontierOf(entry, cell), now - offset))
   const expires = waitsUntil(entry, cell)
   const looks = [
     expires === undefined ? undefined : expires + 1,
@@ -179,8 +217,8 @@ function ahead(input: DueInput): Decision {
 function expiredWaiting({ entry, cell, now }: DueInput): Settlement | undefined {
   const expires = waitsUntil(entry, cell)
   if (!cell?.waiting || expires === undefined || now <= expires) return undefined
-  const { time } = cell.waiting
-  return { first: time, last: time, count: 1, outcome: 'Skipped', reason: LATE }
+  const { time, wave } = cell.waiting
+  return { first: time, last: time, count: 1, outcome: wave ? 'Missed' : 'Skipped', reason: LATE }
 }
 
 /** The last moment at which the waiting time may start; undefined: it has no deadline, or nothing waits. */

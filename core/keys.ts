@@ -21,6 +21,9 @@ export interface CellRef extends Ref {
 /** The target of mode One: anywhere. */
 export const ANYWHERE = '-'
 
+/** In place of a target: the cell whose runs are those that hold a place of `maxParallel`. Not a legal agent name. */
+export const WAVE = '@wave'
+
 /** Owner of a pending attempt while nobody eligible lives. Not a legal agent name, so it can be nobody's. */
 export const NOBODY = '-'
 

@@ -1,9 +1,10 @@
-import { NOBODY } from '../core/keys.ts'
+import { NOBODY, WAVE } from '../core/keys.ts'
 import { backoffMs, retries } from '../core/outcome.ts'
 import type { Entry } from '../core/records/entry.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Retry } from '../store/protocol/end.ts'
 import type { Held } from '../store/protocol/held.ts'
+import { freeUnknown } from '../store/protocol/wave.ts'
 import type { Context } from './context.ts'
 import { endAttempt } from './ending.ts'
 import type { ActiveSeen } from './observed.ts'
@@ -20,6 +21,7 @@ const EVERY_MS = 60_000
 export async function buryEveryMinute(deps: Deps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await bury(deps, signal)
+    await freePlaces(deps, signal)
     await deps.clock.sleep(EVERY_MS, signal).catch(() => undefined)
   }
 }
@@ -45,6 +47,26 @@ export async function bury(deps: Deps, signal?: AbortSignal): Promise<void> {
     } catch (error) {
       const level = error instanceof Stale ? 'debug' : 'warn'
       log[level]({ run: active.value.run, error: messageOf(error) }, 'burial.failed')
+    }
+  }
+}
+
+/** Places of waves whose runs nobody knows of are given back. */
+export async function freePlaces(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const { observed, keys, etcd, log } = deps
+  for (const wave of observed.cells.entries()) {
+    const ref = keys.parseCell(wave.key)
+    if (ref?.target !== WAVE) continue
+    for (const holder of wave.value.active) {
+      if (signal?.aborted) return
+      if (observed.actives.get(keys.active(ref.pool, holder.agent, holder.run))) continue
+      try {
+        // The mirrors may differ in age: what counts is what the transaction compares. Whoever else is unknown has the next round.
+        const { ok } = await etcd.txn(freeUnknown(keys, ref.pool, { wave, holder }))
+        if (ok) log.warn({ wave: wave.key, run: holder.run }, 'wave.freed')
+      } catch (error) {
+        log.warn({ wave: wave.key, error: messageOf(error) }, 'wave.notFreed')
+      }
     }
   }
 }

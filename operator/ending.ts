@@ -1,6 +1,7 @@
-import { type CellRef, isNamed, NOBODY } from '../core/keys.ts'
+import { isNamed, NOBODY } from '../core/keys.ts'
 import type { Verdict } from '../core/outcome.ts'
 import { type Active, activeSchema, cellSchema } from '../core/records/state.ts'
+import { cellsOf } from '../core/wave.ts'
 import { end, type Retry } from '../store/protocol/end.ts'
 import { type Held, held } from '../store/protocol/held.ts'
 import { markKill } from '../store/protocol/retry.ts'
@@ -54,12 +55,14 @@ export async function endAttempt(
   const cellKeys = cellsOf(of.pool, of.active.value).map(keys.cell)
   const read = await Promise.all(cellKeys.map(async key => held(cellSchema, key, await etcd.get(key))))
   const cells = read.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
+  const absent = read.filter(({ mod }) => mod === 0).map(({ key }) => key)
   const { txn, result } = end({
     keys,
     pool: of.pool,
     owner: of.owner,
     active: of.active,
     cells,
+    absent,
     verdict: of.verdict,
     now: clock.now(),
     ...(of.ownerSeen === undefined ? {} : { ownerSeen: of.ownerSeen }),
@@ -69,10 +72,4 @@ export async function endAttempt(
   if (!answer.ok) throw new Stale(`${of.run} changed while it was to be ended`)
   const { outcome, reason, attempt, final } = result
   log.info({ run: of.run, attempt, outcome, reason, final }, 'run.ended')
-}
-
-/** The cells that count an attempt: its own, and that of the job whose ShellRun it is. */
-function cellsOf(pool: string, { kind, namespace, name, target, jobName }: Active): CellRef[] {
-  const own: CellRef = { pool, kind, namespace, name, target }
-  return jobName ? [own, { pool, kind: 'job', namespace, name: jobName, target }] : [own]
 }

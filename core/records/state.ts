@@ -19,12 +19,21 @@ export const cellSchema = z.object({
   /** The frontier, ms since the epoch: every time up to it has its outcome, an active run, or is the waiting one. */
   lastFire: z.number(),
   active: z.array(z.object({ run: z.string(), agent: z.string(), attempt: z.number() })).default([]),
-  /** A time that concurrency holds back: it starts when the active run ends. */
-  waiting: z.object({ time: z.number(), by: z.string() }).optional(),
+  /** A time that concurrency holds back: it starts when the active run ends, or when its wave has a place. */
+  waiting: z
+    .object({
+      time: z.number(),
+      by: z.string(),
+      /** What it waits for is a place of `maxParallel`. */
+      wave: z.boolean().optional(),
+    })
+    .optional(),
   /** Of a ShellRun's cell: its run has been claimed or settled, so that it is never offered again. */
   taken: z.boolean().optional(),
   /** Mode All: its agent is no target any more; settled, and deleted when no run is active. */
   retired: z.boolean().optional(),
+  /** Of a wave's cell, whose active runs are the holders of its places: the agent that took the last one. */
+  turn: z.string().optional(),
 })
 export type Cell = z.infer<typeof cellSchema>
 
@@ -56,6 +65,8 @@ export const activeSchema = z.object({
   kill: z.object({ reason: z.string() }).optional(),
   /** A ShellRun of a job counts in that job's cell too. */
   jobName: z.string().optional(),
+  /** It holds a place of its wave. One that waits under nobody has given it back, and takes one again with its next owner. */
+  wave: z.boolean().optional(),
 })
 export type Active = z.infer<typeof activeSchema>
 

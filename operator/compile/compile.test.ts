@@ -86,12 +86,6 @@ test.each<
     { reason: 'InvalidParameters', mendable: false, known: true },
   ],
   [
-    'fires in waves, which no agent of this version does',
-    job({}, { target: { mode: 'All', maxParallel: '25%' } }),
-    {},
-    { reason: 'Unsupported', mendable: false, known: true },
-  ],
-  [
     'a pool that nobody knows',
     job({}, { target: { pool: 'x' } }),
     {},

@@ -9,7 +9,6 @@ import { commandOf } from './command.ts'
 import { type Blocked, blocked } from './compiled.ts'
 import { environmentOf, opened, type Source } from './env.ts'
 import { identify } from './identified.ts'
-import { unsupported } from './unsupported.ts'
 
 /** A ShellCronJob to the entry that agents act on. Pure: what it rests on has been looked up. */
 
@@ -50,7 +49,6 @@ export function compileJob(
     (times.next(REFERENCE) === undefined
       ? blocked('NeverFires', 'spec.schedule: no such time comes in fifty years; correct the days')
       : undefined) ??
-    unsupported(object.spec.template) ??
     missingPool(object.spec.template.spec.target.pool, around)
   if (refused) return { ...refused, job: compiled.job }
   const judged = judge({

@@ -9,7 +9,6 @@ import { type Blocked, blocked } from './compiled.ts'
 import { environmentOf, opened } from './env.ts'
 import { identify } from './identified.ts'
 import { missingPool, type Surroundings } from './job.ts'
-import { unsupported } from './unsupported.ts'
 
 /** A ShellRun to its entry. Pure. */
 
@@ -69,7 +68,6 @@ export function compileRun(object: ShellRun, around: RunSurroundings): RunCompil
     missingPool(run.entry.pool, around),
     judged.kind === 'blocked' ? judged : undefined,
     'reason' in targets ? targets : undefined,
-    unsupported(template),
     lacking,
   ].filter(refusal => refusal !== undefined)
   return refused ? { ...refused, run } : { kind: 'compiled', run }

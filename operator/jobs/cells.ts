@@ -1,5 +1,5 @@
 import { settleUpTo } from '../../core/due.ts'
-import { ANYWHERE, isShellRunId } from '../../core/keys.ts'
+import { ANYWHERE, isShellRunId, WAVE } from '../../core/keys.ts'
 import { ownTargets } from '../../core/placement.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Held } from '../../store/protocol/held.ts'
@@ -7,14 +7,14 @@ import type { CellSeen, JobWorld, Step } from './world.ts'
 
 /** Which cells a job has, and what becomes of each. */
 
-/** Cells that belong to the whole fire (`@wave`), not to a target. */
-function isShared({ ref }: CellSeen): boolean {
-  return ref.target.startsWith('@')
+/** A cell that belongs to the whole job, not to a target: what it counts its targets' cells count too. */
+export function isShared({ ref }: Pick<CellSeen, 'ref'>): boolean {
+  return ref.target === WAVE
 }
 
 /** Has it a run of the job itself? A ShellRun that counts here too has an end of its own. */
-export function hasRun({ value }: CellSeen): boolean {
-  return (value?.active ?? []).some(({ run }) => !isShellRunId(run))
+export function hasRun(cell: CellSeen): boolean {
+  return !isShared(cell) && (cell.value?.active ?? []).some(({ run }) => !isShellRunId(run))
 }
 
 export function targetsOf(w: JobWorld, pool: string, placement: Placement): readonly string[] {

@@ -3,7 +3,7 @@ import { isNamed } from '../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Held } from '../../store/protocol/held.ts'
 import { rules } from '../rules.ts'
-import { cellsIn, hasRun, newTargets, oldTargets, settleAll } from './cells.ts'
+import { cellsIn, hasRun, isShared, newTargets, oldTargets, settleAll } from './cells.ts'
 import type { Desired, DesiredEntry, JobWorld, Plan, Step, StoredEntry } from './world.ts'
 
 /**
@@ -193,9 +193,11 @@ function removal(w: JobWorld, stored: StoredEntry, kill: boolean): Plan {
 /** Cells without any entry: nothing makes them, but nothing may stay either. */
 function leftovers(w: JobWorld): Plan {
   if (w.cells.length === 0) return { steps: [], then: 'done' }
-  const idle = w.cells.filter(cell => !hasRun(cell))
+  const targets = w.cells.filter(cell => !isShared(cell))
+  // The wave goes with the last of them.
+  const idle = targets.length > 0 ? targets.filter(cell => !hasRun(cell)) : w.cells
   if (idle.length === 0)
-    return { steps: w.cells.map(cell => ({ do: 'kill', cell, reason: 'Deleted' })), then: 'wait' }
+    return { steps: targets.map(cell => ({ do: 'kill', cell, reason: 'Deleted' })), then: 'wait' }
   return again(...idle.map(cell => ({ do: 'forget' as const, cell })))
 }
 
@@ -213,7 +215,7 @@ function killSteps(w: JobWorld): Step[] {
   const { kill: run } = w
   if (!run) return []
   return w.cells
-    .filter(cell => cell.value?.active.some(active => isNamed(active.run, run)))
+    .filter(cell => !isShared(cell) && cell.value?.active.some(active => isNamed(active.run, run)))
     .map(cell => ({ do: 'kill', cell, reason: 'Requested', run }))
 }
 

@@ -1,6 +1,7 @@
 import { ANYWHERE } from '../../core/keys.ts'
 import { ownTargets } from '../../core/placement.ts'
 import type { RunEntry } from '../../core/records/entry.ts'
+import { isShared } from '../jobs/cells.ts'
 import type { CellSeen } from '../jobs/world.ts'
 import type { StoredIn } from '../observed.ts'
 
@@ -115,8 +116,9 @@ function removal(w: RunWorld, stored: StoredIn<RunEntry>, kill: boolean): RunPla
 
 function leftovers({ cells }: RunWorld): RunPlan {
   if (cells.length === 0) return { steps: [], then: 'done' }
-  const idle = cells.filter(cell => !isBusy(cell))
-  if (idle.length === 0) return { steps: kills(cells), then: 'wait' }
+  const targets = cells.filter(cell => !isShared(cell))
+  const idle = targets.length > 0 ? targets.filter(cell => !isBusy(cell)) : cells
+  if (idle.length === 0) return { steps: kills(targets), then: 'wait' }
   return again(...idle.map(cell => ({ do: 'forget' as const, cell })))
 }
 
@@ -124,6 +126,7 @@ function kills(cells: readonly CellSeen[]): RunStep[] {
   return cells.map(cell => ({ do: 'kill', cell, reason: 'Deleted' }))
 }
 
-function isBusy({ value }: CellSeen): boolean {
-  return (value?.active.length ?? 0) > 0
+/** A wave counts what its targets' cells count. */
+function isBusy(cell: CellSeen): boolean {
+  return !isShared(cell) && (cell.value?.active.length ?? 0) > 0
 }

@@ -90,6 +90,22 @@ test('what waits in a cell past its deadline is Skipped; before it, once nothing
   expect(at({ now: MINUTE + 20_000, entry, cell, living: true })).toMatchObject({ offer: T0 + MINUTE })
 })
 
+test('what waits for its place is not offered; when its agent is away it stands until a newer one is due', () => {
+  const cell = { lastFire: T0 + MINUTE, waiting: { time: T0 + MINUTE, by: 'a', wave: true } }
+  const now = MINUTE + 30_000
+  expect(at({ now, cell, living: true })).toEqual({ settle: [], at: T0 + 2 * MINUTE + 3_000 })
+  expect(at({ now, cell })).toEqual({ settle: [], at: T0 + 2 * MINUTE + 3_000 })
+  const later = 2 * MINUTE + 3_000
+  expect(at({ now: later, cell, living: true })).toMatchObject({ settle: [] })
+  expect(at({ now: later, cell }).settle).toEqual([
+    { first: T0 + MINUTE, last: T0 + MINUTE, count: 1, outcome: 'Missed', reason: 'NotCaughtUp' },
+  ])
+  expect(at({ now: later, cell, entry: { catchUp: 'All' } }).settle).toEqual([])
+  expect(at({ now: MINUTE + 11_000, cell, entry: { startingDeadlineSeconds: 10 } }).settle).toMatchObject([
+    { outcome: 'Missed', reason: 'DeadlineExceeded' },
+  ])
+})
+
 test('with nobody alive the operator puts what concurrency holds back into the cell', () => {
   const entry = { concurrencyPolicy: 'Forbid' }
   const cell = { active: [{ run: 'ops.a.1', agent: 'dead', attempt: 1 }] }

@@ -1,5 +1,6 @@
 import {
   CATCH_UP_AFTER,
+  type Decision,
   type DueInput,
   decide,
   frontierOf,
@@ -13,6 +14,8 @@ import {
  *
  *   T + jitter ── 3 s ──▶ open, an eligible agent lives ─▶ offered, and again while it stays open
  *                    └──▶ closed, or held back and nobody lives ─▶ settled, in ranges, at most every 10 s per target
+ *
+ * One that waits for its place in the wave is its agent's affair; while that is away it stands until a newer one is due.
  */
 export interface SweepInput extends Omit<DueInput, 'lead'> {
   /** An agent lives that may take it. */
@@ -48,7 +51,7 @@ export function lookAt({
   const looks: number[] = []
   const next = times.next(frontierOf(entry, cell))
   if (next !== undefined) looks.push(next + offset + OPEN_FOR)
-  if (cell?.waiting && cell.active.length === 0) looks.push(now + OPEN_FOR)
+  if (cell?.waiting && !cell.waiting.wave && cell.active.length === 0) looks.push(now + OPEN_FOR)
   const expires = waitsUntil(entry, cell)
   if (expires !== undefined) looks.push(expires + OPEN_FOR)
   return looks.length > 0 ? Math.min(...looks) : undefined
@@ -65,15 +68,32 @@ export function sweep(input: SweepInput): Sweep {
     case 'settle':
       return settled(input, decision.settle)
     case 'claim':
-    case 'wait': {
-      const theirsUntil = decision.time + offset + OPEN_FOR
-      const waited = input.cell?.waiting?.time === decision.time
-      if (now < theirsUntil && !waited) return { settle: [], at: theirsUntil }
-      return input.living ? offered(input, decision) : nobodyThere(input, decision)
-    }
+    case 'wait':
+      return open(input, decision)
     default:
       return decision satisfies never
   }
+}
+
+function open(input: SweepInput, decision: Extract<Decision, { kind: 'claim' | 'wait' }>): Sweep {
+  const { now, offset, living } = input
+  const { time } = decision
+  const waiting = input.cell?.waiting
+  const waited = waiting?.time === time
+  if (waited && waiting.wave) return inWave(input, time)
+  const theirsUntil = time + offset + OPEN_FOR
+  if (now < theirsUntil && !waited) return { settle: [], at: theirsUntil }
+  return living ? offered(input, decision) : nobodyThere(input, decision)
+}
+
+function inWave(input: SweepInput, time: number): Sweep {
+  const { entry, times, offset, now } = input
+  const newer = times.next(time)
+  const isDue = newer !== undefined && now >= newer + offset + OPEN_FOR
+  if (!input.living && isDue && entry.catchUp !== 'All')
+    return settled(input, [{ first: time, last: time, count: 1, outcome: 'Missed', reason: 'NotCaughtUp' }])
+  const at = lookAt(input)
+  return { settle: [], at: at === undefined ? undefined : Math.max(at, now + SETTLE_EVERY) }
 }
 
 function offered(input: SweepInput, { time, settle }: { time: number; settle: Settlement[] }): Sweep {

@@ -1,4 +1,4 @@
-import { type CellRef, scheduledRunId } from '../../core/keys.ts'
+import { type CellRef, scheduledRunId, WAVE } from '../../core/keys.ts'
 import { isTarget, ownTargets } from '../../core/placement.ts'
 import type { JobEntry } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
@@ -137,7 +137,7 @@ export function startSweep(deps: Deps): Sweeper {
 }
 
 function isTargetCell(ref: CellRef, cell: { retired?: boolean | undefined }): boolean {
-  return !ref.target.startsWith('@') && !cell.retired
+  return ref.target !== WAVE && !cell.retired
 }
 
 function refsOf({ observed }: Deps, entry: JobEntry): CellRef[] {
@@ -192,7 +192,7 @@ async function act(
   }
   if (decided.settle.length === 0 && decided.wait === undefined) return 'nothing'
   if (!rules.settlesUnclaimed()) return 'nothing'
-  const wait = decided.wait === undefined ? {} : { wait: decided.wait }
+  const wait = decided.wait === undefined ? {} : { wait: { time: decided.wait } }
   const { txn } = settle({ keys, ...on, settle: decided.settle, now: clock.now(), ...wait })
   if (!(await batcher.txn(txn)).ok) return 'stale'
   log.info({ cell: on.cell.key, settled: decided.settle, waiting: decided.wait }, 'sweep.settled')

@@ -2,7 +2,8 @@ import type { Settlement } from '../../core/due.ts'
 import type { CellRef, Keys } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import type { Active, Cell } from '../../core/records/state.ts'
-import type { Txn } from '../etcd/types.ts'
+import { holding } from '../../core/wave.ts'
+import type { Op, Txn } from '../etcd/types.ts'
 import type { Held, Maybe } from './held.ts'
 import { putSettlements } from './results.ts'
 import { rules } from './rules.ts'
@@ -10,8 +11,8 @@ import { rules } from './rules.ts'
 /**
  * Taking a fire, one transaction:
  *
- *   entry unchanged ∧ cell unchanged ∧ my registration is of this session (∧ the request unchanged)
- *     → put the cell (frontier, active + run), put my active entry (, delete the request)
+ *   entry unchanged ∧ cell unchanged ∧ my registration is of this session (∧ the request unchanged) (∧ the wave unchanged)
+ *     → put the cell (frontier, active + run), put my active entry (, delete the request) (, put the wave with one place more taken)
  *   else read the cell
  */
 export interface Claim {
@@ -33,6 +34,8 @@ export interface Claim {
   /** A ShellRun with jobRef counts in its job's cell too. */
   jobCell?: Maybe<Cell>
   jobName?: string
+  /** maxParallel: the cell of the wave, seen with a free place; and the entry beside its own that says how many there are. */
+  wave?: { cell: Maybe<Cell>; under?: { key: string; mod: number } }
 }
 
 export interface Claimed {
@@ -42,7 +45,7 @@ export interface Claimed {
 }
 
 export function claim(c: Claim): Claimed {
-  const { keys, ref, entry } = c
+  const { keys, ref, entry, wave } = c
   const running = { run: c.run, agent: c.agent, attempt: 1 }
   const cell = moveFrontier(c.cell.value, c)
   cell.active.push(running)
@@ -59,6 +62,8 @@ export function claim(c: Claim): Claimed {
         ...rules.sessionLives(agentKey, c.session),
         ...(c.request ? [{ key: c.request.key, mod: c.request.mod }] : []),
         ...(c.jobCell ? rules.cellUnchanged(c.jobCell.key, c.jobCell.mod) : []),
+        ...(wave ? rules.waveUnchanged(wave.cell.key, wave.cell.mod) : []),
+        ...(wave?.under ? rules.limitUnchanged(wave.under.key, wave.under.mod) : []),
       ],
       then: [
         { put: c.cell.key, value: JSON.stringify(cell) },
@@ -66,10 +71,18 @@ export function claim(c: Claim): Claimed {
         ...putSettlements(keys, ref, entry.value, rules.recordPassedOver(c.settle), c.now),
         ...(c.request ? [{ delete: c.request.key }] : []),
         ...(jobCell ? [{ put: jobCell.key, value: JSON.stringify(jobCell.value) }] : []),
+        ...(wave ? [putHolder(wave.cell, c)] : []),
       ],
-      else: [{ get: c.cell.key }, ...(c.jobCell ? [{ get: c.jobCell.key }] : [])],
+      else: [c.cell, ...(wave ? [wave.cell] : []), ...(c.jobCell ? [c.jobCell] : [])].map(({ key }) => ({
+        get: key,
+      })),
     },
   }
+}
+
+function putHolder(wave: Maybe<Cell>, { entry: { value: entry }, agent, run }: Claim): Op {
+  const uid = (entry.kind === 'run' ? entry.jobRef?.uid : undefined) ?? entry.uid
+  return { put: wave.key, value: JSON.stringify(holding(wave.value, { uid, agent, run, attempt: 1 })) }
 }
 
 function activeOf(c: Claim): Active {
@@ -91,6 +104,7 @@ function activeOf(c: Claim): Active {
     instance: c.instance,
     ...(continues ? { buryAfter: c.notBefore + longest } : {}),
     ...(c.jobName ? { jobName: c.jobName } : {}),
+    ...(c.wave ? { wave: true } : {}),
   }
 }
 

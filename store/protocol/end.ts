@@ -1,4 +1,4 @@
-import { type Keys, NOBODY } from '../../core/keys.ts'
+import { type Keys, NOBODY, WAVE } from '../../core/keys.ts'
 import { retries, type Verdict } from '../../core/outcome.ts'
 import type { Active, Cell, Result } from '../../core/records/state.ts'
 import type { Compare, Op, Txn } from '../etcd/types.ts'
@@ -11,7 +11,8 @@ import { rules } from './rules.ts'
  *
  *   its active entry unchanged ∧ its cells unchanged (∧ burial: the owner's session still gone)
  *     → put the result, take the run out of its cells, delete the active entry;
- *       with a retry: put the next attempt into `active/` of its next owner instead
+ *       with a retry: put the next attempt into `active/` of its next owner instead, who keeps its place of the wave;
+ *       if that is nobody the place is given back
  *         (∧ entry unchanged ∧ the next owner's session lives)
  *   else read the active entry and the cells
  *
@@ -23,7 +24,7 @@ export interface Ending {
   /** Under whom the attempt lies. */
   owner: string
   active: Held<Active>
-  /** Its own cell, and with jobRef the job's; those that exist. */
+  /** Its own cell, with jobRef the job's, with maxParallel its wave; those that exist. */
   cells: readonly Held<Cell>[]
   /** Keys of those that should exist and do not: still so, or it is read again. */
   absent?: readonly string[]
@@ -61,7 +62,7 @@ export function end(e: Ending): Ended {
     e.retry && retries(e.verdict.outcome, attempt, e.retry.backoffLimit) ? nextAttempt(e, e.retry) : undefined
   const result = resultOf(e, again === undefined)
   const nextKey = again && keys.active(pool, e.retry?.next?.agent ?? NOBODY, again.run)
-  const cells = e.cells.map(cell => ({ key: cell.key, value: without(cell.value, e, again) }))
+  const cells = e.cells.map(cell => ({ key: cell.key, value: without(cell, e, again) }))
   const then: Op[] = [
     putResult(keys, pool, result),
     ...cells.map(({ key, value }) => ({ put: key, value: JSON.stringify(value) })),
@@ -70,7 +71,11 @@ export function end(e: Ending): Ended {
   ]
   const compare: Compare[] = [
     ...rules.stillActive(e.active.key, e.active.mod),
-    ...e.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
+    ...e.cells.flatMap(cell =>
+      isWave(keys, cell.key)
+        ? rules.waveUnchanged(cell.key, cell.mod)
+        : rules.cellUnchanged(cell.key, cell.mod),
+    ),
     ...(e.absent ?? []).flatMap(key => rules.cellUnchanged(key, 0)),
     ...(e.ownerSeen === undefined ? [] : rules.sessionGone(keys.agent(pool, owner), e.ownerSeen)),
     ...(again && e.retry ? retryHolds(e, e.retry) : []),
@@ -104,12 +109,20 @@ function nextAttempt(e: Ending, { notBefore, next }: Retry): Active {
   }
 }
 
-function without(cell: Cell, e: Ending, again: Active | undefined): Cell {
+function isWave(keys: Keys, key: string): boolean {
+  return keys.parseCell(key)?.target === WAVE
+}
+
+function without({ key, value: cell }: Held<Cell>, e: Ending, again: Active | undefined): Cell {
   const { run } = e.active.value
   const others = cell.active.filter(active => active.run !== run)
+  const wave = isWave(e.keys, key)
+  if (wave && !rules.freesPlace()) return cell
+  // Who waits for somebody to come must not hold up those who are there.
+  const stays = again && !(wave && !e.retry?.next)
   return {
     ...cell,
-    active: again
+    active: stays
       ? [...others, { run, agent: e.retry?.next?.agent ?? NOBODY, attempt: again.attempt }]
       : others,
   }

@@ -1,13 +1,15 @@
 import { type Keys, NOBODY } from '../../core/keys.ts'
 import type { Active, Cell } from '../../core/records/state.ts'
+import { holding } from '../../core/wave.ts'
 import type { Txn } from '../etcd/types.ts'
-import type { Held } from './held.ts'
+import type { Held, Maybe } from './held.ts'
 import { rules } from './rules.ts'
 
 /**
  * A pending attempt that lay under nobody, because nobody eligible lived, is taken over by an agent that does:
  *
- *   its entry unchanged ∧ its cell unchanged ∧ my registration is of this session → put it under me, name me in the cell
+ *   its entry unchanged ∧ its cell unchanged ∧ my registration is of this session (∧ its wave unchanged, with a free place)
+ *     → put it under me, name me in the cell (, take the place)
  */
 export interface Adoption {
   keys: Keys
@@ -19,10 +21,12 @@ export interface Adoption {
   instance: string
 }
 
-export function adopt(a: Adoption): { txn: Txn; active: Active } {
-  const { keys, pool, agent } = a
+/** `wave`: of a run that goes in waves, seen with a free place. */
+export function adopt(a: Adoption & { wave?: Maybe<Cell> }): { txn: Txn; active: Active } {
+  const { keys, pool, agent, wave } = a
   const active: Active = { ...a.active.value, session: a.session, instance: a.instance }
-  const { run } = active
+  const { run, attempt } = active
+  const holder = { uid: wave?.value?.uid ?? active.uid, agent, run, attempt }
   const named = (cell: Cell): Cell => ({
     ...cell,
     active: cell.active.map(each => (each.run === run ? { ...each, agent } : each)),
@@ -34,11 +38,13 @@ export function adopt(a: Adoption): { txn: Txn; active: Active } {
         ...rules.stillActive(a.active.key, a.active.mod),
         ...a.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
         ...rules.sessionLives(keys.agent(pool, agent), a.session),
+        ...(wave ? rules.waveUnchanged(wave.key, wave.mod) : []),
       ],
       then: [
         { delete: keys.active(pool, NOBODY, run) },
         { put: keys.active(pool, agent, run), value: JSON.stringify(active) },
         ...a.cells.map(cell => ({ put: cell.key, value: JSON.stringify(named(cell.value)) })),
+        ...(wave ? [{ put: wave.key, value: JSON.stringify(holding(wave.value, holder)) }] : []),
       ],
       else: [{ get: a.active.key }],
     },

@@ -24,6 +24,18 @@ export const rules = {
   /** An attempt is ended once, by whoever finds its entry unchanged. */
   stillActive: (key: string, mod: number): Compare[] => [{ key, mod }],
 
+  /** WAVE: who takes or gives back a place of maxParallel compares the wave: neither two take the last one, nor is one taken back. */
+  waveUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
+
+  /** A ShellRun goes by its job's maxParallel as it is now: an edit that lowers it holds for what was compiled before. */
+  limitUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
+
+  /** Whoever ends a run for good, or leaves its next attempt to nobody, gives its place back in the same transaction. */
+  freesPlace: (): boolean => true,
+
+  /** A holder is taken out of a wave only while nothing is active under its name. */
+  holderUnknown: (key: string): Compare[] => [{ key, mod: 0 }],
+
   /** GAP: who moves the frontier over times without running them puts their outcome into the same transaction. */
   recordPassedOver: (settle: readonly Settlement[]): readonly Settlement[] => settle,
 

@@ -23,8 +23,8 @@ export interface Settling {
   now: number
   /** An agent's settling; the operator has no session. */
   agent?: { name: string; session: number }
-  /** A time that concurrency holds back: becomes the waiting one. */
-  wait?: number
+  /** A time that concurrency, or its wave, holds back: becomes the waiting one. */
+  wait?: { time: number; wave?: boolean }
 }
 
 export function settle(s: Settling): { txn: Txn; cell: Cell } {
@@ -35,8 +35,8 @@ export function settle(s: Settling): { txn: Txn; cell: Cell } {
       ? moved
       : {
           ...moved,
-          lastFire: Math.max(moved.lastFire, s.wait),
-          waiting: { time: s.wait, by: agent?.name ?? '' },
+          lastFire: Math.max(moved.lastFire, s.wait.time),
+          waiting: { time: s.wait.time, by: agent?.name ?? '', ...(s.wait.wave ? { wave: true } : {}) },
         }
   return {
     cell,

@@ -1,0 +1,118 @@
+import { hash53 } from './hash.ts'
+import { type CellRef, WAVE } from './keys.ts'
+import type { Placement } from './records/entry.ts'
+import type { Active, Cell } from './records/state.ts'
+
+/**
+ * Mode All with `maxParallel`: one cell of the job holds who has a place. Pure.
+ *
+ *   no place ──▶ the time waits in its target's cell ──▶ looks at the wave: soon if few waves go before it, seldom if many
+ *   place    ──▶ claimed and taken in one transaction ──▶ given back by whoever ends the run for good
+ *
+ * Agents take turns in a ring, in rank order, beginning behind whoever took the last place: so a wave that is slower than its schedule
+ * still comes to everybody. The turn only says who looks when; anyone who finds a place free takes it.
+ */
+
+type Parallel = Pick<Placement, 'mode' | 'maxParallel'>
+
+export function goesInWaves({ mode, maxParallel }: Parallel): boolean {
+  return mode === 'All' && maxParallel !== undefined
+}
+
+/**
+ * How many may run at a time; undefined: all. A percentage is of the members that the job selects, alive or not, rounded down as the
+ * maxUnavailable of a Deployment is, and at least 1.
+ */
+export function placesOf(placement: Parallel, matched: number): number | undefined {
+  const { maxParallel } = placement
+  if (maxParallel === undefined || placement.mode !== 'All') return undefined
+  const places =
+    typeof maxParallel === 'number' ? maxParallel : (Number.parseInt(maxParallel, 10) * matched) / 100
+  return Math.max(1, Math.floor(places))
+}
+
+export function isFull(wave: Cell | undefined, places: number): boolean {
+  return (wave?.active.length ?? 0) >= places
+}
+
+/** The wave with one place more taken. */
+export function holding(
+  wave: Cell | undefined,
+  by: { uid: string; agent: string; run: string; attempt: number },
+): Cell {
+  const { uid, agent, run, attempt } = by
+  const others = (wave?.active ?? []).filter(each => each.run !== run)
+  return { uid, lastFire: 0, active: [...others, { run, agent, attempt }], turn: agent }
+}
+
+/** The wave that a run holds a place of: a ShellRun of a job shares the job's. */
+export function waveOf(
+  pool: string,
+  {
+    kind,
+    namespace,
+    name,
+    jobName,
+  }: Pick<Active, 'kind' | 'namespace' | 'name'> & { jobName?: string | undefined },
+): CellRef {
+  return jobName
+    ? { pool, kind: 'job', namespace, name: jobName, target: WAVE }
+    : { pool, kind, namespace, name, target: WAVE }
+}
+
+/** The cells that count an attempt: its target's; with jobRef the job's; and its wave. */
+export function cellsOf(pool: string, active: Active): CellRef[] {
+  const { kind, namespace, name, target, jobName, wave } = active
+  return [
+    { pool, kind, namespace, name, target },
+    ...(jobName ? [{ pool, kind: 'job' as const, namespace, name: jobName, target }] : []),
+    ...(wave ? [waveOf(pool, active)] : []),
+  ]
+}
+
+/** How many agents are before this one, of those that may run it in rank order. */
+export function turnOf(ranked: readonly string[], agent: string, last: string | undefined): number {
+  const at = ranked.indexOf(agent)
+  const from = last === undefined ? -1 : ranked.indexOf(last)
+  return at < 0 ? ranked.length : (at - from - 1 + ranked.length) % ranked.length
+}
+
+const POLL_LEAST_MS = 1_000
+const POLL_MOST_MS = 5_000
+
+/** When who waits for a place looks again, ms: half a second for each wave before its own, within bounds, always the same for an agent. */
+export function pollAfter(turn: number, places: number, of: { uid: string; agent: string }): number {
+  const waves = turn / places
+  const apart = 0.75 + (hash53(`${of.uid}\n${of.agent}\npoll`) % 1_000) / 2_000
+  return Math.round(Math.min(POLL_MOST_MS, Math.max(POLL_LEAST_MS, waves * 500)) * apart)
+}
+
+const STEP_MS = 20
+/** All of the places are asked for within this much of the lead. */
+const AHEAD_MS = 400
+/** Who has no place ahead looks within this after the instant. */
+const BEHIND_MS = 1_500
+
+/**
+ * When a time that nobody holds back is to be claimed, relative to its instant, ms: those whose turn it is one after another ahead of
+ * it, the others as far apart behind it, so that few meet.
+ */
+export function claimAfter(by: {
+  turn: number
+  places: number
+  free: number
+  agents: number
+  lead: number
+}): number {
+  const { turn, places, free, agents, lead } = by
+  if (turn < free) return turn * Math.min(STEP_MS, AHEAD_MS / places) - lead
+  return turn * Math.min(STEP_MS, BEHIND_MS / Math.max(1, agents))
+}
+
+/**
+ * After a lost comparison of a wave, ms: all who may have met there, spread over as many round trips, over more with each time.
+ * `chance`: from 0 to 1.
+ */
+export function crowdedPause(places: number, { tries, chance }: { tries: number; chance: number }): number {
+  return Math.round(chance * Math.max(20, places * 5) * 2 ** Math.min(tries, 3))
+}

@@ -1,0 +1,298 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { type CellRef, NOBODY, scheduledRunId, shellRunId, WAVE } from '../../../core/keys.ts'
+import { type Entry, jobEntrySchema, runEntrySchema } from '../../../core/records/entry.ts'
+import { type Active, activeSchema, type Cell, cellSchema } from '../../../core/records/state.ts'
+import { isFull } from '../../../core/wave.ts'
+import { signedText } from '../../../runtime/signing.ts'
+import { claim } from '../../../store/protocol/claim.ts'
+import { end, type Retry } from '../../../store/protocol/end.ts'
+import { type Held, held, type Maybe, parseValue } from '../../../store/protocol/held.ts'
+import { adopt } from '../../../store/protocol/retry.ts'
+import { rules } from '../../../store/protocol/rules.ts'
+import { freeUnknown } from '../../../store/protocol/wave.ts'
+import { command } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
+
+/** maxParallel holds through whatever happens, and no place of it is lost: each comparison of the wave taken away, on a real etcd. */
+const pool = poolForEach()
+afterEach(() => vi.restoreAllMocks())
+
+const T = 1_000
+const ref = (target: string): CellRef => ({
+  pool: 'default',
+  kind: 'job',
+  namespace: 'test',
+  name: 'j',
+  target,
+})
+const inWaves = (maxParallel: number) =>
+  command('true', { placement: { mode: 'All', agents: [], maxParallel } })
+const putJob = (maxParallel: number) => pool.putJob({ name: 'j', command: inWaves(maxParallel) })
+
+async function readCell(target: string): Promise<Maybe<Cell>> {
+  const key = pool.keys.cell(ref(target))
+  return held(cellSchema, key, await pool.etcd.get(key))
+}
+const holders = async () => ((await readCell(WAVE)).value?.active ?? []).map(({ agent }) => agent)
+
+async function readEntry(key: string): Promise<Held<Entry>> {
+  const item = await pool.etcd.get(key)
+  const text = signedText(item?.value ?? '') ?? ''
+  const value = parseValue(jobEntrySchema, text) ?? parseValue(runEntrySchema, text)
+  if (!value) throw new Error(`nothing at ${key}`)
+  return { key, mod: item?.mod ?? 0, value }
+}
+
+/** An agent by hand, which acts on the wave that it has seen last. */
+async function handAgent(name: string) {
+  const { etcd, keys } = pool
+  await etcd.txn({ compare: [], then: [{ put: keys.agent('default', name), value: '{}' }] })
+  const session = (await etcd.get(keys.agent('default', name)))?.create ?? 0
+  const run = scheduledRunId(ref(name), T)
+  let wave = await readCell(WAVE)
+  const me = {
+    name,
+    session,
+    run,
+    async look() {
+      wave = await readCell(WAVE)
+    },
+    async claim(places: number): Promise<boolean> {
+      if (isFull(wave.value, places)) return false
+      const { txn } = claim({
+        keys,
+        ref: ref(name),
+        agent: name,
+        session,
+        entry: await readEntry(keys.job(ref(name))),
+        cell: await readCell(name),
+        run,
+        time: T,
+        notBefore: T,
+        instance: 'i',
+        settle: [],
+        now: T,
+        wave: { cell: wave },
+      })
+      return (await etcd.txn(txn)).ok
+    },
+    async active(owner = name): Promise<Held<Active>> {
+      const key = keys.active('default', owner, run)
+      return held(activeSchema, key, await etcd.get(key)) as Held<Active>
+    },
+    async finish(over: Partial<Parameters<typeof end>[0]> = {}): Promise<boolean> {
+      const { txn } = end({
+        keys,
+        pool: 'default',
+        owner: name,
+        active: await me.active(),
+        cells: [(await readCell(name)) as Held<Cell>, wave as Held<Cell>],
+        verdict: { outcome: 'Succeeded', reason: 'Completed' },
+        now: T,
+        ...over,
+      })
+      return (await etcd.txn(txn)).ok
+    },
+    /** Its session is gone; another one ends its run. */
+    async isBuried(retry?: Retry): Promise<boolean> {
+      await pool.remove(keys.agent('default', name))
+      await me.look()
+      const verdict = { outcome: 'Lost', reason: 'AgentLost' } as const
+      return me.finish({ verdict, ownerSeen: 0, ...(retry ? { retry } : {}) })
+    },
+  }
+  return me
+}
+
+describe('WAVE: who takes a place compares the wave', () => {
+  /** Two agents see the last place free, and take it. */
+  async function replay(): Promise<string[]> {
+    await putJob(1)
+    const [a, b] = [await handAgent('a'), await handAgent('b')]
+    expect(await a.claim(1)).toBe(true)
+    await b.claim(1)
+    return (await pool.actives()).map(({ target }) => target)
+  }
+  test('with it one of them has it', async () => {
+    expect(await replay()).toEqual(['a'])
+    expect(await holders()).toEqual(['a'])
+  })
+  test('without it both run', async () => {
+    vi.spyOn(rules, 'waveUnchanged').mockReturnValue([])
+    expect(await replay()).toEqual(['a', 'b'])
+  })
+})
+
+describe('WAVE: who gives a place back compares the wave', () => {
+  /** Of two places a has one; b takes the other one; a ends, by the wave from before; c looks. Answers who runs. */
+  async function replay(withoutRule: boolean): Promise<string[]> {
+    await putJob(2)
+    const [a, b, c, d] = [
+      await handAgent('a'),
+      await handAgent('b'),
+      await handAgent('c'),
+      await handAgent('d'),
+    ]
+    await a.claim(2)
+    await a.look()
+    await b.look()
+    expect(await b.claim(2)).toBe(true)
+    if (withoutRule) vi.spyOn(rules, 'waveUnchanged').mockReturnValueOnce([])
+    expect(await a.finish()).toBe(withoutRule)
+    if (!withoutRule) {
+      await a.look()
+      expect(await a.finish()).toBe(true)
+    }
+    for (const next of [c, d]) {
+      await next.look()
+      await next.claim(2)
+    }
+    return (await pool.actives()).map(({ target }) => target)
+  }
+  test('with it two run', async () => {
+    expect(await replay(false)).toEqual(['b', 'c'])
+    expect(await holders()).toEqual(['b', 'c'])
+  })
+  test('without it b is forgotten, and three run', async () => {
+    expect(await replay(true)).toEqual(['b', 'c', 'd'])
+  })
+})
+
+describe('whoever ends a run gives its place back', () => {
+  /** a ends or is buried; may b run? */
+  async function replay(how: 'finish' | 'isBuried'): Promise<boolean> {
+    await putJob(1)
+    const [a, b] = [await handAgent('a'), await handAgent('b')]
+    await a.claim(1)
+    await a.look()
+    expect(await a[how]()).toBe(true)
+    await b.look()
+    return b.claim(1)
+  }
+  test.each(['finish', 'isBuried'] as const)('with it the next one runs: %s', async how => {
+    expect(await replay(how)).toBe(true)
+    expect(await holders()).toEqual(['b'])
+  })
+  test('without it the wave stands still', async () => {
+    vi.spyOn(rules, 'freesPlace').mockReturnValue(false)
+    expect(await replay('finish')).toBe(false)
+    expect(await pool.actives()).toEqual([])
+  })
+})
+
+describe('a pending attempt and its place', () => {
+  const retry = async (next: Retry['next']): Promise<Retry> => ({
+    backoffLimit: 1,
+    notBefore: T,
+    entry: await readEntry(pool.keys.job(ref('a'))),
+    next,
+  })
+  test('under its owner it keeps it', async () => {
+    await putJob(1)
+    const [a, b] = [await handAgent('a'), await handAgent('b')]
+    await a.claim(1)
+    await a.look()
+    const verdict = { outcome: 'Failed', reason: 'ExitCode' } as const
+    const next = { agent: 'a', session: a.session, instance: 'i' }
+    expect(await a.finish({ verdict, retry: await retry(next) })).toBe(true)
+    await b.look()
+    expect(await b.claim(1)).toBe(false)
+    expect((await readCell(WAVE)).value?.active).toEqual([{ run: a.run, agent: 'a', attempt: 2 }])
+  })
+  test('under nobody it has none, and takes one when somebody comes', async () => {
+    await putJob(1)
+    const [a, b] = [await handAgent('a'), await handAgent('b')]
+    await a.claim(1)
+    expect(await a.isBuried(await retry(undefined))).toBe(true)
+    expect(await holders()).toEqual([])
+    await b.look()
+    expect(await b.claim(1)).toBe(true)
+    await b.look()
+    const takeOver = async () => {
+      const by = { keys: pool.keys, pool: 'default', agent: 'a', session: again.session, instance: 'i' }
+      const cells = [(await readCell('a')) as Held<Cell>]
+      const { txn } = adopt({ ...by, active: await a.active(NOBODY), cells, wave: seen })
+      return (await pool.etcd.txn(txn)).ok
+    }
+    const again = await handAgent('a')
+    const seen = { ...(await readCell(WAVE)) }
+    expect(isFull(seen.value, 1)).toBe(true)
+    expect(await b.finish()).toBe(true)
+    // What it saw of the wave is no longer so.
+    expect(await takeOver()).toBe(false)
+    Object.assign(seen, await readCell(WAVE))
+    expect(await takeOver()).toBe(true)
+    expect((await readCell(WAVE)).value?.active).toEqual([{ run: a.run, agent: 'a', attempt: 2 }])
+  })
+})
+
+describe('a holder is taken out only while nothing is active under its name', () => {
+  /** The operator has seen the wave, and not yet the run of a. */
+  async function replay(): Promise<string[]> {
+    await putJob(1)
+    const a = await handAgent('a')
+    await a.claim(1)
+    const wave = (await readCell(WAVE)) as Held<Cell>
+    const [holder] = wave.value.active
+    if (holder) await pool.etcd.txn(freeUnknown(pool.keys, 'default', { wave, holder }))
+    return holders()
+  }
+  test('with it the place stays taken', async () => {
+    expect(await replay()).toEqual(['a'])
+  })
+  test('without it another one may run beside it', async () => {
+    vi.spyOn(rules, 'holderUnknown').mockReturnValue([])
+    expect(await replay()).toEqual([])
+  })
+  test('of a run that is gone it is given back', async () => {
+    await putJob(1)
+    const a = await handAgent('a')
+    await a.claim(1)
+    await pool.remove(pool.keys.active('default', 'a', a.run))
+    const wave = (await readCell(WAVE)) as Held<Cell>
+    const [holder] = wave.value.active
+    if (holder) await pool.etcd.txn(freeUnknown(pool.keys, 'default', { wave, holder }))
+    expect(await holders()).toEqual([])
+  })
+})
+
+describe("a ShellRun goes by its job's maxParallel as it is now", () => {
+  /** The job allows two; one runs; a ShellRun looks, the job is edited to one, the ShellRun claims. */
+  async function replay(): Promise<string[]> {
+    const { etcd, keys } = pool
+    await putJob(2)
+    const [a, b] = [await handAgent('a'), await handAgent('b')]
+    await a.claim(2)
+    await pool.putRun({ name: 'r', jobRef: { name: 'j', uid: 'uid-1' }, command: inWaves(2) })
+    const under = await readEntry(keys.job(ref('b')))
+    const own = { ...ref('b'), kind: 'run' as const, name: 'r' }
+    const wave = await readCell(WAVE)
+    await pool.putJob({ name: 'j', generation: 2, command: inWaves(1) })
+    const { txn } = claim({
+      keys,
+      ref: own,
+      agent: 'b',
+      session: b.session,
+      entry: await readEntry(keys.run(own)),
+      cell: { key: keys.cell(own), mod: 0, value: undefined },
+      run: shellRunId({ ...own, uid: 'uid-1' }),
+      time: T,
+      notBefore: T,
+      instance: 'i',
+      settle: [],
+      now: T,
+      jobCell: await readCell('b'),
+      jobName: 'j',
+      wave: { cell: wave, under },
+    })
+    await etcd.txn(txn)
+    return holders()
+  }
+  test('with it one runs', async () => {
+    expect(await replay()).toEqual(['a'])
+  })
+  test('without it two do', async () => {
+    vi.spyOn(rules, 'limitUnchanged').mockReturnValue([])
+    expect(await replay()).toEqual(['a', 'b'])
+  })
+})

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import { type CellRef, WAVE } from '../../core/keys.ts'
+import type { JobEntry } from '../../core/records/entry.ts'
+import { cellSchema } from '../../core/records/state.ts'
+import { parseValue } from '../../store/protocol/held.ts'
+import { eventually } from '../fault/eventually.ts'
+import { mostAtOnce } from '../fixtures/at-once.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
+
+/** Mode All with maxParallel, with real agents. */
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+const pool = poolForEach({ ttlSeconds: 5, members: NAMES })
+
+const HOUR = 3_600_000
+const ref = (target: string): CellRef => ({
+  pool: 'default',
+  kind: 'job',
+  namespace: 'test',
+  name: 'j',
+  target,
+})
+
+/** As the operator does: each target has its cell before the entry is in force. */
+async function putTargets(lastFire: number): Promise<void> {
+  const value = JSON.stringify({ uid: 'uid-1', lastFire, active: [] })
+  const puts = NAMES.map(name => ({ put: pool.keys.cell(ref(name)), value }))
+  await pool.etcd.txn({ compare: [], then: puts })
+}
+const wave = async () => {
+  const item = await pool.etcd.get(pool.keys.cell(ref(WAVE)))
+  return item && parseValue(cellSchema, item.value)
+}
+/** Says when it begins and ends. */
+const span = (seconds: number) =>
+  `echo "begin $SHELLCRON_AGENT" >> ${pool.truth}; sleep ${seconds}; echo "end $SHELLCRON_AGENT" >> ${pool.truth}`
+const rolling = (maxParallel: number | string, seconds = 1): JobEntry['command'] =>
+  command(span(seconds), { placement: { mode: 'All', agents: [], maxParallel } })
+
+test('a wave goes at the speed of its commands, and never wider than maxParallel', async () => {
+  for (const name of NAMES) await pool.agent(name)
+  const now = Date.now()
+  const schedule = { schedules: ['@every 1h'], scheduleChangedAt: now - (now % HOUR) - 1 }
+  await putTargets(schedule.scheduleChangedAt)
+  await pool.putJob({ name: 'j', ...schedule, command: rolling('25%') })
+  const results = await eventually(
+    'all have ended',
+    async () => {
+      const results = await pool.results()
+      return results.length >= NAMES.length && results
+    },
+    60_000,
+  )
+  const took = Date.now() - now
+  console.log(
+    'took',
+    took,
+    results.map(r => `${r.target} ${(r.startedAt ?? 0) - now} ${r.endedAt - now}`),
+  )
+  expect(results.map(({ target, outcome }) => `${target} ${outcome}`).sort()).toEqual(
+    NAMES.map(name => `${name} Succeeded`),
+  )
+  expect(mostAtOnce(await pool.ran())).toBe(2)
+  expect((await wave())?.active).toEqual([])
+})
