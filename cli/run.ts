@@ -23,7 +23,10 @@ interface RunFlags {
 
 const CODES = `
 Exit codes: 0, it was made, or with --wait it succeeded; 1, it did not succeed; 2, it cannot be made as it is; 124, it had not ended
-within --timeout. It goes on then: \`shellcron kill\` ends it.`
+within --timeout. It goes on then: \`shellcron kill\` ends it.
+
+The ShellRun lies in the state directory, below runs/: it outlives the operator, and to remove its file is to kill it. It goes an hour after its
+end, or after ttlSecondsAfterFinished of its file.`
 
 export function addRunCommand(program: Command): void {
   program

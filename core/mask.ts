@@ -58,14 +58,27 @@ function base64Writings(value: string): string[] {
 }
 
 function base64(...parts: readonly Uint8Array[]): string {
-  const characters = parts.flatMap(part => Array.from(part, byte => String.fromCharCode(byte)))
-  return btoa(characters.join(''))
+  let text = ''
+  // More arguments at once than an engine takes are too many.
+  for (const part of parts)
+    for (let at = 0; at < part.length; at += 8_192)
+      text += String.fromCharCode(...part.subarray(at, at + 8_192))
+  return btoa(text)
 }
+
+/** And what comes before it: tabs, line ends. */
+const SPACE = 32
 
 /** Without white space, by which base64 is wrapped; `places`: where each character stood. */
 function squeeze(text: string): { squeezed: string; places: number[] } {
-  const places = Array.from({ length: text.length }, (_, i) => i).filter(i => !/\s/.test(text.charAt(i)))
-  return { squeezed: places.map(i => text.charAt(i)).join(''), places }
+  const places: number[] = []
+  let squeezed = ''
+  for (let at = 0; at < text.length; at++) {
+    if (text.charCodeAt(at) <= SPACE) continue
+    places.push(at)
+    squeezed += text[at]
+  }
+  return { squeezed, places }
 }
 
 function spansOf(text: string, patterns: ReadonlySet<string>, cut: boolean): Span[] {
@@ -86,14 +99,19 @@ function occurrences(text: string, pattern: string): Span[] {
 /** The longest end of the pattern with which the text begins; all of a text that lies inside of it. */
 function atStart(text: string, pattern: string): Span[] {
   if (pattern.length > text.length && isLong(text) && pattern.includes(text)) return [[0, text.length]]
+  const last = pattern.charCodeAt(pattern.length - 1)
   for (let length = Math.min(pattern.length - 1, text.length); length > 0; length--)
-    if (text.startsWith(pattern.slice(-length))) return [[0, length]]
+    if (text.charCodeAt(length - 1) === last && text.startsWith(pattern.slice(-length))) return [[0, length]]
   return []
 }
 
 function atEnd(text: string, pattern: string): Span[] {
-  for (let length = Math.min(pattern.length - 1, text.length); length >= SHORTEST_MASKED; length--)
-    if (text.endsWith(pattern.slice(0, length))) return [[text.length - length, text.length]]
+  const first = pattern.charCodeAt(0)
+  for (let length = Math.min(pattern.length - 1, text.length); length >= SHORTEST_MASKED; length--) {
+    const from = text.length - length
+    if (text.charCodeAt(from) === first && text.endsWith(pattern.slice(0, length)))
+      return [[from, text.length]]
+  }
   return []
 }
 
