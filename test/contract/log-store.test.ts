@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -381,6 +381,19 @@ describe('SQLite', () => {
     db.exec('PRAGMA user_version = 1000')
     db.close()
     expect(() => openSqliteLogStore(path)).toThrow(/schema 1000.*newer shellcron/)
+  })
+
+  test("its files are their owner's alone, also those that an earlier version left", async () => {
+    const path = join(dir, 'log.db')
+    await writeFile(path, '', { mode: 0o644 })
+    for (let life = 0; life < 2; life++) {
+      const store = openSqliteLogStore(path)
+      await store.raiseBeacon(life)
+      const files = await readdir(dir)
+      expect(files).toContain('log.db-wal')
+      for (const file of files) expect((await stat(join(dir, file))).mode & 0o077, file).toBe(0)
+      await store.close()
+    }
   })
 
   test('a file that is none, or cannot be made, is unavailable', () => {

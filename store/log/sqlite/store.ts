@@ -5,6 +5,7 @@ import { createFires } from './fires.ts'
 import { cursorAt, pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
 import { createOutputs } from './output.ts'
+import { ownerOnly } from './owner-only.ts'
 import { COLUMNS, columnsOf, number, type Row, resultOf, text } from './rows.ts'
 
 /** How long to wait for another process that writes, ms: an operator that is just being replaced. */
@@ -16,6 +17,7 @@ const BUSY_MS = 5_000
  */
 export function openSqliteLogStore(path: string): LogStore {
   return guarded(path, () => {
+    ownerOnly(path)
     const db = new DatabaseSync(path, { timeout: BUSY_MS })
     try {
       // FULL: what is stored is deleted from etcd next, and must outlive a power cut. The cache, in KiB, holds the indexes' newest pages.
