@@ -12,10 +12,15 @@ import { buildFloor, type Floor, latenesses, stampsOf } from './floor/floor.ts'
  * Scheduled time → first instruction of the command: one job a second, then many in one second; each beside the floor in the same
  * minute. A real etcd, the agent in this process, its launcher in another. Everything is claimed, spooled and recorded.
  *
- *   node test/bench/lateness.bench.ts [--seconds 30] [--burst 1000] [--runs 3]
+ *   node test/bench/lateness.bench.ts [--seconds 30] [--burst 1000] [--runs 3] [--busy-ms 0]
+ *
+ * `--busy-ms n`: the agent's event loop is kept busy for n of every n + 50 ms while one job a second runs; what was armed ahead starts
+ * all the same.
  */
 const LOOP_PROBE_MS = 5
 const QUIET_MS = 500
+/** Between two times that the event loop is kept busy, ms. */
+const PAUSE_MS = 50
 /** Between putting the jobs of a burst and their instant, s; and until all must be recorded, ms. */
 const AHEAD_SECONDS = 15
 const RECORDED_WITHIN_MS = 180_000
@@ -39,6 +44,20 @@ async function oneJobASecond({ pool, floor }: Bench, seconds: number, run: numbe
     pool.keys.cell({ pool: 'default', kind: 'job', namespace: 'test', name: 'second', target: '-' }),
   )
   return latenesses(file)
+}
+
+/** Blocks the event loop, this agent's own, as a long computation would, until it is told to stop. */
+function keepBusy(ms: number): () => void {
+  const stop = new AbortController()
+  const block = async () => {
+    while (!stop.signal.aborted) {
+      const until = performance.now() + ms
+      while (performance.now() < until);
+      await systemClock.sleep(PAUSE_MS)
+    }
+  }
+  if (ms > 0) void block()
+  return () => stop.abort()
 }
 
 async function burst({ pool, floor }: Bench, count: number, run: number) {
@@ -91,13 +110,14 @@ function figuresOf(sorted: readonly number[]) {
   return { first, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), last }
 }
 
-async function measureSeconds(bench: Bench, seconds: number, runs: number): Promise<void> {
+async function measureSeconds(bench: Bench, seconds: number, runs: number, busyMs: number) {
   const ratios: number[] = []
   for (let run = 0; run < runs; run++) {
     const floor = figuresOf(await bench.floor.everySecond(seconds))
-    const ours = await oneJobASecond(bench, seconds, run)
+    const idle = keepBusy(busyMs)
+    const ours = await oneJobASecond(bench, seconds, run).finally(idle)
     say('one a second, floor, ms', floor)
-    say('one a second, shellcron, ms', { n: ours.length, ...figuresOf(ours) })
+    say('one a second, shellcron, ms', { n: ours.length, 'busy-ms': busyMs, ...figuresOf(ours) })
     ratios.push(figuresOf(ours).p50 / floor.p50)
   }
   say('one a second, p50 to the floor', { median: median(ratios) })
@@ -115,14 +135,15 @@ async function measureBurst(bench: Bench, count: number, runs: number): Promise<
   say(`${count} at once, last to the floor`, { median: median(ratios) })
 }
 
-const { seconds, burst: count, runs } = flags({ seconds: 30, burst: 1_000, runs: 3 })
+const given = flags({ seconds: 30, burst: 1_000, runs: 3, 'busy-ms': 0 })
+const { seconds, burst: count, runs } = given
 const floor = await buildFloor()
 const etcd = await startEtcd()
 const pool = await handPool(etcd, 30)
 try {
   await pool.putMember('a')
   await pool.agent('a')
-  if (seconds > 0) await measureSeconds({ pool, floor }, seconds, runs)
+  if (seconds > 0) await measureSeconds({ pool, floor }, seconds, runs, given['busy-ms'])
   if (count > 0) await measureBurst({ pool, floor }, count, runs)
 } finally {
   await pool.close()
