@@ -9,9 +9,18 @@ import (
 // An agent that takes nothing (it hangs) is cut off; it gets all that counts when it connects again.
 const maxUnsentBytes = 32 << 20
 
+// While runs are due, what is told is gathered for so long: the agent works on whatever it is told, on the processors that the
+// starts need.
+const (
+	gatherFor  = 100 * time.Millisecond
+	gatherStep = 10 * time.Millisecond
+)
+
 // connection writes in a goroutine of its own, so that nobody waits for an agent: what is told meanwhile leaves in one write.
 type connection struct {
 	socket *net.UnixConn
+	// isBusy: runs are due.
+	isBusy func() bool
 	// closed is closed when nothing more can be written.
 	closed chan struct{}
 	// heard is closed when all that came has been obeyed, and no more will come.
@@ -25,8 +34,8 @@ type connection struct {
 	isReplaced bool
 }
 
-func newConnection(socket *net.UnixConn) *connection {
-	c := &connection{socket: socket, closed: make(chan struct{}), heard: make(chan struct{})}
+func newConnection(socket *net.UnixConn, isBusy func() bool) *connection {
+	c := &connection{socket: socket, isBusy: isBusy, closed: make(chan struct{}), heard: make(chan struct{})}
 	c.more.L = &c.mu
 	return c
 }
@@ -79,6 +88,9 @@ func (c *connection) write() {
 		for len(c.unsent) == 0 && !c.isEnding {
 			c.more.Wait()
 		}
+		c.mu.Unlock()
+		c.gather()
+		c.mu.Lock()
 		bytes := c.unsent
 		c.unsent = nil
 		c.mu.Unlock()
@@ -91,5 +103,11 @@ func (c *connection) write() {
 			c.mu.Unlock()
 			return
 		}
+	}
+}
+
+func (c *connection) gather() {
+	for since := time.Now(); c.isBusy() && time.Since(since) < gatherFor; {
+		time.Sleep(gatherStep)
 	}
 }

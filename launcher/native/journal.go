@@ -20,6 +20,8 @@ type journal struct {
 	path string
 	// work is rung when something waits for the disk.
 	work chan struct{}
+	// isBusy: runs are due.
+	isBusy func() bool
 
 	mu     sync.Mutex
 	file   *os.File
@@ -35,7 +37,9 @@ type endingLine struct {
 
 // openJournal reads what an earlier launcher left; a last line that a crash cut short is none.
 func openJournal(path string) (*journal, error) {
-	j := &journal{path: path, work: make(chan struct{}, 1), live: map[string][]byte{}}
+	j := &journal{
+		path: path, work: make(chan struct{}, 1), live: map[string][]byte{}, isBusy: func() bool { return false },
+	}
 	left, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -87,14 +91,21 @@ func (j *journal) forgotten(ids []string) {
 	}
 }
 
-// In a burst of ends syncs are no closer than this: each costs time that the starts need.
-const syncEvery = 20 * time.Millisecond
+// In a burst of ends syncs are no closer than this, and while runs are due no closer than that: each costs time that the starts need.
+const (
+	syncEvery     = 20 * time.Millisecond
+	syncBusyEvery = 100 * time.Millisecond
+)
 
 // sync writes and syncs what `ended` was given, for ever.
 func (j *journal) sync() {
 	var last time.Time
 	for range j.work {
-		time.Sleep(syncEvery - time.Since(last))
+		pause := syncEvery
+		if j.isBusy() {
+			pause = syncBusyEvery
+		}
+		time.Sleep(pause - time.Since(last))
 		j.mu.Lock()
 		batch := j.ending
 		j.ending = nil

@@ -141,7 +141,7 @@ func newSupervisor(stateDir string) (*supervisor, error) {
 	s.collector, failures[1] = newCollector()
 	s.fences, failures[2] = newFences()
 	s.starter, failures[3] = newStarter(s)
-	s.killer.isBusy = s.starter.isBusy
+	s.killer.isBusy, s.journal.isBusy = s.starter.isBusy, s.starter.isBusy
 	return s, errors.Join(failures[:]...)
 }
 

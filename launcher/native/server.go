@@ -41,7 +41,7 @@ func (s *server) work() {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		c := newConnection(socket)
+		c := newConnection(socket, s.supervisor.starter.isBusy)
 		s.mu.Lock()
 		s.connections[c] = true
 		s.mu.Unlock()
