@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
+import { ANYWHERE, shellRunId } from '../core/keys.ts'
 import { killRun, readOverview } from './operator-client.ts'
 import { socketIn, stateOption } from './state-option.ts'
 
@@ -8,7 +9,10 @@ export function addKillCommand(program: Command): void {
   program
     .command('kill')
     .description('end runs: SIGTERM to all that they started, SIGKILL after their grace; recorded as Killed')
-    .argument('<what>', 'a job, NAMESPACE/NAME: all that it runs; or the id of one run, NAMESPACE.NAME.TIME')
+    .argument(
+      '<what>',
+      'a job or a ShellRun, NAMESPACE/NAME: all that it runs; or the id of one run, NAMESPACE.NAME.TIME',
+    )
     .addOption(stateOption())
     .action(async (what: string, { state }: { state: string }) => {
       const socket = socketIn(state)
@@ -21,13 +25,16 @@ export function addKillCommand(program: Command): void {
     })
 }
 
-async function runsOf(socket: string, job: string): Promise<string[]> {
-  const [namespace, name] = job.split('/')
+/** Of a job of that name, and of a ShellRun: all its targets have one id. */
+async function runsOf(socket: string, what: string): Promise<string[]> {
+  const [namespace = '', name = ''] = what.split('/')
   const { objects } = await readOverview(socket)
-  const object = objects.find(
-    ({ kind, metadata }) =>
-      kind === 'ShellCronJob' && metadata.namespace === namespace && metadata.name === name,
-  )
-  if (!object) throw new InvalidInput(job, 'there is no such ShellCronJob')
-  return object.status.active.map(({ id }) => id)
+  const named = objects.filter(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
+  const job = named.find(({ kind }) => kind === 'ShellCronJob')
+  const run = named.find(({ kind }) => kind === 'ShellRun')
+  if (!job && !run) throw new InvalidInput(what, 'there is no such ShellCronJob or ShellRun')
+  return [
+    ...(job ? job.status.active.map(({ id }) => id) : []),
+    ...(run ? [shellRunId({ namespace, name, target: ANYWHERE, uid: run.metadata.uid ?? '' })] : []),
+  ]
 }

@@ -12,7 +12,7 @@ const condition = z.object({ type: z.string(), status: z.string(), reason: z.str
 
 const seen = z.object({
   kind: z.string(),
-  metadata: z.object({ name: z.string(), namespace: z.string().default('') }),
+  metadata: z.object({ name: z.string(), namespace: z.string().default(''), uid: z.string().optional() }),
   spec: z.object({ schedule: z.string().optional(), suspend: z.boolean().optional() }).default({}),
   status: z
     .object({

@@ -188,6 +188,20 @@ test('what has ended goes when its time is over', async () => {
   await eventually('it is gone', async () => !(await files()).includes('default.brief.yaml'))
 })
 
+test('kill ends it by its name', async () => {
+  const { child, ran } = started(['run', 'ops/long', '--wait'])
+  const first = await new Promise<string>(resolve =>
+    child.stdout?.once('data', data => resolve(String(data))),
+  )
+  const [name = ''] = first.split(':')
+  await eventually('it runs', async () => (await shellcron('kill', name)).code === 0)
+  expect(await ran).toMatchObject({
+    code: 1,
+    stderr: `shellcron: ${name}: Killed: Requested\n`,
+  })
+  await rm(join(up.directory, 'begun'), { force: true })
+})
+
 test('after --timeout it goes on; without its file it is killed', async () => {
   const waiting = await shellcron('run', 'ops/long', '--wait', '--timeout', '1s')
   expect(waiting.code).toBe(124)

@@ -84,7 +84,7 @@ test('kill ends the run of a job, and says when there is none', async () => {
     'shellcron: default.long.1: nothing of it runs; `shellcron history` shows what has ended\n',
   )
   expect((await shellcron('kill', 'default/nothing')).stderr).toBe(
-    'shellcron: default/nothing: there is no such ShellCronJob\n',
+    'shellcron: default/nothing: there is no such ShellCronJob or ShellRun\n',
   )
 })
 
