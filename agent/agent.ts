@@ -8,6 +8,7 @@ import type { Etcd } from '../store/etcd/client.ts'
 import { buryTheDead } from './burial.ts'
 import { createCells } from './cells.ts'
 import { type Claims, createClaims } from './claims.ts'
+import type { ContainerSettings } from './container.ts'
 import type { Context } from './context.ts'
 import type { Launcher } from './launcher/launcher.ts'
 import type { LauncherEvent } from './launcher/messages.ts'
@@ -37,6 +38,7 @@ export interface AgentOptions {
   operatorKey: KeyObject
   poolKey: KeyObject
   policy: LocalPolicy
+  containers: ContainerSettings
   clock: Clock
   log: Log
   output: Output

@@ -25,6 +25,10 @@ const schema = z.strictObject({
     .optional(),
   /** Of output that has ended and is not stored; as Kubernetes writes quantities. */
   spoolQuota: quantity('0', '1000Ti').default('1Gi'),
+  /** Of container runtimes; empty: the well-known ones are looked for. */
+  runtimeEndpoint: z
+    .array(z.string().regex(/^unix:\/\/\//, 'must be like unix:///run/containerd/containerd.sock'))
+    .default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** On SIGTERM: end claiming, wait so long for runs, kill what is left and leave for good. Without it runs go on for the next agent. */
   drainSeconds: z.number().min(0).optional(),

@@ -5,6 +5,7 @@ import type { Log } from '../runtime/log.ts'
 import type { Batcher } from '../store/etcd/batcher.ts'
 import type { Etcd } from '../store/etcd/client.ts'
 import type { Cells } from './cells.ts'
+import type { ContainerSettings } from './container.ts'
 import type { Launcher } from './launcher/launcher.ts'
 import type { LocalPolicy } from './policy.ts'
 import type { World } from './world.ts'
@@ -26,6 +27,7 @@ export interface Context {
   launcher: Launcher
   poolKey: KeyObject
   policy: LocalPolicy
+  containers: ContainerSettings
   /** Aborts with the session, the launcher's connection or the agent. */
   signal: AbortSignal
 }

@@ -1,7 +1,8 @@
 import { createHash, type KeyObject } from 'node:crypto'
-import type { Entry } from '../core/records/entry.ts'
+import type { Command, Entry } from '../core/records/entry.ts'
 import type { Active } from '../core/records/state.ts'
 import { unseal } from '../runtime/sealing.ts'
+import { type ContainerSettings, inContainer } from './container.ts'
 import type { Arm } from './launcher/messages.ts'
 import { outputLabels } from './output/labels.ts'
 
@@ -26,19 +27,22 @@ export function launchId({
 const MARK = 'SHELLCRON_LAUNCH'
 const SEALED_LABEL = 'sealed'
 
+interface Executor {
+  agent: string
+  poolKey: KeyObject
+  launcher: { features: ReadonlySet<string>; instance: string }
+  containers: ContainerSettings
+}
+
+/** Why there is no `Arm`. */
+interface Refusal {
+  reason: string
+  message: string
+}
+
 /** The `Arm` of an attempt, or why there is none. */
-export function launchOf(
-  entry: Entry,
-  active: Active,
-  by: { agent: string; poolKey: KeyObject; launcher: { features: ReadonlySet<string>; instance: string } },
-): Arm | { reason: string; message: string } {
+export function launchOf(entry: Entry, active: Active, by: Executor): Arm | Refusal {
   const { command } = entry
-  if (!command.host) {
-    return { reason: 'Unsupported', message: 'this agent cannot run commands in containers' }
-  }
-  if (command.tty && !by.launcher.features.has('tty')) {
-    return { reason: 'Unsupported', message: "this agent's launcher has no pseudo-terminals" }
-  }
   const secrets = openSealed(entry, by.poolKey)
   if (!secrets)
     return { reason: 'SecretsUnreadable', message: "the secrets were not sealed to this agent's pool key" }
@@ -48,29 +52,67 @@ export function launchOf(
   const sealed = sealedLabel(entry)
   const mark = `${launchId(active)}/${by.launcher.instance}`
   env[MARK] = mark
+  const how = command.container
+    ? containerParts(command.container, entry, { by, env })
+    : hostParts(command, { by, env })
+  if ('reason' in how) return how
   return {
     id: launchId(active),
     session: String(active.session),
     at: active.notBefore,
-    argv: [...command.shell, command.script],
-    env,
-    workingDir: command.workingDir ?? '/',
-    ...(command.host.user ? { user: command.host.user } : {}),
-    ...(command.host.group ? { group: command.host.group } : {}),
-    userEnv: true,
+    ...how,
     ...(command.activeDeadlineSeconds === undefined
       ? {}
       : { deadlineMs: command.activeDeadlineSeconds * 1_000 }),
     graceMs: command.terminationGracePeriodSeconds * 1_000,
     outputLimit: command.outputLimit,
-    ...(command.tty ? { tty: { columns: 80, rows: 24 } } : {}),
-    ...(command.host.resources && by.launcher.features.has('resources')
-      ? { resources: present(command.host.resources) }
-      : {}),
     fenced: active.buryAfter === undefined,
     mark: `${MARK}=${mark}`,
     labels: { ...outputLabels(active), ...sealed },
   }
+}
+
+type Surroundings = { by: Executor; env: Record<string, string> }
+type Parts = Pick<Arm, 'argv' | 'env' | 'workingDir'> & Partial<Arm>
+
+function hostParts(command: Command, { by, env }: Surroundings): Parts | Refusal {
+  const { host = {} } = command
+  if (command.tty && !by.launcher.features.has('tty')) {
+    return { reason: 'Unsupported', message: "this agent's launcher has no pseudo-terminals" }
+  }
+  return {
+    argv: [...command.shell, command.script],
+    env,
+    workingDir: command.workingDir ?? '/',
+    ...(host.user ? { user: host.user } : {}),
+    ...(host.group ? { group: host.group } : {}),
+    userEnv: true,
+    ...(command.tty ? { tty: { columns: 80, rows: 24 } } : {}),
+    ...(host.resources && by.launcher.features.has('resources')
+      ? { resources: present(host.resources) }
+      : {}),
+  }
+}
+
+/** The helper is known by the mark as any command; in the container it is one more means to find who got away. */
+function containerParts(
+  container: NonNullable<Command['container']>,
+  entry: Entry,
+  { by, env }: Surroundings,
+): Parts | Refusal {
+  const { helper, endpoints } = by.containers
+  if (helper === undefined) {
+    const message =
+      'this agent has no helper for commands in containers: run make build, on a machine with Go'
+    return { reason: 'Unsupported', message }
+  }
+  if (!by.launcher.features.has('notes')) {
+    const message =
+      "this agent's launcher is an older one, which knows no containers; it is replaced when nothing runs"
+    return { reason: 'Unsupported', message }
+  }
+  const parts = inContainer(container, entry, { settings: { helper, endpoints }, env })
+  return { ...parts, env: { [MARK]: env[MARK] ?? '' } }
 }
 
 /** Names the sealed values that a launch was given, so that an agent of a later life sees whether the entry still has the same. */

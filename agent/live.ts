@@ -7,6 +7,7 @@ import { messageOf } from '../runtime/errors.ts'
 import type { KeyValue } from '../store/etcd/types.ts'
 import { type Held, held } from '../store/protocol/held.ts'
 import { restamp } from '../store/protocol/retry.ts'
+import { endOf } from './container.ts'
 import type { Context } from './context.ts'
 import { conclude, type EndFacts } from './finish.ts'
 import { launchId, launchOf, secretsOf } from './launch.ts'
@@ -249,10 +250,6 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       for (const live of byRun.values()) catchUp(live)
     },
   }
-}
-
-function endOf({ cause, oom }: ExitRecord): End {
-  return oom && (cause.kind === 'exited' || cause.kind === 'signaled') ? { ...cause, oom } : cause
 }
 
 function factsOf(record: ExitRecord): EndFacts {

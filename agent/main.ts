@@ -11,7 +11,7 @@ import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
 import { readConfig } from './config.ts'
 import { readIdentity } from './identity.ts'
-import { launcherProgram } from './launcher/program.ts'
+import { containerHelper, launcherProgram } from './launcher/program.ts'
 import { ensureLauncher } from './launcher/start.ts'
 import { connectIngest } from './output/ingest-client.ts'
 import { type Output, startOutput } from './output/output.ts'
@@ -72,6 +72,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
         operatorKey: identity.operatorKey,
         poolKey: identity.poolKey,
         policy,
+        containers: { helper: await containerHelper(), endpoints: config.runtimeEndpoint },
         clock: systemClock,
         log,
         output,

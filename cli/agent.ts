@@ -18,6 +18,11 @@ export function addAgentCommand(program: Command): void {
     .option('--operator <url>', 'where output goes: the ingest of the operator, https://HOST:PORT')
     .option('--spool-quota <bytes>', 'of output that waits to be stored, such as 500Mi; default: 1Gi')
     .option(
+      '--runtime-endpoint <urls>',
+      'of container runtimes, separated by commas, such as unix:///run/podman/podman.sock; default: the well-known ones',
+      list,
+    )
+    .option(
       '--drain-seconds <n>',
       'when told to end: wait so long for runs, kill the others, leave for good',
       Number,

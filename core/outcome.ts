@@ -4,13 +4,15 @@ import type { Outcome } from './records/state.ts'
 /** How a process ended, as a launcher tells it; the first cause of an end wins. */
 export type End =
   /** `oom`: a process of its tree was killed for want of memory. */
-  | { kind: 'exited'; code: number; oom?: boolean }
+  | { kind: 'exited'; code: number; oom?: boolean; message?: string | undefined }
   | { kind: 'signaled'; signal: string; oom?: boolean }
   | { kind: 'timedOut' }
   | { kind: 'killed'; reason: string }
   | { kind: 'fenced' }
   | { kind: 'cancelled'; reason?: string | undefined }
   | { kind: 'startFailed'; reason: string; message?: string | undefined }
+  /** By what it ran in: a container that is not there, or went while it ran. */
+  | { kind: 'failed'; reason: string; message?: string | undefined }
   | { kind: 'lost'; reason?: string | undefined }
 
 export interface Verdict {
@@ -30,7 +32,12 @@ export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>):
     case 'exited':
       return command.successExitCodes.includes(end.code)
         ? { outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }
-        : { outcome: 'Failed', reason: end.oom ? OOM : exitReason(end.code), exitCode: end.code }
+        : {
+            outcome: 'Failed',
+            reason: end.oom ? OOM : exitReason(end.code),
+            exitCode: end.code,
+            ...(end.message ? { message: end.message } : {}),
+          }
     case 'signaled':
       return { outcome: 'Failed', reason: end.oom ? OOM : 'Signaled', signal: end.signal }
     case 'timedOut':
@@ -42,6 +49,7 @@ export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>):
     case 'cancelled':
       return { outcome: 'Cancelled', reason: end.reason ?? 'Cancelled' }
     case 'startFailed':
+    case 'failed':
       return { outcome: 'Failed', reason: end.reason, ...(end.message ? { message: end.message } : {}) }
     case 'lost':
       return { outcome: 'Lost', reason: end.reason ?? 'LauncherRestarted' }

@@ -1,7 +1,8 @@
 /**
- * The native launcher, built once for each state of its sources and put where the agent looks for it: `dist/launcher-linux-<architecture>`.
+ * The native launcher and the helper for containers, built once for each state of their sources and put where the agent looks for them:
+ * `dist/launcher-linux-<architecture>`, `dist/exec-linux-<architecture>`.
  * Run by itself it does that for all architectures, with `--host` only for this machine's. Without Go, and with `--host` wherever it
- * cannot be built, it says so, and the portable launcher serves.
+ * cannot be built, it says so, and the portable launcher serves, without containers.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -14,51 +15,68 @@ import { messageOf } from '../runtime/errors.ts'
 import { makeOnce } from '../runtime/make-once.ts'
 
 const run = promisify(execFile)
-const MODULE = fileURLToPath(new URL('../launcher/native', import.meta.url))
+const MODULES = {
+  launcher: fileURLToPath(new URL('../launcher/native', import.meta.url)),
+  exec: fileURLToPath(new URL('../launcher/exec', import.meta.url)),
+} as const
+type Program = keyof typeof MODULES
 const DIST = fileURLToPath(new URL('../dist', import.meta.url))
-const NAME = 'launcher'
 const ARCHITECTURES = ['amd64', 'arm64']
 
-/** The program's path in the cache. It lies under the hash of its sources and of Go's version: other sources are another program. */
-export async function nativeLauncher(architecture?: string): Promise<string> {
+/** The launcher's path in the cache. */
+export function nativeLauncher(): Promise<string> {
+  return built('launcher')
+}
+
+/** The path in the cache of the helper that runs commands in containers. */
+export function nativeExec(): Promise<string> {
+  return built('exec')
+}
+
+/** A program lies in the cache under the hash of its sources and of Go's version: other sources are another program. */
+async function built(name: Program, architecture?: string): Promise<string> {
   const machine = readMachine()
   const arch = architecture ?? (await goEnv(machine, 'GOHOSTARCH'))
-  const dir = join(machine.cacheDir, `launcher-${arch}-${await fingerprint(machine)}`)
+  const dir = join(machine.cacheDir, `${name}-${arch}-${await fingerprint(machine, name)}`)
   await makeOnce({
     dir,
-    names: [NAME],
-    make: tmp => compile(machine, arch, join(tmp, NAME)),
+    names: [name],
+    make: tmp => compile(machine, MODULES[name], { arch, output: join(tmp, name) }),
   })
-  return join(dir, NAME)
+  return join(dir, name)
 }
 
 /** Reproducible: the same sources and Go make the same bytes, wherever they lie. */
-async function compile(machine: Machine, arch: string, output: string): Promise<void> {
+async function compile(
+  machine: Machine,
+  module: string,
+  { arch, output }: { arch: string; output: string },
+): Promise<void> {
   await run('go', ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w -buildid=', '-o', output, '.'], {
-    cwd: MODULE,
+    cwd: module,
     env: { ...machine.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: arch },
   })
 }
 
-async function fingerprint(machine: Machine): Promise<string> {
+async function fingerprint(machine: Machine, program: Program): Promise<string> {
   const hash = createHash('sha256').update(await goEnv(machine, 'GOVERSION'))
-  for (const name of (await readdir(MODULE)).sort()) {
+  for (const name of (await readdir(MODULES[program])).sort()) {
     if (name.endsWith('_test.go')) continue
-    hash.update(`${name}\0`).update(await readFile(join(MODULE, name)))
+    hash.update(`${name}\0`).update(await readFile(join(MODULES[program], name)))
   }
   return hash.digest('hex').slice(0, 12)
 }
 
 async function goEnv(machine: Machine, name: string): Promise<string> {
-  const { stdout } = await run('go', ['env', name], { cwd: MODULE, env: machine.env })
+  const { stdout } = await run('go', ['env', name], { cwd: MODULES.launcher, env: machine.env })
   return stdout.trim()
 }
 
-async function install(arch: string): Promise<void> {
-  const path = join(DIST, `launcher-linux-${arch}`)
+async function install(name: Program, arch: string): Promise<void> {
+  const path = join(DIST, `${name}-linux-${arch}`)
   await mkdir(DIST, { recursive: true })
   // One that runs must not be written over.
-  await copyFile(await nativeLauncher(arch), `${path}.new`)
+  await copyFile(await built(name, arch), `${path}.new`)
   await rename(`${path}.new`, path)
 }
 
@@ -66,7 +84,10 @@ if (import.meta.main) {
   const hostOnly = process.argv.includes('--host')
   try {
     const host = await goEnv(readMachine(), 'GOHOSTARCH')
-    for (const arch of hostOnly ? [host] : ARCHITECTURES) await install(arch)
+    for (const arch of hostOnly ? [host] : ARCHITECTURES) {
+      await install('launcher', arch)
+      await install('exec', arch)
+    }
   } catch (error) {
     const noGo = (error as NodeJS.ErrnoException).code === 'ENOENT'
     if (!noGo && !hostOnly) throw error

@@ -35,6 +35,15 @@ export async function launcherProgram(dist = DIST): Promise<LauncherProgram> {
   }
 }
 
+/** The helper that runs commands in containers, `exec-<os>-<architecture>`; undefined where none was built. */
+export async function containerHelper(dist = DIST): Promise<string | undefined> {
+  const path = join(dist, `exec-${process.platform}-${ARCHITECTURES[process.arch] ?? process.arch}`)
+  return access(path, constants.X_OK).then(
+    () => path,
+    () => undefined,
+  )
+}
+
 /** How the launcher in TypeScript is called. */
 export function nodeLauncher(): readonly string[] {
   return [process.execPath, ...FRUGAL, fileURLToPath(new URL('../../launcher/node/main.ts', import.meta.url))]

@@ -61,11 +61,16 @@ export interface Bench {
   end(): Promise<void>
 }
 
-export function bench(command: readonly string[], dir = ''): Bench {
+/** `dieWith`: the launcher ends with this process; undefined: with what it is started in. */
+export function bench(
+  command: readonly string[],
+  dir = '',
+  dieWith: { dieWith?: number } = { dieWith: process.pid },
+): Bench {
   const root = mkdtempSync(join(tmpdir(), 'shellcron-launcher-'))
   const stateDir = join(root, dir)
   const open = (by = command) =>
-    ensureLauncher({ stateDir, log: silentLog, program: { command: by }, dieWith: process.pid })
+    ensureLauncher({ stateDir, log: silentLog, program: { command: by }, ...dieWith })
   return {
     stateDir,
     connect: async by => listenTo(await open(by)),

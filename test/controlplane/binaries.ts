@@ -10,6 +10,7 @@ import { exists, makeOnce } from '../../runtime/make-once.ts'
 
 const run = promisify(execFile)
 const MODULE = fileURLToPath(new URL('./kubernetes', import.meta.url))
+const CRI = fileURLToPath(new URL('./cri', import.meta.url))
 /** One program under five names. */
 const COMPONENTS = [
   'kube-apiserver',
@@ -34,6 +35,21 @@ export async function etcdPrograms(): Promise<string> {
   return etcdCache(machine)
 }
 
+/** The path of `cri`, which asks a runtime for pods as a kubelet does; it is built first if this machine has none. */
+export async function criProgram(): Promise<string> {
+  const machine = readMachine()
+  const dir = join(machine.cacheDir, `cri-${await fingerprint(CRI)}`)
+  await makeOnce({
+    dir,
+    names: ['cri'],
+    make: async tmp => {
+      const args = ['build', '-trimpath', '-o', join(tmp, 'cri'), '.']
+      await run('go', args, { cwd: CRI, env: { ...machine.env, CGO_ENABLED: '0' } })
+    },
+  })
+  return join(dir, 'cri')
+}
+
 async function hasAll(dir: string): Promise<boolean> {
   const needed = ['kube-apiserver', 'kube-controller-manager', 'kubectl']
   return (await Promise.all(needed.map(name => exists(join(dir, name))))).every(Boolean)
@@ -42,7 +58,7 @@ async function hasAll(dir: string): Promise<boolean> {
 async function buildKubernetes(machine: Machine): Promise<string> {
   const version = /k8s\.io\/kubernetes (v\S+)/.exec(await readFile(join(MODULE, 'go.mod'), 'utf8'))?.[1]
   if (!version) throw new Error(`${MODULE}/go.mod does not require k8s.io/kubernetes`)
-  const dir = join(machine.cacheDir, `kubernetes-${version}-${await fingerprint()}`)
+  const dir = join(machine.cacheDir, `kubernetes-${version}-${await fingerprint(MODULE)}`)
   await makeOnce({
     dir,
     names: ['kubernetes', ...COMPONENTS],
@@ -74,9 +90,9 @@ async function compile(machine: Machine, version: string, output: string): Promi
 }
 
 /** Of what the program is made from: another source is another directory in the cache. */
-async function fingerprint(): Promise<string> {
+async function fingerprint(module: string): Promise<string> {
   const hash = createHash('sha256')
-  for (const name of ['go.mod', 'go.sum', 'main.go']) hash.update(await readFile(join(MODULE, name)))
+  for (const name of ['go.mod', 'go.sum', 'main.go']) hash.update(await readFile(join(module, name)))
   return hash.digest('hex').slice(0, 12)
 }
 

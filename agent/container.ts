@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import type { End } from '../core/outcome.ts'
+import type { Command, Entry } from '../core/records/entry.ts'
+import type { Arm, ExitRecord } from './launcher/messages.ts'
+
+/** Commands in containers: a launcher runs a helper (launcher/exec), which runs them through the container's runtime. */
+
+export interface ContainerSettings {
+  /** The helper; undefined: none was built for this machine. */
+  helper: string | undefined
+  /** `unix://` sockets of runtimes; empty: the helper looks where they usually are. */
+  endpoints: readonly string[]
+}
+
+type Container = NonNullable<Command['container']>
+
+/** The parts of an `Arm` that differ from a command on the host. Values go by stdin: nobody sees them. */
+export function inContainer(
+  container: Container,
+  { command, namespace }: Pick<Entry, 'command' | 'namespace'>,
+  { settings, env }: { settings: ContainerSettings & { helper: string }; env: Record<string, string> },
+): Pick<Arm, 'argv' | 'workingDir' | 'stdin' | 'notes'> {
+  const request = {
+    endpoints: settings.endpoints,
+    namespace,
+    selector: container.selector,
+    name: container.name ?? '',
+    pick: container.pick,
+    shell: command.shell,
+    script: command.script,
+    env,
+    workingDir: command.workingDir ?? '/',
+    tty: command.tty ? { columns: 80, rows: 24 } : undefined,
+    successExitCodes: command.successExitCodes,
+  }
+  return {
+    argv: [settings.helper],
+    workingDir: '/',
+    stdin: Buffer.from(JSON.stringify(request)).toString('base64'),
+    notes: true,
+  }
+}
+
+const told = z.object({
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  oom: z.boolean().optional(),
+})
+
+/** How a run ended, with what its helper told of it. What the launcher ended, the launcher knows best. */
+export function endOf({ cause, oom, told: text }: ExitRecord): End {
+  if (cause.kind === 'exited' && text !== undefined) {
+    const { reason, message, oom: inside } = parseTold(text)
+    if (reason !== undefined) return { kind: 'failed', reason, message }
+    return { ...cause, ...(inside ? { oom: true } : {}), message }
+  }
+  return oom && (cause.kind === 'exited' || cause.kind === 'signaled') ? { ...cause, oom } : cause
+}
+
+function parseTold(text: string): z.infer<typeof told> {
+  try {
+    return told.parse(JSON.parse(text))
+  } catch {
+    return {}
+  }
+}

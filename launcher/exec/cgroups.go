@@ -1,0 +1,200 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// hierarchies are where a command gets a group of its own, below its container's: v2 (""), to be killed at once; pids of v1, to be found
+// by; memory of v1, which counts whom the kernel killed. One of the first two is needed.
+var hierarchies = []string{"", "pids", "memory"}
+
+// confinement is a command's own groups.
+type confinement struct {
+	groups map[string]string
+	// above is the container's own group of v2, where it has one: there the kernel counts.
+	above     string
+	oomBefore int
+}
+
+// confine moves a process of the container whose first one is `init` into groups of its own, which `tell` hears of before.
+func confine(found, init process, name string, tell func([]string) error) (*confinement, error) {
+	mounts := cgroupMounts()
+	own, theirs := cgroupsOf(found.pid), cgroupsOf(init.pid)
+	c := &confinement{groups: map[string]string{}}
+	for _, hierarchy := range hierarchies {
+		mount, mounted := mounts[hierarchy]
+		if !mounted || own[hierarchy] == "" {
+			continue
+		}
+		if !isWithin(own[hierarchy], theirs[hierarchy]) {
+			return nil, failed(notConfinable, "process %d, which the container's shell calls its own, is not in the container's cgroup", found.pid)
+		}
+		if folder := mount.folder(own[hierarchy]); folder != "" {
+			c.groups[hierarchy] = filepath.Join(folder, name)
+			if hierarchy == "" {
+				c.above = folder
+			}
+		}
+	}
+	if err := tell(c.paths()); err != nil {
+		return nil, err
+	}
+	var complaints []error
+	for hierarchy, group := range c.groups {
+		if err := enter(group, found.pid); err != nil {
+			complaints = append(complaints, err)
+			_ = unix.Rmdir(group)
+			delete(c.groups, hierarchy)
+		}
+	}
+	if c.groups[""] == "" && c.groups["pids"] == "" {
+		c.remove()
+		return nil, failed(notConfinable, "no cgroup could be made below the container's, so nothing could end the command: %v",
+			errors.Join(complaints...))
+	}
+	c.oomBefore = oomKills(filepath.Join(c.above, "memory.events"))
+	return c, nil
+}
+
+func enter(group string, pid int) error {
+	if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return writeFile(filepath.Join(group, "cgroup.procs"), strconv.Itoa(pid))
+}
+
+// isWithin: processes of one container may be in groups below its own, the first one too.
+func isWithin(path, other string) bool {
+	below := func(a, b string) bool { return strings.HasPrefix(a+"/", strings.TrimSuffix(b, "/")+"/") }
+	return below(path, other) || below(other, path)
+}
+
+func (c *confinement) paths() []string {
+	var paths []string
+	for _, hierarchy := range hierarchies {
+		if group := c.groups[hierarchy]; group != "" {
+			paths = append(paths, group)
+		}
+	}
+	return paths
+}
+
+// end kills whatever is left, and removes the groups.
+func (c *confinement) end() {
+	const patience, pause = 2 * time.Second, 10 * time.Millisecond
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(pause) {
+		for _, group := range c.paths() {
+			killGroup(group)
+		}
+		if c.remove() {
+			return
+		}
+	}
+}
+
+func (c *confinement) remove() bool {
+	isGone := true
+	for _, group := range c.paths() {
+		err := unix.Rmdir(group)
+		isGone = isGone && (err == nil || errors.Is(err, unix.ENOENT))
+	}
+	return isGone
+}
+
+// wasOom: the kernel killed a process of the command for want of memory. v2 counts for the container as a whole: then it is the command if
+// that was killed meanwhile.
+func (c *confinement) wasOom(code int) bool {
+	if group := c.groups["memory"]; group != "" {
+		return oomKills(filepath.Join(group, "memory.oom_control")) > 0
+	}
+	return code == exitKilled && c.above != "" && oomKills(filepath.Join(c.above, "memory.events")) > c.oomBefore
+}
+
+func oomKills(file string) int {
+	content, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(content)) {
+		if count, found := strings.CutPrefix(line, "oom_kill "); found {
+			number, _ := strconv.Atoi(strings.TrimSpace(count))
+			return number
+		}
+	}
+	return 0
+}
+
+func killGroup(group string) {
+	if writeFile(filepath.Join(group, "cgroup.kill"), "1") == nil {
+		return
+	}
+	content, _ := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+	for field := range strings.FieldsSeq(string(content)) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+}
+
+func writeFile(path, value string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(value)
+	return errors.Join(err, file.Close())
+}
+
+// mount is where a hierarchy is mounted, and which of its groups that is.
+type mount struct{ root, point string }
+
+// folder is a group's, or "" if it lies outside of what is mounted.
+func (m mount) folder(group string) string {
+	below, err := filepath.Rel(m.root, group)
+	if err != nil || below == ".." || strings.HasPrefix(below, "../") {
+		return ""
+	}
+	return filepath.Join(m.point, below)
+}
+
+func cgroupMounts() map[string]mount {
+	mounts := map[string]mount{}
+	content, _ := os.ReadFile("/proc/self/mountinfo")
+	for line := range strings.Lines(string(content)) {
+		place, kind, found := strings.Cut(strings.TrimSpace(line), " - ")
+		where, types := strings.Fields(place), strings.Fields(kind)
+		if !found || len(where) < 5 || len(types) < 3 {
+			continue
+		}
+		names := []string{}
+		if types[0] == "cgroup2" {
+			names = []string{""}
+		} else if types[0] == "cgroup" {
+			names = strings.Split(types[2], ",")
+		}
+		for _, name := range names {
+			if _, known := mounts[name]; !known {
+				mounts[name] = mount{where[3], where[4]}
+			}
+		}
+	}
+	return mounts
+}
+
+// cgroupsOf is a process's group in each hierarchy.
+func cgroupsOf(pid int) map[string]string {
+	groups := map[string]string{}
+	content, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	for line := range strings.Lines(string(content)) {
+		if parts := strings.SplitN(strings.TrimSpace(line), ":", 3); len(parts) == 3 {
+			for name := range strings.SplitSeq(parts[1], ",") {
+				groups[name] = parts[2]
+			}
+		}
+	}
+	return groups
+}

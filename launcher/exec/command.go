@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	exitKilled = 128 + 9
+	// A shell has so long to say its first words: a runtime may be busy, an image's disk cold.
+	shellWithin = time.Minute
+	// What a runtime may take to tell of an end that we saw.
+	endWithin = 10 * time.Second
+	// A container's first process ends a moment after those that die with it.
+	dyingWithin = 300 * time.Millisecond
+	longestWord = 4096
+)
+
+// command is a command in one container:
+//
+//	/bin/sh starts ── its pid ──> confined, noted ── the request ──> "read" ──> cd, exec of the real shell ──> its output … its exit code
+type command struct {
+	asked     *request
+	notes     *notes
+	runtime   containerRuntime
+	container container
+	// output is where stdout and stderr of the command go.
+	stdout, stderr io.Writer
+
+	word     string
+	init     process
+	shell    process
+	confined *confinement
+	terminal *terminal
+	session  session
+	reader   *bufio.Reader
+}
+
+// result is how it ended in one container.
+type result struct {
+	container container
+	code      int
+	oom       bool
+	failure   *failure
+}
+
+// run is over when nothing of the command is left. `begun` ends what has not begun; what has is others' to end.
+func (c *command) run(begun context.Context) result {
+	code, err := c.attempt(begun)
+	how := result{container: c.container, code: code}
+	if err != nil {
+		how.code, how.failure = exitFailed, failureOf(err)
+	}
+	if c.confined == nil {
+		return how
+	}
+	how.oom = how.code != 0 && c.confined.wasOom(how.code)
+	if (how.code == exitKilled || how.failure != nil && how.failure.reason == runtimeUnavailable) && !how.oom && c.isGone() {
+		how.code, how.failure = exitFailed, failed(containerGone, "container %s ended while the command ran", c.container.name)
+	}
+	c.confined.end()
+	return how
+}
+
+func (c *command) attempt(begun context.Context) (int, error) {
+	if err := c.findInit(begun); err != nil {
+		return 0, err
+	}
+	c.word = randomWord()
+	ctx, cancel := context.WithTimeout(begun, shellWithin)
+	defer cancel()
+	var err error
+	if c.session, err = c.runtime.exec(ctx, c.container.id, []string{"/bin/sh", "-c", bootstrap, c.word}, c.asked.TTY != nil); err != nil {
+		return 0, err
+	}
+	defer c.session.close()
+	// Who listens to a shell that says nothing is freed by this.
+	stop := context.AfterFunc(ctx, c.session.close)
+	errors := c.copyErrors()
+	c.reader = bufio.NewReaderSize(c.session.stdout(), 64<<10)
+	err = c.converse()
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil && ctx.Err() != nil {
+		return 0, failed(runtimeUnavailable, "the container's shell did not begin: %v", context.Cause(ctx))
+	}
+	if err != nil {
+		return 0, c.explain(err)
+	}
+	return c.follow(errors)
+}
+
+func (c *command) findInit(ctx context.Context) error {
+	pid, err := c.runtime.initPid(ctx, c.container.id)
+	if err != nil {
+		return err
+	}
+	found, alive := processOf(pid)
+	if !alive {
+		return failed(notConfinable,
+			"process %d of container %s is not to be seen here: run the agent in the pid namespace of its runtime; a sandboxed runtime shows none", pid, c.container.name)
+	}
+	c.init = found
+	return nil
+}
+
+// converse is all that is said before the command runs.
+func (c *command) converse() error {
+	said, err := c.hear()
+	if err != nil {
+		return err
+	}
+	inner, err := strconv.Atoi(said)
+	if err != nil {
+		return fmt.Errorf("the container's shell said %q", said)
+	}
+	if err := c.confine(inner); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c.session.stdin(), payload(c.asked, c.word)); err != nil {
+		return err
+	}
+	if said, err = c.hear(); err != nil || said != saysRead {
+		return fmt.Errorf("the container's shell did not read its command: %q %w", said, err)
+	}
+	goOn := "\n"
+	if c.terminal != nil {
+		if err := c.terminal.settle(); err != nil {
+			return err
+		}
+		goOn += endOfFile
+	}
+	if _, err := io.WriteString(c.session.stdin(), goOn); err != nil {
+		return err
+	}
+	switch said, err = c.hear(); said {
+	case saysGo:
+		return nil
+	case saysNoDirectory:
+		return failed(noSuchDirectory, "%s is no directory in container %s that its user may enter", c.asked.WorkingDir, c.container.name)
+	case saysNoShell:
+		return failed(noSuchShell, "there is no program %s in container %s", c.asked.Shell[0], c.container.name)
+	default:
+		return fmt.Errorf("the container's shell could not run its command: %q %w", said, err)
+	}
+}
+
+// hear is the next thing that the shell says after its word; what a profile may say before is no answer.
+func (c *command) hear() (string, error) {
+	for heard := 0; heard < longestWord; {
+		line, err := c.reader.ReadString('\n')
+		if err != nil {
+			return "", errors.Join(errSilent, err)
+		}
+		if said, found := strings.CutPrefix(strings.TrimRight(line, "\r\n"), c.word+" "); found {
+			return said, nil
+		}
+		heard += len(line)
+	}
+	return "", errSilent
+}
+
+var errSilent = errors.New("the shell did not answer")
+
+// confine moves the shell, which waits for us, to where it can be ended.
+func (c *command) confine(inner int) (err error) {
+	var there bool
+	if c.shell, there = inNamespaceOf(c.init.pid, inner); !there {
+		return failed(notConfinable, "the shell in container %s is no process that is to be seen here", c.container.name)
+	}
+	sum := sha256.Sum256([]byte(c.notes.path + "\n" + c.container.id + "\n" + c.word))
+	c.confined, err = confine(c.shell, c.init, "shellcron-"+hex.EncodeToString(sum[:8]), c.notes.nameGroups)
+	if err == nil && c.asked.TTY != nil {
+		c.terminal, err = openTerminal(c.shell, c.asked.TTY)
+	}
+	return err
+}
+
+// follow copies the output until the command has ended, and with it whatever it left behind.
+func (c *command) follow(errors <-chan struct{}) (int, error) {
+	over := make(chan struct{})
+	go func() {
+		c.shell.wait()
+		c.killRest()
+		select {
+		case <-over:
+		case <-time.After(endWithin):
+			c.session.close()
+		}
+	}()
+	_, err := io.Copy(c.stdout, c.reader)
+	<-errors
+	code, waitErr := c.session.wait()
+	close(over)
+	if waitErr != nil {
+		return 0, waitErr
+	}
+	_ = err
+	return code, nil
+}
+
+// killRest is for who the command has left behind: they may hold its output open.
+func (c *command) killRest() {
+	for _, group := range c.confined.paths() {
+		killGroup(group)
+	}
+}
+
+func (c *command) copyErrors() <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if from := c.session.stderr(); from != nil {
+			_, _ = io.Copy(c.stderr, from)
+		}
+	}()
+	return done
+}
+
+// explain is why a shell did not come to run its command.
+func (c *command) explain(err error) error {
+	var known *failure
+	if errors.As(err, &known) {
+		return err
+	}
+	code, ended := c.session.wait()
+	if !c.init.isAlive() {
+		return failed(containerGone, "container %s ended before the command began", c.container.name)
+	}
+	if errors.Is(err, errSilent) {
+		why := "exit code " + strconv.Itoa(code)
+		if ended != nil {
+			why = ended.Error()
+		}
+		return failed(noSuchShell, "container %s has no /bin/sh that works: %s", c.container.name, why)
+	}
+	return err
+}
+
+func (c *command) isGone() bool {
+	const pause = 10 * time.Millisecond
+	for until := time.Now().Add(dyingWithin); time.Now().Before(until); time.Sleep(pause) {
+		if !c.init.isAlive() {
+			return true
+		}
+	}
+	return false
+}
+
+func randomWord() string {
+	bytes := make([]byte, 12)
+	_, _ = rand.Read(bytes)
+	return "shellcron-" + hex.EncodeToString(bytes)
+}

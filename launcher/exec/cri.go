@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+const (
+	answerWithin = 15 * time.Second
+	// defaultContainer is the annotation by which kubectl exec chooses, too.
+	defaultContainer = "kubectl.kubernetes.io/default-container"
+)
+
+// criRuntime is containerd or CRI-O, as kubelet talks to them.
+type criRuntime struct {
+	connection *grpc.ClientConn
+	client     cri.RuntimeServiceClient
+}
+
+func openCRI(ctx context.Context, path string) (*criRuntime, error) {
+	if !isThere(path) {
+		return nil, fmt.Errorf("%s is not there", path)
+	}
+	dial := func(ctx context.Context, _ string) (net.Conn, error) { return dialUnix(ctx, path) }
+	connection, err := grpc.NewClient("passthrough:///runtime", grpc.WithContextDialer(dial),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
+	if err != nil {
+		return nil, err
+	}
+	r := &criRuntime{connection, cri.NewRuntimeServiceClient(connection)}
+	ctx, cancel := context.WithTimeout(ctx, dialWithin)
+	defer cancel()
+	if _, err := r.client.Version(ctx, &cri.VersionRequest{}); err != nil {
+		r.close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+func (r *criRuntime) close() { _ = r.connection.Close() }
+
+// find: the containers of the namespace's pods that have the labels; of each pod the one that is named, or its default.
+func (r *criRuntime) find(ctx context.Context, asked *request) ([]container, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	pods, err := r.client.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
+	if err != nil {
+		return nil, err
+	}
+	var found []container
+	for _, pod := range pods.Items {
+		if pod.Metadata.GetNamespace() != asked.Namespace || !asked.Selector.matches(pod.Labels) {
+			continue
+		}
+		listed, err := r.client.ListContainers(ctx, &cri.ListContainersRequest{Filter: &cri.ContainerFilter{PodSandboxId: pod.Id}})
+		if err != nil {
+			return nil, err
+		}
+		if one := ofPod(pod, listed.Containers, asked.Name); one != nil {
+			found = append(found, container{
+				id: one.Id, name: pod.Metadata.GetName() + "/" + one.Metadata.GetName(), created: pod.CreatedAt,
+				isRunning: one.State == cri.ContainerState_CONTAINER_RUNNING,
+			})
+		}
+	}
+	return found, nil
+}
+
+// ofPod is the container of that name, else the pod's default, else its first that runs; of several with one name, which are its
+// lives, the one that runs, else the latest.
+func ofPod(pod *cri.PodSandbox, containers []*cri.Container, name string) *cri.Container {
+	if name == "" {
+		name = pod.Annotations[defaultContainer]
+	}
+	var best *cri.Container
+	for _, each := range containers {
+		if name != "" && each.Metadata.GetName() != name {
+			continue
+		}
+		if best == nil || isBetter(each, best) {
+			best = each
+		}
+	}
+	return best
+}
+
+func isBetter(a, b *cri.Container) bool {
+	runs := func(c *cri.Container) bool { return c.State == cri.ContainerState_CONTAINER_RUNNING }
+	if runs(a) != runs(b) {
+		return runs(a)
+	}
+	return (a.CreatedAt < b.CreatedAt) == runs(a)
+}
+
+func (r *criRuntime) initPid(ctx context.Context, id string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	answer, err := r.client.ContainerStatus(ctx, &cri.ContainerStatusRequest{ContainerId: id, Verbose: true})
+	if err != nil {
+		return 0, failed(containerGone, "container %s: %v", id, err)
+	}
+	if answer.Status.State != cri.ContainerState_CONTAINER_RUNNING {
+		return 0, failed(containerNotRunning, "container %s is not running", answer.Status.Metadata.GetName())
+	}
+	// containerd and CRI-O both put it there; the protocol has no field for it.
+	var info struct {
+		Pid int `json:"pid"`
+	}
+	if err := json.Unmarshal([]byte(answer.Info["info"]), &info); err != nil || info.Pid == 0 {
+		return 0, failed(notConfinable, "the runtime does not tell the container's process")
+	}
+	return info.Pid, nil
+}
+
+func (r *criRuntime) exec(ctx context.Context, id string, argv []string, tty bool) (session, error) {
+	asked, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	answer, err := r.client.Exec(asked, &cri.ExecRequest{
+		ContainerId: id, Cmd: argv, Tty: tty, Stdin: true, Stdout: true, Stderr: !tty,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return openStreams(ctx, answer.Url, tty)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+)
+
+// runAll runs the command in every container that is chosen, at the same time, and returns when all have ended.
+func runAll(begun context.Context, asked *request, notes *notes) told {
+	commands, err := prepare(begun, asked, notes)
+	if err != nil {
+		if begun.Err() != nil {
+			return told{code: exitEnded}
+		}
+		failure := failureOf(err)
+		return told{Reason: failure.reason, Message: failure.message, code: exitFailed}
+	}
+	results := make([]result, len(commands))
+	var all sync.WaitGroup
+	for n, each := range commands {
+		all.Go(func() { results[n] = each.run(begun) })
+	}
+	all.Wait()
+	for _, each := range commands {
+		flush(each.stdout)
+		flush(each.stderr)
+	}
+	if asked.Pick == "Each" {
+		return summary(asked, results)
+	}
+	return toldOf(results[0])
+}
+
+func prepare(ctx context.Context, asked *request, notes *notes) ([]*command, error) {
+	runtimes, err := openRuntimes(ctx, asked.Endpoints)
+	if err != nil {
+		return nil, err
+	}
+	var found []container
+	of := map[string]containerRuntime{}
+	for _, each := range runtimes {
+		more, err := each.find(ctx, asked)
+		if err != nil {
+			return nil, failed(runtimeUnavailable, "%v", err)
+		}
+		for _, one := range more {
+			of[one.id] = each
+		}
+		found = append(found, more...)
+	}
+	chosen, err := choose(found, asked)
+	if err != nil {
+		return nil, err
+	}
+	var commands []*command
+	var writing sync.Mutex
+	for _, each := range chosen {
+		c := &command{asked: asked, notes: notes, runtime: of[each.id], container: each, stdout: os.Stdout, stderr: os.Stderr}
+		if asked.Pick == "Each" {
+			prefix := each.name + " | "
+			c.stdout = &prefixed{to: os.Stdout, prefix: prefix, mu: &writing}
+			c.stderr = &prefixed{to: os.Stderr, prefix: prefix, mu: &writing}
+		}
+		commands = append(commands, c)
+	}
+	return commands, nil
+}
+
+func toldOf(how result) told {
+	t := told{Oom: how.oom, code: how.code}
+	if how.failure != nil {
+		t.Reason, t.Message = how.failure.reason, how.failure.message
+	}
+	return t
+}
+
+// summary of many: the first that failed gives the code and the reason, and the message says which did.
+func summary(asked *request, results []result) told {
+	var complaints []string
+	first := -1
+	for n, how := range results {
+		switch {
+		case how.failure != nil:
+			complaints = append(complaints, fmt.Sprintf("%s: %s", how.container.name, how.failure.reason))
+		case how.oom:
+			complaints = append(complaints, how.container.name+": OOMKilled")
+		case !asked.isSuccess(how.code):
+			complaints = append(complaints, fmt.Sprintf("%s: exit code %d", how.container.name, how.code))
+		default:
+			continue
+		}
+		if first < 0 {
+			first = n
+		}
+	}
+	if first < 0 {
+		return toldOf(results[0])
+	}
+	t := toldOf(results[first])
+	t.Message = fmt.Sprintf("failed in %d of %d containers: %s", len(complaints), len(results), strings.Join(complaints, ", "))
+	return t
+}
+
+// longestLine: what is longer is told apart by its container all the same, in pieces.
+const longestLine = 64 << 10
+
+// prefixed writes whole lines, each with the name of its container before it.
+type prefixed struct {
+	to     io.Writer
+	prefix string
+	mu     *sync.Mutex
+	rest   []byte
+}
+
+func (p *prefixed) Write(data []byte) (int, error) {
+	var lines bytes.Buffer
+	p.rest = append(p.rest, data...)
+	for {
+		end := bytes.IndexByte(p.rest, '\n')
+		if end < 0 && len(p.rest) < longestLine {
+			break
+		}
+		lines.WriteString(p.prefix)
+		if end < 0 {
+			end = len(p.rest)
+			lines.Write(p.rest)
+			lines.WriteByte('\n')
+		} else {
+			end++
+			lines.Write(p.rest[:end])
+		}
+		p.rest = p.rest[end:]
+	}
+	p.rest = bytes.Clone(p.rest)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.to.Write(lines.Bytes())
+	return len(data), err
+}
+
+// flush writes a last line that has no end.
+func flush(to io.Writer) {
+	if p, is := to.(*prefixed); is && len(p.rest) > 0 {
+		_, _ = p.Write([]byte{'\n'})
+	}
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The reasons of what is no exit of the command.
+const (
+	containerNotFound   = "ContainerNotFound"
+	containerNotRunning = "ContainerNotRunning"
+	containerGone       = "ContainerGone"
+	noSuchShell         = "NoSuchShell"
+	noSuchDirectory     = "NoSuchDirectory"
+	runtimeUnavailable  = "RuntimeUnavailable"
+	notConfinable       = "NotConfinable"
+)
+
+// failure is why a command did not run to its end.
+type failure struct{ reason, message string }
+
+func (f *failure) Error() string { return f.reason + ": " + f.message }
+
+func failed(reason, format string, values ...any) *failure {
+	return &failure{reason, fmt.Sprintf(format, values...)}
+}
+
+// failureOf makes one of whatever a runtime said.
+func failureOf(err error) *failure {
+	var known *failure
+	if errors.As(err, &known) {
+		return known
+	}
+	return failed(runtimeUnavailable, "%v", err)
+}

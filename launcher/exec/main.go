@@ -1,0 +1,58 @@
+// The helper that runs a command inside a running container: it finds the container, starts the container's own /bin/sh through
+// the runtime, and is, to the launcher that started it, that command: its output, its exit code.
+//
+// The request comes as JSON on stdin, and what the exit code cannot say goes into the run's notes (../protocol.md). It knows no
+// job and no etcd, and has no privileges but those of who starts it.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// exitFailed is for what the command did not say itself; the reason is in the notes. As docker and podman use it.
+	exitFailed = 125
+	// exitEnded: told to end before anything ran.
+	exitEnded = 128 + int(unix.SIGTERM)
+)
+
+func main() {
+	debug.SetGCPercent(50)
+	var asked request
+	input, err := io.ReadAll(os.Stdin)
+	if err == nil {
+		err = json.Unmarshal(input, &asked)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "exec: the request is malformed:", err)
+		os.Exit(2)
+	}
+	os.Exit(serve(&asked, &notes{path: os.Getenv("SHELLCRON_NOTES")}))
+}
+
+func serve(asked *request, notes *notes) int {
+	// Once a command runs, SIGTERM is for it: the launcher reaches it by its group, and what it still says is wanted.
+	begun, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	go func() {
+		for range signals {
+			stop()
+		}
+	}()
+	told := runAll(begun, asked, notes)
+	if told.Reason != "" || told.Message != "" || told.Oom {
+		if err := notes.tell(told); err != nil {
+			fmt.Fprintln(os.Stderr, "exec:", err)
+		}
+	}
+	return told.code
+}

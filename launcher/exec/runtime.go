@@ -1,0 +1,72 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"slices"
+)
+
+// containerRuntime is what runs containers on this machine.
+type containerRuntime interface {
+	// find returns the containers that the request means, running or not. Its error is of the runtime: that none is found is none.
+	find(ctx context.Context, asked *request) ([]container, error)
+	// initPid is the container's first process, as this machine counts; a failure if it does not run.
+	initPid(ctx context.Context, id string) (int, error)
+	exec(ctx context.Context, id string, argv []string, tty bool) (session, error)
+	close()
+}
+
+type container struct {
+	id string
+	// name is for people.
+	name      string
+	isRunning bool
+	// created orders them: any number that grows.
+	created int64
+}
+
+// session is a process that the runtime has started in a container.
+type session interface {
+	stdin() io.Writer
+	stdout() io.Reader
+	// stderr is nil with a terminal.
+	stderr() io.Reader
+	// wait is called when both have ended, and returns the exit code.
+	wait() (code int, err error)
+	// close lets the process go.
+	close()
+}
+
+// choose is which of them the command runs in: One is the oldest that runs, so that it stays the same as long as that lives.
+func choose(found []container, asked *request) ([]container, error) {
+	var running []container
+	for _, each := range found {
+		if each.isRunning {
+			running = append(running, each)
+		}
+	}
+	if len(found) == 0 {
+		return nil, failed(containerNotFound, "%s", asked.describe())
+	}
+	if len(running) == 0 {
+		return nil, failed(containerNotRunning, "container %s is not running", found[0].name)
+	}
+	slices.SortFunc(running, byAge)
+	if asked.Pick != "Each" {
+		running = running[:1]
+	}
+	return running, nil
+}
+
+func byAge(a, b container) int {
+	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+}
+
+func (r *request) describe() string {
+	what := "no container"
+	if r.Name != "" {
+		what = "no container " + r.Name
+	}
+	return what + " on this machine is of namespace " + r.Namespace + " and has the labels that are asked for"
+}

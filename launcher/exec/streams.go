@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/moby/spdystream"
+)
+
+// protocolVersion is that of the streams of kubectl exec; the exit code comes as JSON on one of its own.
+const protocolVersion = "v4.channel.k8s.io"
+
+// streams is an exec of CRI: SPDY streams on the runtime's own streaming server, as kubelet uses them.
+type streams struct {
+	connection                         *spdystream.Connection
+	input, output, errors, end, resize *spdystream.Stream
+}
+
+func openStreams(ctx context.Context, address string, tty bool) (*streams, error) {
+	place, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: dialWithin}
+	raw, err := dialer.DialContext(ctx, "tcp", place.Host)
+	if err != nil {
+		return nil, err
+	}
+	upgraded, err := upgrade(raw, place, "SPDY/3.1")
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	connection, err := spdystream.NewConnection(upgraded, false)
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	go connection.Serve(spdystream.NoOpStreamHandler)
+	s := &streams{connection: connection}
+	if err := s.openAll(tty); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *streams) openAll(tty bool) error {
+	wanted := []struct {
+		kind string
+		to   **spdystream.Stream
+	}{{"error", &s.end}, {"stdin", &s.input}, {"stdout", &s.output}, {"stderr", &s.errors}}
+	if tty {
+		// The server waits for one that tells of the window; its size is set before anybody looks (terminal.go).
+		wanted[3].kind, wanted[3].to = "resize", &s.resize
+	}
+	for _, each := range wanted {
+		stream, err := s.connection.CreateStream(http.Header{"streamType": {each.kind}}, nil, false)
+		if err != nil {
+			return err
+		}
+		if err := stream.WaitTimeout(answerWithin); err != nil {
+			return err
+		}
+		*each.to = stream
+	}
+	return s.end.Close()
+}
+
+func (s *streams) stdin() io.Writer  { return s.input }
+func (s *streams) stdout() io.Reader { return s.output }
+
+func (s *streams) stderr() io.Reader {
+	if s.errors == nil {
+		return nil
+	}
+	return s.errors
+}
+
+// wait reads the status, as Kubernetes writes it.
+func (s *streams) wait() (int, error) {
+	said, err := io.ReadAll(s.end)
+	if err != nil {
+		return 0, err
+	}
+	var status struct {
+		Status, Reason, Message string
+		Details                 struct {
+			Causes []struct{ Reason, Message string }
+		}
+	}
+	if err := json.Unmarshal(said, &status); err != nil {
+		return 0, fmt.Errorf("the runtime did not tell how the command ended: %q", said)
+	}
+	if status.Status == "Success" {
+		return 0, nil
+	}
+	for _, cause := range status.Details.Causes {
+		if code, err := strconv.Atoi(cause.Message); err == nil && cause.Reason == "ExitCode" {
+			return code, nil
+		}
+	}
+	return 0, errors.New(status.Message)
+}
+
+func (s *streams) close() {
+	_ = s.connection.Close()
+	for _, each := range []*spdystream.Stream{s.input, s.output, s.errors, s.end, s.resize} {
+		if each != nil {
+			_ = each.Reset()
+		}
+	}
+}
+
+// upgrade makes a connection with an HTTP server one of another protocol; what came early is not lost.
+func upgrade(raw net.Conn, place *url.URL, protocol string) (net.Conn, error) {
+	header := http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {protocol}, "X-Stream-Protocol-Version": {protocolVersion},
+	}
+	asked := &http.Request{Method: http.MethodPost, URL: place, Host: place.Host, Header: header}
+	return upgraded(raw, asked)
+}
+
+func upgraded(raw net.Conn, asked *http.Request) (net.Conn, error) {
+	if err := asked.Write(raw); err != nil {
+		return nil, err
+	}
+	reader := bufio.NewReader(raw)
+	answer, err := http.ReadResponse(reader, asked)
+	if err != nil {
+		return nil, err
+	}
+	// Docker answers 200 to who does not insist, and means the same.
+	if answer.StatusCode != http.StatusSwitchingProtocols && answer.Header.Get("Content-Type") != rawStream {
+		said, _ := io.ReadAll(io.LimitReader(answer.Body, longestWord))
+		return nil, fmt.Errorf("%s: %s", answer.Status, bytes.TrimSpace(said))
+	}
+	return &readAhead{raw, reader}, nil
+}
+
+// rawStream is what Docker calls a connection that is no HTTP any more.
+const rawStream = "application/vnd.docker.raw-stream"
+
+type readAhead struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func (c *readAhead) Read(to []byte) (int, error) { return c.reader.Read(to) }
