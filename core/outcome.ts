@@ -30,14 +30,7 @@ const OOM = 'OOMKilled'
 export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>): Verdict {
   switch (end.kind) {
     case 'exited':
-      return command.successExitCodes.includes(end.code)
-        ? { outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }
-        : {
-            outcome: 'Failed',
-            reason: end.oom ? OOM : exitReason(end.code),
-            exitCode: end.code,
-            ...(end.message ? { message: end.message } : {}),
-          }
+      return exitVerdict(end, command.successExitCodes)
     case 'signaled':
       return { outcome: 'Failed', reason: end.oom ? OOM : 'Signaled', signal: end.signal }
     case 'timedOut':
@@ -55,6 +48,18 @@ export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>):
       return { outcome: 'Lost', reason: end.reason ?? 'LauncherRestarted' }
     default:
       return end satisfies never
+  }
+}
+
+function exitVerdict(end: Extract<End, { kind: 'exited' }>, successExitCodes: readonly number[]): Verdict {
+  if (successExitCodes.includes(end.code)) {
+    return { outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }
+  }
+  return {
+    outcome: 'Failed',
+    reason: end.oom ? OOM : exitReason(end.code),
+    exitCode: end.code,
+    ...(end.message ? { message: end.message } : {}),
   }
 }
 
