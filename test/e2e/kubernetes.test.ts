@@ -138,6 +138,27 @@ const remains = (name: string) =>
     return left.every(key => !key.includes('/results/')) && left
   })
 
+test('a Secret that a command says is masked in status, Events and etcd', async () => {
+  const value = 'quince-ladder-tundra'
+  const secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'said', namespace: NS },
+    stringData: { k: value },
+  }
+  const env = [{ name: 'S', valueFrom: { secretKeyRef: { name: 'said', key: 'k' } } }]
+  const template = host('echo "$S"; echo "$S" | base64; exit 3', { env })
+  await apply(secret, run('says', { template }))
+  const { status } = await see.settled(() => see.run('says'), 'Failed')
+  expect(status).toMatchObject({ exitCode: 3, outputTail: '***\n***\n' })
+  const told = await kubectl('get', 'shellruns,events', '-n', NS, '-o', 'json')
+  const { items } = await fleet.etcd.list('/')
+  expect(items.length).toBeGreaterThan(0)
+  for (const said of [value, Buffer.from(value).toString('base64').slice(0, -4)])
+    for (const text of [told, JSON.stringify(items)]) expect(text).not.toContain(said)
+  await remove('srun', 'says')
+})
+
 describe('conditions of a ShellCronJob', () => {
   test('Ready: compiled, whether its last run failed or one is running', async () => {
     await apply(
