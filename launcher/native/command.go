@@ -122,9 +122,9 @@ func (c *command) release() {
 // environment is what was given, a default PATH, and what `userEnv` adds; also returns PATH.
 func environment(order *arm, who *identity) (env []string, path string) {
 	all := map[string]string{"PATH": defaultPath}
-	if order.userEnv && who != nil && who.account != nil {
-		all["HOME"], all["SHELL"] = who.account.home, who.account.shell
-		all["USER"], all["LOGNAME"] = who.account.name, who.account.name
+	if account := who.accountOrOwn(); order.userEnv && account != nil {
+		all["HOME"], all["SHELL"] = account.home, account.shell
+		all["USER"], all["LOGNAME"] = account.name, account.name
 	}
 	maps.Copy(all, order.env)
 	for _, name := range slices.Sorted(maps.Keys(all)) {

@@ -26,6 +26,8 @@ const (
 	lookForParentEvery = 500 * time.Millisecond
 	lookForLockEvery   = 20 * time.Millisecond
 	lockWithin         = 10 * time.Second
+	// usualUmask is what commands are born with, whatever whoever started us has.
+	usualUmask = 0o022
 )
 
 func main() {
@@ -39,6 +41,7 @@ func main() {
 	}
 	beFrugal()
 	closeInherited()
+	unix.Umask(usualUmask)
 	lock, err := lockState(*stateDir)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		logEvent(levelInfo, "launcher.alreadyRuns", fields{"stateDir": *stateDir})

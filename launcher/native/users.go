@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -75,6 +76,18 @@ func identityOf(user, group string, ask ask) (*identity, *startFailure) {
 		who.groups = supplementary(who.account, ask)
 	}
 	return who, nil
+}
+
+var ownAccount = sync.OnceValue(func() *account {
+	return accountOf(strconv.Itoa(os.Getuid()), func(string, ...string) []string { return nil })
+})
+
+// accountOrOwn: without an identity the command runs as we do.
+func (who *identity) accountOrOwn() *account {
+	if who == nil {
+		return ownAccount()
+	}
+	return who.account
 }
 
 // credential is nil where there is nothing to become: who is not root may not even set the groups that he has.

@@ -3,7 +3,7 @@ import { closeSync, existsSync } from 'node:fs'
 import type { Pipes } from './pipes.ts'
 import type { Arm } from './protocol.ts'
 import { findProgram, type StartFailure, startFailure } from './start-failure.ts'
-import { type Identity, withGroups } from './users.ts'
+import { type Identity, ownAccount, withGroups } from './users.ts'
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -54,7 +54,7 @@ export async function startCommand(
 }
 
 function environment(arm: Arm, identity: Identity | undefined): Record<string, string> {
-  const account = arm.userEnv ? identity?.account : undefined
+  const account = arm.userEnv ? (identity ? identity.account : ownAccount()) : undefined
   const own = account && {
     HOME: account.home,
     USER: account.name,

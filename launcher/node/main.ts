@@ -19,6 +19,8 @@ import { Supervisor } from './supervisor.ts'
 
 const USAGE = 'usage: main.ts --state DIR [--die-with PID] [--build ID]'
 const LOOK_FOR_PARENT_MS = 500
+/** What commands are born with, whatever whoever started us has. */
+const USUAL_UMASK = 0o022
 
 /**
  * The launcher in TypeScript: for machines without the native one.
@@ -34,6 +36,7 @@ async function main(): Promise<number> {
   if (values.state === undefined) throw new Error(USAGE)
   const stateDir = values.state
   closeInherited()
+  process.umask(USUAL_UMASK)
   const log = createLog('info', { component: 'launcher', pid: process.pid })
   const lock = await flock(join(stateDir, 'launcher.lock'))
   if (lock.kind === 'held') {

@@ -49,6 +49,9 @@ function notPermitted(user: string | undefined, group: string | undefined): Iden
   return { reason: 'NotPermitted', message: `to run as ${whom} the launcher must be root` }
 }
 
+/** The account of who a command without an identity runs as: ours. */
+export const ownAccount = () => accountIn(readLines('/etc/passwd'), String(process.getuid?.()))
+
 /** The command line that takes on the identity where spawn's uid and gid do not suffice. */
 export function withGroups(
   identity: Identity | undefined,

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto'
+import { expect } from 'vitest'
+import type { ExitRecord } from '../../agent/launcher/messages.ts'
+import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
+import type { Active } from '../../core/records/state.ts'
+import { endings } from './commands/endings.ts'
+import { output } from './commands/output.ts'
+import { processes } from './commands/processes.ts'
+import type { CommandRow, Seen } from './commands/row.ts'
+import { surroundings } from './commands/surroundings.ts'
+import { text } from './commands/text.ts'
+
+/**
+ * What users' commands do, and what is to be said of them: one table for every environment. It is written for a POSIX shell as dash
+ * and busybox both are, and reaches the environment as any job does: row → entry → launch → exit record → verdict.
+ */
+export const commands: readonly CommandRow[] = [...text, ...endings, ...output, ...processes, ...surroundings]
+
+/** Takes the longest, and little memory. */
+export const gigabyte = commands.find(
+  ({ expect: { counts } }) => (counts?.cut ?? 0) > 900_000_000,
+) as CommandRow
+
+/** The entry of a row's job; `over` is the environment's part of the command. */
+export function entryOf(row: CommandRow, over: Partial<JobEntry['command']>): JobEntry {
+  return jobEntrySchema.parse({
+    kind: 'job',
+    uid: 'uid-1',
+    generation: 1,
+    pool: 'default',
+    namespace: 'table',
+    name: nameOf(row),
+    schedules: ['@every 1h'],
+    timeZone: 'UTC',
+    daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+    scheduleChangedAt: 0,
+    parameters: row.parameters ?? {},
+    command: {
+      placement: {},
+      shell: row.shell ?? ['/bin/sh', '-c'],
+      script: row.script,
+      env: Object.entries(row.env ?? {}).map(([name, value]) => ({ name, value })),
+      ...(row.workingDir === undefined ? {} : { workingDir: row.workingDir }),
+      ...(row.successExitCodes ? { successExitCodes: row.successExitCodes } : {}),
+      ...(row.deadlineSeconds === undefined ? {} : { activeDeadlineSeconds: row.deadlineSeconds }),
+      terminationGracePeriodSeconds: row.graceSeconds ?? 30,
+      outputLimit: row.outputLimit ?? 10_485_760,
+      ...over,
+    },
+  })
+}
+
+/** The claimed attempt of that job, due now. */
+export function activeOf(row: CommandRow, session: number): Active {
+  const name = nameOf(row)
+  const time = Date.UTC(2030, 0, 2, 3, 4, 5)
+  return {
+    run: `table.${name}.${time}`,
+    kind: 'job',
+    uid: 'uid-1',
+    generation: 1,
+    namespace: 'table',
+    name,
+    target: '-',
+    time,
+    attempt: 1,
+    notBefore: 0,
+    session,
+    instance: 'any',
+  }
+}
+
+function nameOf({ name }: CommandRow): string {
+  return createHash('sha256').update(name).digest('hex').slice(0, 12)
+}
+
+/** Holds what was seen against the row. `tty`: a terminal has one stream, and ends lines with CR LF. */
+export function expectSeen(row: CommandRow, seen: Seen, { tty }: { tty: boolean }): void {
+  const { verdict, record } = seen
+  const { expect: wanted } = row
+  expect(verdict).toMatchObject({
+    outcome: wanted.outcome,
+    reason: wanted.reason ?? wanted.startFailure ?? REASONS[wanted.outcome],
+    ...(wanted.exitCode === undefined ? {} : { exitCode: wanted.exitCode }),
+    ...(wanted.signal === undefined ? {} : { signal: wanted.signal }),
+  })
+  const streams = tty
+    ? ([['stdout', wanted.onTty ?? alone(wanted)]] as const)
+    : ([
+        ['stdout', wanted.stdout],
+        ['stderr', wanted.stderr],
+      ] as const)
+  for (const [name, text] of streams) {
+    const told = plain(seen[name].toString(), tty)
+    if (typeof text === 'string') expect(told, name).toBe(text)
+    else if (text) expect(told, name).toMatch(text)
+  }
+  expectBytes(wanted, seen, tty)
+  if (wanted.tail !== undefined) expect(plain(record.tail, tty)).toBe(wanted.tail)
+  for (const name of ['stdout', 'stderr'] as const) expect(record[name].bytes).toBe(seen[name].length)
+}
+
+const REASONS = {
+  Succeeded: 'Completed',
+  Failed: 'NonZeroExitCode',
+  TimedOut: 'DeadlineExceeded',
+  Killed: 'Requested',
+  Lost: 'Fenced',
+  Cancelled: 'Cancelled',
+}
+
+function expectBytes(wanted: CommandRow['expect'], { record, stdout }: Seen, tty: boolean): void {
+  if (wanted.counts) {
+    const sum = (key: keyof ExitRecord['stdout']) => record.stdout[key] + record.stderr[key]
+    expect({ bytes: sum('bytes'), cut: sum('cut') }).toEqual(wanted.counts)
+  }
+  if (wanted.sha256 && !tty) expect(createHash('sha256').update(stdout).digest('hex')).toBe(wanted.sha256)
+}
+
+/** On a terminal the one stream holds both: nothing is said of rows where both are told of and `onTty` is not. */
+function alone({ stdout, stderr }: CommandRow['expect']): string | RegExp | undefined {
+  if (stderr === undefined || stderr === '') return stdout
+  return stdout === undefined || stdout === '' ? stderr : undefined
+}
+
+const plain = (told: string, tty: boolean) => (tty ? told.replaceAll('\r\n', '\n') : told)
