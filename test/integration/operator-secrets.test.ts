@@ -61,14 +61,14 @@ test('while it is absent its last value serves for five minutes; then the job is
   await eventually('that is told', () => says()?.reason === 'SecretNotFound')
   expect(says()?.message).toContain('Secret s does not exist')
   expect((await serves('one'))?.command.env).toEqual([{ name: 'PLAIN', value: 'p' }])
-  ahead += 299_000
+  ahead += 200_000
   await job({ looked: 'once' })
   await eventually(
     'it was looked at',
     () => context.resources.get('ShellCronJob', NS, 'a')?.metadata.annotations?.['looked'] === 'once',
   )
   await serves('one')
-  ahead += 2_000
+  ahead += 101_000
   await job({ looked: 'twice' })
   const blocked = await eventually('it is blocked', async () => {
     const entry = await bench.job('a')
