@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nativeLauncher } from '../../scripts/native.ts'
-import { inside, type Runtime, runtimes, type StartedContainer, toldOf } from './containers.ts'
+import { helper, inside, type Runtime, runtimes, type StartedContainer, toldOf } from './containers.ts'
 import { type Bench, bench, bytesOf, type Connected, eventually, farAway, SESSION } from './launcher.ts'
 
 const launcher = await nativeLauncher()
@@ -166,7 +166,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
 
   test('a fence and the death of the launcher end it', async () => {
     const id = await begun('trap "" TERM; setsid sleep 3006 & sleep 3006')
-    process.kill(await outerPid(agent.launcher.pid), 'SIGKILL')
+    process.kill(await outerPid(agent.launcher.pid, launcher), 'SIGKILL')
     agent = await held.connect()
     expect((await agent.ended(id)).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
     await eventually('nothing is left', () => alive('3006').length === 0)
@@ -176,6 +176,13 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect((await agent.ended(fenced)).cause).toEqual({ kind: 'fenced' })
     await eventually('nothing is left', () => alive('3007').length === 0)
     agent.launcher.fence(SESSION, farAway())
+  })
+
+  test('it does not outlive the helper that started it', async () => {
+    const id = await begun('trap "" TERM; setsid sleep 3009 & sleep 3009')
+    process.kill(await outerPid((await agent.started(id)).pid, helper), 'SIGKILL')
+    expect((await agent.ended(id)).cause).toEqual({ kind: 'signaled', signal: 'SIGKILL' })
+    await eventually('nothing is left', () => alive('3009').length === 0)
   })
 
   test('it goes on while no agent is connected', async () => {
@@ -265,10 +272,10 @@ function commandLine(pid: string): string {
   }
 }
 
-/** The number out here of a process that has this number in the machine, which is the launcher. */
-async function outerPid(inner: number): Promise<number> {
+/** The number out here of a process that has this number in the machine, and runs this program. */
+async function outerPid(inner: number, program: string): Promise<number> {
   const found = readdirSync('/proc').find(pid => {
-    if (!/^\d+$/.test(pid) || !commandLine(pid).startsWith(`${launcher}\0`)) return false
+    if (!/^\d+$/.test(pid) || !commandLine(pid).startsWith(`${program}\0`)) return false
     return new RegExp(`^NSpid:.*\\t${inner}$`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   })
   return Number(found)

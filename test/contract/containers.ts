@@ -5,6 +5,7 @@ import { type Command, commandSchema } from '../../core/records/entry.ts'
 import { nativeExec } from '../../scripts/native.ts'
 import { type Containerd, startContainerd } from '../controlplane/containerd.ts'
 import type { TestMachine } from '../controlplane/machine.ts'
+import { type Podman, startPodman } from '../controlplane/podman.ts'
 import { SESSION } from './launcher.ts'
 
 /** What the suite of the container environment holds a runtime by. */
@@ -35,6 +36,7 @@ export const NAMESPACE = 'test'
 /** Those that are installed, each with the way to start it. */
 export const runtimes = Object.entries({
   '/usr/bin/containerd': ['containerd', async () => onContainerd(await startContainerd())] as const,
+  '/usr/bin/podman': ['podman', async () => onPodman(await startPodman())] as const,
 }).flatMap(([program, runtime]) => (canRun(program) ? [runtime] : []))
 
 function canRun(program: string): boolean {
@@ -61,7 +63,25 @@ function onContainerd(containerd: Containerd): Runtime {
   }
 }
 
-const helper = await nativeExec()
+function onPodman(podman: Podman): Runtime {
+  return {
+    machine: podman,
+    socket: podman.socket,
+    nameOf: app => app,
+    async container({ app, image, argv, memory }) {
+      await podman.run({
+        name: app,
+        labels: { app },
+        ...(image ? { image: `localhost/${image}:1` } : {}),
+        ...(argv ? { argv } : {}),
+        ...(memory ? { memory } : {}),
+      })
+      return { stop: () => podman.stopContainer(app), remove: () => podman.removeContainer(app) }
+    },
+  }
+}
+
+export const helper = await nativeExec()
 
 /** An order to run a script in the containers whose label `app` has this value. */
 export function inside(

@@ -5,18 +5,31 @@ import { basename } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
 
-const canRun = process.getuid?.() === 0 && existsSync('/usr/bin/containerd') && existsSync('/bin/busybox')
+const canRun = process.getuid?.() === 0 && existsSync('/bin/busybox')
+const url = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
 
-const SCRIPT = `
-  const { startContainerd } = await import(${JSON.stringify(new URL('./containerd.ts', import.meta.url).href)})
-  const containerd = await startContainerd()
-  await containerd.pod({ name: 'left' })
-  console.log(containerd.dir)
+const OWNERS = {
+  '/usr/bin/containerd': `
+  const { startContainerd } = await import(${url('./containerd.ts')})
+  const runtime = await startContainerd()
+  await runtime.pod({ name: 'left' })`,
+  '/usr/bin/podman': `
+  const { startPodman } = await import(${url('./podman.ts')})
+  const runtime = await startPodman()
+  await runtime.run({ name: 'left' })`,
+}
+const installed = Object.entries(OWNERS).filter(([program]) => canRun && existsSync(program))
+
+const UNTIL_TOLD = `
+  console.log(runtime.dir)
   process.stdin.resume()
-  process.stdin.once('end', () => containerd.stop())`
+  process.stdin.once('end', () => runtime.stop())`
 
-test.runIf(canRun).each(['SIGKILL', 'end'])('nothing is left of a containerd after %s', async how => {
-  const owner = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT], {
+const ends = ['SIGKILL', 'end'] as const
+const cases = installed.flatMap(([program, script]) => ends.map(how => ({ program, script, how })))
+
+test.each(cases)('nothing is left of $program after $how', async ({ script, how }) => {
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', script + UNTIL_TOLD], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const [line] = (await once(owner.stdout, 'data')) as [Buffer]
