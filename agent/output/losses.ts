@@ -26,8 +26,8 @@ export interface Losses {
   has(launch: string): boolean
   /** The oldest ones. */
   first(count: number): Loss[]
-  /** On the disk when it resolves. */
-  add(losses: readonly Loss[]): Promise<void>
+  /** On the disk when it resolves. Beyond so many they are not kept: answers how many were. */
+  add(losses: readonly Loss[]): Promise<number>
   /** The operator has taken them. */
   told(launches: readonly string[]): Promise<void>
 }
@@ -42,11 +42,12 @@ export async function openLosses(path: string): Promise<Losses> {
     await writeFile(`${path}.new`, [...known.values()].map(lineOf).join(''), { mode: 0o600, flush: true })
     await rename(`${path}.new`, path)
   }
-  let last: Promise<void> = Promise.resolve()
+  let last: Promise<unknown> = Promise.resolve()
   /** One after the other: two changes at once would undo one another. */
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    last = last.catch(() => undefined).then(work)
-    return last
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work, work)
+    last = done.catch(() => undefined)
+    return done
   }
   return {
     get size() {
@@ -59,6 +60,7 @@ export async function openLosses(path: string): Promise<Losses> {
         const more = losses.slice(0, Math.max(0, MOST - known.size))
         for (const each of more) known.set(each.launch, each)
         await append(path, more.map(lineOf).join(''))
+        return more.length
       }),
     told: launches =>
       inTurn(async () => {

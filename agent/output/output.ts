@@ -64,9 +64,8 @@ export async function startOutput(options: OutputOptions, signal: AbortSignal): 
     let left = launches.heldBytes
     for (const launch of launches.ended()) {
       if (left <= options.quota) break
-      if (dropping.has(launch)) continue
-      going.push(launch)
       left -= launches.costOf(launch)
+      if (!dropping.has(launch)) going.push(launch)
     }
     if (going.length > 0) void drop(going)
   }
@@ -130,7 +129,8 @@ export async function startOutput(options: OutputOptions, signal: AbortSignal): 
 
 async function remember(losses: Losses, going: readonly Launch[], log: Log): Promise<void> {
   const lost = going.flatMap(launch => lossOf(launch) ?? [])
-  await losses.add(lost)
+  const kept = await losses.add(lost)
+  if (lost.length === 0) return
   const bytes = lost.reduce((sum, { total }) => sum + total, 0)
-  log.warn({ runs: lost.slice(0, 10).map(({ run }) => run), count: lost.length, bytes }, 'output.lost')
+  log.warn({ runs: lost.slice(0, 10).map(({ run }) => run), count: lost.length, bytes, kept }, 'output.lost')
 }
