@@ -1,14 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent as Connections, request } from 'node:https'
-import { promisify } from 'node:util'
-import { zstdCompress } from 'node:zlib'
 import { type BatchPiece, decodeAnswer, encodeBatch, type PieceAnswer } from '../../core/output/batch.ts'
 import { deadline } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
+import { createCompressor } from './compressor.ts'
 
 /** The operator's ingest, as an agent speaks to it: TLS, each side known to the other by a certificate of the same authority. */
 export interface IngestClient {
-  /** One request. Never rejects but for the signal. */
+  /** One request at a time. Never rejects but for the signal. */
   send(pieces: readonly BatchPiece[], signal: AbortSignal): Promise<Sent>
   close(): void
 }
@@ -28,7 +27,6 @@ export interface IngestClientOptions {
 
 const ANSWER_WITHIN_MS = 30_000
 const LONGEST_ANSWER = 1024 * 1024
-const compress = promisify(zstdCompress)
 
 export function connectIngest(options: IngestClientOptions): IngestClient {
   const connections = new Connections({
@@ -37,12 +35,13 @@ export function connectIngest(options: IngestClientOptions): IngestClient {
     maxSockets: 1,
     minVersion: 'TLSv1.2',
   })
+  const compressor = createCompressor()
   const url = new URL('/v1/ingest', options.url)
   return {
     async send(pieces, signal) {
-      const body = await compress(Buffer.concat(encodeBatch({ ...options, pieces: [...pieces] })))
       const wait = deadline(ANSWER_WITHIN_MS, signal)
       try {
+        const body = await compressor.compress(encodeBatch({ ...options, pieces: [...pieces] }))
         const { status, headers, text } = await post({ url, connections, body, signal: wait.signal })
         if (status === 200) return { kind: 'answered', answers: decodeAnswer(text, pieces.length) }
         const why = `the operator answered ${status}: ${text.slice(0, 200)}`
@@ -54,7 +53,10 @@ export function connectIngest(options: IngestClientOptions): IngestClient {
         wait.done()
       }
     },
-    close: () => connections.destroy(),
+    close() {
+      connections.destroy()
+      compressor.close()
+    },
   }
 }
 

@@ -8,7 +8,7 @@ import type { Loss } from './losses.ts'
 /** What is to be told of a launch next. */
 
 /** Of one answer of the launcher, which comes as base64 in JSON. */
-const READ_BYTES = 256 * 1024
+const READ_BYTES = 64 * 1024
 const NOTHING = new Uint8Array()
 
 /** About `bytes` of its spool, from where it is stored on; undefined: nothing is to be told now. Rejects if the launcher goes. */

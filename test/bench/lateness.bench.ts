@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { systemClock } from '../../runtime/clock.ts'
 import { startEtcd } from '../controlplane/etcd.ts'
 import { eventually } from '../fault/eventually.ts'
+import { ingestBench } from '../fixtures/ingest.ts'
 import { command, type HandPool, handPool } from '../fixtures/pool.ts'
 import { flags, median, quantile, say } from './figures.ts'
 import { buildFloor, type Floor, latenesses, stampsOf } from './floor/floor.ts'
@@ -12,10 +13,11 @@ import { buildFloor, type Floor, latenesses, stampsOf } from './floor/floor.ts'
  * Scheduled time → first instruction of the command: one job a second, then many in one second; each beside the floor in the same
  * minute. A real etcd, the agent in this process, its launcher in another. Everything is claimed, spooled and recorded.
  *
- *   node test/bench/lateness.bench.ts [--seconds 30] [--burst 1000] [--runs 3] [--busy-ms 0]
+ *   node test/bench/lateness.bench.ts [--seconds 30] [--burst 1000] [--runs 3] [--busy-ms 0] [--ship 0]
  *
  * `--busy-ms n`: the agent's event loop is kept busy for n of every n + 50 ms while one job a second runs; what was armed ahead starts
  * all the same.
+ * `--ship 1`: output goes to an operator's ingest, which is in this process too.
  */
 const LOOP_PROBE_MS = 5
 const QUIET_MS = 500
@@ -135,18 +137,20 @@ async function measureBurst(bench: Bench, count: number, runs: number): Promise<
   say(`${count} at once, last to the floor`, { median: median(ratios) })
 }
 
-const given = flags({ seconds: 30, burst: 1_000, runs: 3, 'busy-ms': 0 })
-const { seconds, burst: count, runs } = given
+const given = flags({ seconds: 30, burst: 1_000, runs: 3, 'busy-ms': 0, ship: 0 })
+const { seconds, burst: count, runs, ship } = given
 const floor = await buildFloor()
 const etcd = await startEtcd()
 const pool = await handPool(etcd, 30)
+const ingest = ship > 0 ? await ingestBench() : undefined
 try {
   await pool.putMember('a')
-  await pool.agent('a')
+  await pool.agent('a', ingest ? { ingest: await ingest.client('a') } : {})
   if (seconds > 0) await measureSeconds({ pool, floor }, seconds, runs, given['busy-ms'])
   if (count > 0) await measureBurst({ pool, floor }, count, runs)
 } finally {
   await pool.close()
+  await ingest?.close()
   await etcd.stop()
   await floor.remove()
 }

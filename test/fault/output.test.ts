@@ -85,12 +85,12 @@ test('a log store that does not answer, however often, costs nothing', async () 
   let tries = 0
   fault = real => async pieces => {
     tries++
-    if (tries <= 8) throw new Unavailable('the log store is being upgraded')
+    if (tries <= 5) throw new Unavailable('the log store is being upgraded')
     return real(pieces)
   }
   ship.run('patient', digits(5_000))
   await ended('patient')
-  expect(tries).toBeGreaterThan(8)
+  expect(tries).toBeGreaterThan(5)
   expect(sha256(await stdout('patient'))).toBe(sha256(written(5_000)))
   await forgotten()
 })

@@ -68,3 +68,25 @@ describe.each(Object.entries(implementations))('of the %s launcher', (_, command
     expect(await ingest.head(attemptOf('nobody').run)).toBeUndefined()
   })
 })
+
+test('of two thousand small runs each has its output, and nothing is left behind', async () => {
+  ingest = await ingestBench()
+  ship = await shipping(implementations.native ?? [], await ingest.client('a'))
+  try {
+    const names = Array.from({ length: 2_000 }, (_, n) => `small-${n}`)
+    for (let n = 0; n < names.length; n += 100) {
+      for (const name of names.slice(n, n + 100)) ship.run(name, `echo ${name}; echo ${name} >&2`)
+      await eventually('they run', async () => (await ship.launcher.runs()).every(run => run.record), 60_000)
+    }
+    await forgotten()
+    for (const name of names) {
+      const chunks = await ingest.chunks(attemptOf(name))
+      expect(bytesOf(chunks, 'stdout').toString()).toBe(`${name}\n`)
+      expect(bytesOf(chunks, 'stderr').toString()).toBe(`${name}\n`)
+    }
+    expect(await readdir(join(ship.stateDir, 'spool'))).toEqual([])
+  } finally {
+    await ship.close()
+    await ingest.close()
+  }
+})
