@@ -10,7 +10,7 @@ import { eventually } from './eventually.ts'
 
 /** A disk that is full in the middle of a stream: a small one of its own for the spools. */
 const mount = (dir: string) =>
-  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', dir]).status === 0
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir]).status === 0
 const unmount = (dir: string) => spawnSync('umount', ['--lazy', dir])
 
 const mayMount = (() => {
@@ -31,16 +31,16 @@ describe.each(Object.entries(implementations))('%s', (_, command) => {
       mount(spools)
     })
     try {
-      ship.run('full', 'yes | head -c 1000000')
+      ship.run('full', 'yes | head -c 3000000')
       const { run } = attemptOf('full')
       const head = await eventually('it is stored', async () => {
         const found = await ingest.head(run)
         return found?.ended && found
       })
-      expect(head.bytes).toBeGreaterThan(100_000)
-      expect(head.bytes + head.cut).toBe(1_000_000)
+      expect(head.bytes).toBeGreaterThan(500_000)
+      expect(head.bytes + head.cut).toBe(3_000_000)
       const chunks = await ingest.chunks(attemptOf('full'))
-      expect(bytesOf(chunks, 'stdout').toString()).toBe('y\n'.repeat(500_000).slice(0, head.bytes))
+      expect(bytesOf(chunks, 'stdout').toString()).toBe('y\n'.repeat(1_500_000).slice(0, head.bytes))
       expect(chunks.at(-1)).toMatchObject({ stream: 'cut', stdout: head.cut, stderr: 0, error: 'ENOSPC' })
       await eventually('it is forgotten', async () => (await ship.launcher.runs()).length === 0)
       // There is room again.
