@@ -9,8 +9,7 @@ import { attemptOf, shipping } from '../fixtures/shipping.ts'
 import { eventually } from './eventually.ts'
 
 /** A disk that is full in the middle of a stream: a small one of its own for the spools. */
-const mount = (dir: string) =>
-  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir]).status === 0
+const mount = (dir: string) => spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir]).status === 0
 const unmount = (dir: string) => spawnSync('umount', ['--lazy', dir])
 
 const mayMount = (() => {
