@@ -5,6 +5,7 @@ import { Alarms } from '../runtime/alarms.ts'
 import { messageOf, Unavailable } from '../runtime/errors.ts'
 import { claim } from '../store/protocol/claim.ts'
 import type { Held, Maybe } from '../store/protocol/held.ts'
+import { settle } from '../store/protocol/settle.ts'
 import { ask } from './ask.ts'
 import type { Claims } from './claims.ts'
 import type { Context } from './context.ts'
@@ -86,14 +87,34 @@ export function createRequests(
     const entry = world.runs.get(keys.run(ref))
     // The watch of entries may lag behind that of requests.
     if (entry?.value.uid !== of.uid || entry.value.blocked || !mayClaim()) return clock.now() + POLL_MS
-    if (clock.now() > entry.value.deadline) return undefined
     const cell = await context.cells.read(keys.cell(ref))
-    if (cell.mod !== 0) return undefined
+    // Who has come to wait for its place has until that comes.
+    const waits = cell.value?.waiting !== undefined
+    if (waits ? cell.value?.uid !== of.uid : cell.mod !== 0 || clock.now() > entry.value.deadline)
+      return undefined
     const jobCell = await jobCellOf(ref, entry.value)
     if (jobCell && (await isHeldBack(entry.value, jobCell))) return clock.now() + POLL_MS
     const wave = await lookAtWave(context, entry, of.target)
-    if (wave?.isFull) return clock.now() + wave.pollAfter
+    if (wave?.isFull) {
+      if (!waits) await wait(ref, entry, cell)
+      return clock.now() + wave.pollAfter
+    }
     return take(request, { ref, entry, cell, jobCell, wave })
+  }
+
+  /** Its wave has no place: from here on its deadline does not count. Whoever else changed the cell, it is read again. */
+  async function wait(ref: CellRef, entry: Held<RunEntry>, cell: Maybe<Cell>): Promise<void> {
+    const { txn } = settle({
+      keys,
+      ref,
+      entry,
+      cell,
+      settle: [],
+      now: clock.now(),
+      agent: { name: agent, session: context.session },
+      wait: { time: entry.value.createdAt, wave: true },
+    })
+    await context.batcher.txn(txn)
   }
 
   async function take(

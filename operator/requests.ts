@@ -7,7 +7,10 @@ import { putRequest } from '../store/protocol/entry.ts'
 /** Wakes agents: signed, leased, and put only where neither the request nor the cell that would answer it exists. */
 export interface Requests {
   /** 'put', or 'there': it stands already, or is answered. */
-  put(of: { pool: string; id: string; cell?: string }, request: Request): Promise<'put' | 'there'>
+  put(
+    of: { pool: string; id: string; cell?: { key: string; mod: number } },
+    request: Request,
+  ): Promise<'put' | 'there'>
 }
 
 const TTL_SECONDS = 60

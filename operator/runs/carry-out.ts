@@ -16,13 +16,13 @@ type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity' | 'requ
 export async function carryOut(deps: Deps, steps: readonly RunStep[], signal: AbortSignal): Promise<void> {
   for (const step of steps) {
     signal.throwIfAborted()
-    if (step.do === 'request') await request(deps, step.entry, step.target)
+    if (step.do === 'request') await request(deps, step)
     else if (step.do === 'kill') await kill(deps, step)
     else {
       const answer = await deps.etcd.txn(txnOf(deps, step), signal)
       if (!answer.ok) throw new Stale('the ShellRun changed meanwhile')
       if (step.do === 'miss')
-        deps.log.info({ run: step.stored.key, target: step.target, reason: step.reason }, 'run.missed')
+        deps.log.info({ run: step.stored.key, target: step.open.target, reason: step.reason }, 'run.missed')
     }
   }
 }
@@ -48,13 +48,14 @@ function txnOf(
       }
     }
     case 'miss': {
-      const ref = cellRef(step.stored.value, step.target)
+      const { target, cell } = step.open
+      const ref = cellRef(step.stored.value, target)
       const { createdAt: time } = step.stored.value
       const { txn } = settle({
         keys,
         ref,
         entry: step.stored,
-        cell: { key: keys.cell(ref), mod: 0, value: undefined },
+        cell: cell ?? { key: keys.cell(ref), mod: 0, value: undefined },
         settle: [{ first: time, last: time, count: 1, outcome: 'Missed', reason: step.reason }],
         now: clock.now(),
       })
@@ -69,11 +70,18 @@ function txnOf(
   }
 }
 
-/** Put only if neither the request nor the cell exists: what was claimed is never asked for again. */
-async function request({ requests, keys }: Deps, entry: RunEntry, target: string): Promise<void> {
+/** Put only if the request does not exist and the cell is as it was seen: what was claimed is never asked for again. */
+async function request(
+  { requests, keys }: Deps,
+  { entry, target, mod }: Extract<RunStep, { do: 'request' }>,
+): Promise<void> {
   const { pool, namespace, name, uid } = entry
   await requests.put(
-    { pool, id: runRequestId({ namespace, name, target }), cell: keys.cell(cellRef(entry, target)) },
+    {
+      pool,
+      id: runRequestId({ namespace, name, target }),
+      cell: { key: keys.cell(cellRef(entry, target)), mod },
+    },
     { kind: 'run', namespace, name, target, uid },
   )
 }

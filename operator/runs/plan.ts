@@ -10,6 +10,7 @@ import type { StoredIn } from '../observed.ts'
  *
  *   object ─▶ entry put ─▶ a request per target, put again while nobody has claimed it ─▶ claimed ─▶ ended
  *                └ unclaimed at the deadline, or refused for good ─▶ Missed        (entry and cells stay with the object)
+ *                   (in a wave: who lives and waits for its place has until that comes)
  *   deleted ─▶ unclaimed targets Missed ─▶ runs killed ─▶ entry, cells and requests gone
  */
 export interface RunWorld {
@@ -21,13 +22,16 @@ export interface RunWorld {
   stored: readonly StoredIn<RunEntry>[]
   cells: readonly CellSeen[]
   hasRequest(target: string): boolean
+  /** Does the agent of a target live? */
+  lives(target: string): boolean
 }
 
 export type RunStep =
   | { do: 'put'; mod: number; entry: RunEntry }
   | { do: 'remove'; stored: StoredIn<RunEntry> }
-  | { do: 'request'; entry: RunEntry; target: string }
-  | { do: 'miss'; stored: StoredIn<RunEntry> & { value: RunEntry }; target: string; reason: string }
+  /** `mod`: of the target's cell, in which it may wait; 0: it has none. */
+  | { do: 'request'; entry: RunEntry; target: string; mod: number }
+  | { do: 'miss'; stored: StoredIn<RunEntry> & { value: RunEntry }; open: Open; reason: string }
   | { do: 'forget'; cell: CellSeen }
   | { do: 'kill'; cell: CellSeen; reason: string }
 
@@ -78,9 +82,19 @@ export function runTargets(entry: Pick<RunEntry, 'targets' | 'command'>): readon
   return own.length > 0 ? own : [ANYWHERE]
 }
 
-function unclaimed({ cells }: RunWorld, entry: RunEntry): string[] {
-  const known = new Set(cells.filter(({ ref }) => ref.pool === entry.pool).map(({ ref }) => ref.target))
-  return runTargets(entry).filter(target => !known.has(target))
+/** A target that nobody has claimed, and its cell if it waits there. */
+export interface Open {
+  target: string
+  cell: CellSeen | undefined
+}
+
+function unclaimed({ cells }: RunWorld, entry: RunEntry): Open[] {
+  const known = new Map(
+    cells.filter(({ ref }) => ref.pool === entry.pool).map(cell => [cell.ref.target, cell] as const),
+  )
+  return runTargets(entry)
+    .map(target => ({ target, cell: known.get(target) }))
+    .filter(({ cell }) => !cell || cell.value?.waiting !== undefined)
 }
 
 function standing(w: RunWorld, stored: Readable, final: boolean): RunPlan {
@@ -88,17 +102,20 @@ function standing(w: RunWorld, stored: Readable, final: boolean): RunPlan {
   const open = unclaimed(w, entry)
   if (open.length === 0) return { steps: [], then: w.cells.some(isBusy) ? 'running' : 'done' }
   const blocked = entry.blocked
-  if (w.now >= entry.deadline || (blocked && final))
-    return again(...missed(stored, open, blocked?.reason ?? 'DeadlineExceeded'))
-  if (blocked) return { steps: [], then: { until: entry.deadline } }
+  const isLate = w.now >= entry.deadline
+  const given = open.filter(({ target, cell }) => isLate && !(cell && w.lives(target)))
+  const over = blocked && final ? open : given
+  if (over.length > 0) return again(...missed(stored, over, blocked?.reason ?? 'DeadlineExceeded'))
+  const until = isLate ? Number.POSITIVE_INFINITY : entry.deadline
+  if (blocked) return { steps: [], then: { until } }
   const requests = open
-    .filter(target => !w.hasRequest(target))
-    .map(target => ({ do: 'request' as const, entry, target }))
-  return { steps: requests, then: { until: entry.deadline } }
+    .filter(({ target }) => !w.hasRequest(target))
+    .map(({ target, cell }) => ({ do: 'request' as const, entry, target, mod: cell?.mod ?? 0 }))
+  return { steps: requests, then: { until } }
 }
 
-function missed(stored: Readable, targets: readonly string[], reason: string): RunStep[] {
-  return targets.map(target => ({ do: 'miss', stored, target, reason }))
+function missed(stored: Readable, targets: readonly Open[], reason: string): RunStep[] {
+  return targets.map(open => ({ do: 'miss', stored, open, reason }))
 }
 
 function removal(w: RunWorld, stored: StoredIn<RunEntry>, kill: boolean): RunPlan {

@@ -75,7 +75,8 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
     const pool = desired.kind === 'entry' ? desired.entry.pool : ''
     const hasRequest = (target: string) =>
       observed.requests.get(keys.request(pool, runRequestId({ ...of, target }))) !== undefined
-    return { now: clock.now(), desired, stored, cells, hasRequest }
+    const lives = (target: string) => observed.sessionOf(pool, target) !== undefined
+    return { now: clock.now(), desired, stored, cells, hasRequest, lives }
   }
 
   async function drive(of: Name, desired: RunWorld['desired'], signal: AbortSignal) {

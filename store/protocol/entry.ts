@@ -13,10 +13,17 @@ export function deleteKnown(key: string, mod: number): Txn {
   return { compare: rules.operatorKnows(key, mod), then: [{ delete: key }], else: [{ get: key }] }
 }
 
-/** A request wakes agents for what has no cell yet: put only if neither it nor the cell exists; it goes with its lease. */
-export function putRequest(key: string, value: string, under: { lease: string; cell?: string }): Txn {
+/**
+ * A request wakes agents for what nobody has taken: put only if it does not exist and the cell is as it was seen, absent (`mod` 0) or
+ * with a time that waits; it goes with its lease.
+ */
+export function putRequest(
+  key: string,
+  value: string,
+  under: { lease: string; cell?: { key: string; mod: number } },
+): Txn {
   return {
-    compare: [{ key, mod: 0 }, ...(under.cell ? [{ key: under.cell, mod: 0 }] : [])],
+    compare: [{ key, mod: 0 }, ...(under.cell ? [{ key: under.cell.key, mod: under.cell.mod }] : [])],
     then: [{ put: key, value, lease: under.lease }],
     else: [{ get: key }],
   }

@@ -30,14 +30,7 @@ export interface Settling {
 export function settle(s: Settling): { txn: Txn; cell: Cell } {
   const { keys, ref, entry, agent } = s
   const moved = moveFrontier(s.cell.value, { entry, settle: s.settle })
-  const cell: Cell =
-    s.wait === undefined
-      ? moved
-      : {
-          ...moved,
-          lastFire: Math.max(moved.lastFire, s.wait.time),
-          waiting: { time: s.wait.time, by: agent?.name ?? '', ...(s.wait.wave ? { wave: true } : {}) },
-        }
+  const cell = s.wait ? waiting(moved, { ...s.wait, by: agent?.name ?? '' }) : moved
   return {
     cell,
     txn: {
@@ -53,4 +46,11 @@ export function settle(s: Settling): { txn: Txn; cell: Cell } {
       else: [{ get: s.cell.key }],
     },
   }
+}
+
+/** With a time that is held back. That of a ShellRun is not taken by that. */
+function waiting(cell: Cell, { time, by, wave }: { time: number; by: string; wave?: boolean }): Cell {
+  const { taken: _, ...open } = cell
+  const lastFire = Math.max(cell.lastFire, time)
+  return { ...open, lastFire, waiting: { time, by, ...(wave ? { wave } : {}) } }
 }
