@@ -15,7 +15,7 @@ afterEach(async () => {
 
 const AGENTS = ['one', 'two', 'three', 'four', 'five', 'six']
 
-const agent = (name: string) => `apiVersion: shellcron.dev/v1alpha1
+const enrolled = (name: string) => `apiVersion: shellcron.dev/v1alpha1
 kind: ShellAgent
 metadata: { name: ${name} }
 spec: { external: {} }
@@ -43,10 +43,10 @@ spec:
 
 test('with agents and the leader of etcd killed in the middle of waves of two', async () => {
   fleet = await startFleet(AGENTS)
-  const { dir, operator, etcd, truth, write, entry: entryOf } = fleet
-  await write('agents.yaml', AGENTS.map(agent).join('---\n'))
+  const { dir, operator, agent, etcd, truth, write, entry: entryOf } = fleet
+  await write('agents.yaml', AGENTS.map(enrolled).join('---\n'))
   await operator.start()
-  await Promise.all(AGENTS.map(name => fleet?.agent(name).start()))
+  await Promise.all(AGENTS.map(name => agent(name).start()))
   await write('roll.yaml', job(dir))
   const entry = await eventually('the job is in force', async () => {
     const entry = await entryOf('roll')
@@ -57,7 +57,7 @@ test('with agents and the leader of etcd killed in the middle of waves of two', 
   /** SIGKILLs who has started last, and runs. */
   const killLast = async () => {
     const name = (await truth()).at(-1)?.split(' ')[2] ?? ''
-    await fleet?.agent(name).kill()
+    await agent(name).kill()
     return name
   }
 
@@ -68,10 +68,10 @@ test('with agents and the leader of etcd killed in the middle of waves of two', 
   await leader.kill()
   await starts(8)
   const second = await killLast()
-  await fleet.agent(first).start()
+  await agent(first).start()
   await leader.start()
   await starts(12)
-  await fleet.agent(second).start()
+  await agent(second).start()
   await starts(16)
 
   const until = Date.now() - 2_000

@@ -1,0 +1,128 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { RunStatus } from '../../core/schema/status.ts'
+import { eventually } from '../fault/eventually.ts'
+import { type Fleet, startFleet } from '../fixtures/fleet.ts'
+import { broken } from '../fixtures/promise.ts'
+
+/** Mode All, everywhere at once and in waves: who failed is run again, who is away makes up for it. */
+let fleet: Fleet
+beforeAll(async () => {
+  fleet = await startFleet(['w1', 'w2', 'w3'])
+  const agents = ['w1', 'w2', 'w3'].map(name => document('ShellAgent', name, { external: {} }))
+  await fleet.write('agents.yaml', agents.join('---\n'))
+  await fleet.operator.start()
+  await Promise.all(['w1', 'w2'].map(name => fleet.agent(name).start()))
+})
+afterAll(() => fleet.stop())
+
+const document = (kind: string, name: string, spec: object) =>
+  `${JSON.stringify({ apiVersion: 'shellcron.dev/v1alpha1', kind, metadata: { name }, spec })}\n`
+const say = () => `echo "$SHELLCRON_RUN_ID $SHELLCRON_ATTEMPT $SHELLCRON_AGENT" >> ${fleet.dir}/truth`
+type JobSpec = Record<string, unknown> & { script?: string; target?: object }
+const job = (name: string, { script = say(), target = {}, ...spec }: JobSpec) =>
+  document('ShellCronJob', name, {
+    schedule: '0 0 1 1 *',
+    ...spec,
+    template: { spec: { target: { mode: 'All', ...target }, host: {}, script } },
+  })
+
+async function statusOf(name: string): Promise<(RunStatus & { text: string }) | undefined> {
+  const item = await fleet.client.get(fleet.keys.status('ShellRun', 'default', name))
+  if (!item) return undefined
+  const { status } = JSON.parse(item.value) as { status?: RunStatus }
+  return status && { ...status, text: JSON.stringify(status.conditions) }
+}
+const ended = (name: string) =>
+  eventually(`${name} ends`, async () => {
+    const status = await statusOf(name)
+    return status?.runs?.[0] && status
+  })
+
+test('a ShellRun of a job runs again where it failed, and only there', async () => {
+  const script = `${say()}; [ $SHELLCRON_AGENT != w2 ] || [ -e ${fleet.dir}/mended ]`
+  await fleet.write('mend.yaml', job('mend', { script, target: { agents: ['w1', 'w2'], maxParallel: 1 } }))
+  await fleet.write('first.yaml', document('ShellRun', 'first', { jobRef: { name: 'mend' } }))
+  const first = await ended('first')
+  expect(first).toMatchObject({
+    phase: 'Failed',
+    runs: [{ outcome: 'Failed', targets: { succeeded: 1, failed: 1, missed: 0 }, failedTargets: ['w2'] }],
+  })
+  await writeFile(join(fleet.dir, 'mended'), '')
+  const targets = first.runs?.[0]?.failedTargets
+  await fleet.write('again.yaml', document('ShellRun', 'again', { jobRef: { name: 'mend' }, targets }))
+  expect(await ended('again')).toMatchObject({
+    phase: 'Succeeded',
+    runs: [{ outcome: 'Succeeded', targets: { succeeded: 1, failed: 0, missed: 0 } }],
+  })
+  expect((await fleet.truth()).map(line => line.split(' ')[2])).toEqual(
+    expect.arrayContaining(['w1', 'w2', 'w2']),
+  )
+  expect(await fleet.truth()).toHaveLength(3)
+  const rows = (await fleet.outcomes()).map(({ name, target, outcome }) => `${name} ${target} ${outcome}`)
+  expect(rows.sort()).toEqual(['again w2 Succeeded', 'first w1 Succeeded', 'first w2 Failed'])
+
+  await fleet.write(
+    'strange.yaml',
+    document('ShellRun', 'strange', { jobRef: { name: 'mend' }, targets: ['w3'] }),
+  )
+  const strange = await eventually('it is refused', async () => {
+    const status = await statusOf('strange')
+    return status?.text.includes('InvalidTargets') && status
+  })
+  expect(strange.text).toContain("is not among the job's agents: w1, w2")
+})
+
+test('a member that is away makes up for it, as its job says; else it is Missed', async () => {
+  const jobs = ['None', 'Latest', 'All', 'Late'].flatMap(name =>
+    [undefined, 2].map(maxParallel => ({
+      name: `${name.toLowerCase()}${maxParallel ? '-waves' : ''}`,
+      spec: {
+        schedule: '*/4 * * * * *',
+        catchUp: name === 'Late' ? 'All' : name,
+        ...(name === 'Late' ? { startingDeadlineSeconds: 7 } : {}),
+        target: maxParallel ? { maxParallel } : {},
+      },
+    })),
+  )
+  const apply = (suspend: boolean) =>
+    fleet.write('jobs.yaml', jobs.map(({ name, spec }) => job(name, { ...spec, suspend })).join('---\n'))
+  const entries = async () => Promise.all(jobs.map(({ name }) => fleet.entry(name)))
+  await apply(false)
+  const inForce = await eventually('they are in force', async () => {
+    const now = await entries()
+    return now.every(entry => entry && !entry.suspended) && now.flatMap(entry => entry ?? [])
+  })
+  const ran = async (name: string, on: string) =>
+    (await fleet.truth()).filter(line => line.startsWith(`default.${name}.`) && line.endsWith(` ${on}`))
+      .length
+  await eventually('the others have run', async () => (await ran('all', 'w1')) >= 4, 60_000)
+  await fleet.agent('w3').start()
+  await eventually('it has made up', async () =>
+    (await Promise.all(['all', 'all-waves'].map(name => ran(name, 'w3')))).every(count => count >= 5),
+  )
+  const until = Date.now() - 4_000
+  await apply(true)
+  await eventually('everything is recorded', async () => {
+    const now = await entries()
+    return now.every(entry => entry?.suspended) && fleet.isQuiet()
+  })
+  const [outcomes, truth] = await Promise.all([fleet.outcomes(), fleet.truth()])
+  const targets = ['w1', 'w2', 'w3']
+  expect(inForce.flatMap(entry => broken({ entry, outcomes, truth, until, targets }))).toEqual([])
+  const missed = (job: string) =>
+    outcomes
+      .filter(({ name, target, outcome }) => name === job && target === 'w3' && outcome === 'Missed')
+      .map(({ reason, range }) => ({ reason, count: range?.count ?? 1 }))
+  for (const waves of ['', '-waves']) {
+    const count = (job: string) => missed(`${job}${waves}`).reduce((sum, each) => sum + each.count, 0)
+    expect(count('all')).toBe(0)
+    expect(count('latest')).toBeGreaterThanOrEqual(2)
+    expect(count('none')).toBeGreaterThanOrEqual(count('latest'))
+    expect(count('late')).toBeGreaterThanOrEqual(1)
+    expect(missed(`late${waves}`)).toEqual(
+      expect.arrayContaining([expect.objectContaining({ reason: 'DeadlineExceeded' })]),
+    )
+  }
+})
