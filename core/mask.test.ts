@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { mask } from './mask.ts'
 
@@ -81,4 +82,32 @@ test('a value that its writer did not get to the end of is masked as far as it g
 test('without values a text stays as it is', () => {
   expect(end('anything')).toBe('anything')
   expect(end('', SECRET)).toBe('')
+})
+
+test('whatever stands around a value, and wherever a tail begins, no character of it is left', () => {
+  const from = (letters: string, size: object) =>
+    fc.string({ unit: fc.constantFrom(...letters.split('')), ...size })
+  const line = from('ABC012+/', { minLength: 4, maxLength: 12 })
+  const value = fc.array(line, { minLength: 1, maxLength: 4 }).map(lines => lines.join('\n'))
+  const around = from('xyz \n', { maxLength: 12 })
+  const writing = fc.constantFrom<(text: string) => string>(
+    text => text,
+    text => text.replaceAll('\n', '\r\n  '),
+    text => JSON.stringify(text).slice(1, -1),
+  )
+  fc.assert(
+    fc.property(
+      fc.array(value, { minLength: 1, maxLength: 3 }),
+      around,
+      around,
+      writing,
+      fc.integer({ min: 1, max: 40 }),
+      (values, before, after, write, length) => {
+        const all = values.map(each => `${before}${write(each)}${after}`).join('')
+        const text = all.slice(-length)
+        expect(mask(text, values, { cut: text !== all })).not.toMatch(/[A-C0-2+/]/)
+      },
+    ),
+    { numRuns: 500 },
+  )
 })
