@@ -61,7 +61,24 @@ func (s *supervisor) arm(orders []json.RawMessage) {
 			fresh = append(fresh, e)
 		}
 	}
+	s.announce(fresh)
 	s.starter.add(fresh)
+}
+
+// announce lets the next launcher find what this one starts, however soon it dies.
+func (s *supervisor) announce(fresh []*entry) {
+	var lines []armedLine
+	for _, e := range fresh {
+		s.mu.Lock()
+		order := e.order
+		s.mu.Unlock()
+		if order != nil && order.mark != "" {
+			lines = append(lines, armedLine{"armed", e.id, s.boot, order.mark})
+		}
+	}
+	if len(lines) > 0 {
+		s.journal.armed(lines)
+	}
 }
 
 // take admits an order if it is new and its session may arm. One that is known is told again.

@@ -61,6 +61,19 @@ func (j *journal) lines() [][]byte {
 	return lines
 }
 
+// armed survives the end of this process when it returns.
+func (j *journal) armed(lines []armedLine) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var all []byte
+	for _, line := range lines {
+		encoded := encodeLine(line)
+		j.apply(encoded)
+		all = append(all, encoded...)
+	}
+	j.write(all)
+}
+
 // started survives the end of this process when it returns.
 func (j *journal) started(line startedLine) {
 	j.mu.Lock()
@@ -126,10 +139,14 @@ func (j *journal) sync() {
 
 func (j *journal) append(line []byte) {
 	j.apply(line)
-	if _, err := j.file.Write(line); err != nil {
+	j.write(line)
+}
+
+func (j *journal) write(lines []byte) {
+	if _, err := j.file.Write(lines); err != nil {
 		complain(err)
 	}
-	j.size += len(line)
+	j.size += len(lines)
 }
 
 func (j *journal) apply(line []byte) {
@@ -145,7 +162,7 @@ func (j *journal) apply(line []byte) {
 		return
 	}
 	switch entry.Type {
-	case "started":
+	case "armed", "started":
 		j.live[entry.ID] = line
 	case "ended":
 		j.live[entry.Record.ID] = line

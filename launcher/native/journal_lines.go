@@ -7,6 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// armedLine is written before the start: a launcher that dies between the start of a process and its startedLine leaves the mark to
+// find that process by. Such a run is killed and not told of: nobody knows that it ran, nor does it any more.
+type armedLine struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Boot string `json:"boot"`
+	Mark string `json:"mark"`
+}
+
 // startedLine says which process a run is, to find it again. launcher/node writes and reads the same.
 type startedLine struct {
 	Type      string  `json:"type"`

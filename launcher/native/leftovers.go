@@ -16,11 +16,18 @@ func settleLeftovers(j *journal, in places, boot string, killer *killer) []ended
 	var running []startedLine
 	var ended []endedLine
 	known := map[string]bool{}
+	var unsure []string
 	for _, line := range j.lines() {
+		var armed armedLine
 		var started startedLine
 		var end endedLine
 		var record exitRecord
-		if json.Unmarshal(line, &started) == nil && started.Type == "started" {
+		if json.Unmarshal(line, &armed) == nil && armed.Type == "armed" {
+			unsure = append(unsure, armed.ID)
+			if armed.Boot == boot {
+				killer.kill(&root{mark: armed.Mark, strays: map[int]uint64{}})
+			}
+		} else if json.Unmarshal(line, &started) == nil && started.Type == "started" {
 			running = append(running, started)
 			known[spoolName(started.ID)] = true
 		} else if json.Unmarshal(line, &end) == nil && json.Unmarshal(end.Record, &record) == nil {
@@ -36,6 +43,9 @@ func settleLeftovers(j *journal, in places, boot string, killer *killer) []ended
 		}
 	}
 	killer.idle(2 * killFor)
+	if len(unsure) > 0 {
+		j.forgotten(unsure)
+	}
 	settled := make(chan struct{}, len(running))
 	for _, each := range running {
 		line := lostLine(each, in, boot)

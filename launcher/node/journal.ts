@@ -8,6 +8,11 @@ import type { ExitRecord } from './protocol.ts'
  * that the agent has taken that over. The file is rewritten with what still counts when it has grown.
  */
 export type JournalEntry =
+  /**
+   * Written before the start: a launcher that dies between the start of a process and its `started` leaves the mark to find that process
+   * by. Such a run is killed and not told of.
+   */
+  | { type: 'armed'; id: string; boot: string; mark: string }
   | {
       type: 'started'
       id: string
@@ -30,6 +35,8 @@ export function silent(record: ExitRecord): ExitRecord {
   return { ...record, tail: '' }
 }
 
+type ArmedEntry = Extract<JournalEntry, { type: 'armed' }>
+type Live = ArmedEntry | StartedEntry | EndedEntry
 export type StartedEntry = Extract<JournalEntry, { type: 'started' }>
 export type EndedEntry = Extract<JournalEntry, { type: 'ended' }>
 
@@ -38,7 +45,7 @@ const sync = promisify(fdatasync)
 
 export class Journal {
   readonly #path: string
-  readonly #live: Map<string, StartedEntry | EndedEntry>
+  readonly #live: Map<string, Live>
   #fd: number
   #size = 0
   #wanted: Promise<void> | undefined
@@ -52,16 +59,21 @@ export class Journal {
 
   /** What the launcher before this one left: started without an end, or ended and not forgotten. */
   get entries(): (StartedEntry | EndedEntry)[] {
-    return [...this.#live.values()]
+    return [...this.#live.values()].filter(entry => entry.type !== 'armed')
+  }
+
+  /** What it was about to start, or may have. */
+  get armed(): ArmedEntry[] {
+    return [...this.#live.values()].filter(entry => entry.type === 'armed')
   }
 
   /** Survives the end of this process when it returns, and a power cut when `durable` has resolved. */
-  append(entry: JournalEntry) {
-    apply(this.#live, entry)
-    const line = Buffer.from(`${JSON.stringify(entry)}\n`)
-    writeSync(this.#fd, line)
-    this.#size += line.length
-    if (entry.type === 'forgotten' && this.#isWorthRewriting()) this.#replace()
+  append(...entries: JournalEntry[]) {
+    for (const entry of entries) apply(this.#live, entry)
+    const lines = Buffer.from(entries.map(entry => `${JSON.stringify(entry)}\n`).join(''))
+    for (let written = 0; written < lines.length; ) written += writeSync(this.#fd, lines, written)
+    this.#size += lines.length
+    if (entries.some(({ type }) => type === 'forgotten') && this.#isWorthRewriting()) this.#replace()
   }
 
   /** Resolves when all that was appended is on the disk. Those who wait at the same time share one sync. */
@@ -104,8 +116,8 @@ export class Journal {
   }
 }
 
-function load(path: string): Map<string, StartedEntry | EndedEntry> {
-  const live = new Map<string, StartedEntry | EndedEntry>()
+function load(path: string): Map<string, Live> {
+  const live = new Map<string, Live>()
   let lines: string[] = []
   try {
     lines = readFileSync(path, 'utf8').split('\n')
@@ -128,8 +140,8 @@ function parse(line: string): JournalEntry | undefined {
   }
 }
 
-function apply(live: Map<string, StartedEntry | EndedEntry>, entry: JournalEntry) {
-  if (entry.type === 'started') live.set(entry.id, entry)
+function apply(live: Map<string, Live>, entry: JournalEntry) {
+  if (entry.type === 'armed' || entry.type === 'started') live.set(entry.id, entry)
   else if (entry.type === 'ended') live.set(entry.record.id, entry)
-  else for (const id of entry.ids) live.delete(id)
+  else if (entry.type === 'forgotten') for (const id of entry.ids) live.delete(id)
 }

@@ -5,7 +5,7 @@ import { bootId } from '../../runtime/boottime.ts'
 import { recordOf } from './entry.ts'
 import { type EndedEntry, type Journal, type StartedEntry, silent } from './journal.ts'
 import { Notes } from './notes.ts'
-import { readProcess } from './process-table.ts'
+import { type Root, readProcess } from './process-table.ts'
 import type { TreeSignaller } from './signal-tree.ts'
 import { spoolName } from './spool.ts'
 import { recoverOutput } from './spool-read.ts'
@@ -22,7 +22,12 @@ export async function settleLeftovers(
   await removeUnknown(journal, spoolDir)
   await removeUnknown(journal, notesDir)
   const left = journal.entries.filter(entry => entry.type === 'started')
-  await Promise.all(left.filter(isOfThisBoot).map(entry => killLeft(entry, notesDir, signaller)))
+  await Promise.all([
+    ...left.filter(isOfThisBoot).map(entry => killLeft(entry, notesDir, signaller)),
+    ...journal.armed.filter(isOfThisBoot).map(({ mark }) => signaller.kill(rootOf(mark))),
+  ])
+  const unsure = journal.armed.map(({ id }) => id)
+  if (unsure.length > 0) journal.append({ type: 'forgotten', ids: unsure })
   for (const entry of left) {
     const reason = isOfThisBoot(entry) ? 'LauncherDied' : 'MachineRebooted'
     const output = await recoverOutput(join(spoolDir, spoolName(entry.id)))
@@ -46,7 +51,12 @@ async function withTail(entry: EndedEntry, spoolDir: string): Promise<EndedEntry
   return { ...entry, record: { ...record, tail } }
 }
 
-const isOfThisBoot = (entry: StartedEntry) => entry.boot === bootId()
+const isOfThisBoot = (entry: { boot: string }) => entry.boot === bootId()
+
+/** Of a process that nothing but its mark is known of. */
+function rootOf(mark: string): Root {
+  return { pid: 0, ticks: 0, mark, isGroupKnown: false, strays: new Map() }
+}
 
 function killLeft(
   { id, pid, ticks, mark }: StartedEntry,

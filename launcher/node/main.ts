@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { flock } from '../../runtime/flock.ts'
 import { createLog, type Log } from '../../runtime/log.ts'
+import { clearGroups } from './cgroups.ts'
 import { closeInherited } from './descriptors.ts'
 import { endedEntry } from './entry.ts'
 import { Journal } from './journal.ts'
@@ -59,6 +60,7 @@ async function serve(
   const journal = new Journal(join(stateDir, 'launcher.journal'))
   const signaller = new TreeSignaller(clock)
   const left = await settleLeftovers(journal, { spoolDir, notesDir }, signaller)
+  await clearGroups(stateDir, clock)
   const pipes = new Pipes(join(stateDir, 'pipes'))
   const supervisor = new Supervisor(
     { clock, log, journal, pipes, signaller, spoolDir, notesDir },

@@ -1,5 +1,6 @@
-import { closeSync, openSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
-import { basename, isAbsolute, join } from 'node:path'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { basename, isAbsolute } from 'node:path'
+import { pidsIn, removeGroup } from './cgroups.ts'
 import type { Arm } from './protocol.ts'
 
 /** No other group may be named: a note must not kill the machine. */
@@ -72,28 +73,4 @@ export function makeNotes(path: string): Notes {
 /** The order, with the place of its notes in its environment. */
 export function withNotes(arm: Arm, { path }: Notes): Arm {
   return { ...arm, env: { ...arm.env, SHELLCRON_NOTES: path } }
-}
-
-function pidsIn(group: string): number[] {
-  try {
-    const own = readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').map(Number)
-    return [...own.filter(pid => pid > 0), ...below(group).flatMap(pidsIn)]
-  } catch {
-    return []
-  }
-}
-
-function removeGroup(group: string) {
-  try {
-    for (const each of below(group)) removeGroup(each)
-    rmdirSync(group)
-  } catch {
-    // It has gone, or somebody is still in there.
-  }
-}
-
-function below(group: string): string[] {
-  return readdirSync(group, { withFileTypes: true })
-    .filter(entry => entry.isDirectory())
-    .map(({ name }) => join(group, name))
 }

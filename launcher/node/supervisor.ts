@@ -90,8 +90,17 @@ export class Supervisor {
       if ('reason' in arm) this.#tell({ type: 'refused', ...arm })
       else fresh.push(...this.#admit(arm))
     }
+    this.#announce(fresh)
     this.#due.add(fresh)
     this.#deps.pipes.prepare(fresh.length * 2).catch(() => {})
+  }
+
+  /** Lets the next launcher find what this one starts, however soon it dies. */
+  #announce(fresh: readonly Entry[]) {
+    const lines = fresh.flatMap(({ id, arm }) =>
+      arm?.mark ? [{ type: 'armed' as const, id, boot: this.#boot, mark: arm.mark }] : [],
+    )
+    if (lines.length > 0) this.#journal(...lines)
   }
 
   /** An order is admitted if it is new and its session may arm. One that is known is told again. */
@@ -243,9 +252,9 @@ export class Supervisor {
   }
 
   /** A full disk must not keep a run's end from being told. */
-  #journal(line: Parameters<Journal['append']>[0]) {
+  #journal(...lines: Parameters<Journal['append']>) {
     try {
-      this.#deps.journal.append(line)
+      this.#deps.journal.append(...lines)
     } catch (error) {
       this.#complain(error)
     }

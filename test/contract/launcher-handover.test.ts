@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   type Bench,
@@ -17,6 +18,9 @@ const pairs = Object.keys(implementations).flatMap(from =>
     .filter(to => to !== from)
     .map(to => [from, to] as const),
 )
+
+/** What goes while it looks makes `find` fail. */
+const FIND = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1*" 2> /dev/null || :'
 
 /** An upgrade, or a machine that has got Go: another implementation finds in the state directory what it needs. */
 describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
@@ -48,6 +52,19 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
     await agent.launcher.stop(true)
     agent = await held.connect()
     expect(await agent.launcher.runs()).toEqual([])
+  })
+
+  test('the control groups of a launcher that died are gone with its runs', async () => {
+    const told = 'grep -o "shellcron-[^/]*" /proc/self/cgroup | head -n 1; exec sleep 1000'
+    agent.launcher.arm([script('grouped', told)])
+    await agent.started('grouped')
+    const first = await agent.launcher.read('grouped', { offset: 0, length: 100, waitMs: 1_000 })
+    const own = bytesOf(first.bytes, 'stdout').toString().trim()
+    process.kill(agent.launcher.pid, 'SIGKILL')
+    await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
+    agent = await held.connect(implementations[to])
+    const left = own === '' ? '' : execFileSync('sh', ['-c', FIND, 'sh', own], { encoding: 'utf8' })
+    expect(left).toBe('')
   })
 
   test('what a launcher that died left running is killed and lost', async () => {

@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  type Bench,
+  bench,
+  type Connected,
+  eventually,
+  farAway,
+  implementations,
+  isAlive,
+  SESSION,
+  script,
+} from './launcher.ts'
+
+/** A launcher may die between the start of a process and the moment at which it has written down which one that is. */
+
+const TRIES = 5
+const BURST = 60
+
+describe.each(Object.entries(implementations))('launcher/%s: killed', (_, command) => {
+  let held: Bench
+  let agent: Connected
+
+  beforeEach(async () => {
+    held = bench(command)
+    agent = await held.connect()
+  })
+
+  afterEach(() => held.end())
+
+  /** Somewhere in the middle of it. */
+  const dieInBurst = async (round: number) => {
+    agent.launcher.fence(SESSION, farAway())
+    const runs = Array.from({ length: BURST }, (_, n) => {
+      const name = `${round}-${n}`
+      // Each has left its tree when it is looked for.
+      return script(name, 'setsid sleep 1000 & exec sleep 1000', {
+        env: { BURST: `${held.stateDir}/${name}` },
+        mark: `BURST=${held.stateDir}/${name}`,
+      })
+    })
+    agent.launcher.arm(runs)
+    await eventually('some have started', () => {
+      return agent.events.filter(({ type }) => type === 'started').length > round * 5
+    })
+    process.kill(agent.launcher.pid, 'SIGKILL')
+    await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
+  }
+
+  test('killed while it starts runs, it leaves no process that the next one does not end', async () => {
+    for (let round = 0; round < TRIES; round++) {
+      await dieInBurst(round)
+      agent = await held.connect()
+      expect(alive(`BURST=${held.stateDir}/`)).toEqual([])
+      const runs = await agent.launcher.runs()
+      expect(new Set(runs.map(({ state }) => state))).toEqual(new Set(['ended']))
+      expect(new Set(runs.map(({ record }) => record?.cause.kind))).toEqual(new Set(['lost']))
+    }
+  })
+
+  test('a mark that was only armed is forgotten by the next one', async () => {
+    agent.launcher.fence(SESSION, farAway())
+    const order = script('later', 'true', { at: Date.now() + 3_600_000, env: { A: '1' }, mark: 'A=1' })
+    agent.launcher.arm([order])
+    await agent.launcher.runs()
+    process.kill(agent.launcher.pid, 'SIGKILL')
+    await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
+    agent = await held.connect()
+    expect(await agent.launcher.runs()).toEqual([])
+    agent.launcher.fence(SESSION, farAway())
+    agent.launcher.arm([{ ...order, at: 0 }])
+    expect((await agent.ended('later')).code).toBe(0)
+  })
+})
+
+/** Processes with a variable that begins so. */
+function alive(mark: string): string[] {
+  const look = `grep -lz '^${mark}' /proc/[0-9]*/environ 2> /dev/null || :`
+  return execFileSync('sh', ['-c', look], { encoding: 'utf8' }).split('\n').filter(Boolean)
+}
