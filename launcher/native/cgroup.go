@@ -35,8 +35,13 @@ func (c *cgroups) make(limits *resources) (*runGroup, error) {
 		return nil, nil
 	}
 	g := &runGroup{v1: map[string]string{}, isFull: c.isV2Full}
-	name := "run-" + strconv.FormatUint(atomic.AddUint64(&c.made, 1), 10)
+	name := c.nextName()
 	err := g.makeV2(c.v2, name)
+	for errors.Is(err, os.ErrExist) {
+		// An earlier launcher's, with something in it that will not die.
+		name = c.nextName()
+		err = g.makeV2(c.v2, name)
+	}
 	if err == nil && limits != nil {
 		g.limits = *limits
 		err = g.makeV1(c.v1, name)
@@ -49,6 +54,10 @@ func (c *cgroups) make(limits *resources) (*runGroup, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+func (c *cgroups) nextName() string {
+	return "run-" + strconv.FormatUint(atomic.AddUint64(&c.made, 1), 10)
 }
 
 func (g *runGroup) makeV2(base, name string) error {

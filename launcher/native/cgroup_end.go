@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,6 +74,22 @@ func (g *runGroup) journalled() string {
 		return ""
 	}
 	return g.v2
+}
+
+// What was killed takes a moment to be gone.
+const (
+	clearFor  = time.Second
+	clearStep = 5 * time.Millisecond
+)
+
+// clearGroup kills what is in there and removes the folder. One whose processes will not die stays.
+func clearGroup(folder string) {
+	for until := time.Now().Add(clearFor); ; time.Sleep(clearStep) {
+		killGroup(folder)
+		if removeGroup(folder) || time.Now().After(until) {
+			return
+		}
+	}
 }
 
 func killGroup(folder string) {

@@ -59,8 +59,7 @@ func makeBase(base string) error {
 	left, _ := os.ReadDir(base)
 	for _, entry := range left {
 		if entry.IsDir() {
-			killGroup(filepath.Join(base, entry.Name()))
-			removeGroup(filepath.Join(base, entry.Name()))
+			clearGroup(filepath.Join(base, entry.Name()))
 		}
 	}
 	return unix.Access(filepath.Join(base, "cgroup.procs"), unix.W_OK)
@@ -133,10 +132,10 @@ func ownCgroups() map[string]string {
 // removeBases is for the launcher's end.
 func (c *cgroups) removeBases() {
 	if c.v2 != "" {
-		_ = os.Remove(c.v2)
+		removeGroup(c.v2)
 	}
 	for _, base := range c.v1 {
-		_ = os.Remove(base)
+		removeGroup(base)
 	}
 }
 
