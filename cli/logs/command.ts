@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { InvalidInput } from '../../core/errors.ts'
+import { systemClock } from '../../runtime/clock.ts'
 import { socketIn, stateOption } from '../state-option.ts'
 import { type Attempt, readAttempts, readLatest } from './client.ts'
 import { followRun, printAttempts } from './follow.ts'
@@ -19,6 +20,8 @@ interface LogsFlags {
   since?: number
   tail?: number
 }
+
+const IN_TRANSIT_MS = 500
 
 export function addLogsCommand(program: Command): void {
   program
@@ -50,7 +53,7 @@ async function logs(what: string, flags: LogsFlags): Promise<boolean> {
   const socket = socketIn(flags.state)
   const run = await runOf(socket, what, flags)
   const choose = chooser(flags.attempt)
-  const attempts = choose(await readAttempts(socket, run))
+  const attempts = await found(async () => choose(await readAttempts(socket, run)))
   if (attempts.length === 0)
     throw new InvalidInput(what, `there is no such run${flags.attempt ? ' or attempt' : ''}`)
   const { since, tail, timestamps = false } = flags
@@ -82,6 +85,14 @@ async function runOf(
   const run = await readLatest(socket, { kind: shellRun ? 'run' : 'job', namespace, name })
   if (run === undefined) throw new InvalidInput(what, 'it has not run yet, or there is no such object')
   return run
+}
+
+/** What has just ended is for a moment neither in flight nor recorded. */
+async function found(look: () => Promise<Attempt[]>): Promise<Attempt[]> {
+  const first = await look()
+  if (first.length > 0) return first
+  await systemClock.sleep(IN_TRANSIT_MS)
+  return look()
 }
 
 /** One attempt of each part of a run. */

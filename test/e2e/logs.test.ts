@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +30,7 @@ interface Ran {
 const argsOf = (args: string[]) => ['logs', ...args, '--state', join(up.directory, '.shellcron')]
 
 async function logs(...args: string[]): Promise<Ran> {
-  return promisify(execFile)(program, argsOf(args), { encoding: 'buffer', maxBuffer: 2 ** 26 }).then(
+  return promisify(execFile)(program, argsOf(args), { encoding: 'buffer', maxBuffer: 2 ** 27 }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: Ran) => error,
   )
@@ -54,12 +55,28 @@ const whole = (name: string, ...args: string[]) =>
     return isOver && ran.code === 0 && !ran.stderr.includes('has not come') && ran
   })
 
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+const statusOf = (pid: number | string) => readFileSync(`/proc/${pid}/status`, 'utf8')
+
+/** The pid of a part of `up`; 0: there is none now. */
+function childOf(up: number, part: string): number {
+  const isPart = (pid: string) => {
+    try {
+      const [, ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      const parent = /^PPid:\s+(\d+)$/m.exec(statusOf(pid))?.[1]
+      return args.includes(part) && Number(parent) === up
+    } catch {
+      return false
+    }
+  }
+  return Number(readdirSync('/proc').find(name => /^\d+$/.test(name) && isPart(name)) ?? 0)
+}
+
 test('stdout and stderr come apart, byte for byte; or by line, with times', async () => {
   const noise = join(up.directory, 'noise')
   await writeFile(noise, Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 256)))
   await run('bytes', `cat ${noise}; printf 'to stderr' >&2`)
   const { stdout, stderr } = await whole('bytes')
-  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
   const written = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 256))
   expect(sha256(stdout)).toBe(sha256(written))
   expect(stderr.toString()).toBe('to stderr')
@@ -82,6 +99,38 @@ test('a run is followed while it writes, from its last lines, to its end', async
   await writeFile(gate, '')
   expect(await ended).toBe(0)
   expect(seen).toBe('two\nthree\n')
+})
+
+test('an agent that is killed in the middle of a stream loses nothing of it', async () => {
+  const gate = join(up.directory, 'gate-2')
+  const lines = `i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "line $i"; done`
+  await run('killed', `${lines}; until [ -e ${gate} ]; do sleep 0.05; done; ${lines}`)
+  await eventually(
+    'its beginning is stored',
+    async () => (await logs('killed', '--shell-run')).stdout.length > 0,
+  )
+  const agent = childOf(up.child.pid, 'agent')
+  process.kill(agent, 'SIGKILL')
+  await eventually('another one is there', () => ![agent, 0].includes(childOf(up.child.pid, 'agent')))
+  await writeFile(gate, '')
+  const { stdout } = await whole('killed')
+  const once = Array.from({ length: 3_000 }, (_, i) => `line ${i + 1}\n`).join('')
+  expect(stdout.toString()).toBe(once + once)
+  expect(up.outcomes().find(({ name }) => name === 'killed')).toMatchObject({ outcome: 'Succeeded' })
+})
+
+test('a lot of output needs little of the agent, and the parts of a fire are told apart', async () => {
+  const usage = () => Number(/^VmHWM:\s+(\d+)/m.exec(statusOf(childOf(up.child.pid, 'agent')))?.[1]) / 1_024
+  const before = usage()
+  const bytes = 20_000_000
+  await run('large', `yes 'a line of it' | head -c ${bytes}`, 'outputLimit: 100Mi, target: { mode: All }, ')
+  const { stdout } = await whole('large')
+  const line = 'a line of it\n'
+  const expected = Buffer.alloc(bytes, line)
+  expect(sha256(stdout)).toBe(sha256(expected))
+  expect(usage() - before).toBeLessThan(100)
+  const { stdout: last } = await logs('large', '--shell-run', '--prefix', '--tail', '2')
+  expect(last.toString()).toMatch(/^\[default\.large\.run-\w{8}\.here\] a line of it\n\[/)
 })
 
 test('what outputLimit cut is said, in the output and in the record', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Unavailable } from '../../runtime/errors.ts'
@@ -148,6 +148,24 @@ test('an agent that dies in the middle of a stream and of a request goes on wher
   const expected = Buffer.concat(Array.from({ length: 40 }, () => written(2_000)))
   expect(sha256(await stdout('stream'))).toBe(sha256(expected))
   expect(await stdout('over')).toEqual(written(3))
+  await forgotten()
+})
+
+test('of a launcher that died what it had written is stored, to the last whole chunk', async () => {
+  ship.run('orphan', `${digits(500)}; exec sleep 1000`)
+  await eventually('its beginning is stored', async () => (await head('orphan'))?.bytes === 16_000)
+  await ingest.stop()
+  process.kill(ship.launcher.pid, 'SIGKILL')
+  await ship.crash()
+  const [spool = ''] = await readdir(join(ship.stateDir, 'spool'))
+  const torn = Buffer.alloc(20)
+  torn.writeUInt8(1, 0)
+  torn.writeUInt32BE(100, 9)
+  await appendFile(join(ship.stateDir, 'spool', spool), torn)
+  await ingest.start()
+  await ship.start(await client())
+  expect(await ended('orphan')).toMatchObject({ bytes: 16_000 })
+  expect(await stdout('orphan')).toEqual(written(500))
   await forgotten()
 })
 
