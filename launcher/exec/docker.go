@@ -29,7 +29,7 @@ type dockerRuntime struct {
 
 func newDocker(path string) *dockerRuntime {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialUnix(ctx, path) }
-	return &dockerRuntime{path, &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: answerWithin}}
+	return &dockerRuntime{path, &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: answerWithin}}
 }
 
 func openDocker(ctx context.Context, path string) (*dockerRuntime, error) {

@@ -10,11 +10,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/grpclog"
 )
 
 const (
@@ -26,6 +28,7 @@ const (
 
 func main() {
 	debug.SetGCPercent(50)
+	beSilent()
 	var asked request
 	input, err := io.ReadAll(os.Stdin)
 	if err == nil {
@@ -36,6 +39,12 @@ func main() {
 		os.Exit(2)
 	}
 	os.Exit(serve(&asked, &notes{path: os.Getenv("SHELLCRON_NOTES")}))
+}
+
+// beSilent: what libraries have to say is not the command's.
+func beSilent() {
+	log.SetOutput(io.Discard)
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 }
 
 func serve(asked *request, notes *notes) int {

@@ -31,7 +31,8 @@ export interface StartedContainer {
   remove(): Promise<void>
 }
 
-export const NAMESPACE = 'test'
+/** Of the pods. */
+export const NAMESPACE = 'table'
 
 /** Those that are installed, each with the way to start it. */
 export const runtimes = Object.entries({
@@ -54,7 +55,12 @@ function onContainerd(containerd: Containerd): Runtime {
         ...(argv ? { argv } : {}),
         ...(memory ? { memory } : {}),
       }
-      const pod = await containerd.pod({ name: app, labels: { app }, containers: { app: one } })
+      const pod = await containerd.pod({
+        name: app,
+        namespace: NAMESPACE,
+        labels: { app },
+        containers: { app: one },
+      })
       return {
         stop: () => containerd.stopContainer(pod.containers['app'] ?? ''),
         remove: () => pod.remove(),
