@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { type CellRef, type Keys, WAVE } from '../core/keys.ts'
+import { FIRST_PACE_MS } from '../core/wave.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
@@ -137,6 +138,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       world,
       cells: createCells(batcher, key => isRemembered(keys.parseCell(key))),
       asked: new Set(),
+      pace: { ms: FIRST_PACE_MS },
       launcher,
       signal: lost,
     }

@@ -24,6 +24,8 @@ export interface Context {
   cells: Cells
   /** Runs that are being asked for (ask.ts). */
   asked: Set<string>
+  /** What a look at a wave and the claim after it take, ms. */
+  pace: { ms: number }
   launcher: Launcher
   poolKey: KeyObject
   policy: LocalPolicy

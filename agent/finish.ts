@@ -2,7 +2,7 @@ import { type CellRef, WAVE } from '../core/keys.ts'
 import { backoffMs, retries, type Verdict } from '../core/outcome.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../core/records/entry.ts'
 import { type Active, activeSchema, type Cell } from '../core/records/state.ts'
-import { cellsOf, crowdedPause } from '../core/wave.ts'
+import { cellsOf, endAgainAfter } from '../core/wave.ts'
 import { messageOf, Unavailable } from '../runtime/errors.ts'
 import { signedText } from '../runtime/signing.ts'
 import type { TxnAnswer } from '../store/etcd/types.ts'
@@ -54,7 +54,12 @@ export async function conclude(context: Context, mine: Held<Active>, ending: End
       // Whoever shares the wave ends at about the same time: they are spread, so that each tries a few times only.
       else if (outcome.crowd > 0)
         await context.clock.sleep(
-          crowdedPause(outcome.crowd, { tries: round, chance: Math.random() }),
+          endAgainAfter({
+            holders: outcome.crowd,
+            tries: round,
+            pace: context.pace.ms,
+            chance: Math.random(),
+          }),
           context.signal,
         )
       active = outcome.active

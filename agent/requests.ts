@@ -156,8 +156,7 @@ export function createRequests(
       runs.start(active, entry.value)
     })
     if (answered.ok) return undefined
-    const lost = wave && (answered.gets[1]?.mod ?? 0) !== wave.cell.mod
-    return clock.now() + (lost ? wave.pause() : POLL_MS)
+    return clock.now() + (wave?.lost(answered.gets[1]) ?? POLL_MS)
   }
 
   async function jobCellOf(ref: CellRef, { jobRef }: RunEntry): Promise<Maybe<Cell> | undefined> {

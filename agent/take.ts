@@ -114,7 +114,8 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
   ): Promise<number> {
     const now = cells.saw(cell.key, item)
     if (now.mod !== cell.mod) return 0
-    if (wave && (waveItem?.mod ?? 0) !== wave.cell.mod) return wave.pause()
+    const lost = wave?.lost(waveItem)
+    if (lost !== undefined) return lost
     log.debug({ key: entry.key }, 'claim.refused')
     return REFUSED_PAUSE_MS
   }

@@ -1,16 +1,18 @@
 import type { Entry, RunEntry } from '../core/records/entry.ts'
-import type { Cell } from '../core/records/state.ts'
+import { type Cell, cellSchema } from '../core/records/state.ts'
 import {
   claimAfter,
-  crowdedPause,
+  claimAgainAfter,
   goesInWaves,
   isFull,
+  paceOf,
   placesOf,
   pollAfter,
   turnOf,
   waveOf,
 } from '../core/wave.ts'
-import type { Held, Maybe } from '../store/protocol/held.ts'
+import type { KeyValue } from '../store/etcd/types.ts'
+import { type Held, held, type Maybe } from '../store/protocol/held.ts'
 import type { Context } from './context.ts'
 
 /** One look at the wave of an entry: read now, as others change it all the time. */
@@ -23,32 +25,41 @@ export interface Wave {
   pollAfter: number
   /** When this agent claims a time that nothing holds back, ms from its instant. */
   claimAfter(lead: number): number
-  /** After a comparison of the wave was lost, ms. */
-  pause(): number
+  /** If a refused claim lost the comparison of the wave, which is now `item`: when to try again, ms from now. */
+  lost(item: KeyValue | undefined): number | undefined
 }
 
-type Deps = Pick<Context, 'world' | 'cells' | 'keys' | 'pool' | 'agent'>
+type Deps = Pick<Context, 'world' | 'cells' | 'keys' | 'pool' | 'agent' | 'clock' | 'pace'>
 
 /** undefined: it goes everywhere at once. */
 export async function lookAtWave(deps: Deps, entry: Held<Entry>, target: string): Promise<Wave | undefined> {
   const { value } = entry
   if (!goesInWaves(value.command.placement)) return undefined
-  const { world, cells, keys, pool, agent } = deps
+  const { world, cells, keys, pool, agent, clock, pace } = deps
+  const began = clock.monotonic()
   const cell = await cells.read(keys.cell(waveOf(pool, ofRun(value))))
+  pace.ms = paceOf(pace.ms, clock.monotonic() - began)
   // After the read: what is compared is then not older than what was read.
   const limit = limitOf(deps, value)
   if (!limit) return undefined
   const { places, under } = limit
   const ranked = world.eligible(value, target)
-  const turn = turnOf(ranked, agent, cell.value?.turn)
-  const free = Math.max(0, places - (cell.value?.active.length ?? 0))
+  const at = (wave: Cell | undefined) => ({
+    turn: turnOf(ranked, agent, wave?.turn),
+    free: Math.max(0, places - (wave?.active.length ?? 0)),
+    pace: pace.ms,
+  })
+  const now = at(cell.value)
   return {
     cell,
     ...(under ? { under } : {}),
     isFull: isFull(cell.value, places),
-    pollAfter: pollAfter(turn, places, { uid: value.uid, agent }),
-    claimAfter: lead => claimAfter({ turn, places, free, agents: ranked.length, lead }),
-    pause: () => crowdedPause(places, { tries: 0, chance: Math.random() }),
+    pollAfter: pollAfter(now.turn, places, { uid: value.uid, agent }),
+    claimAfter: lead => claimAfter({ ...now, agents: ranked.length, lead }),
+    lost: item =>
+      (item?.mod ?? 0) === cell.mod
+        ? undefined
+        : claimAgainAfter({ ...at(held(cellSchema, cell.key, item).value), chance: Math.random() }),
   }
 }
 

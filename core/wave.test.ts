@@ -1,7 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Cell } from './records/state.ts'
-import { claimAfter, holding, isFull, placesOf, pollAfter, turnOf } from './wave.ts'
+import {
+  claimAfter,
+  claimAgainAfter,
+  endAgainAfter,
+  holding,
+  isFull,
+  paceOf,
+  placesOf,
+  pollAfter,
+  turnOf,
+} from './wave.ts'
 
 const all = (maxParallel: number | string) => ({ mode: 'All' as const, maxParallel })
 
@@ -55,15 +65,24 @@ describe('when an agent looks', () => {
       }),
     )
   })
-  test('who has a place claims in the lead, one after another; the others look within two seconds of the instant', () => {
+  test('who has a place claims from the lead on, one after another; the others look within two seconds of the instant', () => {
     fc.assert(
       fc.property(turns, ({ agents, places, turn }) => {
-        const at = claimAfter({ turn, places, free: places, agents, lead: 500 })
-        if (turn < places) expect(at).toBeLessThan(0)
+        const at = claimAfter({ turn, free: places, agents, lead: 500, pace: 5 })
+        if (turn < places) expect(at).toBe(turn * 5 - 500)
         else expect(at).toBeGreaterThanOrEqual(0)
-        if (turn < agents) expect(at).toBeLessThanOrEqual(1_500)
+        if (turn >= places && turn < agents) expect(at).toBeLessThanOrEqual(1_500)
         expect(at).toBeGreaterThanOrEqual(-500)
       }),
     )
+  })
+  test('who meets another one tries again after those before it, no later than there are places', () => {
+    const again = (turn: number, free: number) => claimAgainAfter({ turn, free, pace: 10, chance: 0.5 })
+    expect([again(0, 4), again(3, 4), again(90, 4)]).toEqual([5, 35, 45])
+    const ends = (tries: number) => endAgainAfter({ holders: 8, tries, pace: 10, chance: 0.5 })
+    expect([ends(0), ends(2), ends(9)]).toEqual([40, 80, 100])
+  })
+  test('a slow etcd makes it slower, within bounds', () => {
+    expect([paceOf(10, 5), paceOf(10, 50), paceOf(5, 0), paceOf(60, 10_000)]).toEqual([10, 37, 5, 60])
   })
 })

@@ -87,32 +87,41 @@ export function pollAfter(turn: number, places: number, of: { uid: string; agent
   return Math.round(Math.min(POLL_MOST_MS, Math.max(POLL_LEAST_MS, waves * 500)) * apart)
 }
 
-const STEP_MS = 20
-/** All of the places are asked for within this much of the lead. */
-const AHEAD_MS = 400
 /** Who has no place ahead looks within this after the instant. */
 const BEHIND_MS = 1_500
+const BEHIND_STEP_MS = 20
 
 /**
- * When a time that nobody holds back is to be claimed, relative to its instant, ms: those whose turn it is one after another ahead of
- * it, the others as far apart behind it, so that few meet.
+ * When a time that nobody holds back is to be claimed, relative to its instant, ms: those whose turn it is one after another from the
+ * lead on, the others as far apart behind it, so that few meet. `pace`: what one of them takes, ms.
  */
 export function claimAfter(by: {
   turn: number
-  places: number
   free: number
   agents: number
   lead: number
+  pace: number
 }): number {
-  const { turn, places, free, agents, lead } = by
-  if (turn < free) return turn * Math.min(STEP_MS, AHEAD_MS / places) - lead
-  return turn * Math.min(STEP_MS, BEHIND_MS / Math.max(1, agents))
+  const { turn, free, agents, lead, pace } = by
+  if (turn < free) return turn * pace - lead
+  return turn * Math.min(BEHIND_STEP_MS, BEHIND_MS / Math.max(1, agents))
 }
 
-/**
- * After a lost comparison of a wave, ms: all who may have met there, spread over as many round trips, over more with each time.
- * `chance`: from 0 to 1.
- */
-export function crowdedPause(places: number, { tries, chance }: { tries: number; chance: number }): number {
-  return Math.round(chance * Math.max(20, places * 5) * 2 ** Math.min(tries, 3))
+/** When who has lost a comparison of a wave tries again, ms: those who may have met there one after another. `chance`: from 0 to 1. */
+export function claimAgainAfter(by: { turn: number; free: number; pace: number; chance: number }): number {
+  return (Math.min(by.turn, by.free) + by.chance) * by.pace
+}
+
+/** The same of who gives a place back: all holders may be ending now, and have no order. Wider with each of its `tries`. */
+export function endAgainAfter(by: { holders: number; tries: number; pace: number; chance: number }): number {
+  return by.chance * by.holders * by.pace * (1 + Math.min(by.tries, 3) / 2)
+}
+
+const PACE_LEAST_MS = 5
+const PACE_MOST_MS = 60
+export const FIRST_PACE_MS = 10
+
+/** What a look at a wave and the claim after it take, ms, after another look has taken `look`. */
+export function paceOf(before: number, look: number): number {
+  return Math.min(PACE_MOST_MS, Math.max(PACE_LEAST_MS, 0.7 * before + 0.3 * 2 * look))
 }

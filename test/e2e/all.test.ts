@@ -1,7 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { WAVE } from '../../core/keys.ts'
+import { cellSchema } from '../../core/records/state.ts'
 import type { RunStatus } from '../../core/schema/status.ts'
+import { parseValue } from '../../store/protocol/held.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Fleet, startFleet } from '../fixtures/fleet.ts'
 import { broken } from '../fixtures/promise.ts'
@@ -125,4 +128,47 @@ test('a member that is away makes up for it, as its job says; else it is Missed'
       expect.arrayContaining([expect.objectContaining({ reason: 'DeadlineExceeded' })]),
     )
   }
+})
+
+test('an edit of maxParallel holds from the next start on; suspension and deletion leave nothing of a wave', async () => {
+  const spec = { schedule: '*/3 * * * * *', script: `${say()}; sleep 600` }
+  const apply = (maxParallel: number, more: JobSpec = {}) =>
+    fleet.write('edit.yaml', job('edit', { ...spec, target: { maxParallel }, ...more }))
+  const key = (target: string) =>
+    fleet.keys.cell({ pool: 'default', kind: 'job', namespace: 'default', name: 'edit', target })
+  const cell = async (target: string) =>
+    parseValue(cellSchema, (await fleet.client.get(key(target)))?.value ?? '')
+  const holders = async () => (await cell(WAVE))?.active.length ?? 0
+  const later = async () => {
+    const before = (await cell('w1'))?.lastFire ?? 0
+    await eventually('another time has come', async () => ((await cell('w1'))?.lastFire ?? 0) > before)
+  }
+  await apply(1)
+  await eventually('one runs, the others wait', async () => {
+    const waiting = await Promise.all(['w1', 'w2', 'w3'].map(async name => (await cell(name))?.waiting?.wave))
+    return (await holders()) === 1 && waiting.filter(wave => wave).length >= 2
+  })
+  await apply(2)
+  await eventually('a second one runs', async () => (await holders()) === 2)
+  await apply(1)
+  await eventually('the edit is in force', async () => {
+    const entry = await fleet.entry('edit')
+    return entry?.command.placement.maxParallel === 1
+  })
+  await later()
+  expect(await holders()).toBe(2)
+  await apply(1, { suspend: true })
+  await eventually('nothing waits', async () => {
+    const cells = await Promise.all(['w1', 'w2', 'w3'].map(cell))
+    return (await fleet.entry('edit'))?.suspended && cells.every(one => one && !one.waiting)
+  })
+  expect(await holders()).toBe(2)
+  await rm(join(fleet.dir, 'objects', 'edit.yaml'))
+  await eventually('no key is left', async () => {
+    const { items } = await fleet.client.list(fleet.keys.cells())
+    return !items.some(item => item.key.includes('/edit/')) && fleet.isQuiet()
+  })
+  const rows = (await fleet.outcomes()).filter(({ name }) => name === 'edit')
+  expect(rows.filter(({ outcome }) => outcome === 'Killed' || outcome === 'Cancelled')).toHaveLength(2)
+  expect(rows.some(({ outcome, reason }) => outcome === 'Skipped' && reason === 'WaveFull')).toBe(true)
 })
