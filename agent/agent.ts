@@ -6,11 +6,13 @@ import { messageOf } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { createBatcher } from '../store/etcd/batcher.ts'
 import type { Etcd } from '../store/etcd/client.ts'
+import { type Bell, createBell } from './bell.ts'
 import { buryTheDead } from './burial.ts'
 import { createCells } from './cells.ts'
 import { type Claims, createClaims } from './claims.ts'
 import type { ContainerSettings } from './container.ts'
 import type { Context } from './context.ts'
+import { HAND_OVER_SECONDS, moveTo } from './hand-over.ts'
 import type { Launcher } from './launcher/launcher.ts'
 import type { LauncherEvent } from './launcher/messages.ts'
 import { replaceWhenIdle } from './launcher/replace.ts'
@@ -21,7 +23,7 @@ import { createReadiness } from './readiness.ts'
 import { settleUnknown, takeStock } from './reconcile.ts'
 import { createRequests, type Requests } from './requests.ts'
 import { rules } from './rules.ts'
-import { holdSessions, type Session } from './session.ts'
+import { holdSessions, type Session, type SessionOptions } from './session.ts'
 import { observe, type World } from './world.ts'
 
 /**
@@ -57,13 +59,18 @@ export interface Agent {
    * nobody knows, and it is not so.
    */
   isIdle(): Promise<boolean>
+  /**
+   * For the next agent on this machine: the session goes on for 120 s without this one, so that no run is fenced meanwhile. Only for who
+   * ends right after it. Does nothing without a session, or without runs. Rejects if etcd does not answer.
+   */
+  handOver(): Promise<void>
   /** Ends every run with this reason. */
   killAll(reason: string): void
   /** Ends the session, if there is one, and the launcher for good: nothing is left to be resumed. */
   leave(): Promise<void>
-  /** Resolves when `signal` has aborted and everything is let go. */
   /** Runs that it has or asks for. */
   readonly running: number
+  /** Resolves when `signal` has aborted and everything is let go. */
   readonly done: Promise<void>
 }
 
@@ -90,6 +97,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   const running = () => (mine ? mine.runs.size + mine.asked.size : 0)
   const readiness = createReadiness({ world, keys, clock, pool, agent }, running)
   let isHeld = false
+  let isHandedOver = false
+  let handOver: ((session: Session) => Promise<void>) | undefined
   const mayClaim = () => claiming && !isHeld && readiness.refusal() === undefined
   const hold = () => {
     isHeld = true
@@ -106,26 +115,31 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       log.info({ launcher: launcher.implementation }, 'launcher.withoutLimits')
     const closed = new AbortController()
     launcher.onClosed(reason => closed.abort(new Error(`launcher: ${reason}`)))
-    await holdSessions(
-      {
-        etcd,
-        keys,
-        pool,
-        agent,
-        stateDir,
-        clock,
-        log,
-        ttlSeconds: () => world.pools.get(keys.pool(pool))?.value.ttlSeconds ?? 30,
-        registration: () => ({
-          version,
-          instance: launcher.instance,
-          startedAt,
-          tzdata: process.versions.tz ?? '',
-        }),
-        fence: (session, until) => launcher.fence(String(session), until),
-      },
-      AbortSignal.any([closed.signal, signal]),
-      (session, lost) => duringSession(session, launcher, lost),
+    const fence = (session: number, until: number) => launcher.fence(String(session), until)
+    const held: SessionOptions = {
+      etcd,
+      keys,
+      pool,
+      agent,
+      stateDir,
+      clock,
+      log,
+      ttlSeconds: () => world.pools.get(keys.pool(pool))?.value.ttlSeconds ?? 30,
+      registration: () => ({
+        version,
+        instance: launcher.instance,
+        startedAt,
+        tzdata: process.versions.tz ?? '',
+      }),
+      // A keepalive of the lease that is left says nothing any more.
+      fence: (session, until) => void (isHandedOver || fence(session, until)),
+    }
+    handOver = async session => {
+      isHandedOver = true
+      await moveTo({ ...held, fence }, session, HAND_OVER_SECONDS)
+    }
+    await holdSessions(held, AbortSignal.any([closed.signal, signal]), (session, lost) =>
+      duringSession(session, launcher, lost),
     )
   }
 
@@ -200,6 +214,9 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     get running() {
       return running()
     },
+    handOver: async () => {
+      if (part && running() > 0) await handOver?.(part.session)
+    },
     killAll: reason => part?.runs.killAll(reason),
     leave: async () => {
       leaving.abort(new Error('the agent leaves'))
@@ -251,23 +268,6 @@ async function tend(
     const tick = clock.sleep(everyMs, AbortSignal.any([ticking.signal, signal])).catch(() => undefined)
     seen = await Promise.race([death, tick.then(() => false)])
     ticking.abort()
-  }
-}
-
-/** Rings for everybody who waits for the next change of who lives, and says whether somebody died. */
-interface Bell {
-  ring(death: boolean): void
-  next(): Promise<boolean>
-}
-
-function createBell(): Bell {
-  let bell = Promise.withResolvers<boolean>()
-  return {
-    ring(death) {
-      bell.resolve(death)
-      bell = Promise.withResolvers<boolean>()
-    },
-    next: () => bell.promise,
   }
 }
 

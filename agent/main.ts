@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { InvalidInput } from '../core/errors.ts'
 import { createKeys } from '../core/keys.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
 import { flock } from '../runtime/flock.ts'
-import { createLog } from '../runtime/log.ts'
+import { createLog, type Log } from '../runtime/log.ts'
 import { giveBackMemory } from '../runtime/memory.ts'
 import { version } from '../runtime/version.ts'
 import { connectEtcd } from '../store/etcd/client.ts'
@@ -85,12 +86,22 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     await aborted(AbortSignal.any([stop, ended.signal]))
     agent.stopClaiming()
     if (config.drainSeconds !== undefined) await drain(agent, output, config.drainSeconds * 1_000)
+    else await handOver(agent, log)
     ended.abort(new Error('the agent was told to stop'))
     await Promise.all([agent.done, output.done])
   } finally {
     client?.close()
     await etcd.close()
     if (lock.kind === 'locked') lock.release()
+  }
+}
+
+/** Without it the next agent has the rest of the TTL to come. */
+async function handOver(agent: Agent, log: Log): Promise<void> {
+  try {
+    await agent.handOver()
+  } catch (error) {
+    log.warn({ error: messageOf(error) }, 'session.notHandedOver')
   }
 }
 

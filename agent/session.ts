@@ -1,5 +1,3 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Keys } from '../core/keys.ts'
 import type { Registration } from '../core/records/state.ts'
 import { boottimeMs } from '../runtime/boottime.ts'
@@ -8,6 +6,8 @@ import { messageOf } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Etcd } from '../store/etcd/client.ts'
 import { register, reregister } from '../store/protocol/register.ts'
+import { FENCE_AT, moveTo } from './hand-over.ts'
+import { savedLeases, saveLeases } from './saved-leases.ts'
 
 /**
  * One life of an agent's lease.
@@ -38,8 +38,6 @@ export interface SessionOptions {
   fence(session: number, untilBoottimeMs: number): void
 }
 
-/** The part of the TTL after which a session's runs are killed if no keepalive was answered. */
-const FENCE_AT = 0.7
 const RETRY_MS = 1_000
 
 /** Holds sessions, one after another, until `signal` aborts; `during` lives as long as each, its signal aborts with the session's end. */
@@ -87,14 +85,18 @@ async function acquire(options: SessionOptions, signal: AbortSignal): Promise<Se
 
 async function resume(options: SessionOptions): Promise<Session | undefined> {
   const { etcd, keys, pool, agent } = options
-  const lease = await savedLease(options)
-  if (!lease) return undefined
+  const saved = await savedLeases(options)
+  const item = saved.length > 0 ? await etcd.get(keys.agent(pool, agent)) : undefined
+  const lease = item?.lease
+  if (!item || lease === undefined || !saved.includes(lease)) return undefined
   const sent = boottimeMs()
   const left = await etcd.keepAlive(lease, 5_000)
   if (left <= 0) return undefined
-  const key = keys.agent(pool, agent)
-  const item = await etcd.get(key)
-  if (item?.lease !== lease) return undefined
+  // Handed over, or of a pool that has another TTL by now.
+  if (left > options.ttlSeconds()) {
+    const moved = await moveTo(options, { id: item.create, lease }, options.ttlSeconds())
+    return moved && { id: item.create, ...moved, resumed: true }
+  }
   options.fence(item.create, sent + left * 1_000 * FENCE_AT)
   const said = await etcd.txn(
     reregister(keys, { pool, agent, lease, session: item.create }, options.registration()),
@@ -107,7 +109,7 @@ async function begin(options: SessionOptions): Promise<Session | undefined> {
   const sent = boottimeMs()
   const { id: lease, ttl } = await etcd.lease(options.ttlSeconds())
   // Saved before it is used: after a crash right here the next life finds its own registration and resumes it.
-  await saveLease(options, lease)
+  await saveLeases(options, [lease])
   const answer = await etcd.txn(register(keys, { pool, agent, lease }, options.registration()))
   if (answer.ok) {
     options.fence(answer.revision, sent + ttl * 1_000 * FENCE_AT)
@@ -136,23 +138,4 @@ async function keepAlive(options: SessionOptions, session: Session, signal: Abor
       wait = Math.min(RETRY_MS, pause)
     }
   }
-}
-
-const FILE = 'session.json'
-
-async function savedLease({ stateDir, pool, agent }: SessionOptions): Promise<string | undefined> {
-  try {
-    const saved = JSON.parse(await readFile(join(stateDir, FILE), 'utf8')) as Record<string, unknown>
-    return saved.pool === pool && saved.agent === agent && typeof saved.lease === 'string'
-      ? saved.lease
-      : undefined
-  } catch {
-    return undefined
-  }
-}
-
-async function saveLease({ stateDir, pool, agent }: SessionOptions, lease: string): Promise<void> {
-  const path = join(stateDir, FILE)
-  await writeFile(`${path}.new`, JSON.stringify({ pool, agent, lease }), { mode: 0o600 })
-  await rename(`${path}.new`, path)
 }

@@ -1,0 +1,102 @@
+import { writeFile } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import type { Launcher } from '../../agent/launcher/launcher.ts'
+import { boottimeMs } from '../../runtime/boottime.ts'
+import type { Etcd } from '../../store/etcd/client.ts'
+import { eventually } from '../fault/eventually.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
+
+/** An agent that is told to stop leaves its runs to the next one on its machine, which may take longer than the TTL to come. */
+const TTL = 5
+const pool = poolForEach({ ttlSeconds: TTL, members: ['a', 'b'] })
+
+const due = {
+  schedules: ['@every 1h'],
+  scheduleChangedAt: Date.now() - 7_200_000,
+  catchUp: 'Latest' as const,
+}
+const ended = async (name: string) =>
+  (await pool.results()).find(result => result.name === name && result.attempt > 0)
+const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
+
+/** What happened, in order. */
+let told: string[] = []
+const fences = (real: Launcher): Launcher => ({
+  ...real,
+  fence: (session, until) => {
+    told.push(`fence ${until - boottimeMs() > TTL * 1_000 ? 'long' : 'short'}`)
+    real.fence(session, until)
+  },
+})
+/** `fail`: the answer to a registration is lost, and it is applied all the same. */
+const registrations =
+  (fail = false) =>
+  (real: Etcd): Etcd => ({
+    ...real,
+    txn: async txn => {
+      const isMine = txn.then.some(op => 'put' in op && op.put === pool.keys.agent('default', 'a'))
+      const answer = await real.txn(txn)
+      if (isMine) told.push('registered')
+      if (isMine && fail && told.filter(each => each === 'registered').length > 1)
+        throw new Error('the answer was lost')
+      return answer
+    },
+  })
+
+async function longRun(options: Parameters<typeof pool.agent>[1]) {
+  told = []
+  const first = await pool.agent('a', options)
+  const gate = `${pool.dir}/gate`
+  await pool.putJob({
+    name: 'long',
+    ...due,
+    command: command(`echo x >> ${pool.truth}; until [ -e ${gate} ]; do sleep 0.1; done; exit 3`),
+  })
+  await eventually('it runs', async () => (await pool.ran()).length === 1)
+  return { first, gate, session: (await registered())?.create }
+}
+
+test('a run outlives the TTL without an agent, and is adopted in the same session', async () => {
+  const { first, gate, session } = await longRun({ launcher: fences, etcd: registrations() })
+  told = []
+  await first.agent.handOver()
+  expect(told).toEqual(['registered', 'fence long'])
+  await first.crash()
+  const left = Date.now()
+  await pool.agent('b')
+  await eventually('the TTL has passed twice', () => Date.now() > left + 2 * TTL * 1_000)
+  expect(await ended('long')).toBeUndefined()
+
+  told = []
+  await pool.agent('a', { launcher: fences, etcd: registrations() })
+  await eventually('it is back', () => told.includes('registered'))
+  // Lowered before the request.
+  expect(told.slice(0, 2)).toEqual(['fence short', 'registered'])
+  const back = await registered()
+  expect(back?.create).toBe(session)
+  expect(await pool.etcd.keepAlive(back?.lease ?? '', 5_000)).toBeLessThanOrEqual(TTL)
+  await writeFile(gate, '')
+  expect(await eventually('it ends', () => ended('long'))).toMatchObject({ outcome: 'Failed', exitCode: 3 })
+  expect(await pool.ran()).toHaveLength(1)
+})
+
+test('where the answer is lost the fence is not raised, and the next agent finds the session all the same', async () => {
+  const { first, gate, session } = await longRun({ launcher: fences, etcd: registrations(true) })
+  told = ['registered']
+  await expect(first.agent.handOver()).rejects.toThrow('lost')
+  expect(told).not.toContain('fence long')
+  await first.crash()
+  await pool.agent('a')
+  await writeFile(gate, '')
+  expect(await eventually('it ends', () => ended('long'))).toMatchObject({ outcome: 'Failed', exitCode: 3 })
+  expect((await registered())?.create).toBe(session)
+})
+
+test('who has no runs hands nothing over', async () => {
+  told = []
+  const idle = await pool.agent('a', { launcher: fences, etcd: registrations() })
+  await eventually('a session', registered)
+  await idle.agent.handOver()
+  expect(told).not.toContain('fence long')
+})
