@@ -13,6 +13,8 @@ export function addOperatorCommand(program: Command): void {
     .option('--etcd-identity <dir>', 'ca.crt, tls.crt and tls.key for etcd; default: made by the operator')
     .option('--prefix <prefix>', 'of the keys in etcd')
     .option('--status-writes <n>', 'at most so many statuses are written in a second; default: 20', Number)
+    .option('--retention-days <n>', 'the log store keeps results so long; default: 90; 0: for ever', Number)
+    .option('--retention-bytes <size>', 'the log store keeps so much output; default: 20Gi; 0: all')
     .option('--health <host:port>', 'where /healthz and /readyz are served')
     .addOption(secretFromEnvOption())
     .option('--ingest <host:port>', 'where agents bring output; without it none is taken')

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import { DEFAULT_PREFIX } from '../core/keys.ts'
+import { bytesOf, quantity } from '../core/schema/values.ts'
 import type { Given } from './resources/directory/secrets.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
 
@@ -23,6 +24,10 @@ const schema = z.strictObject({
   ingestNames: z.array(z.string().min(1)).default([]),
   /** Of all objects together, in a second: each is one in the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).default(20),
+  /** The log store keeps results so long after their scheduled time, d; 0: for ever. */
+  retentionDays: z.number().min(0).default(90),
+  /** The log store keeps so much output, as it is stored; 0: all. */
+  retentionBytes: quantity('0', '1Pi').default('20Gi'),
   /** Being uninstalled: see DESIGN §6. */
   draining: z.boolean().default(false),
   /** Standalone: keys of Secrets that are variables of the operator's own environment. */
@@ -45,6 +50,8 @@ export interface OperatorConfig {
   draining: boolean
   logLevel: string
   statusWrites: number
+  /** Of the log store; undefined: for ever, all. */
+  retention: { days?: number; outputBytes?: number }
   mode:
     | { kind: 'directory'; directory: string; stateDir: string; secrets: Given }
     /** `namespace`: of the operator's own Secret and Lease. `identity`: who we are in the Lease. */
@@ -71,6 +78,7 @@ export function readConfig(
     draining,
     logLevel,
     statusWrites,
+    retention: retentionOf(parsed.data),
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,
     ...ingestOf(parsed.data, env),
@@ -90,6 +98,12 @@ export function readConfig(
             secrets: secretsFromEnv(secretFromEnv, env),
           },
   }
+}
+
+function retentionOf(settings: z.infer<typeof schema>): OperatorConfig['retention'] {
+  const { retentionDays: days, retentionBytes } = settings
+  const outputBytes = bytesOf(retentionBytes)
+  return { ...(days === 0 ? {} : { days }), ...(outputBytes === 0 ? {} : { outputBytes }) }
 }
 
 function named(error: z.ZodError): InvalidInput {

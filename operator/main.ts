@@ -21,6 +21,7 @@ import { rememberAgent } from './local-agents.ts'
 import type { Part } from './operator.ts'
 import { attemptsOf, isGoing, latestRun } from './output/attempts.ts'
 import { streamOf } from './output/stream.ts'
+import { retentionPart } from './retention.ts'
 import { secretsFromEnv, variablesOf } from './secret-from-env.ts'
 import { createSeen, type Seen } from './seen.ts'
 import { keysDir, type Lasting, startOperator } from './start.ts'
@@ -34,12 +35,14 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     const report = { logStore: outcomes.logStore, writesPerSecond: config.statusWrites }
     const tail = createTail()
     const take = createTake({ store: outcomes.logStore, tail })
+    const retain = retentionPart(outcomes.logStore, config.retention)
     const ingest = config.ingest ? [ingestPart({ listen: config.ingest, authority, take })] : []
-    if (config.mode.kind !== 'directory') return [createReport(report), ...ingest]
+    if (config.mode.kind !== 'directory') return [createReport(report), retain, ...ingest]
     const seen = createSeen(outcomes)
     return [
       createReport({ ...report, onStatus: seen.onStatus }),
       apiPart(join(stateDir, 'operator.sock'), { seen, tail, logStore: outcomes.logStore }),
+      retain,
       ...ingest,
     ]
   }

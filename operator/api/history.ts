@@ -11,6 +11,7 @@ const historyQuery = z.strictObject({
   kind: z.enum(['job', 'run']).optional(),
   agent: z.string().optional(),
   outcome: z.enum(OUTCOMES).optional(),
+  text: z.string().optional(),
   from: instant,
   to: instant,
   limit: z.coerce.number().default(20),

@@ -19,6 +19,11 @@ export interface HistoryQuery {
   kind?: CellKind
   agent?: string
   outcome?: Outcome
+  /**
+   * What an attempt's output contains, in its last 16 MiB, or its reason or message; ASCII letters of either case are alike. 1 to 1000
+   * characters. A page looks only so far: it may have fewer rows than its limit, even none, and yet a cursor.
+   */
+  text?: string
   /** Not before. */
   from?: number
   /** Before. */
@@ -89,6 +94,16 @@ export interface OutputStore {
   }>
 }
 
+/** What retention leaves. */
+export interface Keep {
+  /** Results of earlier scheduled times go, ms since the epoch, with their output; undefined: all stay. */
+  after?: number
+  /** Output past so many bytes, as they are stored, goes, the oldest first; undefined: all stays. */
+  outputBytes?: number
+  /** The newest fires of an object that lives are spared, as its status rests on them. */
+  isLiving(uid: string): boolean
+}
+
 /**
  * Every outcome, for as long as retention keeps it. Rows are unique by (uid, run, attempt): storing one twice is storing it once, and the
  * first one stays. Faults: `Unavailable` when the store does not answer or cannot write; `InvalidInput` for a query's field.
@@ -105,6 +120,11 @@ export interface LogStore extends OutputStore {
   milestones(object: LoggedObject): Promise<Milestones>
   /** Every attempt and every range, by scheduled time, newest first. `cursor`: there may be more. */
   history(query: HistoryQuery): Promise<{ rows: StoredResult[]; cursor?: string }>
+  /**
+   * Removes a part of what is not to be kept, so small that who writes hardly waits for it; answers whether there is more. Of a living
+   * object the newest 20 fires that succeeded, that failed and that did neither stay.
+   */
+  prune(keep: Keep): Promise<boolean>
   /** The highest beacon ever seen, 0 at first: a lower one in etcd means that it was restored from a snapshot. */
   beacon(): Promise<number>
   /** Keeps the higher one. */

@@ -7,54 +7,9 @@ import { OUTCOMES } from '../../core/records/state.ts'
 import type { LogStore, StoredResult } from '../../store/log/port.ts'
 import { pageOf } from '../../store/log/sqlite/history.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
+import { failed, type Implementation, implementations, result, T0 } from './log-stores.ts'
 
-/** What every log store does. An implementation is a way to open the same one again. */
-interface Implementation {
-  open(): Promise<LogStore>
-  remove(): Promise<void>
-}
-
-const implementations: Record<string, () => Promise<Implementation>> = {
-  sqlite: async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'shellcron-log-'))
-    return {
-      open: async () => openSqliteLogStore(join(dir, 'log.db')),
-      remove: () => rm(dir, { recursive: true, force: true }),
-    }
-  },
-}
-
-const T0 = Date.UTC(2026, 0, 1)
 const JOB = { kind: 'job', uid: 'u1' } as const
-
-/** A run of ops/report at T0 + `n` seconds. */
-function result(n: number, over: Partial<StoredResult> = {}): StoredResult {
-  const time = over.time ?? T0 + n * 1_000
-  const target = over.target ?? '-'
-  return {
-    run: `ops.report.${time}${target === '-' ? '' : `.${target}`}`,
-    kind: 'job',
-    uid: 'u1',
-    generation: 1,
-    pool: 'default',
-    namespace: 'ops',
-    name: 'report',
-    target,
-    agent: 'a',
-    attempt: 1,
-    time,
-    startedAt: time + 10,
-    endedAt: time + 500,
-    outcome: 'Succeeded',
-    exitCode: 0,
-    reason: 'Completed',
-    final: true,
-    ...over,
-  }
-}
-
-const failed = (n: number, over: Partial<StoredResult> = {}) =>
-  result(n, { outcome: 'Failed', exitCode: 7, reason: 'NonZeroExitCode', tail: `bad ${n}`, ...over })
 
 /** Time that ended without a process. */
 function settled(n: number, over: Partial<StoredResult> = {}): StoredResult {

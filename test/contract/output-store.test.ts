@@ -1,36 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { cutChunk } from '../../core/output/chunks.ts'
 import type { LogStore, OutputPiece } from '../../store/log/port.ts'
-import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
+import { chunk, type Implementation, implementations } from './log-stores.ts'
 
-/** What every log store does with output. An implementation is a way to open the same one again. */
-interface Implementation {
-  open(): Promise<LogStore>
-  remove(): Promise<void>
-}
-
-const implementations: Record<string, () => Promise<Implementation>> = {
-  sqlite: async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'shellcron-output-'))
-    return {
-      open: async () => openSqliteLogStore(join(dir, 'log.db')),
-      remove: () => rm(dir, { recursive: true, force: true }),
-    }
-  },
-}
-
-/** A chunk of stdout, as a launcher writes it: 13 bytes and the text. */
-function chunk(text: string): Buffer {
-  const header = Buffer.alloc(13)
-  header.writeUInt8(1, 0)
-  header.writeBigUInt64BE(7n, 1)
-  header.writeUInt32BE(text.length, 9)
-  return Buffer.concat([header, Buffer.from(text)])
-}
-
+/** What every log store does with output. */
 const REF = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
 
 function piece(offset: number, chunks: Uint8Array, over: Partial<OutputPiece> = {}): OutputPiece {

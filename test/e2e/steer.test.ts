@@ -68,6 +68,12 @@ test('history shows what has ended, the newest first, in pages', async () => {
   expect(rows).toMatchObject([{ name: 'quick', outcome: 'Succeeded' }])
   expect(new Date(rows[0].time).toISOString() < (lines[1] ?? '')).toBe(true)
   expect((await shellcron('history', '--outcome', 'TimedOut')).stdout).toBe('')
+  expect((await shellcron('history', 'quick', '--text', 'COMPLETED', '--limit', '1')).stdout).toContain(
+    'quick',
+  )
+  expect(await shellcron('history', '--text', 'nobody says so')).toMatchObject({
+    stderr: 'nothing says that\n',
+  })
 })
 
 test('kill ends the run of a job, and says when there is none', async () => {

@@ -8,6 +8,9 @@ import { given, number, outcomeOf, type Row, rangeOf, text } from './rows.ts'
 /** At most so many targets are named. */
 const NAMED = 10
 
+/** Of each class: as many as a status may show. */
+const SPARED = 20
+
 const CLASSES: readonly FireSum['class'][] = ['succeeded', 'failed', 'other', 'open']
 
 /** The sums per fire, kept in step with the rows: `add` in the transaction that inserted one, and only if it was new. */
@@ -34,6 +37,8 @@ export function createFires(db: DatabaseSync) {
   const streak = db.prepare(`
     SELECT ended_at FROM fires WHERE uid = :uid AND class = :class AND time > :after ORDER BY time LIMIT 1`)
 
+  const newer = db.prepare('SELECT 1 FROM fires WHERE uid = ? AND class = ? AND time > ? LIMIT 1 OFFSET ?')
+
   const latest = (uid: string, of: string): Row | undefined => newest.get({ uid, class: of, limit: 1 })
 
   return {
@@ -45,6 +50,17 @@ export function createFires(db: DatabaseSync) {
       if (before && before.class !== sum.class) drop.run({ uid, time, class: text(before.class) ?? '' })
       const { startedAt = null, taken, ...rest } = sum
       put.run({ uid, time, ...rest, startedAt, taken: taken ? 1 : 0 })
+    },
+
+    /** Is it among the newest of its class, on which the object's status rests? */
+    isRecent(uid: string, time: number): boolean {
+      const row = known.get({ uid, time })
+      return row !== undefined && !newer.get(uid, text(row.class) ?? '', time, SPARED - 1)
+    },
+
+    /** Its results are gone. */
+    remove(uid: string, time: number): void {
+      for (const one of CLASSES) drop.run({ uid, time, class: one })
     },
 
     recent(uid: string, limit: { succeeded: number; failed: number }): FireSummary[] {

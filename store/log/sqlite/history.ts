@@ -1,5 +1,6 @@
 import { InvalidInput } from '../../../core/errors.ts'
 import type { HistoryQuery } from '../port.ts'
+import { number, type Row } from './rows.ts'
 
 /** Where a page ended: the time and id of its last row. */
 interface Position {
@@ -53,6 +54,16 @@ function indexFor(query: HistoryQuery): string {
 
 function isBad({ outcome }: HistoryQuery): boolean {
   return outcome !== undefined && outcome !== 'Succeeded'
+}
+
+/** Rows of a page, as they lie in the table; `last`: there may be more after it. */
+export interface Page {
+  rows: Row[]
+  last: Row | undefined
+}
+
+export function positionIn(row: Row): Position {
+  return { time: number(row.time) ?? 0, id: number(row.id) ?? 0 }
 }
 
 export function cursorAt({ time, id }: Position): string {

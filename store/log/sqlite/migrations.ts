@@ -102,6 +102,11 @@ const migrations: readonly string[] = [
   ) STRICT;
   CREATE UNIQUE INDEX output_pieces_output ON output_pieces (output, position);
   `,
+  `
+  -- 1: compressed with zstd.
+  ALTER TABLE output_pieces ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
+  INSERT INTO facts (key, value) SELECT 'outputBytes', coalesce(sum(length(chunks)), 0) FROM output_pieces;
+  `,
 ]
 
 /** Brings the schema up to date, each step wholly or not at all. Throws if a newer version made the file. */

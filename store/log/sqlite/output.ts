@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { chunksOf, wholeChunks } from '../../../core/output/chunks.ts'
+import { packed, unpacked } from '../packing.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
 import { given, number, type Row, text } from './rows.ts'
 
@@ -9,7 +10,18 @@ export interface Outputs {
   add(piece: OutputPiece): number
   heads(of: { run: string; uid?: string }): OutputHead[]
   read(of: AttemptRef, from: number, limit: number): Awaited<ReturnType<OutputStore['output']>>
+  /** Does what is found answer yes to this, in its last so many bytes? */
+  has(of: AttemptRef, last: number, search: (chunks: Uint8Array) => boolean): { found: boolean; read: number }
+  /** Takes away an attempt's output, with its head. */
+  remove(of: AttemptRef): void
+  /** Of all that is stored. */
+  totalBytes(): number
+  /** Takes away some of the oldest that has ended, but for its head, which says so. Answers how many bytes that were; 0: there is none. */
+  expire(): number
 }
+
+/** A piece is a megabyte at most, mostly much less. */
+const PIECES_AT_ONCE = 32
 
 interface Head {
   id: number
@@ -28,7 +40,19 @@ export function createOutputs(db: DatabaseSync): Outputs {
      ended = max(ended, :ended) WHERE id = :id`,
   )
   const insert = db.prepare(
-    'INSERT INTO output_pieces (output, position, next, chunks, lost) VALUES (?, ?, ?, ?, ?)',
+    'INSERT INTO output_pieces (output, position, next, chunks, packed, lost) VALUES (?, ?, ?, ?, ?, ?)',
+  )
+  const count = db.prepare("UPDATE facts SET value = value + ? WHERE key = 'outputBytes'")
+  const total = db.prepare("SELECT value FROM facts WHERE key = 'outputBytes'")
+  const behead = db.prepare('DELETE FROM outputs WHERE id = ?')
+  const oldest = db.prepare(
+    `SELECT p.output FROM output_pieces p INDEXED BY output_pieces_output JOIN outputs o ON o.id = p.output
+     WHERE o.ended = 1 ORDER BY p.output LIMIT 1`,
+  )
+  const expired = db.prepare('UPDATE outputs SET expired = 1 WHERE id = ?')
+  const take = db.prepare(
+    `DELETE FROM output_pieces WHERE id IN
+     (SELECT id FROM output_pieces WHERE output = ? ORDER BY position LIMIT ?) RETURNING length(chunks) AS bytes`,
   )
   // A run and its parts on several targets: `.` is followed by `/`, which is in no id.
   const named = db.prepare(
@@ -36,7 +60,7 @@ export function createOutputs(db: DatabaseSync): Outputs {
      ORDER BY run, uid, attempt`,
   )
   const pieces = db.prepare(
-    'SELECT position, next, chunks, lost FROM output_pieces WHERE output = ? AND next > ? ORDER BY position',
+    'SELECT position, next, chunks, packed, lost FROM output_pieces WHERE output = ? AND next > ? ORDER BY position',
   )
   const headOf = ({ run, uid, attempt }: AttemptRef): Head | undefined => {
     const row = find.get(run, uid, attempt)
@@ -48,13 +72,24 @@ export function createOutputs(db: DatabaseSync): Outputs {
     return { id: Number(lastInsertRowid), stored: 0, ended: false }
   }
 
+  const removeSome = (id: number, most: number): { bytes: number; pieces: number } => {
+    const gone = take.all(id, most)
+    const bytes = gone.reduce((sum, row) => sum + (number(row.bytes) ?? 0), 0)
+    count.run(-bytes)
+    return { bytes, pieces: gone.length }
+  }
+
   return {
     add(piece) {
       const head = headOf(piece) ?? begun(piece)
       const rest = beyond(piece, head.stored)
       if (!rest) return head.stored
       const { chunks, lost = 0, next } = rest
-      if (next > head.stored) insert.run(head.id, head.stored, next, chunks, lost || null)
+      if (next > head.stored) {
+        const { bytes, isCompressed } = packed(chunks)
+        insert.run(head.id, head.stored, next, bytes, isCompressed ? 1 : 0, lost || null)
+        count.run(bytes.length)
+      }
       const { bytes, cut } = countsOf(chunks)
       extend.run({ id: head.id, next, bytes, cut, lost, ended: piece.end ? 1 : 0 })
       return next
@@ -71,6 +106,30 @@ export function createOutputs(db: DatabaseSync): Outputs {
         if (next - from >= limit) break
       }
       return { pieces: found, next, ended: head !== undefined && head.ended && next >= head.stored }
+    },
+    has(of, last, search) {
+      const head = headOf(of)
+      let read = 0
+      for (const row of head ? pieces.iterate(head.id, head.stored - last) : []) {
+        const { chunks } = pieceOf(row, 0)
+        read += chunks.length
+        if (search(chunks)) return { found: true, read }
+      }
+      return { found: false, read }
+    },
+    remove(of) {
+      const head = headOf(of)
+      if (!head) return
+      removeSome(head.id, -1)
+      behead.run(head.id)
+    },
+    totalBytes: () => number(total.get()?.value) ?? 0,
+    expire() {
+      const id = number(oldest.get()?.output)
+      if (id === undefined) return 0
+      expired.run(id)
+      const { bytes, pieces } = removeSome(id, PIECES_AT_ONCE)
+      return Math.max(bytes, pieces)
     },
   }
 }
@@ -95,7 +154,8 @@ function pieceOf(
   const offset = number(row.position) ?? 0
   const next = number(row.next) ?? 0
   const lost = number(row.lost)
-  const chunks = row.chunks instanceof Uint8Array ? row.chunks : new Uint8Array()
+  const bytes = row.chunks instanceof Uint8Array ? row.chunks : new Uint8Array()
+  const chunks = unpacked({ bytes, isCompressed: row.packed === 1 })
   const skip = Math.max(0, from - offset)
   return { offset: offset + skip, next, chunks: chunks.subarray(skip), ...given('lost', lost) }
 }

@@ -2,11 +2,13 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { messageOf, Unavailable } from '../../../runtime/errors.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
 import { createFires } from './fires.ts'
-import { cursorAt, pageOf } from './history.ts'
+import { cursorAt, type Page, pageOf, positionIn } from './history.ts'
 import { migrate } from './migrations.ts'
 import { createOutputs } from './output.ts'
 import { ownerOnly } from './owner-only.ts'
+import { createRetention } from './retention.ts'
 import { COLUMNS, columnsOf, number, type Row, resultOf, text } from './rows.ts'
+import { pageWith } from './search.ts'
 
 /** How long to wait for another process that writes, ms: an operator that is just being replaced. */
 const BUSY_MS = 5_000
@@ -21,7 +23,10 @@ export function openSqliteLogStore(path: string): LogStore {
     const db = new DatabaseSync(path, { timeout: BUSY_MS })
     try {
       // FULL: what is stored is deleted from etcd next, and must outlive a power cut. The cache, in KiB, holds the indexes' newest pages.
-      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768')
+      // What retention frees goes back to the file system; of a file that is older than this setting it is used again.
+      db.exec(
+        'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768',
+      )
       migrate(db)
       return storeOn(db, path)
     } catch (error) {
@@ -56,15 +61,19 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
     const { sql, parameters } = pageOf(query)
     return db.prepare(sql).all(...parameters)
   }
-  const historyOf = (query: HistoryQuery) => {
+  const pageIn = (query: HistoryQuery): Page => {
     const rows = split(query, uidsOf)
       .flatMap(rowsOf)
       .sort((a, b) => positionIn(b).time - positionIn(a).time || positionIn(b).id - positionIn(a).id)
       .slice(0, query.limit)
-    const last = rows.length === query.limit ? rows.at(-1) : undefined
-    const cursor = last && cursorAt(positionIn(last))
-    return { rows: rows.map(resultOf), ...(cursor ? { cursor } : {}) }
+    return { rows, last: rows.length === query.limit ? rows.at(-1) : undefined }
   }
+  const historyOf = (query: HistoryQuery) => {
+    const { rows, last } =
+      query.text === undefined ? pageIn(query) : pageWith(query.text, query, { pageIn, outputs })
+    return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
+  }
+  const retention = createRetention(db, { fires, outputs })
   const asked = async <T>(work: () => T): Promise<T> => guarded(path, work)
 
   return {
@@ -74,15 +83,12 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
     history: query => asked(() => historyOf(query)),
     storeOutput: pieces => asked(() => transaction(db, () => pieces.map(outputs.add))),
     outputs: of => asked(() => outputs.heads(of)),
+    prune: keep => asked(() => transaction(db, () => retention.prune(keep))),
     output: (of, from, limit) => asked(() => outputs.read(of, from, limit)),
     beacon: () => asked(() => number(fact.get('beacon')?.value) ?? 0),
     raiseBeacon: n => asked(() => void raise.run('beacon', n)),
     close: () => asked(() => db.close()),
   }
-}
-
-function positionIn(row: Row): { time: number; id: number } {
-  return { time: number(row.time) ?? 0, id: number(row.id) ?? 0 }
 }
 
 /** What is asked of a name is asked of each life that an object had under it: there is no index by name. */

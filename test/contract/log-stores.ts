@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { LogStore, OutputPiece, StoredResult } from '../../store/log/port.ts'
+import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
+
+/** The log stores that there are, and what their suites store in them. An implementation is a way to open the same one again. */
+export interface Implementation {
+  open(): Promise<LogStore>
+  remove(): Promise<void>
+}
+
+export const implementations: Record<string, () => Promise<Implementation>> = {
+  sqlite: async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'shellcron-log-'))
+    return {
+      open: async () => openSqliteLogStore(join(dir, 'log.db')),
+      remove: () => rm(dir, { recursive: true, force: true }),
+    }
+  },
+}
+
+export const T0 = Date.UTC(2026, 0, 1)
+
+/** A run of ops/report at T0 + `n` seconds. */
+export function result(n: number, over: Partial<StoredResult> = {}): StoredResult {
+  const time = over.time ?? T0 + n * 1_000
+  const target = over.target ?? '-'
+  return {
+    run: `ops.report.${time}${target === '-' ? '' : `.${target}`}`,
+    kind: 'job',
+    uid: 'u1',
+    generation: 1,
+    pool: 'default',
+    namespace: 'ops',
+    name: 'report',
+    target,
+    agent: 'a',
+    attempt: 1,
+    time,
+    startedAt: time + 10,
+    endedAt: time + 500,
+    outcome: 'Succeeded',
+    exitCode: 0,
+    reason: 'Completed',
+    final: true,
+    ...over,
+  }
+}
+
+export const failed = (n: number, over: Partial<StoredResult> = {}) =>
+  result(n, { outcome: 'Failed', exitCode: 7, reason: 'NonZeroExitCode', tail: `bad ${n}`, ...over })
+
+/** A chunk of stdout or stderr, as a launcher writes it: 13 bytes and the text. */
+export function chunk(text: string | Buffer, kind: 1 | 2 = 1): Buffer {
+  const data = Buffer.from(text)
+  const header = Buffer.alloc(13)
+  header.writeUInt8(kind, 0)
+  header.writeBigUInt64BE(7n, 1)
+  header.writeUInt32BE(data.length, 9)
+  return Buffer.concat([header, data])
+}
+
+/** All the output of an attempt, in one piece. */
+export function outputOf(
+  { uid, run, attempt }: Pick<StoredResult, 'uid' | 'run' | 'attempt'>,
+  chunks: Buffer,
+): OutputPiece {
+  const of = { uid, run, attempt, namespace: 'ops', name: 'report', pool: 'default', agent: 'a' }
+  return { ...of, offset: 0, next: chunks.length, chunks, end: true }
+}
