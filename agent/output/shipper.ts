@@ -44,8 +44,8 @@ const GATHER_MS = 50
 const YOUNG_MS = 100
 /** What is read of one batch, about; a part of each of so many launches at a time. */
 const TARGET_BYTES = 512 * 1024
-const LEAST_PART_BYTES = 32 * 1024
-const WAVE = 16
+const LEAST_PART_BYTES = 16 * 1024
+const WAVE = 48
 const MOST_PIECES = 1_000
 /** Beside the chunks: what a batch says of each piece. */
 const ROOM_FOR_HEADER = 1024 * 1024
@@ -236,6 +236,7 @@ class OneAtATime implements Shipper {
       if (!launch) continue
       launch.from = answer.stored
       if (answer.refused || answer.ended || (piece.end && answer.stored >= piece.next)) done.push(launch)
+      else if (launch.isRunning) this.#wait(launch)
       else if (!launch.acknowledged) this.look(launch)
     }
     this.#options.launches.acknowledge(done)
