@@ -43,7 +43,7 @@ export interface ShipperOptions {
 const GATHER_MS = 50
 const YOUNG_MS = 100
 /** What is read of one batch, about; a part of each of so many launches at a time. */
-const TARGET_BYTES = 512 * 1024
+const TARGET_BYTES = 1024 * 1024
 const LEAST_PART_BYTES = 16 * 1024
 const WAVE = 48
 const MOST_PIECES = 1_000
