@@ -25,25 +25,11 @@ type confinement struct {
 
 // confine moves a process of the container whose first one is `init` into groups of its own, which `tell` hears of before.
 func confine(found, init process, name string, tell func([]string) error) (*confinement, error) {
-	mounts := cgroupMounts()
-	own, theirs := cgroupsOf(found.pid), cgroupsOf(init.pid)
-	c := &confinement{groups: map[string]string{}}
-	for _, hierarchy := range hierarchies {
-		mount, mounted := mounts[hierarchy]
-		if !mounted || own[hierarchy] == "" {
-			continue
-		}
-		if !isWithin(own[hierarchy], theirs[hierarchy]) {
-			return nil, failed(notConfinable, "process %d, which the container's shell calls its own, is not in the container's cgroup", found.pid)
-		}
-		if folder := mount.folder(own[hierarchy]); folder != "" {
-			c.groups[hierarchy] = filepath.Join(folder, name)
-			if hierarchy == "" {
-				c.above = folder
-			}
-		}
+	c, err := plan(cgroupMounts(), cgroupsOf(found.pid), cgroupsOf(init.pid), name)
+	if err == nil {
+		err = tell(c.paths())
 	}
-	if err := tell(c.paths()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	var complaints []error
@@ -60,6 +46,27 @@ func confine(found, init process, name string, tell func([]string) error) (*conf
 			errors.Join(complaints...))
 	}
 	c.oomBefore = oomKills(filepath.Join(c.above, "memory.events"))
+	return c, nil
+}
+
+// plan says which groups of that name there are to be, below those that the process is in.
+func plan(mounts map[string]mount, own, theirs map[string]string, name string) (*confinement, error) {
+	c := &confinement{groups: map[string]string{}}
+	for _, hierarchy := range hierarchies {
+		mount, mounted := mounts[hierarchy]
+		if !mounted || own[hierarchy] == "" {
+			continue
+		}
+		if !isWithin(own[hierarchy], theirs[hierarchy]) {
+			return nil, failed(notConfinable, "what the container's shell calls its own process is not in the container's cgroup")
+		}
+		if folder := mount.folder(own[hierarchy]); folder != "" {
+			c.groups[hierarchy] = filepath.Join(folder, name)
+			if hierarchy == "" {
+				c.above = folder
+			}
+		}
+	}
 	return c, nil
 }
 

@@ -158,11 +158,12 @@ func (c *command) converse() error {
 // hear is the next thing that the shell says after its word; what a profile may say before is no answer.
 func (c *command) hear() (string, error) {
 	for heard := 0; heard < longestWord; {
-		line, err := c.reader.ReadString('\n')
+		// No more than the buffer holds: whoever made the image says what its /bin/sh is.
+		line, err := c.reader.ReadSlice('\n')
 		if err != nil {
 			return "", errors.Join(errSilent, err)
 		}
-		if said, found := strings.CutPrefix(strings.TrimRight(line, "\r\n"), c.word+" "); found {
+		if said, found := strings.CutPrefix(strings.TrimRight(string(line), "\r\n"), c.word+" "); found {
 			return said, nil
 		}
 		heard += len(line)

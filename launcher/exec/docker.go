@@ -192,10 +192,22 @@ func (r *dockerRuntime) start(ctx context.Context, id string, tty bool) (net.Con
 	connection, err := upgraded(raw, asked)
 	if err != nil {
 		_ = raw.Close()
-		// Both say so in many words, and know no /bin/sh by a word of its own.
-		return nil, failed(noSuchShell, "the container has no /bin/sh that works: %v", err)
+		return nil, startFailure(err)
 	}
 	return connection, nil
+}
+
+// startFailure: a /bin/sh that is not there is told in many words, and by no code of its own.
+func startFailure(err error) error {
+	var said *refusal
+	switch {
+	case isRefused(err, http.StatusNotFound) || isRefused(err, http.StatusConflict):
+		return failed(containerNotRunning, "%v", err)
+	case errors.As(err, &said):
+		return failed(noSuchShell, "the container has no /bin/sh that works: %v", err)
+	default:
+		return err
+	}
 }
 
 // hijacked is an exec of Docker's API.

@@ -153,16 +153,3 @@ func TestTheFirstThatFailedSpeaksForAll(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
-
-func TestGroupsOutsideOfWhatIsMountedAreNone(t *testing.T) {
-	inside := mount{"/kubepods", "/sys/fs/cgroup/pids"}
-	if got := inside.folder("/kubepods/a"); got != "/sys/fs/cgroup/pids/a" {
-		t.Error(got)
-	}
-	if got := inside.folder("/other"); got != "" {
-		t.Error(got)
-	}
-	if isWithin("/a/bc", "/a/b") || !isWithin("/a/b/c", "/a/b") || !isWithin("/a", "/a/b") {
-		t.Error("isWithin")
-	}
-}

@@ -142,7 +142,7 @@ func upgraded(raw net.Conn, asked *http.Request) (net.Conn, error) {
 	// Docker answers 200 to who does not insist, and means the same.
 	if answer.StatusCode != http.StatusSwitchingProtocols && answer.Header.Get("Content-Type") != rawStream {
 		said, _ := io.ReadAll(io.LimitReader(answer.Body, longestWord))
-		return nil, fmt.Errorf("%s: %s", answer.Status, bytes.TrimSpace(said))
+		return nil, &refusal{answer.StatusCode, fmt.Sprintf("%s: %s", answer.Status, bytes.TrimSpace(said))}
 	}
 	return &readAhead{raw, reader}, nil
 }

@@ -86,6 +86,6 @@ function inside(row: CommandRow): CommandRow {
   return {
     ...row,
     expect: expected,
-    ...(deadlineSeconds === undefined ? {} : { deadlineSeconds: deadlineSeconds + 2 }),
+    ...(deadlineSeconds === undefined ? {} : { deadlineSeconds: deadlineSeconds + 5 }),
   }
 }

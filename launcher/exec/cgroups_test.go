@@ -1,0 +1,79 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestGroupsOutsideOfWhatIsMountedAreNone(t *testing.T) {
+	inside := mount{"/kubepods", "/sys/fs/cgroup/pids"}
+	if got := inside.folder("/kubepods/a"); got != "/sys/fs/cgroup/pids/a" {
+		t.Error(got)
+	}
+	if got := inside.folder("/other"); got != "" {
+		t.Error(got)
+	}
+	if isWithin("/a/bc", "/a/b") || !isWithin("/a/b/c", "/a/b") || !isWithin("/a", "/a/b") {
+		t.Error("isWithin")
+	}
+}
+
+func TestWhereACommandIsConfined(t *testing.T) {
+	pod := "/kubepods.slice/pod1/cri-1.scope"
+	v2 := map[string]mount{"": {"/", "/sys/fs/cgroup"}}
+	v1 := map[string]mount{"pids": {"/", "/c/pids"}, "memory": {"/", "/c/memory"}, "cpu": {"/", "/c/cpu"}}
+	for _, each := range []struct {
+		mounts map[string]mount
+		own    map[string]string
+		paths  []string
+	}{
+		{v2, map[string]string{"": pod}, []string{"/sys/fs/cgroup" + pod + "/x"}},
+		{v1, map[string]string{"pids": pod, "memory": pod, "cpu": pod}, []string{"/c/pids" + pod + "/x", "/c/memory" + pod + "/x"}},
+		{map[string]mount{"": {"/elsewhere", "/sys/fs/cgroup"}}, map[string]string{"": pod}, nil},
+	} {
+		planned, err := plan(each.mounts, each.own, each.own, "x")
+		if err != nil || !slices.Equal(planned.paths(), each.paths) {
+			t.Errorf("%v: %v %v", each.own, planned, err)
+		}
+	}
+	_, err := plan(v2, map[string]string{"": "/system.slice/other.service"}, map[string]string{"": pod}, "x")
+	if failureOf(err).reason != notConfinable {
+		t.Error(err)
+	}
+}
+
+// What is written where only v2 is: the process's number into the group, and one word to end it whole.
+func TestWhatIsWritten(t *testing.T) {
+	group := filepath.Join(t.TempDir(), "shellcron-1")
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"cgroup.procs", "cgroup.kill", "memory.events"} {
+		if err := os.WriteFile(filepath.Join(group, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := enter(group, 4711); err != nil {
+		t.Error(err)
+	}
+	killGroup(group)
+	for name, wanted := range map[string]string{"cgroup.procs": "4711", "cgroup.kill": "1"} {
+		if content, _ := os.ReadFile(filepath.Join(group, name)); string(content) != wanted {
+			t.Errorf("%s: %q", name, content)
+		}
+	}
+	events := filepath.Join(group, "memory.events")
+	c := &confinement{groups: map[string]string{"": group}, above: group}
+	for count, wanted := range map[string]bool{"0": false, "2": true} {
+		text := strings.Join([]string{"low 0", "oom 1", "oom_kill " + count, ""}, "\n")
+		if err := os.WriteFile(events, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c.wasOom(exitKilled) != wanted || c.wasOom(1) {
+			t.Errorf("oom_kill %s", count)
+		}
+	}
+}
