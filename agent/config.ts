@@ -29,6 +29,8 @@ const schema = z.strictObject({
   runtimeEndpoint: z
     .array(z.string().regex(/^unix:\/\/\//, 'must be like unix:///run/containerd/containerd.sock'))
     .default([]),
+  /** Commands run in the namespaces of PID 1. For a privileged pod with hostPID, whose state directory is the host's, under the same path. */
+  hostNamespaces: z.boolean().default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** On SIGTERM: end claiming, wait so long for runs, kill what is left and leave for good. Without it runs go on for the next agent. */
   drainSeconds: z.number().min(0).optional(),

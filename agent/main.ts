@@ -10,10 +10,11 @@ import { giveBackMemory } from '../runtime/memory.ts'
 import { version } from '../runtime/version.ts'
 import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
-import { readConfig } from './config.ts'
+import { type AgentConfig, readConfig } from './config.ts'
 import { readIdentity } from './identity.ts'
-import { containerHelper, launcherProgram } from './launcher/program.ts'
+import { containerHelper, type LauncherProgram, launcherProgram } from './launcher/program.ts'
 import { ensureLauncher } from './launcher/start.ts'
+import { copyToHost } from './launcher/surroundings.ts'
 import { connectIngest } from './output/ingest-client.ts'
 import { type Output, startOutput } from './output/output.ts'
 import { readLocalPolicy } from './policy.ts'
@@ -38,9 +39,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       `${config.state} is in use by another agent; give each agent a state directory of its own`,
     )
   }
-  const program = await launcherProgram()
-  if (program.implementation === 'node')
-    log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
+  const { program, helper } = await programsFor(config, log)
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
   const ended = new AbortController()
   const client =
@@ -60,7 +59,13 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
   )
   // A bug: the agent ends, and what is thrown is seen below.
   output.done.catch(error => ended.abort(error))
-  const dieWith = config.drainSeconds === undefined ? {} : { dieWith: process.ppid }
+  const isForGood = config.drainSeconds === undefined
+  const fate = {
+    ...(isForGood ? {} : { dieWith: process.ppid }),
+    ...(isForGood || config.hostNamespaces
+      ? { surroundings: { hostNamespaces: config.hostNamespaces } }
+      : {}),
+  }
   try {
     const agent = await startAgent(
       {
@@ -73,11 +78,11 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
         operatorKey: identity.operatorKey,
         poolKey: identity.poolKey,
         policy,
-        containers: { helper: await containerHelper(), endpoints: config.runtimeEndpoint },
+        containers: { helper, endpoints: config.runtimeEndpoint },
         clock: systemClock,
         log,
         output,
-        launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...dieWith }),
+        launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...fate }),
         launcherBuild: program.build,
       },
       ended.signal,
@@ -93,6 +98,29 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     client?.close()
     await etcd.close()
     if (lock.kind === 'locked') lock.release()
+  }
+}
+
+/** The launcher to start and the helper for containers; where commands run on the host of a pod, they lie there too. */
+async function programsFor(
+  config: AgentConfig,
+  log: Log,
+): Promise<{ program: LauncherProgram; helper?: string }> {
+  const program = await launcherProgram()
+  const helper = await containerHelper()
+  if (program.implementation === 'node') {
+    if (config.hostNamespaces)
+      throw new InvalidInput(
+        '--host-namespaces',
+        'needs the native launcher, and none was built for this machine',
+      )
+    log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
+  }
+  if (!config.hostNamespaces) return { program, ...(helper ? { helper } : {}) }
+  const onHost = (path: string) => copyToHost(path, { stateDir: config.state, build: program.build })
+  return {
+    program: { ...program, command: [await onHost(program.command[0] ?? '')] },
+    ...(helper ? { helper: await onHost(helper) } : {}),
   }
 }
 

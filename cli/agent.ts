@@ -23,6 +23,10 @@ export function addAgentCommand(program: Command): void {
       list,
     )
     .option(
+      '--host-namespaces',
+      "in a pod: commands run on the host. Needs hostPID, privileges, and the host's state directory under the same path",
+    )
+    .option(
       '--drain-seconds <n>',
       'when told to end: wait so long for runs, kill the others, leave for good',
       Number,

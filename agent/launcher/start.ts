@@ -7,6 +7,7 @@ import type { Log } from '../../runtime/log.ts'
 import { connectLauncher } from './client.ts'
 import type { Launcher } from './launcher.ts'
 import type { LauncherProgram } from './program.ts'
+import { type Surroundings, startedIn } from './surroundings.ts'
 
 const READY_WITHIN_MS = 15_000
 const LOOK_EVERY_MS = 25
@@ -20,6 +21,8 @@ export interface LauncherOptions {
   program: Pick<LauncherProgram, 'command'> & Partial<LauncherProgram>
   /** The launcher ends with all its runs when this process is gone. For what must leave nothing behind. */
   dieWith?: number
+  /** Without them it is started as a process of this one's, as is right for what dies with it. */
+  surroundings?: Surroundings
   signal?: AbortSignal
 }
 
@@ -34,7 +37,8 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
   const living = await connectLauncher(socket, signal).catch(() => undefined)
   if (living) return living
   signal?.throwIfAborted()
-  let child = start(options)
+  const ways = waysOf(options)
+  let child = start(options, ways.shift())
   const until = systemClock.monotonic() + READY_WITHIN_MS
   for (;;) {
     await systemClock.sleep(LOOK_EVERY_MS, signal)
@@ -42,32 +46,52 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
     try {
       return await connectLauncher(socket, signal)
     } catch (cause) {
-      if (child.failure() || systemClock.monotonic() > until) {
-        const why = child.failure() ?? messageOf(cause)
+      const failure = child.failure()
+      if (failure && ways.length > 0) {
+        options.log.warn({ why: failure }, 'launcher.startedOtherwise')
+        child = start(options, ways.shift())
+        continue
+      }
+      if (failure || systemClock.monotonic() > until) {
+        const why = failure ?? messageOf(cause)
         throw new Unavailable(`the launcher did not start: ${why}; see ${options.stateDir}/launcher.log`, {
           cause,
         })
       }
       // To one that was ending, and now has ended.
-      if (gaveWay) child = start(options)
+      if (gaveWay) child = start(options, waysOf(options).shift())
     }
   }
 }
 
-function start({ stateDir, log, dieWith, program: { command, build } }: LauncherOptions): {
+/** The command lines that start it, the best first. */
+function waysOf({ stateDir, dieWith, program, surroundings }: LauncherOptions): (readonly string[])[] {
+  const { command, build } = program
+  const line = [...command, '--state', stateDir]
+  if (build !== undefined) line.push('--build', build)
+  if (dieWith !== undefined) line.push('--die-with', String(dieWith))
+  if (!surroundings) return [line]
+  const unit = `${process.pid}-${systemClock.now().toString(36)}`
+  return startedIn(surroundings, line, { stateDir, unit, uid: ownUser() })
+}
+
+const ownUser = () => process.getuid?.() ?? 0
+
+function start(
+  { stateDir, log }: LauncherOptions,
+  [program = '', ...args]: readonly string[] = [],
+): {
   failure(): string | undefined
   /** It has ended because another one serves the directory. */
   gaveWay(): boolean
 } {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
   const output = openSync(join(stateDir, 'launcher.log'), 'a', 0o600)
-  const args = [...command.slice(1), '--state', stateDir]
-  if (build !== undefined) args.push('--build', build)
-  if (dieWith !== undefined) args.push('--die-with', String(dieWith))
-  const child = spawn(command[0] ?? '', args, {
+  const child = spawn(program, args, {
     cwd: stateDir,
     detached: true,
-    env: { PATH },
+    // systemd-run of a user asks there for the user's systemd.
+    env: { PATH, ...(ownUser() === 0 ? {} : { XDG_RUNTIME_DIR: `/run/user/${ownUser()}` }) },
     stdio: ['ignore', output, output],
   })
   closeSync(output)
@@ -81,6 +105,6 @@ function start({ stateDir, log, dieWith, program: { command, build } }: Launcher
     else failure = `it ended with ${signal ?? code}`
   })
   child.unref()
-  log.info({ pid: child.pid, command: command[0] }, 'launcher.started')
+  log.info({ pid: child.pid, command: [program, ...args].join(' ') }, 'launcher.started')
   return { failure: () => failure, gaveWay: () => gaveWay }
 }

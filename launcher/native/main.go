@@ -3,6 +3,7 @@
 //
 //	--state DIR      where its socket, journal, spools and lock lie; it must exist, and has one launcher
 //	--die-with PID   kill all runs and end when this process is gone
+//	--leave-group N  first leave the control groups it was born in for a group of this name below the root
 //	--build ID       told in `hello`: which program this is to whoever started it
 package main
 
@@ -34,9 +35,10 @@ func main() {
 	stateDir := flag.String("state", "", "the state directory")
 	dieWith := flag.Int("die-with", 0, "the process to end with")
 	build := flag.String("build", "", "which program this is")
+	leaveFor := flag.String("leave-group", "", "the control group to live in")
 	flag.Parse()
 	if *stateDir == "" {
-		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--build ID]")
+		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--leave-group NAME] [--build ID]")
 		os.Exit(2)
 	}
 	beFrugal()
@@ -46,6 +48,9 @@ func main() {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		logEvent(levelInfo, "launcher.alreadyRuns", fields{"stateDir": *stateDir})
 		return
+	}
+	if err == nil && *leaveFor != "" {
+		err = leaveGroups(*leaveFor)
 	}
 	if err == nil {
 		err = serve(*stateDir, *build, *dieWith)
