@@ -247,6 +247,9 @@ function listen(launcher: Launcher, runs: Runs): { pass(): void; stop(): void } 
   }
 }
 
+/** A pending attempt of mine that finds no place in its wave looks again after this. */
+const PLACE_POLL_MS = 2_000
+
 /** Burial at start, at each change of the living, and every TTL; with it what nobody knows of mine. Ends with the session. */
 async function tend(
   context: Context,
@@ -255,17 +258,19 @@ async function tend(
 ): Promise<void> {
   const { signal, clock, log } = context
   let seen = false
+  let waits = false
   while (!signal.aborted) {
     // Before the look: somebody may die during it.
     const death = died.next()
     try {
-      if (seen || rules.buriesUnseenDeaths()) await buryTheDead(context, runs)
+      waits = (seen || rules.buriesUnseenDeaths()) && (await buryTheDead(context, runs))
       await settleUnknown(context, runs)
     } catch (error) {
       if (!signal.aborted) log.warn({ error: messageOf(error) }, 'burial.failed')
     }
+    const pause: number = waits ? PLACE_POLL_MS : everyMs
     const ticking = new AbortController()
-    const tick = clock.sleep(everyMs, AbortSignal.any([ticking.signal, signal])).catch(() => undefined)
+    const tick = clock.sleep(pause, AbortSignal.any([ticking.signal, signal])).catch(() => undefined)
     seen = await Promise.race([death, tick.then(() => false)])
     ticking.abort()
   }

@@ -1,7 +1,7 @@
 import { NOBODY } from '../core/keys.ts'
 import { rankOf } from '../core/placement.ts'
 import { type Active, activeSchema } from '../core/records/state.ts'
-import { cellsOf } from '../core/wave.ts'
+import { targetCellsOf } from '../core/wave.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { type Held, held } from '../store/protocol/held.ts'
 import { adopt } from '../store/protocol/retry.ts'
@@ -16,24 +16,27 @@ import { lookAtWave } from './waves.ts'
  */
 const BURYING_RANKS = 3
 
-export async function buryTheDead(context: Context, runs: Runs): Promise<void> {
+/** Answers whether an attempt waits that is mine to take over, and could not be taken now. */
+export async function buryTheDead(context: Context, runs: Runs): Promise<boolean> {
   const { keys, pool, agent, etcd, world, log } = context
   const { items } = await etcd.list(keys.actives(pool), context.signal)
   const alive = [...world.agents.entries()].flatMap(({ key }) => keys.parseAgent(key)?.agent ?? [])
   const first = rankOf(`burial ${pool}`, agent, alive) < BURYING_RANKS
+  let waits = false
   for (const item of items) {
     const at = keys.parseActive(item.key)
     const active = held(activeSchema, item.key, item)
     if (!at || !active.value) continue
     const whole = { ...active, value: active.value }
     try {
-      if (at.agent === NOBODY) await takeOver(context, whole, runs)
+      if (at.agent === NOBODY) waits = (await takeOver(context, whole, runs)) || waits
       else if (first || at.agent === agent) await buryIfDead(context, whole, at.agent)
     } catch (error) {
-      if (context.signal.aborted) return
+      if (context.signal.aborted) return false
       log.warn({ run: at.runId, error: messageOf(error) }, 'burial.failed')
     }
   }
+  return waits
 }
 
 async function buryIfDead(context: Context, active: Held<Active>, owner: string): Promise<void> {
@@ -52,23 +55,22 @@ async function buryIfDead(context: Context, active: Held<Active>, owner: string)
   })
 }
 
-/** A pending attempt that waits for somebody eligible. */
-async function takeOver(context: Context, active: Held<Active>, runs: Runs): Promise<void> {
+/** A pending attempt that waits for somebody eligible. Answers whether I am, and it still waits: for a place of its wave. */
+async function takeOver(context: Context, active: Held<Active>, runs: Runs): Promise<boolean> {
   const { keys, pool, agent, session, launcher, world, cells } = context
   const { kind, namespace, name } = active.value
   const entry = world[kind === 'job' ? 'jobs' : 'runs'].get(keys[kind]({ pool, namespace, name }))
-  if (!entry) return
+  if (!entry) return false
   const { command } = entry.value
   const mine =
     command.placement.mode === 'All'
       ? active.value.target === agent
       : world.eligible(entry.value, active.value.target)[0] === agent
-  if (!mine) return
-  const { wave: _, ...counted } = active.value
-  const held = await Promise.all(cellsOf(pool, counted).map(ref => cells.read(keys.cell(ref))))
+  if (!mine) return false
+  const held = await Promise.all(targetCellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
   // It takes a place of its wave again; one that its job gave up meanwhile it no longer needs.
   const wave = active.value.wave ? await lookAtWave(context, entry, active.value.target) : undefined
-  if (wave?.isFull) return
+  if (wave?.isFull) return true
   const known = held.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
   const adoption = adopt({
     keys,
@@ -82,10 +84,11 @@ async function takeOver(context: Context, active: Held<Active>, runs: Runs): Pro
   })
   const answer = await context.batcher.txn(adoption.txn)
   for (const cell of known) cells.forget(cell.key)
-  if (!answer.ok) return
+  if (!answer.ok) return true
   runs.onOwnActive({
     key: keys.active(pool, agent, adoption.active.run),
     mod: answer.revision,
     value: adoption.active,
   })
+  return false
 }

@@ -1,5 +1,5 @@
 import { type Active, activeSchema } from '../core/records/state.ts'
-import { cellsOf } from '../core/wave.ts'
+import { targetCellsOf } from '../core/wave.ts'
 import { type Held, held } from '../store/protocol/held.ts'
 import { reown } from '../store/protocol/retry.ts'
 import type { Context } from './context.ts'
@@ -52,7 +52,8 @@ async function outlived(
     await conclude(context, active, { verdict, burial: { owner: agent, ownerSeen: session } })
     return undefined
   }
-  const counted = await Promise.all(cellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
+  // It keeps its place of its wave, which others change all the time.
+  const counted = await Promise.all(targetCellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
   const { txn, active: next } = reown({
     keys,
     pool,

@@ -60,14 +60,18 @@ export function waveOf(
     : { pool, kind, namespace, name, target: WAVE }
 }
 
-/** The cells that count an attempt: its target's; with jobRef the job's; and its wave. */
-export function cellsOf(pool: string, active: Active): CellRef[] {
-  const { kind, namespace, name, target, jobName, wave } = active
+/** The cells of the target of an attempt that count it: its own; with jobRef the job's. */
+export function targetCellsOf(pool: string, active: Active): CellRef[] {
+  const { kind, namespace, name, target, jobName } = active
   return [
     { pool, kind, namespace, name, target },
     ...(jobName ? [{ pool, kind: 'job' as const, namespace, name: jobName, target }] : []),
-    ...(wave ? [waveOf(pool, active)] : []),
   ]
+}
+
+/** All the cells that count an attempt, its wave among them. */
+export function cellsOf(pool: string, active: Active): CellRef[] {
+  return [...targetCellsOf(pool, active), ...(active.wave ? [waveOf(pool, active)] : [])]
 }
 
 /** How many agents are before this one, of those that may run it in rank order. */

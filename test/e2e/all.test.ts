@@ -82,9 +82,9 @@ test('a member that is away makes up for it, as its job says; else it is Missed'
     [undefined, 2].map(maxParallel => ({
       name: `${name.toLowerCase()}${maxParallel ? '-waves' : ''}`,
       spec: {
-        schedule: '*/4 * * * * *',
+        schedule: '*/3 * * * * *',
         catchUp: name === 'Late' ? 'All' : name,
-        ...(name === 'Late' ? { startingDeadlineSeconds: 7 } : {}),
+        ...(name === 'Late' ? { startingDeadlineSeconds: 5 } : {}),
         target: maxParallel ? { maxParallel } : {},
       },
     })),
@@ -117,6 +117,8 @@ test('a member that is away makes up for it, as its job says; else it is Missed'
   const missed = (job: string) =>
     outcomes
       .filter(({ name, target, outcome }) => name === job && target === 'w3' && outcome === 'Missed')
+      // What it had not come to when the test ended.
+      .filter(({ reason }) => reason !== 'Suspended')
       .map(({ reason, range }) => ({ reason, count: range?.count ?? 1 }))
   for (const waves of ['', '-waves']) {
     const count = (job: string) => missed(`${job}${waves}`).reduce((sum, each) => sum + each.count, 0)

@@ -25,7 +25,7 @@ const job = (dir: string, suspend = false) => `apiVersion: shellcron.dev/v1alpha
 kind: ShellCronJob
 metadata: { name: roll }
 spec:
-  schedule: "*/6 * * * * *"
+  schedule: "*/5 * * * * *"
   suspend: ${suspend}
   template:
     spec:
@@ -63,16 +63,16 @@ test('with agents and the leader of etcd killed in the middle of waves of two', 
 
   await starts(3)
   const first = await killLast()
-  await starts(6)
+  await starts(5)
   const leader = await etcd.leader()
   await leader.kill()
-  await starts(8)
+  await starts(7)
   const second = await killLast()
   await agent(first).start()
   await leader.start()
-  await starts(12)
+  await starts(10)
   await agent(second).start()
-  await starts(16)
+  await starts(13)
 
   const until = Date.now() - 2_000
   await write('roll.yaml', job(dir, true))

@@ -9,7 +9,7 @@ import { command } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** Mode All with maxParallel, with real agents. */
-const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+const NAMES = ['a', 'b', 'c', 'd', 'e']
 const pool = poolForEach({ ttlSeconds: 5, members: NAMES })
 
 const HOUR = 3_600_000
@@ -44,7 +44,7 @@ test('a wave goes at the speed of its commands, and never wider than maxParallel
   const now = Date.now()
   const schedule = { schedules: ['@every 1h'], scheduleChangedAt: now - (now % HOUR) - 1 }
   await putTargets(schedule.scheduleChangedAt)
-  await pool.putJob({ name: 'j', ...schedule, command: rolling('25%') })
+  await pool.putJob({ name: 'j', ...schedule, command: rolling('50%') })
   const results = await eventually(
     'all have ended',
     async () => {
@@ -57,5 +57,46 @@ test('a wave goes at the speed of its commands, and never wider than maxParallel
     NAMES.map(name => `${name} Succeeded`),
   )
   expect(mostAtOnce((await pool.ran()).join('\n'))).toBe(2)
+  expect((await wave())?.active).toEqual([])
+})
+
+test('a retry whose machine is gone leaves its place to the others, and takes one when it is back', async () => {
+  const [a, b] = await Promise.all([pool.agent('a'), pool.agent('b')])
+  const scheduleChangedAt = Date.now() - (Date.now() % HOUR) - 1
+  await putTargets(scheduleChangedAt)
+  const say = `echo "$SHELLCRON_AGENT $SHELLCRON_ATTEMPT" >> ${pool.truth}`
+  const script = `${say}; [ $SHELLCRON_ATTEMPT = 2 ] || exec sleep 600`
+  const placement = { mode: 'All', agents: ['a', 'b'], maxParallel: 1 }
+  const job = {
+    schedules: ['@every 1h'],
+    scheduleChangedAt,
+    command: command(script, { placement, backoffLimit: 1 }),
+  }
+  await pool.putJob({ name: 'j', ...job })
+  const [first] = await eventually('one runs', async () => {
+    const lines = await pool.ran()
+    return lines.length > 0 && lines
+  })
+  const [gone, stays] = first === 'a 1' ? [a, 'b'] : [b, 'a']
+  const name = stays === 'b' ? 'a' : 'b'
+  await gone.crash()
+  await gone.reboot()
+  await eventually('the other one runs', async () => (await pool.ran()).includes(`${stays} 1`))
+  expect((await wave())?.active).toMatchObject([{ agent: stays, attempt: 1 }])
+  expect(await pool.actives()).toContainEqual(
+    expect.objectContaining({ target: name, attempt: 2, session: 0 }),
+  )
+  await pool.agent(name)
+  const held = (await pool.actives()).find(({ target }) => target === stays)
+  const key = pool.keys.active('default', stays, held?.run ?? '')
+  await pool.etcd.txn({
+    compare: [],
+    then: [{ put: key, value: JSON.stringify({ ...held, kill: { reason: 'Requested' } }) }],
+  })
+  await eventually('it is tried again', async () => (await pool.ran()).includes(`${name} 2`))
+  await eventually(
+    'all have ended',
+    async () => (await pool.results()).filter(({ final }) => final).length === 2,
+  )
   expect((await wave())?.active).toEqual([])
 })
