@@ -19,6 +19,7 @@ import { replaceWhenIdle } from './launcher/replace.ts'
 import { createRuns, type Runs } from './live.ts'
 import type { Output } from './output/output.ts'
 import type { LocalPolicy } from './policy.ts'
+import { createPresence } from './presence.ts'
 import { createReadiness } from './readiness.ts'
 import { settleUnknown, takeStock } from './reconcile.ts'
 import { createRequests, type Requests } from './requests.ts'
@@ -152,6 +153,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
       world,
       cells: createCells(batcher, key => isRemembered(keys.parseCell(key))),
       asked: new Set(),
+      presence: createPresence(options.containers, clock),
       pace: { ms: FIRST_PACE_MS },
       launcher,
       signal: lost,

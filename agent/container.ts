@@ -12,7 +12,7 @@ export interface ContainerSettings {
   endpoints: readonly string[]
 }
 
-type Container = NonNullable<Command['container']>
+export type Container = NonNullable<Command['container']>
 
 /** The parts of an `Arm` that differ from a command on the host. Values go by stdin: nobody sees them. */
 export function inContainer(
@@ -21,11 +21,7 @@ export function inContainer(
   { settings, env }: { settings: ContainerSettings & { helper: string }; env: Record<string, string> },
 ): Pick<Arm, 'argv' | 'workingDir' | 'stdin' | 'notes'> {
   const request = {
-    endpoints: settings.endpoints,
-    namespace,
-    selector: container.selector,
-    name: container.name ?? '',
-    pick: container.pick,
+    ...selection(container, namespace, settings.endpoints),
     shell: command.shell,
     script: command.script,
     env,
@@ -39,6 +35,12 @@ export function inContainer(
     stdin: Buffer.from(JSON.stringify(request)).toString('base64'),
     notes: true,
   }
+}
+
+/** Which containers, as the helper is asked. */
+export function selection(container: Container, namespace: string, endpoints: readonly string[]) {
+  const { selector, name = '', pick } = container
+  return { endpoints, namespace, selector, name, pick }
 }
 
 const told = z.object({

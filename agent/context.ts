@@ -8,6 +8,7 @@ import type { Cells } from './cells.ts'
 import type { ContainerSettings } from './container.ts'
 import type { Launcher } from './launcher/launcher.ts'
 import type { LocalPolicy } from './policy.ts'
+import type { Presence } from './presence.ts'
 import type { World } from './world.ts'
 
 /** What every part of one agent's session shares. */
@@ -30,6 +31,7 @@ export interface Context {
   poolKey: KeyObject
   policy: LocalPolicy
   containers: ContainerSettings
+  presence: Presence
   /** Aborts with the session, the launcher's connection or the agent. */
   signal: AbortSignal
 }

@@ -20,7 +20,7 @@ import { lookAtWave, type Wave } from './waves.ts'
  */
 const RANK_DELAY_MS = 1_000
 const POLL_MS = 1_000
-const OFFER_STEP_MS = 50
+const STEP_MS = 50
 
 export interface Requests {
   onChange(key: string, now: Held<Request> | undefined): void
@@ -88,18 +88,28 @@ export function createRequests(
     // The watch of entries may lag behind that of requests.
     if (entry?.value.uid !== of.uid || entry.value.blocked || !mayClaim()) return clock.now() + POLL_MS
     const cell = await context.cells.read(keys.cell(ref))
-    // Who has come to wait for its place has until that comes.
-    const waits = cell.value?.waiting !== undefined
-    if (waits ? cell.value?.uid !== of.uid : cell.mod !== 0 || clock.now() > entry.value.deadline)
-      return undefined
+    if (isOver(entry.value, cell)) return undefined
     const jobCell = await jobCellOf(ref, entry.value)
     if (jobCell && (await isHeldBack(entry.value, jobCell))) return clock.now() + POLL_MS
     const wave = await lookAtWave(context, entry, of.target)
     if (wave?.isFull) {
-      if (!waits) await wait(ref, entry, cell)
+      if (!cell.value?.waiting) await wait(ref, entry, cell)
       return clock.now() + wave.pollAfter
     }
-    return take(request, { ref, entry, cell, jobCell, wave })
+    const declined = await declinesUntil(entry.value, ref)
+    return declined ?? take(request, { ref, entry, cell, jobCell, wave })
+  }
+
+  /** Who has come to wait for its place has until that comes. */
+  function isOver({ uid, deadline }: RunEntry, { mod, value }: Maybe<Cell>): boolean {
+    return value?.waiting ? value.uid !== uid : mod !== 0 || clock.now() > deadline
+  }
+
+  function declinesUntil(entry: RunEntry, ref: CellRef) {
+    const agents = world.eligible(entry, ref.target)
+    const run = shellRunId({ ...ref, uid: entry.uid })
+    const of = { rank: agents.indexOf(agent), others: agents.length - 1 }
+    return context.presence.declinesUntil({ run, entry, from: entry.createdAt, ...of })
   }
 
   /** Its wave has no place: from here on its deadline does not count. Whoever else changed the cell, it is read again. */
@@ -179,7 +189,9 @@ export function createRequests(
     const rank = world.eligible(entry.value, value.target).indexOf(agent)
     if (rank < 0) return undefined
     if (value.target !== ANYWHERE && placement.mode === 'All') return value.target === agent ? 0 : undefined
-    return rank * (value.kind === 'run' ? RANK_DELAY_MS : OFFER_STEP_MS)
+    // Who has no such container declines, so that others need not wait for it.
+    const isQuick = value.kind === 'offer' || entry.value.command.container !== undefined
+    return rank * (isQuick ? STEP_MS : RANK_DELAY_MS)
   }
 
   function onChange(key: string, now: Held<Request> | undefined): void {

@@ -39,7 +39,19 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
     }
     const { decision, wave } = await judge(plan, place.ref, { cell, lead })
     if (decision.kind === 'idle') return idle(entry.value, cell, { at: decision.at, wave })
+    const declined = decision.kind === 'claim' ? await declinesUntil(plan, place, decision.time) : undefined
+    if (declined !== undefined) {
+      // Somebody else is about to change it.
+      cells.forget(cellKey)
+      return declined
+    }
     return clock.now() + (await apply(plan, place.ref, { cell, decision, wave }))
+  }
+
+  function declinesUntil({ entry: { value: entry }, offset }: Planned, { ref, rank }: Place, time: number) {
+    const run = scheduledRunId(ref, time)
+    const others = context.world.eligible(entry, ref.target).length - 1
+    return context.presence.declinesUntil({ run, entry, from: time + offset, rank, others })
   }
 
   /** What goes in waves is decided once its wave has been looked at; what has a place there is claimed in turn. */

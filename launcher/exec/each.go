@@ -36,24 +36,30 @@ func runAll(begun context.Context, asked *request, notes *notes) told {
 	return toldOf(results[0])
 }
 
-func prepare(ctx context.Context, asked *request, notes *notes) ([]*command, error) {
+// look chooses the containers, and tells whose they are.
+func look(ctx context.Context, asked *request) (chosen []container, of map[string]containerRuntime, err error) {
 	runtimes, err := openRuntimes(ctx, asked.Endpoints)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var found []container
-	of := map[string]containerRuntime{}
+	of = map[string]containerRuntime{}
 	for _, each := range runtimes {
 		more, err := each.find(ctx, asked)
 		if err != nil {
-			return nil, failed(runtimeUnavailable, "%v", err)
+			return nil, nil, failed(runtimeUnavailable, "%v", err)
 		}
 		for _, one := range more {
 			of[one.id] = each
 		}
 		found = append(found, more...)
 	}
-	chosen, err := choose(found, asked)
+	chosen, err = choose(found, asked)
+	return chosen, of, err
+}
+
+func prepare(ctx context.Context, asked *request, notes *notes) ([]*command, error) {
+	chosen, of, err := look(ctx, asked)
 	if err != nil {
 		return nil, err
 	}

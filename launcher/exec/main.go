@@ -22,6 +22,8 @@ import (
 const (
 	// exitFailed is for what the command did not say itself; the reason is in the notes. As docker and podman use it.
 	exitFailed = 125
+	// exitNotHere: with --find.
+	exitNotHere = 3
 	// exitEnded: told to end before anything ran.
 	exitEnded = 128 + int(unix.SIGTERM)
 )
@@ -38,7 +40,18 @@ func main() {
 		fmt.Fprintln(os.Stderr, "exec: the request is malformed:", err)
 		os.Exit(2)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "--find" {
+		os.Exit(find(&asked))
+	}
 	os.Exit(serve(&asked, &notes{path: os.Getenv("SHELLCRON_NOTES")}))
+}
+
+// find only says whether the command could run here: 0, or exitNotHere.
+func find(asked *request) int {
+	if _, _, err := look(context.Background(), asked); err != nil {
+		return exitNotHere
+	}
+	return 0
 }
 
 // beSilent: what libraries have to say is not the command's.

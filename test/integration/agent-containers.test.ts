@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { rank } from '../../core/placement.ts'
 import { nativeExec, nativeLauncher } from '../../scripts/native.ts'
 import { type Containerd, type StartedPod, startContainerd } from '../controlplane/containerd.ts'
 import { eventually } from '../fault/eventually.ts'
@@ -46,6 +47,11 @@ describe.runIf(canRun)('jobs in containers', () => {
     await pool.putRun({ name, command: command(script, { host: undefined, container: where, ...over }) })
     await pool.request(name, { kind: 'run', namespace: 'test', name, target: '-', uid: 'uid-1' })
   }
+  const bothLive = () =>
+    eventually(
+      'both live',
+      async () => (await pool.etcd.list(pool.keys.agents('default'))).items.length === 2,
+    )
   const result = (name: string) =>
     eventually(`${name} has a result`, async () =>
       (await pool.results()).find(result => result.name === name),
@@ -118,6 +124,38 @@ describe.runIf(canRun)('jobs in containers', () => {
     expect(await result('after')).toMatchObject({ outcome: 'Failed', reason: 'ContainerNotRunning' })
   })
 
+  test('who has no such container leaves it to who has, in whatever rank', async () => {
+    await pool.putMember('b')
+    await agent()
+    await pool.agent('b', { containers: { helper, endpoints: ['unix:///no/such.sock'] } })
+    await bothLive()
+    const first = uidFor('b')
+    const container = { pick: 'One', ...labels({ app: 'web' }) }
+    const schedules = ['* * * * * *']
+    await pool.putJob({
+      name: 'job',
+      uid: first,
+      schedules,
+      command: command('echo here', { host: undefined, container }),
+    })
+    await start('run', 'echo here', labels({ app: 'web' }))
+    expect(await result('run')).toMatchObject({ outcome: 'Succeeded', agent: 'a' })
+    const began = await eventually('fires of the job', async () => {
+      const results = (await pool.results()).filter(({ name, attempt }) => name === 'job' && attempt > 0)
+      return results.length >= 2 ? results : undefined
+    })
+    for (const one of began) expect(one).toMatchObject({ outcome: 'Succeeded', agent: 'a', tail: 'here\n' })
+  })
+
+  test('what nobody has a container for ends as ContainerNotFound', async () => {
+    await pool.putMember('b')
+    await agent()
+    await pool.agent('b', { containers: { helper, endpoints: [`unix://${node.socket}`] } })
+    await bothLive()
+    await start('nobody', 'true', labels({ app: 'nothing' }))
+    expect(await result('nobody')).toMatchObject({ outcome: 'Failed', reason: 'ContainerNotFound' })
+  })
+
   test('an agent without a runtime says what to do', async () => {
     await agent({ containers: { helper, endpoints: ['unix:///no/such.sock'] } })
     await start('nowhere', 'true', {})
@@ -135,6 +173,11 @@ describe.runIf(canRun)('jobs in containers', () => {
     })
   })
 })
+
+/** Of a job for which this agent, of a and b, is rank 0. */
+function uidFor(agent: string): string {
+  for (let n = 0; ; n++) if (rank(`uid-${n}`, ['a', 'b'])[0] === agent) return `uid-${n}`
+}
 
 /** Whether some process has this command line. */
 function isRunning(line: string): boolean {

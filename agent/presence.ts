@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process'
+import type { Entry } from '../core/records/entry.ts'
+import { type Clock, deadline } from '../runtime/clock.ts'
+import { type Container, type ContainerSettings, selection } from './container.ts'
+
+/**
+ * Which agent has the container? Who ranks agents cannot know, so an agent declines what it has no container for, and whoever has one takes
+ * it: ranks 1 and 2 a second later, the others when the operator offers it. Where nobody has one rank 0 takes it in the end, so that the
+ * time ends as ContainerNotFound.
+ */
+export interface Presence {
+  /**
+   * undefined: this agent may take it. Else when to look at it again, ms since the epoch. `run`: which one it is; `from`: when it is due;
+   * `others`: how many agents beside this one may take it.
+   */
+  declinesUntil(of: {
+    run: string
+    entry: Entry
+    from: number
+    rank: number
+    others: number
+  }): Promise<number | undefined>
+}
+
+/** Ranks 1 and 2 have looked by then, and after 3 s the operator has offered it; under `catchUp: None` a time is open for 5 s. */
+const NOBODY_HAS_IT_AFTER_MS = 4_500
+const ANSWER_WITHIN_MS = 5_000
+/** Pods come and go; a job that is due every second need not ask each time. */
+const KEPT_FOR_MS = 1_500
+const LOOK_EVERY_MS = 1_000
+const FORGOTTEN_AFTER_MS = 60_000
+
+export function createPresence(settings: ContainerSettings, clock: Clock): Presence {
+  const known = new Map<string, { at: number; answer: Promise<boolean> }>()
+  const firstAsked = new Map<string, number>()
+
+  const has = (container: Container, namespace: string): Promise<boolean> => {
+    const { helper, endpoints } = settings
+    if (helper === undefined) return Promise.resolve(false)
+    const request = JSON.stringify(selection(container, namespace, endpoints))
+    for (const [key, { at }] of known) if (clock.monotonic() - at > KEPT_FOR_MS) known.delete(key)
+    const there = known.get(request)
+    if (there) return there.answer
+    const answer = ask(helper, request)
+    known.set(request, { at: clock.monotonic(), answer })
+    return answer
+  }
+
+  /** When it was first asked for, or is due if that is later: who comes late to it waits for the others all the same. */
+  const since = (run: string, from: number): number => {
+    const now = clock.now()
+    for (const [other, at] of firstAsked) if (at < now - FORGOTTEN_AFTER_MS) firstAsked.delete(other)
+    const at = firstAsked.get(run) ?? Math.max(now, from)
+    firstAsked.set(run, at)
+    return at
+  }
+
+  return {
+    async declinesUntil({ run, entry: { command, namespace }, from, rank, others }) {
+      const { container, placement } = command
+      // In All each agent is a target of its own, whatever it has.
+      if (!container || others === 0 || placement.mode === 'All') return undefined
+      const end = since(run, from) + NOBODY_HAS_IT_AFTER_MS
+      if (rank === 0 && clock.now() >= end) return undefined
+      if (await has(container, namespace)) return undefined
+      return rank === 0 ? end : clock.now() + LOOK_EVERY_MS
+    },
+  }
+}
+
+/** What goes wrong is no container either: whoever else has one is better off. */
+async function ask(helper: string, request: string): Promise<boolean> {
+  const wait = deadline(ANSWER_WITHIN_MS)
+  try {
+    return await new Promise<boolean>(resolve => {
+      const child = spawn(helper, ['--find'], {
+        env: {},
+        stdio: ['pipe', 'ignore', 'ignore'],
+        signal: wait.signal,
+        killSignal: 'SIGKILL',
+      })
+      child.on('error', () => resolve(false))
+      child.on('exit', code => resolve(code === 0))
+      child.stdin.on('error', () => undefined)
+      child.stdin.end(request)
+    })
+  } finally {
+    wait.done()
+  }
+}
