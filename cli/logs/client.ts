@@ -64,8 +64,7 @@ export async function* readOutput(
       }
       throw new Unavailable('the operator went away')
     } catch (error) {
-      const isAway = error instanceof Unavailable || isHangUp(error)
-      if (!isAway || !of.follow || systemClock.monotonic() - seenAt > AWAY_MS) throw error
+      if (!isAway(error) || !of.follow || systemClock.monotonic() - seenAt > AWAY_MS) throw error
     }
     await systemClock.sleep(PAUSE_MS)
   }
@@ -91,6 +90,9 @@ async function* transfer(
   }
 }
 
-function isHangUp(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ECONNRESET' || (error as Error).message === 'aborted'
+/** The operator does not answer, or went away in the middle of it. */
+export function isAway(error: unknown): boolean {
+  const isHangUp =
+    (error as NodeJS.ErrnoException).code === 'ECONNRESET' || (error as Error).message === 'aborted'
+  return error instanceof Unavailable || isHangUp
 }

@@ -1,5 +1,5 @@
 import { systemClock } from '../../runtime/clock.ts'
-import { type Attempt, readAttempts, readOutput } from './client.ts'
+import { type Attempt, isAway, readAttempts, readOutput } from './client.ts'
 import type { Printer } from './printer.ts'
 
 /** Prints the output of attempts, as far as it has come or until it has ended. */
@@ -40,7 +40,7 @@ export async function followRun(
 ): Promise<boolean> {
   const following = new Map<string, Promise<Printed>>()
   for (;;) {
-    for (const attempt of choose(await readAttempts(shown.socket, run))) {
+    for (const attempt of choose(await lookFor(shown, run, following.size > 0))) {
       if (following.has(attempt.run)) continue
       const on = { follow: true, from: from?.get(attempt.run)?.next ?? 0 }
       const printing = print(shown, attempt, on)
@@ -50,6 +50,16 @@ export async function followRun(
     const next = systemClock.sleep(LOOK_MS).then(() => undefined)
     const ended = await Promise.race([Promise.all(following.values()), next])
     if (ended) return ended.every(({ isGood }) => isGood)
+  }
+}
+
+/** While something is followed, an operator that is away is that one's to wait for. */
+async function lookFor({ socket }: Shown, run: string, isFollowing: boolean): Promise<Attempt[]> {
+  try {
+    return await readAttempts(socket, run)
+  } catch (error) {
+    if (!isFollowing || !isAway(error)) throw error
+    return []
   }
 }
 

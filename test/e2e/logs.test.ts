@@ -96,6 +96,10 @@ test('a run is followed while it writes, from its last lines, to its end', async
   })
   const ended = new Promise<number | null>(resolve => following.on('exit', resolve))
   await eventually('the last line', () => seen === 'two\n')
+  // Whoever follows does not notice that the operator is another one.
+  const operator = childOf(up.child.pid, 'operator')
+  process.kill(operator, 'SIGKILL')
+  await eventually('another one is there', () => ![operator, 0].includes(childOf(up.child.pid, 'operator')))
   await writeFile(gate, '')
   expect(await ended).toBe(0)
   expect(seen).toBe('two\nthree\n')

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Unavailable } from '../../runtime/errors.ts'
 import { nativeLauncher } from '../../scripts/native.ts'
@@ -85,13 +86,31 @@ test('a log store that does not answer, however often, costs nothing', async () 
   let tries = 0
   fault = real => async pieces => {
     tries++
-    if (tries <= 5) throw new Unavailable('the log store is being upgraded')
+    if (tries <= 3) throw new Unavailable('the log store is being upgraded')
     return real(pieces)
   }
   ship.run('patient', digits(5_000))
   await ended('patient')
-  expect(tries).toBeGreaterThan(5)
+  expect(tries).toBeGreaterThan(3)
   expect(sha256(await stdout('patient'))).toBe(sha256(written(5_000)))
+  await forgotten()
+})
+
+test('a log store that another process has locked costs nothing either', async () => {
+  const other = new DatabaseSync(ingest.file)
+  let refusals = 0
+  fault = real => pieces =>
+    real(pieces).catch((error: unknown) => {
+      refusals++
+      throw error
+    })
+  other.exec('BEGIN EXCLUSIVE')
+  ship.run('locked', digits(5_000))
+  await eventually('it was refused', () => refusals > 0)
+  other.exec('ROLLBACK')
+  other.close()
+  await ended('locked')
+  expect(sha256(await stdout('locked'))).toBe(sha256(written(5_000)))
   await forgotten()
 })
 
