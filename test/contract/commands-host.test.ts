@@ -1,10 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { endOf } from '../../agent/container.ts'
 import { launchOf } from '../../agent/launch.ts'
 import type { Arm, ExitRecord } from '../../agent/launcher/messages.ts'
 import { nodeLauncher } from '../../agent/launcher/program.ts'
-import { type End, verdictOf } from '../../core/outcome.ts'
+import { verdictOf } from '../../core/outcome.ts'
 import type { CommandRow, Seen } from './commands/row.ts'
 import { activeOf, commands, entryOf, expectSeen, gigabyte } from './commands.ts'
 import {
@@ -101,7 +102,7 @@ describe.each(environments)('%s', (_, { by, tty, megabytes }) => {
     const chunks = await agent.output(record.id)
     const { command } = entryOf(row, { host: {} })
     return {
-      verdict: verdictOf({ ...record.cause, oom: record.oom === true } as End, command),
+      verdict: verdictOf(endOf(record), command),
       record,
       stdout: bytesOf(chunks, 'stdout'),
       stderr: bytesOf(chunks, 'stderr'),

@@ -9,6 +9,7 @@ import { findEtcd } from '../../cli/up/etcd-binary.ts'
 import { startEtcdServer } from '../../cli/up/etcd-server.ts'
 import { certifyEtcd, enrolLocal } from '../../operator/main.ts'
 import { type Child, startChild } from '../../runtime/child.ts'
+import { bytesOf, isAlive } from '../contract/launcher.ts'
 import { eventually } from '../fault/eventually.ts'
 
 /** Operator and agent as processes of their own, as on servers: what a restart of the agent means for its runs. */
@@ -46,8 +47,24 @@ async function fleet() {
     const launcher = await connectLauncher(join(agentState, 'launcher.sock')).catch(() => undefined)
     await launcher?.stop(false)
   })
+  const { openSqliteLogStore } = await import('../../store/log/sqlite/store.ts')
   return {
     dir,
+    /** What the log store has of a run, if anything. */
+    async recorded(name: string) {
+      const store = openSqliteLogStore(join(state, 'shellcron.db'))
+      const { rows } = await store.history({ name, limit: 10 })
+      await store.close()
+      return rows.length > 0 && rows
+    },
+    /** What a run has written to stdout, as its launcher has it. */
+    async output(name: string) {
+      const launcher = await connectLauncher(join(agentState, 'launcher.sock'))
+      const run = (await launcher.runs()).find(({ id }) => id.includes(`.${name}.`))
+      const { bytes } = await launcher.read(run?.id ?? '', { offset: 0, length: 1_000_000 })
+      launcher.close()
+      return bytesOf(bytes, 'stdout').toString()
+    },
     agent: () => child(['agent', '--identity', identity, '--name', 'one', '--state', agentState]),
   }
 }
@@ -64,7 +81,7 @@ spec:
 `
 
 test('SIGTERM ends an agent at once and leaves its run; the next one adopts and records it', async () => {
-  const { dir, agent } = await fleet()
+  const { dir, agent, recorded } = await fleet()
   const first = await agent()
   await writeFile(join(dir, 'run.yaml'), job(dir))
   const ran = async () => readFile(join(dir, 'ran'), 'utf8').catch(() => '')
@@ -74,15 +91,65 @@ test('SIGTERM ends an agent at once and leaves its run; the next one adopts and 
   expect(await ran()).toBe('started\n')
   const second = await agent()
   await eventually('it ends', async () => (await ran()) === 'started\nended\n')
-  const { openSqliteLogStore } = await import('../../store/log/sqlite/store.ts')
-  const outcomes = await eventually('it is recorded', async () => {
-    const store = openSqliteLogStore(join(dir, 'state', 'shellcron.db'))
-    const { rows } = await store.history({ name: 'long', limit: 10 })
-    await store.close()
-    return rows.length > 0 && rows
-  })
+  const outcomes = await eventually('it is recorded', () => recorded('long'))
   expect(outcomes).toMatchObject([{ outcome: 'Succeeded', agent: 'one', attempt: 1, final: true }])
   expect(second.ending()).toBeUndefined()
+})
+
+const LINES = 40
+const writer = (dir: string) => `apiVersion: shellcron.dev/v1alpha1
+kind: ShellRun
+metadata: { name: writer }
+spec:
+  template:
+    spec:
+      host: {}
+      workingDir: ${dir}
+      script: |
+        n=0
+        while [ $n -lt ${LINES} ]; do n=$((n+1)); echo $n; echo $n >> lines; sleep 0.1; done
+        exit 7
+`
+const sleeper = (dir: string) => `apiVersion: shellcron.dev/v1alpha1
+kind: ShellRun
+metadata: { name: sleeper }
+spec: { template: { spec: { host: {}, workingDir: "${dir}", script: "echo $$ >> pids; exec sleep 600" } } }
+`
+
+test('an agent that is stopped for a moment, and then killed, loses no exit code and no byte; one that hangs is fenced', async () => {
+  const { dir, agent, recorded, output } = await fleet()
+  const first = await agent()
+  await writeFile(join(dir, 'run.yaml'), writer(dir))
+  const lines = async () =>
+    (await readFile(join(dir, 'lines'), 'utf8').catch(() => '')).split('\n').length - 1
+  await eventually('it writes', async () => (await lines()) > 2, 60_000)
+  first.signal('SIGSTOP')
+  const seen = await lines()
+  await eventually('it writes on', async () => (await lines()) > seen + 5)
+  first.signal('SIGCONT')
+  first.signal('SIGKILL')
+  await first.ended
+  const second = await agent()
+  expect(await eventually('it is recorded', () => recorded('writer'))).toMatchObject([
+    { outcome: 'Failed', exitCode: 7, attempt: 1, final: true },
+  ])
+  expect(await lines()).toBe(LINES)
+
+  await writeFile(join(dir, 'second.yaml'), sleeper(dir))
+  const pids = async () =>
+    (await readFile(join(dir, 'pids'), 'utf8').catch(() => '')).split('\n').filter(Boolean).map(Number)
+  const pid = await eventually('it sleeps', async () => (await pids())[0])
+  second.signal('SIGSTOP')
+  await eventually('the launcher has killed it', () => !isAlive(pid))
+  second.signal('SIGCONT')
+  expect(await eventually('it is recorded', () => recorded('sleeper'))).toMatchObject([
+    { outcome: 'Lost', reason: 'Fenced', attempt: 1, final: true },
+  ])
+  expect(await pids()).toHaveLength(1)
+  // Its launcher obeys one agent only.
+  second.signal('SIGKILL')
+  await second.ended
+  expect(await output('writer')).toBe(Array.from({ length: LINES }, (_, n) => `${n + 1}\n`).join(''))
 })
 
 test('a second agent on the same state directory is refused with a clear line', async () => {
