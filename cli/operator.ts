@@ -15,6 +15,8 @@ export function addOperatorCommand(program: Command): void {
     .option('--status-writes <n>', 'at most so many statuses are written in a second; default: 20', Number)
     .option('--retention-days <n>', 'the log store keeps results so long; default: 90; 0: for ever', Number)
     .option('--retention-bytes <size>', 'the log store keeps so much output; default: 20Gi; 0: all')
+    .option('--log-store <where>', 'a file, or postgres://user@host/database; default: a file in --state')
+    .option('--log-store-password-file <file>', 'holds the password for --log-store postgres://…')
     .option('--health <host:port>', 'where /healthz and /readyz are served')
     .addOption(secretFromEnvOption())
     .option('--ingest <host:port>', 'where agents bring output; without it none is taken')

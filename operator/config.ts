@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import { DEFAULT_PREFIX } from '../core/keys.ts'
 import { bytesOf, quantity } from '../core/schema/values.ts'
+import { type LogStoreConfig, logStoreOf } from './log-store.ts'
 import type { Given } from './resources/directory/secrets.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
 
@@ -28,6 +29,9 @@ const schema = z.strictObject({
   retentionDays: z.number().min(0).default(90),
   /** The log store keeps so much output, as it is stored; 0: all. */
   retentionBytes: quantity('0', '1Pi').default('20Gi'),
+  /** A file, or postgres://…; default: a file in the state directory. */
+  logStore: z.string().min(1).optional(),
+  logStorePasswordFile: z.string().min(1).optional(),
   /** Being uninstalled: see DESIGN §6. */
   draining: z.boolean().default(false),
   /** Standalone: keys of Secrets that are variables of the operator's own environment. */
@@ -50,6 +54,7 @@ export interface OperatorConfig {
   draining: boolean
   logLevel: string
   statusWrites: number
+  logStore: LogStoreConfig
   /** Of the log store; undefined: for ever, all. */
   retention: { days?: number; outputBytes?: number }
   mode:
@@ -78,6 +83,7 @@ export function readConfig(
     draining,
     logLevel,
     statusWrites,
+    logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
     retention: retentionOf(parsed.data),
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,

@@ -7,7 +7,6 @@ import { flock } from '../runtime/flock.ts'
 import type { Log } from '../runtime/log.ts'
 import { connectEtcd, type Etcd } from '../store/etcd/client.ts'
 import type { Tls } from '../store/etcd/connection.ts'
-import { openSqliteLogStore } from '../store/log/sqlite/store.ts'
 import type { OperatorConfig } from './config.ts'
 import type { Context } from './context.ts'
 import { serveHealth } from './health.ts'
@@ -17,6 +16,7 @@ import { fileKeyStore, type KeyStore } from './identity/keystore.ts'
 import { secretKeyStore } from './identity/keystore-secret.ts'
 import { lead } from './leader.ts'
 import { localAgents, withAgents } from './local-agents.ts'
+import { openLogStore } from './log-store.ts'
 import { leadOperator, type Part } from './operator.ts'
 import { type Outcomes, tellingOutcomes } from './outcomes.ts'
 import { createDirectoryResources } from './resources/directory/resources.ts'
@@ -73,7 +73,7 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
   const keys = createKeys(config.prefix)
   const tls = await tlsOf(config, authority)
   const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
-  const logStore = openSqliteLogStore(join(mode.stateDir, 'shellcron.db'))
+  const logStore = openLogStore(config.logStore, mode.stateDir)
   const lasting: Lasting = { outcomes: tellingOutcomes(logStore), stateDir: mode.stateDir, authority }
   const state: { context?: Context | undefined; lookAtAll?: () => void; draining: boolean } = {
     draining: config.draining,

@@ -12,10 +12,10 @@ await etcdPrograms()
 await kubernetesPrograms()
 await criProgram()
 await nativeExec()
-installContainerRuntimes()
+installPackages()
 
-/** Debian's packages of what runs containers, by a program of each. */
-function installContainerRuntimes(): void {
+/** Debian's packages of what runs containers, and of PostgreSQL; by a program of each. */
+function installPackages(): void {
   const programs = {
     containerd: '/usr/bin/containerd',
     runc: '/usr/sbin/runc',
@@ -23,6 +23,7 @@ function installContainerRuntimes(): void {
     crun: '/usr/bin/crun',
     conmon: '/usr/bin/conmon',
     'busybox-static': '/bin/busybox',
+    postgresql: '/usr/lib/postgresql',
   }
   const missing = Object.entries(programs).flatMap(([name, path]) => (existsSync(path) ? [] : [name]))
   if (missing.length === 0) return
@@ -37,6 +38,6 @@ function installContainerRuntimes(): void {
     apt('install', '-y', '--no-install-recommends', ...missing)
   } catch (error) {
     const why = messageOf(error).split('\n', 2).join(' ')
-    process.stderr.write(`no tests in containers: ${missing.join(', ')} could not be installed (${why})\n`)
+    process.stderr.write(`no tests of these: ${missing.join(', ')} could not be installed (${why})\n`)
   }
 }

@@ -2,12 +2,20 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { OUTCOMES } from '../../core/records/state.ts'
 import type { LogStore, StoredResult } from '../../store/log/port.ts'
 import { pageOf } from '../../store/log/sqlite/history.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
-import { failed, type Implementation, implementations, result, T0 } from './log-stores.ts'
+import {
+  failed,
+  type Implementation,
+  implementations,
+  result,
+  type Servers,
+  startServers,
+  T0,
+} from './log-stores.ts'
 
 const JOB = { kind: 'job', uid: 'u1' } as const
 
@@ -17,11 +25,17 @@ function settled(n: number, over: Partial<StoredResult> = {}): StoredResult {
   return { ...rest, attempt: 0, outcome: 'Missed', reason: 'NotCaughtUp', ...over }
 }
 
+let servers: Servers
+beforeAll(async () => {
+  servers = await startServers()
+})
+afterAll(() => servers?.stop())
+
 describe.each(Object.entries(implementations))('a log store: %s', (_, make) => {
   let implementation: Implementation
   let store: LogStore
   beforeEach(async () => {
-    implementation = await make()
+    implementation = await make(servers)
     store = await implementation.open()
   })
   afterEach(async () => {

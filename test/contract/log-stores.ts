@@ -2,7 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LogStore, OutputPiece, StoredResult } from '../../store/log/port.ts'
+import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
+import { type Postgres, startPostgres } from '../controlplane/postgres.ts'
 
 /** The log stores that there are, and what their suites store in them. An implementation is a way to open the same one again. */
 export interface Implementation {
@@ -10,12 +12,33 @@ export interface Implementation {
   remove(): Promise<void>
 }
 
-export const implementations: Record<string, () => Promise<Implementation>> = {
+/** Servers that they need, for one file of tests. */
+export interface Servers {
+  postgres: Postgres
+  stop(): Promise<void>
+}
+
+export async function startServers(): Promise<Servers> {
+  const postgres = await startPostgres()
+  return { postgres, stop: () => postgres.remove() }
+}
+
+let databases = 0
+
+export const implementations: Record<string, (servers: Servers) => Promise<Implementation>> = {
   sqlite: async () => {
     const dir = await mkdtemp(join(tmpdir(), 'shellcron-log-'))
     return {
       open: async () => openSqliteLogStore(join(dir, 'log.db')),
       remove: () => rm(dir, { recursive: true, force: true }),
+    }
+  },
+  postgres: async ({ postgres }) => {
+    const name = `d${++databases}`
+    const url = await postgres.database(name)
+    return {
+      open: async () => openPostgresLogStore({ url, password: async () => postgres.password }),
+      remove: async () => void (await postgres.ask(`DROP DATABASE ${name} WITH (FORCE)`)),
     }
   },
 }

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { cutChunk } from '../../core/output/chunks.ts'
 import type { LogStore, OutputPiece } from '../../store/log/port.ts'
-import { chunk, type Implementation, implementations } from './log-stores.ts'
+import { chunk, type Implementation, implementations, type Servers, startServers } from './log-stores.ts'
 
 /** What every log store does with output. */
 const REF = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
@@ -11,11 +11,17 @@ function piece(offset: number, chunks: Uint8Array, over: Partial<OutputPiece> = 
   return { ...of, offset, next: offset + chunks.length, chunks, ...over }
 }
 
+let servers: Servers
+beforeAll(async () => {
+  servers = await startServers()
+})
+afterAll(() => servers?.stop())
+
 describe.each(Object.entries(implementations))('%s', (_, make) => {
   let implementation: Implementation
   let store: LogStore
   beforeEach(async () => {
-    implementation = await make()
+    implementation = await make(servers)
     store = await implementation.open()
   })
   afterEach(async () => {

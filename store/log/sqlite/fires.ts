@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { ANYWHERE, scheduledRunId, shellRunId } from '../../../core/keys.ts'
-import { classOf, type FireSummary, gravity, type Milestones } from '../../../core/status/fires.ts'
+import { ANYWHERE } from '../../../core/keys.ts'
+import { type FireSummary, gravity, type Milestones } from '../../../core/status/fires.ts'
 import type { StoredResult } from '../port.ts'
+import { given, number, type Row, text } from '../rows.ts'
+import { summaryOf } from '../summary.ts'
 import { type FireSum, merged, sumOf } from '../sums.ts'
-import { given, number, outcomeOf, type Row, rangeOf, text } from './rows.ts'
 
 /** At most so many targets are named. */
 const NAMED = 10
@@ -117,30 +118,5 @@ function sumIn(row: Row): FireSum {
     failed: count('failed'),
     missed: count('missed'),
     taken: row.taken === 1,
-  }
-}
-
-function summaryOf(row: Row, uid: string, targetsOf: (time: number) => string[]): FireSummary {
-  const time = number(row.time) ?? 0
-  const outcome = outcomeOf(row)
-  const of = { namespace: text(row.namespace) ?? '', name: text(row.name) ?? '', target: ANYWHERE }
-  return {
-    time,
-    id: row.kind === 'run' ? shellRunId({ ...of, uid }) : scheduledRunId(of, time),
-    outcome,
-    ...given('startedAt', number(row.started_at)),
-    endedAt: number(row.ended_at) ?? 0,
-    ...given('exitCode', number(row.exit_code)),
-    ...given('signal', text(row.signal)),
-    ...given('reason', text(row.reason)),
-    ...given('message', text(row.message)),
-    ...given('tail', text(row.tail)),
-    targets: {
-      succeeded: number(row.succeeded) ?? 0,
-      failed: number(row.failed) ?? 0,
-      missed: number(row.missed) ?? 0,
-    },
-    failedTargets: classOf(outcome) === 'failed' ? targetsOf(time) : [],
-    ...rangeOf(row),
   }
 }

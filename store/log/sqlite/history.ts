@@ -1,12 +1,5 @@
-import { InvalidInput } from '../../../core/errors.ts'
 import type { HistoryQuery } from '../port.ts'
-import { number, type Row } from './rows.ts'
-
-/** Where a page ended: the time and id of its last row. */
-interface Position {
-  time: number
-  id: number
-}
+import { checkLimit, positionOf } from '../position.ts'
 
 type Parameter = string | number
 
@@ -16,8 +9,7 @@ type Parameter = string | number
  */
 export function pageOf(query: HistoryQuery): { sql: string; parameters: Parameter[] } {
   const { uid, namespace, kind, agent, outcome, from, to, limit } = query
-  if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
-    throw new InvalidInput('limit', `must be a whole number from 1 to 1000, not ${limit}`)
+  checkLimit(query)
   const after = query.cursor === undefined ? undefined : positionOf(query.cursor)
   const terms: [string, ...Parameter[]][] = []
   const equals = (column: string, value: string | undefined) => {
@@ -54,24 +46,4 @@ function indexFor(query: HistoryQuery): string {
 
 function isBad({ outcome }: HistoryQuery): boolean {
   return outcome !== undefined && outcome !== 'Succeeded'
-}
-
-/** Rows of a page, as they lie in the table; `last`: there may be more after it. */
-export interface Page {
-  rows: Row[]
-  last: Row | undefined
-}
-
-export function positionIn(row: Row): Position {
-  return { time: number(row.time) ?? 0, id: number(row.id) ?? 0 }
-}
-
-export function cursorAt({ time, id }: Position): string {
-  return `${time}.${id}`
-}
-
-function positionOf(cursor: string): Position {
-  const [, time, id] = /^(-?\d{1,16})\.(\d{1,16})$/.exec(cursor) ?? []
-  if (!time || !id) throw new InvalidInput('cursor', 'is not one that a page of history ended with')
-  return { time: Number(time), id: Number(id) }
 }

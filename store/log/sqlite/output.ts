@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { chunksOf, wholeChunks } from '../../../core/output/chunks.ts'
-import { packed, unpacked } from '../packing.ts'
+import { packed } from '../packing.ts'
+import { beyond, countsOf, pieceIn } from '../pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
-import { given, number, type Row, text } from './rows.ts'
+import { headIn, number } from '../rows.ts'
 
 /** Output of attempts: a head each, and the pieces of which it came. */
 export interface Outputs {
@@ -94,13 +94,13 @@ export function createOutputs(db: DatabaseSync): Outputs {
       extend.run({ id: head.id, next, bytes, cut, lost, ended: piece.end ? 1 : 0 })
       return next
     },
-    heads: ({ run, uid }) => named.all({ run, uid: uid ?? null }).map(shown),
+    heads: ({ run, uid }) => named.all({ run, uid: uid ?? null }).map(headIn),
     read(of, from, limit) {
       const head = headOf(of)
       const found: Awaited<ReturnType<OutputStore['output']>>['pieces'] = []
       let next = from
       for (const row of head ? pieces.iterate(head.id, from) : []) {
-        const piece = pieceOf(row, next)
+        const piece = pieceIn(row, next)
         found.push(piece)
         next = piece.next
         if (next - from >= limit) break
@@ -111,7 +111,7 @@ export function createOutputs(db: DatabaseSync): Outputs {
       const head = headOf(of)
       let read = 0
       for (const row of head ? pieces.iterate(head.id, head.stored - last) : []) {
-        const { chunks } = pieceOf(row, 0)
+        const { chunks } = pieceIn(row, 0)
         read += chunks.length
         if (search(chunks)) return { found: true, read }
       }
@@ -131,57 +131,5 @@ export function createOutputs(db: DatabaseSync): Outputs {
       const { bytes, pieces } = removeSome(id, PIECES_AT_ONCE)
       return Math.max(bytes, pieces)
     },
-  }
-}
-
-/** What of it lies beyond what is stored; undefined: there is a gap, or no border of a chunk where it would have to be cut. */
-function beyond(
-  { offset, next, chunks, lost }: OutputPiece,
-  stored: number,
-): { chunks: Uint8Array; next: number; lost?: number } | undefined {
-  if (offset > stored) return undefined
-  if (next <= stored) return { chunks: new Uint8Array(), next: stored }
-  if (lost !== undefined)
-    return { chunks: new Uint8Array(), next, lost: Math.max(0, lost - (stored - offset)) }
-  const skip = stored - offset
-  return wholeChunks(chunks.subarray(0, skip)) === skip ? { chunks: chunks.subarray(skip), next } : undefined
-}
-
-function pieceOf(
-  row: Row,
-  from: number,
-): { offset: number; next: number; chunks: Uint8Array; lost?: number } {
-  const offset = number(row.position) ?? 0
-  const next = number(row.next) ?? 0
-  const lost = number(row.lost)
-  const bytes = row.chunks instanceof Uint8Array ? row.chunks : new Uint8Array()
-  const chunks = unpacked({ bytes, isCompressed: row.packed === 1 })
-  const skip = Math.max(0, from - offset)
-  return { offset: offset + skip, next, chunks: chunks.subarray(skip), ...given('lost', lost) }
-}
-
-function countsOf(chunks: Uint8Array): { bytes: number; cut: number } {
-  const counts = { bytes: 0, cut: 0 }
-  for (const chunk of chunksOf(chunks)) {
-    if (chunk.stream === 'cut') counts.cut += chunk.stdout + chunk.stderr
-    else if (chunk.stream === 'stdout' || chunk.stream === 'stderr') counts.bytes += chunk.data.length
-  }
-  return counts
-}
-
-function shown(row: Row): OutputHead {
-  return {
-    uid: text(row.uid) ?? '',
-    run: text(row.run) ?? '',
-    attempt: number(row.attempt) ?? 0,
-    namespace: text(row.namespace) ?? '',
-    name: text(row.name) ?? '',
-    agent: text(row.agent) ?? '',
-    stored: number(row.stored) ?? 0,
-    bytes: number(row.bytes) ?? 0,
-    cut: number(row.cut) ?? 0,
-    lost: number(row.lost) ?? 0,
-    ended: row.ended === 1,
-    ...(row.expired === 1 ? { expired: true } : {}),
   }
 }

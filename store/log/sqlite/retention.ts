@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Keep } from '../port.ts'
+import { number, type Row, text } from '../rows.ts'
 import type { createFires } from './fires.ts'
 import type { Outputs } from './output.ts'
-import { number, type Row, text } from './rows.ts'
 
 /** Rows that are looked at, and bytes of output that go, in one transaction: some ten milliseconds. */
 const ROWS_AT_ONCE = 200

@@ -1,14 +1,15 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { messageOf, Unavailable } from '../../../runtime/errors.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
+import { cursorAt, type Page, positionIn } from '../position.ts'
+import { COLUMNS, columnsOf, number, type Row, resultOf, text } from '../rows.ts'
+import { type Has, pageWith } from '../search.ts'
 import { createFires } from './fires.ts'
-import { cursorAt, type Page, pageOf, positionIn } from './history.ts'
+import { pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
 import { createOutputs } from './output.ts'
 import { ownerOnly } from './owner-only.ts'
 import { createRetention } from './retention.ts'
-import { COLUMNS, columnsOf, number, type Row, resultOf, text } from './rows.ts'
-import { pageWith } from './search.ts'
 
 /** How long to wait for another process that writes, ms: an operator that is just being replaced. */
 const BUSY_MS = 5_000
@@ -68,9 +69,14 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
       .slice(0, query.limit)
     return { rows, last: rows.length === query.limit ? rows.at(-1) : undefined }
   }
-  const historyOf = (query: HistoryQuery) => {
+  // Each look by itself: others ask between them.
+  const searched = {
+    pageIn: (query: HistoryQuery) => guarded(path, () => pageIn(query)),
+    outputsOf: (): Has => (of, last, search) => guarded(path, () => outputs.has(of, last, search)),
+  }
+  const historyOf = async (query: HistoryQuery) => {
     const { rows, last } =
-      query.text === undefined ? pageIn(query) : pageWith(query.text, query, { pageIn, outputs })
+      query.text === undefined ? searched.pageIn(query) : await pageWith(query.text, query, searched)
     return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
   }
   const retention = createRetention(db, { fires, outputs })
@@ -80,7 +86,7 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
     record: results => asked(() => transaction(db, () => recordAll(results))),
     recent: ({ uid }, limit) => asked(() => fires.recent(uid, limit)),
     milestones: ({ uid }) => asked(() => fires.milestones(uid)),
-    history: query => asked(() => historyOf(query)),
+    history: historyOf,
     storeOutput: pieces => asked(() => transaction(db, () => pieces.map(outputs.add))),
     outputs: of => asked(() => outputs.heads(of)),
     prune: keep => asked(() => transaction(db, () => retention.prune(keep))),

@@ -1,9 +1,8 @@
-import { InvalidInput } from '../../../core/errors.ts'
-import type { HistoryQuery } from '../port.ts'
-import { searchFor } from '../text.ts'
-import { cursorAt, type Page, positionIn } from './history.ts'
-import type { Outputs } from './output.ts'
+import { InvalidInput } from '../../core/errors.ts'
+import type { AttemptRef, HistoryQuery } from './port.ts'
+import { cursorAt, type Page, positionIn } from './position.ts'
 import { number, type Row, text } from './rows.ts'
+import { searchFor } from './text.ts'
 
 /**
  * Text is looked for where it lies, as an index of all output would cost more than the output: row by row in the order of the page, until
@@ -17,21 +16,40 @@ const AT_ONCE = 100
 const LAST_BYTES = 16 * 1_024 * 1_024
 const LONGEST = 1_000
 
-export function pageWith(
+type MaybePromise<T> = T | Promise<T>
+
+/** Does the attempt's output answer yes to this, in its last so many bytes? `read`: how many were looked at. */
+export type Has = (
+  of: AttemptRef,
+  last: number,
+  search: (chunks: Uint8Array) => boolean,
+) => MaybePromise<{ found: boolean; read: number }>
+
+/** `outputsOf`: is told which rows will be asked about next. */
+interface Store {
+  pageIn(query: HistoryQuery): MaybePromise<Page>
+  outputsOf(rows: readonly Row[]): MaybePromise<Has>
+}
+
+export async function pageWith(
   wanted: string,
   query: HistoryQuery,
-  { pageIn, outputs }: { pageIn(query: HistoryQuery): Page; outputs: Pick<Outputs, 'has'> },
-): Page {
+  { pageIn, outputsOf }: Store,
+): Promise<Page> {
   if (wanted.length === 0 || wanted.length > LONGEST)
     throw new InvalidInput('text', `must have 1 to ${LONGEST} characters, not ${wanted.length}`)
-  const look = lookFor(wanted, outputs)
+  const search = searchFor(wanted)
   const found: Row[] = []
   const spent = { rows: 0, bytes: 0 }
   let after = query.cursor
   for (;;) {
-    const page = pageIn({ ...query, limit: AT_ONCE, ...(after === undefined ? {} : { cursor: after }) })
+    const page = await pageIn({ ...query, limit: AT_ONCE, ...(after === undefined ? {} : { cursor: after }) })
+    const has = await outputsOf(page.rows)
     for (const row of page.rows) {
-      const { isThere, read } = look(row)
+      const isSaid = [row.reason, row.message, row.tail].some(said => search.isIn(text(said) ?? ''))
+      const { found: isThere, read } = isSaid
+        ? { found: true, read: 0 }
+        : await has(attemptIn(row), LAST_BYTES, search.begin())
       spent.rows++
       spent.bytes += read
       if (isThere) found.push(row)
@@ -43,17 +61,6 @@ export function pageWith(
   }
 }
 
-/** `read`: how many bytes of output were looked at for it. */
-function lookFor(wanted: string, outputs: Pick<Outputs, 'has'>) {
-  const search = searchFor(wanted)
-  return (row: Row): { isThere: boolean; read: number } => {
-    const isSaid = [row.reason, row.message, row.tail].some(said => search.isIn(text(said) ?? ''))
-    if (isSaid) return { isThere: true, read: 0 }
-    const { found, read } = outputs.has(attemptIn(row), LAST_BYTES, search.begin())
-    return { isThere: found, read }
-  }
-}
-
-function attemptIn(row: Row) {
+export function attemptIn(row: Row): AttemptRef {
   return { uid: text(row.uid) ?? '', run: text(row.run) ?? '', attempt: number(row.attempt) ?? 0 }
 }

@@ -1,9 +1,9 @@
-import type { SQLOutputValue } from 'node:sqlite'
-import { OUTCOMES, type Outcome } from '../../../core/records/state.ts'
-import { gravity } from '../../../core/status/fires.ts'
-import type { StoredResult } from '../port.ts'
+import { OUTCOMES, type Outcome } from '../../core/records/state.ts'
+import { gravity } from '../../core/status/fires.ts'
+import type { OutputHead, StoredResult } from './port.ts'
 
-export type Row = Record<string, SQLOutputValue>
+/** As a database gives it: every truth is 0 or 1. */
+export type Row = Record<string, unknown>
 
 /** Named parameters of the insert, one for each column but the id. */
 export function columnsOf(result: StoredResult) {
@@ -73,15 +73,32 @@ export function rangeOf(row: Row): { range?: { first: number; count: number } } 
   return given('range', first === undefined ? undefined : { first, count: number(row.range_count) ?? 1 })
 }
 
-export function text(value: SQLOutputValue | undefined): string | undefined {
+export function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-export function number(value: SQLOutputValue | undefined): number | undefined {
+export function number(value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined
 }
 
 /** A property that is there only if its value is. */
 export function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
+}
+
+export function headIn(row: Row): OutputHead {
+  return {
+    uid: text(row.uid) ?? '',
+    run: text(row.run) ?? '',
+    attempt: number(row.attempt) ?? 0,
+    namespace: text(row.namespace) ?? '',
+    name: text(row.name) ?? '',
+    agent: text(row.agent) ?? '',
+    stored: number(row.stored) ?? 0,
+    bytes: number(row.bytes) ?? 0,
+    cut: number(row.cut) ?? 0,
+    lost: number(row.lost) ?? 0,
+    ended: row.ended === 1,
+    ...(row.expired === 1 ? { expired: true } : {}),
+  }
 }

@@ -1,0 +1,45 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { InvalidInput } from '../core/errors.ts'
+import { messageOf, Unavailable } from '../runtime/errors.ts'
+import type { LogStore } from '../store/log/port.ts'
+import { checkPostgresUrl } from '../store/log/postgres/connection.ts'
+import { openPostgresLogStore } from '../store/log/postgres/store.ts'
+import { openSqliteLogStore } from '../store/log/sqlite/store.ts'
+
+/** Where outcomes and output are kept. */
+export type LogStoreConfig =
+  | { kind: 'sqlite'; path?: string }
+  /** `passwordFile` is read for each new connection: who rotates the password writes the file. */
+  | { kind: 'postgres'; url: string; passwordFile?: string }
+
+/** Settings `--log-store` and `--log-store-password-file`. Throws InvalidInput. */
+export function logStoreOf(given: string | undefined, passwordFile: string | undefined): LogStoreConfig {
+  if (given !== undefined && /^postgres(ql)?:/.test(given)) {
+    checkPostgresUrl('--log-store', given)
+    return { kind: 'postgres', url: given, ...(passwordFile === undefined ? {} : { passwordFile }) }
+  }
+  if (passwordFile !== undefined)
+    throw new InvalidInput('--log-store-password-file', 'is for --log-store postgres://…')
+  if (given !== undefined && /^[a-z]+:\/\//.test(given))
+    throw new InvalidInput('--log-store', 'must be like postgres://user@host:5432/database, or a file')
+  return { kind: 'sqlite', ...(given === undefined ? {} : { path: given }) }
+}
+
+/** Throws as `openSqliteLogStore`; a database is not asked before the first call. */
+export function openLogStore(config: LogStoreConfig, stateDir: string): LogStore {
+  if (config.kind === 'sqlite') return openSqliteLogStore(config.path ?? join(stateDir, 'shellcron.db'))
+  const { url, passwordFile } = config
+  return openPostgresLogStore({
+    url,
+    ...(passwordFile === undefined ? {} : { password: () => passwordIn(passwordFile) }),
+  })
+}
+
+async function passwordIn(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
+  } catch (error) {
+    throw new Unavailable(`log store: no password: ${messageOf(error)}`, { cause: error })
+  }
+}

@@ -1,0 +1,126 @@
+import pg from 'pg'
+import { parseIntoClientConfig } from 'pg-connection-string'
+import { InvalidInput } from '../../../core/errors.ts'
+import { messageOf, Unavailable } from '../../../runtime/errors.ts'
+
+/** Sends one statement. */
+export type Ask = (sql: string, parameters?: readonly unknown[]) => Promise<pg.QueryResult<pg.QueryResultRow>>
+
+/** A pool of connections to one database. Every fault that may pass by itself is `Unavailable`. */
+export interface Connection {
+  ask: Ask
+  /** All of it or nothing. A fault during the commit leaves open which: what is done here can be done twice. */
+  transaction<T>(work: (ask: Ask) => Promise<T>): Promise<T>
+  /** Outside of transactions, on one connection. */
+  alone<T>(work: (ask: Ask) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+export interface ConnectionOptions {
+  /** postgres://… without a password. */
+  url: string
+  /** Asked for each new connection, so that it may change. Default: as libpq finds it (PGPASSWORD, PGPASSFILE). */
+  password?: (() => Promise<string>) | undefined
+  /** A statement that takes longer fails, ms. Default: 30 s. */
+  statementMs?: number
+}
+
+const CONNECTIONS = 8
+const CONNECT_MS = 5_000
+const STATEMENT_MS = 30_000
+/** How much later than the server we give up: it has gone, without a word. */
+const GRACE_MS = 5_000
+
+/** Nothing is sent before the first question. Idle connections that break are replaced. */
+export function connectPostgres({
+  url,
+  password,
+  statementMs = STATEMENT_MS,
+}: ConnectionOptions): Connection {
+  const pool = new pg.Pool({
+    // Given as `connectionString` it would take the password away.
+    ...parseIntoClientConfig(url),
+    ...(password ? { password } : {}),
+    max: CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_MS,
+    idleTimeoutMillis: 60_000,
+    statement_timeout: statementMs,
+    query_timeout: statementMs + GRACE_MS,
+    keepAlive: true,
+    application_name: 'shellcron',
+    types: { getTypeParser: parserOf as never },
+  })
+  // Of idle connections. Those in use tell whoever uses them.
+  pool.on('error', () => undefined)
+  pool.on('connect', client => client.on('error', () => undefined))
+
+  const alone = async <T>(work: (ask: Ask) => Promise<T>): Promise<T> => {
+    const client = await pool.connect().catch(unavailable)
+    let broken = false
+    try {
+      return await work((sql, parameters) => client.query(sql, parameters as unknown[]))
+    } catch (error) {
+      // What the server did not say itself leaves the connection in a state that nobody knows.
+      broken = !(error instanceof pg.DatabaseError)
+      return unavailable(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+  return {
+    alone,
+    ask: (sql, parameters) => alone(ask => ask(sql, parameters)),
+    transaction: work =>
+      alone(async ask => {
+        await ask('BEGIN')
+        try {
+          const done = await work(ask)
+          await ask('COMMIT')
+          return done
+        } catch (error) {
+          if (error instanceof pg.DatabaseError) await ask('ROLLBACK')
+          throw error
+        }
+      }),
+    close: () => pool.end(),
+  }
+}
+
+/** Throws InvalidInput if it is not an address of a database, or holds a password, which everybody sees who sees processes. */
+export function checkPostgresUrl(field: string, url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (!parsed) throw new InvalidInput(field, 'must be like postgres://user@host:5432/database')
+  if (parsed.password !== '' || parsed.searchParams.has('password'))
+    throw new InvalidInput(field, 'must not hold a password: put it into a file, and name that')
+}
+
+const INT8 = 20
+const NUMERIC = 1_700
+
+/** Whole numbers here are times in ms, counts and ids: all below 2^53. */
+function parserOf(oid: number, format: 'text' | 'binary'): unknown {
+  return oid === INT8 || oid === NUMERIC ? Number : pg.types.getTypeParser(oid as never, format as 'text')
+}
+
+/**
+ * Classes of SQLSTATE that say "not now": connection, authorization, no such database yet, transaction rolled back, resources, object not
+ * in the state, operator's intervention (also a timeout), system error, and a server that only reads.
+ */
+const PASSING = /^(08|28|3D|40|53|55|57|58|25006)/
+
+function unavailable(error: unknown): never {
+  if (!passes(error)) throw error
+  throw new Unavailable(`log store: PostgreSQL: ${messageOf(error) || codeOf(error)}`, { cause: error })
+}
+
+function passes(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return PASSING.test(error.code ?? '')
+  if (!(error instanceof Error) || error.name === 'Unavailable') return false
+  // Of sockets, or of the client, which has no kind of its own for "it ended", "it took too long", "the pool was closed".
+  return /^E[A-Z]/.test(codeOf(error)) || Object.getPrototypeOf(error) === Error.prototype
+}
+
+function codeOf(error: unknown): string {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : ''
+}

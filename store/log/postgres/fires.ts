@@ -1,0 +1,139 @@
+import { ANYWHERE } from '../../../core/keys.ts'
+import { type FireSummary, gravity, type Milestones } from '../../../core/status/fires.ts'
+import type { StoredResult } from '../port.ts'
+import { columnsOf, given, number, type Row, text } from '../rows.ts'
+import { summaryOf } from '../summary.ts'
+import { type FireSum, merged, sumOf } from '../sums.ts'
+import type { Ask } from './connection.ts'
+import { escaped, unescaped } from './rows.ts'
+
+/** At most so many targets are named. */
+const NAMED = 10
+
+/** Of the result that speaks for the fire. */
+const SPEAKING = [
+  'class',
+  'gravity',
+  'kind',
+  'namespace',
+  'name',
+  'outcome',
+  'exit_code',
+  'signal',
+  'reason',
+  'message',
+  'tail',
+  'range_first',
+  'range_count',
+] as const
+const SUMMED = ['started_at', 'ended_at', 'succeeded', 'failed', 'missed', 'taken', 'failed_targets'] as const
+const COLUMNS = ['uid', 'time', ...SPEAKING, ...SUMMED]
+
+/** What `merged` of sums.ts does, where others do it at the same time: the row's lock is what makes it right. */
+const PUT = `
+  INSERT INTO fires AS f (${COLUMNS.join(', ')})
+  SELECT ${COLUMNS.join(', ')} FROM json_populate_recordset(null::fires, $1::json)
+  ON CONFLICT (uid, time) DO UPDATE SET
+    ${SPEAKING.map(one => `${one} = CASE WHEN excluded.gravity > f.gravity THEN excluded.${one} ELSE f.${one} END`).join(',\n    ')},
+    started_at = least(f.started_at, excluded.started_at),
+    ended_at = greatest(f.ended_at, excluded.ended_at),
+    succeeded = f.succeeded + excluded.succeeded,
+    failed = f.failed + excluded.failed,
+    missed = f.missed + excluded.missed,
+    taken = greatest(f.taken, excluded.taken),
+    failed_targets = ARRAY(
+      SELECT DISTINCT target FROM unnest(f.failed_targets || excluded.failed_targets) AS target ORDER BY target LIMIT ${NAMED})`
+
+interface Fire {
+  uid: string
+  time: number
+  sum: FireSum
+  speaker: StoredResult
+  targets: string[]
+}
+
+/** Results that are new, and in the order of the key. */
+export async function addFires(
+  ask: Ask,
+  fresh: readonly { result: StoredResult; id: number }[],
+): Promise<void> {
+  const fires = new Map<string, Fire>()
+  for (const { result, id } of fresh) {
+    const { uid, time } = result
+    const one = { uid, time, sum: sumOf(result, id), speaker: result, targets: failedIn(result) }
+    const before = fires.get(`${uid} ${time}`)
+    fires.set(`${uid} ${time}`, before ? together(before, one) : one)
+  }
+  await ask(PUT, [JSON.stringify([...fires.values()].map(rowOf))])
+}
+
+function together(a: Fire, b: Fire): Fire {
+  const sum = merged(a.sum, b.sum)
+  return {
+    ...a,
+    sum,
+    speaker: sum.result === a.sum.result ? a.speaker : b.speaker,
+    targets: [...a.targets, ...b.targets].toSorted().slice(0, NAMED),
+  }
+}
+
+function failedIn({ outcome, final, target }: StoredResult): string[] {
+  return final && gravity(outcome) >= gravity('Missed') && target !== ANYWHERE ? [target] : []
+}
+
+function rowOf({ uid, time, sum, speaker, targets }: Fire): Record<string, unknown> {
+  const said = columnsOf(speaker)
+  return {
+    ...said,
+    uid,
+    time,
+    message: escaped(said.message),
+    tail: escaped(said.tail),
+    class: sum.class,
+    gravity: sum.gravity,
+    started_at: sum.startedAt ?? null,
+    ended_at: sum.endedAt,
+    succeeded: sum.succeeded,
+    failed: sum.failed,
+    missed: sum.missed,
+    taken: sum.taken ? 1 : 0,
+    failed_targets: targets,
+  }
+}
+
+const NEWEST = 'SELECT * FROM fires WHERE uid = $1 AND class = $2 ORDER BY time DESC LIMIT $3'
+
+export async function recentFires(
+  ask: Ask,
+  uid: string,
+  limit: { succeeded: number; failed: number },
+): Promise<FireSummary[]> {
+  const found: Row[] = []
+  for (const [of, most] of [...Object.entries(limit), ['other', 1]] as const)
+    found.push(...(await ask(NEWEST, [uid, of, most])).rows)
+  return found
+    .map(row => summaryOf(unescaped(row), uid, () => row.failed_targets as string[]))
+    .sort((a, b) => b.time - a.time)
+}
+
+export async function milestonesOf(ask: Ask, uid: string): Promise<Milestones> {
+  const latest = async (of: string): Promise<Row | undefined> => (await ask(NEWEST, [uid, of, 1])).rows[0]
+  const good = await latest('succeeded')
+  const bad = await latest('failed')
+  const timeOf = (row: Row | undefined) => number(row?.time) ?? -1
+  const now = timeOf(bad) > timeOf(good) ? ['failed', timeOf(good)] : ['succeeded', timeOf(bad)]
+  const streak = await ask(
+    'SELECT ended_at FROM fires WHERE uid = $1 AND class = $2 AND time > $3 ORDER BY time LIMIT 1',
+    [uid, ...now],
+  )
+  const taken = await ask('SELECT time FROM fires WHERE uid = $1 AND taken = 1 ORDER BY time DESC LIMIT 1', [
+    uid,
+  ])
+  return {
+    ...given('lastScheduled', number(taken.rows[0]?.time)),
+    ...given('lastSuccessful', number(good?.ended_at)),
+    ...given('lastFailure', number(bad?.ended_at)),
+    ...given('failureTail', bad && text(unescaped(bad).tail)),
+    ...given('since', number(streak.rows[0]?.ended_at)),
+  }
+}

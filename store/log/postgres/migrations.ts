@@ -1,0 +1,136 @@
+import type { Ask, Connection } from './connection.ts'
+
+/**
+ * Each takes the schema from version i to i + 1 (table `schema_version`); what has been released is never changed, only followed.
+ *
+ * `results` lies in a partition for each day (UTC) of the scheduled time, which follows from the run: a result that comes twice comes to
+ * the same one. `output_pieces` lies by the day on which the output's first piece came, which its head knows. What is
+ * old is near what is old, and a day that has become empty is dropped (partitions.ts).
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE SEQUENCE results_id;
+  CREATE TABLE results (
+    id          bigint NOT NULL DEFAULT nextval('results_id'),
+    uid         text COLLATE "C" NOT NULL,
+    run         text COLLATE "C" NOT NULL,
+    attempt     bigint NOT NULL,
+    kind        text COLLATE "C" NOT NULL,
+    pool        text COLLATE "C" NOT NULL,
+    namespace   text COLLATE "C" NOT NULL,
+    name        text COLLATE "C" NOT NULL,
+    target      text COLLATE "C" NOT NULL,
+    agent       text COLLATE "C",
+    generation  bigint NOT NULL,
+    time        bigint NOT NULL,
+    started_at  bigint,
+    ended_at    bigint NOT NULL,
+    outcome     text COLLATE "C" NOT NULL,
+    gravity     integer NOT NULL,
+    exit_code   bigint,
+    signal      text,
+    reason      text,
+    message     text,
+    tail        text,
+    final       integer NOT NULL,
+    range_first bigint,
+    range_count bigint,
+    PRIMARY KEY (uid, time, run, attempt)
+  ) PARTITION BY RANGE (time);
+  CREATE INDEX results_time ON results (time, id);
+  CREATE INDEX results_namespace ON results (namespace, name, time, id);
+  CREATE INDEX results_agent ON results (agent, time, id);
+  CREATE INDEX results_bad_time ON results (time, id) WHERE outcome <> 'Succeeded';
+
+  CREATE TABLE fires (
+    uid            text COLLATE "C" NOT NULL,
+    time           bigint NOT NULL,
+    class          text COLLATE "C" NOT NULL,
+    gravity        integer NOT NULL,
+    started_at     bigint,
+    ended_at       bigint NOT NULL,
+    succeeded      bigint NOT NULL,
+    failed         bigint NOT NULL,
+    missed         bigint NOT NULL,
+    -- Taken by an agent at least once.
+    taken          integer NOT NULL,
+    failed_targets text[] COLLATE "C" NOT NULL,
+    -- Of the result that speaks for the fire.
+    kind           text NOT NULL,
+    namespace      text NOT NULL,
+    name           text NOT NULL,
+    outcome        text NOT NULL,
+    exit_code      bigint,
+    signal         text,
+    reason         text,
+    message        text,
+    tail           text,
+    range_first    bigint,
+    range_count    bigint,
+    PRIMARY KEY (uid, time)
+  );
+  CREATE INDEX fires_class ON fires (uid, class, time);
+
+  CREATE TABLE outputs (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    uid       text COLLATE "C" NOT NULL,
+    run       text COLLATE "C" NOT NULL,
+    attempt   bigint NOT NULL,
+    namespace text NOT NULL,
+    name      text NOT NULL,
+    pool      text NOT NULL,
+    agent     text NOT NULL,
+    -- When its first piece came, ms since the epoch: by its day lie the pieces.
+    at        bigint NOT NULL DEFAULT extract(epoch FROM now()) * 1000,
+    stored    bigint NOT NULL DEFAULT 0,
+    bytes     bigint NOT NULL DEFAULT 0,
+    -- Bytes of its pieces as they are stored.
+    kept      bigint NOT NULL DEFAULT 0,
+    cut       bigint NOT NULL DEFAULT 0,
+    lost      bigint NOT NULL DEFAULT 0,
+    ended     integer NOT NULL DEFAULT 0,
+    expired   integer NOT NULL DEFAULT 0,
+    UNIQUE (run, uid, attempt)
+  );
+  CREATE INDEX outputs_kept ON outputs (id) INCLUDE (kept) WHERE kept > 0;
+
+  CREATE TABLE output_pieces (
+    at       bigint NOT NULL,
+    output   bigint NOT NULL,
+    position bigint NOT NULL,
+    next     bigint NOT NULL,
+    chunks   bytea NOT NULL,
+    -- 1: compressed with zstd.
+    packed   integer NOT NULL,
+    lost     bigint,
+    PRIMARY KEY (output, position, at)
+  ) PARTITION BY RANGE (at);
+  ALTER TABLE output_pieces ALTER COLUMN chunks SET STORAGE EXTERNAL;
+
+  CREATE TABLE facts (key text PRIMARY KEY, value bigint NOT NULL);
+  `,
+]
+
+/** Of `pg_advisory_xact_lock`: who changes the schema is alone. Any number that nobody else uses. */
+const SCHEMA_LOCK = 7_205_311
+
+export async function lockSchema(ask: Ask): Promise<void> {
+  await ask('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
+}
+
+/** Brings the schema up to date, wholly or not at all, however many start at once. Throws if a newer version made it. */
+export async function migrate(connection: Connection): Promise<void> {
+  await connection.transaction(async ask => {
+    await lockSchema(ask)
+    await ask('CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)')
+    const { rows } = await ask('SELECT max(version) AS version FROM schema_version')
+    const version = Number(rows[0]?.version ?? 0)
+    if (version > migrations.length)
+      throw new TypeError(
+        `the log store's database has schema ${version}, this version knows up to ${migrations.length}: use a newer shellcron`,
+      )
+    for (const sql of migrations.slice(version)) await ask(sql)
+    await ask('DELETE FROM schema_version')
+    await ask('INSERT INTO schema_version VALUES ($1)', [migrations.length])
+  })
+}

@@ -1,0 +1,130 @@
+import pg from 'pg'
+import type { HistoryQuery, LogStore, OutputPiece, StoredResult } from '../port.ts'
+import { cursorAt, type Page, positionIn } from '../position.ts'
+import { number, type Row, resultOf } from '../rows.ts'
+import { pageWith } from '../search.ts'
+import { type Ask, type Connection, type ConnectionOptions, connectPostgres } from './connection.ts'
+import { milestonesOf, recentFires } from './fires.ts'
+import { pageOf } from './history.ts'
+import { migrate } from './migrations.ts'
+import { addPiece, headsOf, lockHeads, outputsOf, readOutput } from './output.ts'
+import { createPartitions, type Partitions } from './partitions.ts'
+import { addResults } from './results.ts'
+import { createRetention } from './retention.ts'
+import { unescaped } from './rows.ts'
+
+/**
+ * The log store in a PostgreSQL database, version 14 or newer, for any number of operators. Nothing is asked before the first call, and
+ * each call finds out anew whether the server answers.
+ */
+export function openPostgresLogStore(options: ConnectionOptions): LogStore {
+  const connection = connectPostgres(options)
+  const partitions = createPartitions(connection)
+  const prune = createRetention({ connection, partitions })
+  const ready = onceDone(() => migrate(connection))
+  const asked = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
+    await ready()
+    return await work(connection)
+  }
+  const reading = <T>(work: (ask: Ask) => Promise<T>): Promise<T> => asked(({ ask }) => work(ask))
+  const writing = <T>(work: () => Promise<T>): Promise<T> =>
+    asked(async () => {
+      try {
+        return await work()
+      } catch (error) {
+        // A partition was dropped meanwhile.
+        if (!(error instanceof pg.DatabaseError) || error.code !== NO_PARTITION) throw error
+        partitions.forget()
+        return await work()
+      }
+    })
+
+  return {
+    record: results => writing(() => record({ connection, partitions }, results)),
+    recent: ({ uid }, limit) => reading(ask => recentFires(ask, uid, limit)),
+    milestones: ({ uid }) => reading(ask => milestonesOf(ask, uid)),
+    history: query => reading(ask => historyOf(ask, query)),
+    storeOutput: pieces => writing(() => storeOutput({ connection, partitions }, pieces)),
+    outputs: of => reading(ask => headsOf(ask, of)),
+    output: (of, from, limit) => reading(ask => readOutput(ask, of, { from, limit })),
+    prune: keep => asked(() => prune(keep)),
+    beacon: () => reading(beacon),
+    raiseBeacon: n => reading(ask => raiseBeacon(ask, n)),
+    close: () => connection.close(),
+  }
+}
+
+/** "no partition of relation found for row": a check violation. */
+const NO_PARTITION = '23514'
+
+interface Writing {
+  connection: Connection
+  partitions: Partitions
+}
+
+async function record({ connection, partitions }: Writing, results: readonly StoredResult[]): Promise<void> {
+  if (results.length === 0) return
+  await partitions.ensure(
+    'results',
+    results.map(({ time }) => time),
+  )
+  await connection.transaction(ask => addResults(ask, results))
+}
+
+async function storeOutput(
+  { connection, partitions }: Writing,
+  pieces: readonly OutputPiece[],
+): Promise<number[]> {
+  if (pieces.length === 0) return []
+  // By the server's clock, as it dates new heads: those of today and, if midnight is near, of tomorrow.
+  const { rows } = await connection.ask('SELECT (extract(epoch FROM now()) * 1000)::bigint AS now')
+  const now = Number(rows[0]?.now)
+  await partitions.ensure('output_pieces', [now, now + 3_600_000])
+  return await connection.transaction(async ask => {
+    const heads = await lockHeads(ask, pieces)
+    const stored: number[] = []
+    for (const piece of pieces) stored.push(await addPiece(ask, piece, heads))
+    return stored
+  })
+}
+
+async function historyOf(ask: Ask, query: HistoryQuery): ReturnType<LogStore['history']> {
+  const store = {
+    pageIn: (part: HistoryQuery) => pageIn(ask, part),
+    outputsOf: (rows: readonly Row[]) => outputsOf(ask, rows),
+  }
+  const { rows, last } =
+    query.text === undefined ? await pageIn(ask, query) : await pageWith(query.text, query, store)
+  return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
+}
+
+async function pageIn(ask: Ask, query: HistoryQuery): Promise<Page> {
+  const { sql, parameters } = pageOf(query)
+  const rows = (await ask(sql, parameters)).rows.map(unescaped)
+  return { rows, last: rows.length === query.limit ? rows.at(-1) : undefined }
+}
+
+async function beacon(ask: Ask): Promise<number> {
+  const { rows } = await ask(`SELECT value FROM facts WHERE key = 'beacon'`)
+  return number(rows[0]?.value) ?? 0
+}
+
+async function raiseBeacon(ask: Ask, n: number): Promise<void> {
+  await ask(
+    `INSERT INTO facts AS f (key, value) VALUES ('beacon', $1)
+     ON CONFLICT (key) DO UPDATE SET value = greatest(f.value, excluded.value)`,
+    [n],
+  )
+}
+
+/** Done once; again if it failed. */
+function onceDone(work: () => Promise<void>): () => Promise<void> {
+  let doing: Promise<void> | undefined
+  return () => {
+    doing ??= work().catch((error: unknown) => {
+      doing = undefined
+      throw error
+    })
+    return doing
+  }
+}

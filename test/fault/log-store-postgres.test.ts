@@ -1,0 +1,186 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { LogStore, OutputPiece, StoredResult } from '../../store/log/port.ts'
+import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
+import { type Postgres, startPostgres } from '../controlplane/postgres.ts'
+import { eventually } from './eventually.ts'
+import { type Proxy, startProxy } from './proxy.ts'
+
+let postgres: Postgres
+let proxy: Proxy
+let databases = 0
+let opened: LogStore[]
+let url: string
+beforeAll(async () => {
+  postgres = await startPostgres()
+  proxy = await startProxy(postgres)
+})
+afterAll(async () => {
+  await proxy?.close()
+  await postgres?.remove()
+})
+beforeEach(async () => {
+  proxy.set({ kind: 'pass' })
+  opened = []
+  url = (await postgres.database(`f${++databases}`)).replace(`:${postgres.port}/`, `:${proxy.port}/`)
+})
+afterEach(async () => {
+  proxy.set({ kind: 'refuse' })
+  proxy.cut()
+  await Promise.all(opened.map(store => store.close()))
+})
+
+function open(statementMs = 10_000): LogStore {
+  const store = openPostgresLogStore({ url, statementMs, password: async () => postgres.password })
+  opened.push(store)
+  return store
+}
+
+const T0 = Date.UTC(2026, 0, 1)
+const DAY = 86_400_000
+
+function result(n: number, over: Partial<StoredResult> = {}): StoredResult {
+  const { time = T0 + n * 1_000, target = '-' } = over
+  return {
+    run: `ops.report.${time}${target === '-' ? '' : `.${target}`}`,
+    kind: 'job',
+    uid: 'u1',
+    generation: 1,
+    pool: 'default',
+    namespace: 'ops',
+    name: 'report',
+    target,
+    attempt: 1,
+    time,
+    startedAt: time,
+    endedAt: time + 500,
+    outcome: 'Succeeded',
+    final: true,
+    ...over,
+  }
+}
+
+const times = (from: number, count: number) => Array.from({ length: count }, (_, n) => result(from + n))
+const unavailable = expect.objectContaining({ name: 'Unavailable' })
+
+test('operators that start at once make one schema, and what they all store is stored once', async () => {
+  const stores = [open(), open(), open()]
+  const targets = Array.from({ length: 40 }, (_, n) => `t${n}`)
+  const all = targets.map(target => result(1, { target, outcome: 'Failed' }))
+  await Promise.all(stores.map((store, n) => store.record(n === 1 ? all.toReversed() : all)))
+  const { rows } = await open().history({ limit: 1_000 })
+  expect(rows).toHaveLength(40)
+  const [fire] = await open().recent({ kind: 'job', uid: 'u1' }, { succeeded: 1, failed: 1 })
+  expect(fire?.targets).toEqual({ succeeded: 0, failed: 40, missed: 0 })
+  expect(fire?.failedTargets).toEqual(targets.toSorted().slice(0, 10))
+})
+
+test("targets of one fire that different operators store add up, on every day's partition", async () => {
+  const stores = [open(), open(), open(), open()]
+  const days = Array.from({ length: 5 }, (_, day) => T0 + day * DAY)
+  await Promise.all(
+    Array.from({ length: 80 }, async (_, n) =>
+      stores[n % 4]?.record(days.map(time => result(0, { time, target: `t${n}` }))),
+    ),
+  )
+  const fires = await open().recent({ kind: 'job', uid: 'u1' }, { succeeded: 20, failed: 20 })
+  expect(fires.map(({ targets }) => targets.succeeded)).toEqual(days.map(() => 80))
+})
+
+test('pieces of one output that several bring at once are one output', async () => {
+  const chunk = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 120])
+  const of = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
+  const piece = (n: number): OutputPiece => {
+    const [offset, next] = [n * chunk.length, (n + 1) * chunk.length]
+    return { ...of, namespace: 'ops', name: 'report', pool: 'p', agent: 'a', offset, next, chunks: chunk }
+  }
+  const whole = Array.from({ length: 30 }, (_, n) => piece(n))
+  await Promise.all([open(), open(), open()].map(store => store.storeOutput(whole)))
+  const { pieces, next } = await open().output(of, 0, 1_000_000)
+  expect(pieces).toHaveLength(30)
+  expect(next).toBe(30 * chunk.length)
+})
+
+test('a server that was killed is unavailable, and what was told to be stored is there when it is back', async () => {
+  const store = open()
+  await store.record(times(0, 10))
+  await postgres.kill()
+  await expect(store.record(times(10, 10))).rejects.toEqual(unavailable)
+  await expect(store.history({ limit: 10 })).rejects.toEqual(unavailable)
+  await postgres.start()
+  await store.record(times(10, 10))
+  expect((await store.history({ limit: 100 })).rows).toHaveLength(20)
+})
+
+test('one that is shut down while it is written to says so, and loses nothing that it acknowledged', async () => {
+  const store = open()
+  await store.record(times(0, 1))
+  const acknowledged: StoredResult[] = []
+  const writing = (async () => {
+    for (let n = 1; ; n++) {
+      await store.record([result(n)])
+      acknowledged.push(result(n))
+    }
+  })()
+  await eventually('something was written', () => acknowledged.length > 5)
+  await Promise.all([expect(writing).rejects.toEqual(unavailable), postgres.stop()])
+  await postgres.start()
+  const { rows } = await store.history({ limit: 1_000 })
+  const there = new Set(rows.map(({ run }) => run))
+  expect(acknowledged.filter(({ run }) => !there.has(run))).toEqual([])
+})
+
+test('connections that are cut, at whatever byte, are unavailable; the same again is stored once', async () => {
+  const store = open()
+  await store.record(times(0, 1))
+  for (const bytes of [0, 30, 100, 150, 200, 300, 500, 800]) {
+    proxy.cut()
+    proxy.set({ kind: 'cut-answers', bytes })
+    await store.record(times(0, 20)).catch(error => expect(error).toEqual(unavailable))
+  }
+  proxy.set({ kind: 'pass' })
+  await eventually('it is stored', () =>
+    store.record(times(0, 20)).then(
+      () => true,
+      () => false,
+    ),
+  )
+  expect((await store.history({ limit: 100 })).rows).toHaveLength(20)
+  const fires = await store.recent({ kind: 'job', uid: 'u1' }, { succeeded: 20, failed: 20 })
+  expect(fires.map(({ targets }) => targets.succeeded)).toEqual(times(0, 20).map(() => 1))
+})
+
+test('a server that says nothing more, and a statement that takes too long, are unavailable', async () => {
+  const store = open(500)
+  await store.record(times(0, 1))
+  const locked = postgres.ask('BEGIN; LOCK results; SELECT pg_sleep(3); COMMIT', `f${databases}`)
+  await eventually('it waits for the lock', () =>
+    store.record(times(0, 1)).then(
+      () => false,
+      error => error.name === 'Unavailable',
+    ),
+  )
+  await locked
+  await store.record(times(1, 1))
+  proxy.set({ kind: 'blackhole' })
+  await expect(store.record(times(2, 1))).rejects.toEqual(unavailable)
+  proxy.cut()
+  proxy.set({ kind: 'pass' })
+  await store.record(times(2, 1))
+  expect((await store.history({ limit: 100 })).rows).toHaveLength(3)
+})
+
+test('a wrong password, and a database that is not there, are unavailable and do not show the password', async () => {
+  const wrong = openPostgresLogStore({ url, password: async () => 'not-this-one' })
+  opened.push(wrong)
+  const error = await wrong.beacon().catch((error: unknown) => error)
+  expect(error).toEqual(unavailable)
+  expect(String(error)).not.toContain('not-this-one')
+  url = url.replace(/\w+$/, 'absent')
+  await expect(open().beacon()).rejects.toEqual(unavailable)
+})
+
+test('a schema of a newer version is refused with what to do', async () => {
+  await open().beacon()
+  await postgres.ask('UPDATE schema_version SET version = 1000', `f${databases}`)
+  await expect(open().beacon()).rejects.toThrow(/schema 1000.*newer shellcron/)
+})
