@@ -2,15 +2,17 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { OUTCOMES } from '../../core/records/state.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../../store/log/port.ts'
+import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
 import { temporaryDirectory } from '../controlplane/directory.ts'
+import { startPostgres } from '../controlplane/postgres.ts'
 import { flags, median, say } from './figures.ts'
 
 /**
  * A log store with many runs: how long a page of history takes, for every kind of question, the newest and deep ones; and how fast results
  * and output come in.
  *
- *   node test/bench/history.bench.ts [--runs 1000000] [--pages 20]
+ *   node test/bench/history.bench.ts [--runs 1000000] [--pages 20] [--postgres 1]
  */
 const JOBS = 2_000
 const AGENTS = 200
@@ -49,20 +51,14 @@ function result(n: number, of: number): StoredResult {
   }
 }
 
-async function fill(store: LogStore, path: string, runs: number): Promise<void> {
-  // Only while it is filled: the figures are of reading.
+async function fill(store: LogStore, bytesOf: () => Promise<number>, runs: number): Promise<void> {
   const began = performance.now()
   for (let from = 0; from < runs; from += TOGETHER)
     await store.record(
       Array.from({ length: Math.min(TOGETHER, runs - from) }, (_, i) => result(from + i, runs)),
     )
   const seconds = (performance.now() - began) / 1_000
-  const db = new DatabaseSync(path, { readOnly: true })
-  const size = db
-    .prepare('SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size')
-    .get()
-  db.close()
-  say('filled', { runs, seconds, 'a-second': runs / seconds, 'MB-on-disk': Number(size?.bytes) / 1e6 })
+  say('filled', { runs, seconds, 'a-second': runs / seconds, 'MB-on-disk': (await bytesOf()) / 1e6 })
 }
 
 const middle = T0 + (DAYS / 2) * 86_400_000
@@ -127,18 +123,48 @@ async function incoming(store: LogStore, runs: number): Promise<void> {
   say('results with output, 100 together', { 'a-second': 10_000 / ((performance.now() - began) / 1_000) })
 }
 
-const { runs, pages: most } = flags({ runs: 1_000_000, pages: 20 })
-const directory = await temporaryDirectory('shellcron-history-')
+/** Where it is kept: a file, or a server of its own, which does not wait for the disk. */
+interface Place {
+  open(): LogStore
+  bytes(): Promise<number>
+  remove(): Promise<void>
+}
+
+async function inFile(): Promise<Place> {
+  const { path, remove } = await temporaryDirectory('shellcron-history-')
+  const file = join(path, 'log.db')
+  const bytes = async () => {
+    const db = new DatabaseSync(file, { readOnly: true })
+    const size = db
+      .prepare('SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size')
+      .get()
+    db.close()
+    return Number(size?.bytes)
+  }
+  return { open: () => openSqliteLogStore(file), bytes, remove }
+}
+
+async function inPostgres(): Promise<Place> {
+  const postgres = await startPostgres()
+  const url = await postgres.database('history')
+  return {
+    open: () => openPostgresLogStore({ url, password: async () => postgres.password }),
+    bytes: async () => Number((await postgres.ask(`SELECT pg_database_size('history') AS bytes`))[0]?.bytes),
+    remove: () => postgres.remove(),
+  }
+}
+
+const { runs, pages: most, postgres } = flags({ runs: 1_000_000, pages: 20, postgres: 0 })
+const place = await (postgres ? inPostgres() : inFile())
 try {
-  const path = join(directory.path, 'log.db')
-  const filling = openSqliteLogStore(path)
-  await fill(filling, path, runs)
+  const filling = place.open()
+  await fill(filling, place.bytes, runs)
   await filling.close()
   // Opened anew: nothing is in the cache but what the questions put there.
-  const store = openSqliteLogStore(path)
+  const store = place.open()
   for (const [name, query] of Object.entries(shapes)) say(name, await pages(store, query, most))
   await incoming(store, runs)
   await store.close()
 } finally {
-  await directory.remove()
+  await place.remove()
 }

@@ -179,6 +179,28 @@ test('a wrong password, and a database that is not there, are unavailable and do
   await expect(open().beacon()).rejects.toEqual(unavailable)
 })
 
+test('output goes on days after it began, when its day was empty and dropped; without rights nothing is unstorable', async () => {
+  const store = open()
+  const of = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
+  const at = { ...of, namespace: 'ops', name: 'report', pool: 'p', agent: 'a' }
+  const chunk = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 120])
+  await store.storeOutput([{ ...at, offset: 0, next: 0, chunks: Buffer.alloc(0) }])
+  const database = `f${databases}`
+  await postgres.ask(`UPDATE outputs SET at = at - ${5 * DAY}`, database)
+  const piece = { ...at, offset: 0, next: chunk.length, chunks: chunk, end: true }
+  expect(await store.storeOutput([piece])).toEqual([chunk.length])
+  const partitions = () =>
+    postgres.ask(`SELECT 1 FROM pg_inherits WHERE inhparent = 'output_pieces'::regclass`, database)
+  const before = (await partitions()).length
+  while (await store.prune({ outputBytes: 0, isLiving: () => true }));
+  expect((await partitions()).length).toBeLessThan(before)
+  await postgres.ask(`UPDATE outputs SET expired = 0, ended = 0`, database)
+  const next = { ...piece, offset: chunk.length, next: 2 * chunk.length }
+  expect(await store.storeOutput([next])).toEqual([2 * chunk.length])
+  await postgres.ask('ALTER TABLE results RENAME TO away', database)
+  await expect(store.record(times(0, 1))).rejects.toEqual(unavailable)
+})
+
 test('a schema of a newer version is refused with what to do', async () => {
   await open().beacon()
   await postgres.ask('UPDATE schema_version SET version = 1000', `f${databases}`)

@@ -37,9 +37,12 @@ export function connectPostgres({
   password,
   statementMs = STATEMENT_MS,
 }: ConnectionOptions): Connection {
+  const config = parseIntoClientConfig(url)
   const pool = new pg.Pool({
+    // Compiling a page's statement over many partitions takes longer than the page.
+    options: '-c jit=off',
     // Given as `connectionString` it would take the password away.
-    ...parseIntoClientConfig(url),
+    ...config,
     ...(password ? { password } : {}),
     max: CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MS,
@@ -103,10 +106,10 @@ function parserOf(oid: number, format: 'text' | 'binary'): unknown {
 }
 
 /**
- * Classes of SQLSTATE that say "not now": connection, authorization, no such database yet, transaction rolled back, resources, object not
- * in the state, operator's intervention (also a timeout), system error, and a server that only reads.
+ * Classes of SQLSTATE that are about the data: wrong now and for ever. All others pass, or pass when somebody has mended the database (its
+ * rights, its disk, its tables): meanwhile nothing may be taken for unstorable.
  */
-const PASSING = /^(08|28|3D|40|53|55|57|58|25006)/
+const LASTING = /^2[123]/
 
 function unavailable(error: unknown): never {
   if (!passes(error)) throw error
@@ -114,7 +117,7 @@ function unavailable(error: unknown): never {
 }
 
 function passes(error: unknown): boolean {
-  if (error instanceof pg.DatabaseError) return PASSING.test(error.code ?? '')
+  if (error instanceof pg.DatabaseError) return !LASTING.test(error.code ?? '')
   if (!(error instanceof Error) || error.name === 'Unavailable') return false
   // Of sockets, or of the client, which has no kind of its own for "it ended", "it took too long", "the pool was closed".
   return /^E[A-Z]/.test(codeOf(error)) || Object.getPrototypeOf(error) === Error.prototype

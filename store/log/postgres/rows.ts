@@ -5,7 +5,7 @@ const ESCAPE = '\u{10FFFF}'
 
 export function escaped<T>(value: T): T | string {
   if (typeof value !== 'string') return value
-  return value.replaceAll(ESCAPE, `${ESCAPE}1`).replaceAll('\0', `${ESCAPE}0`)
+  return value.toWellFormed().replaceAll(ESCAPE, `${ESCAPE}1`).replaceAll('\0', `${ESCAPE}0`)
 }
 
 /** A row with its free texts as they were. */

@@ -76,12 +76,13 @@ async function storeOutput(
   pieces: readonly OutputPiece[],
 ): Promise<number[]> {
   if (pieces.length === 0) return []
-  // By the server's clock, as it dates new heads: those of today and, if midnight is near, of tomorrow.
-  const { rows } = await connection.ask('SELECT (extract(epoch FROM now()) * 1000)::bigint AS now')
-  const now = Number(rows[0]?.now)
-  await partitions.ensure('output_pieces', [now, now + 3_600_000])
   return await connection.transaction(async ask => {
     const heads = await lockHeads(ask, pieces)
+    // A run may say its next word days after its first.
+    await partitions.ensure(
+      'output_pieces',
+      [...heads.values()].map(({ at }) => at),
+    )
     const stored: number[] = []
     for (const piece of pieces) stored.push(await addPiece(ask, piece, heads))
     return stored

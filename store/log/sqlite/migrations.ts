@@ -109,15 +109,15 @@ const migrations: readonly string[] = [
   `,
 ]
 
-/** Brings the schema up to date, each step wholly or not at all. Throws if a newer version made the file. */
-export function migrate(db: DatabaseSync): void {
+/** Brings the schema up to date (or to an earlier version), each step wholly or not at all. Throws if a newer version made the file. */
+export function migrate(db: DatabaseSync, to = migrations.length): void {
   const version = versionOf(db)
   if (version > migrations.length) {
     throw new Error(
       `${db.location() ?? 'the log store'} has schema ${version}, this version knows up to ${migrations.length}: use a newer shellcron`,
     )
   }
-  for (const [from, sql] of migrations.entries()) {
+  for (const [from, sql] of migrations.slice(0, to).entries()) {
     if (from < version) continue
     db.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${from + 1}; COMMIT`)
   }
