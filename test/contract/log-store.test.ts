@@ -53,6 +53,13 @@ describe.each(Object.entries(implementations))('a log store: %s', (_, make) => {
     expect(await all()).toEqual([range, rich, result(1)])
   })
 
+  test('reasons and signals may be any text, and what is no text becomes U+FFFD', async () => {
+    await store.record([failed(1, { reason: 'a\u0000b\u{10FFFF}0', signal: '\u0000', tail: '\udc00 end' })])
+    const said = { reason: 'a\u0000b\u{10FFFF}0', signal: '\u0000', tail: '\ufffd end' }
+    expect(await all()).toMatchObject([said])
+    expect(await recent()).toMatchObject([said])
+  })
+
   test('storing twice is storing once, in one call or in two, and the first one stays', async () => {
     await store.record([result(1), result(1), failed(2)])
     await store.record([failed(1), failed(2), result(3)])

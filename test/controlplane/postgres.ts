@@ -104,8 +104,6 @@ function launch({ bin, path, data, port, who }: Serve): Promise<Child> {
     listen_addresses: '127.0.0.1',
     port,
     unix_socket_directories: '',
-    // What is tested is our code, not the disk.
-    fsync: 'off',
     shared_buffers: '64MB',
     max_connections: 60,
   }

@@ -100,6 +100,33 @@ test('pieces of one output that several bring at once are one output', async () 
   expect(next).toBe(30 * chunk.length)
 })
 
+test('many that bring output on a new day do not wait for each other in vain', async () => {
+  const store = open()
+  await store.beacon()
+  const chunk = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 120])
+  const of = { uid: 'u1', attempt: 1, namespace: 'ops', name: 'report', pool: 'p', agent: 'a', offset: 0 }
+  const runs = Array.from({ length: 40 }, (_, n) => `ops.report.${n}`)
+  const stored = await Promise.all(
+    runs.map(run => store.storeOutput([{ ...of, run, next: chunk.length, chunks: chunk }])),
+  )
+  expect(stored.flat()).toEqual(runs.map(() => chunk.length))
+})
+
+test('commits wait for the disk, also where the database would not', async () => {
+  const database = `f${databases}`
+  await postgres.ask(`ALTER DATABASE ${database} SET synchronous_commit = off`)
+  await open().beacon()
+  await postgres.ask(
+    `CREATE TABLE seen AS SELECT '' AS setting;
+     CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+       $$ BEGIN UPDATE seen SET setting = current_setting('synchronous_commit'); RETURN NULL; END $$;
+     CREATE TRIGGER see AFTER INSERT ON facts EXECUTE FUNCTION see()`,
+    database,
+  )
+  await open().raiseBeacon(1)
+  expect(await postgres.ask('SELECT setting FROM seen', database)).toEqual([{ setting: 'on' }])
+})
+
 test('a server that was killed is unavailable, and what was told to be stored is there when it is back', async () => {
   const store = open()
   await store.record(times(0, 10))

@@ -31,6 +31,9 @@ const STATEMENT_MS = 30_000
 /** How much later than the server we give up: it has gone, without a word. */
 const GRACE_MS = 5_000
 
+/** What is stored is deleted elsewhere next: it is on disk when it is committed, whatever the server's default is. */
+const DURABLE = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
+
 /** Nothing is sent before the first question. Idle connections that break are replaced. */
 export function connectPostgres({
   url,
@@ -51,6 +54,8 @@ export function connectPostgres({
     query_timeout: statementMs + GRACE_MS,
     keepAlive: true,
     application_name: 'shellcron',
+    // The pool waits for it, though its type does not say so.
+    onConnect: (client => client.query(DURABLE)) as (client: pg.ClientBase) => void,
     types: { getTypeParser: parserOf as never },
   })
   // Of idle connections. Those in use tell whoever uses them.

@@ -82,13 +82,10 @@ function failedIn({ outcome, final, target }: StoredResult): string[] {
 }
 
 function rowOf({ uid, time, sum, speaker, targets }: Fire): Record<string, unknown> {
-  const said = columnsOf(speaker)
   return {
-    ...said,
+    ...escaped(columnsOf(speaker)),
     uid,
     time,
-    message: escaped(said.message),
-    tail: escaped(said.tail),
     class: sum.class,
     gravity: sum.gravity,
     started_at: sum.startedAt ?? null,

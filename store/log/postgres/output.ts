@@ -8,6 +8,17 @@ import type { Ask } from './connection.ts'
 /** How many pieces are read at once: each is some hundred KiB at most. */
 const READ_AT_ONCE = 16
 
+/** When the first pieces of these attempts came, or would come now; ms since the epoch. By the server's clock, as it dates new heads. */
+export async function firstTimes(ask: Ask, pieces: readonly OutputPiece[]): Promise<number[]> {
+  const { rows } = await ask(
+    `SELECT (extract(epoch FROM now()) * 1000)::bigint AS at
+     UNION SELECT o.at FROM outputs o JOIN json_to_recordset($1::json) AS w (uid text, run text, attempt bigint)
+       ON o.run = w.run AND o.uid = w.uid AND o.attempt = w.attempt`,
+    [JSON.stringify(pieces.map(({ uid, run, attempt }) => ({ uid, run, attempt })))],
+  )
+  return rows.map(({ at }) => Number(at))
+}
+
 /**
  * The heads of these attempts, made where there is none and locked until the end of the transaction: of operators that store the same one,
  * one waits. In the order of the key, so that none waits in a ring.

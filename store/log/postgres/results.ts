@@ -15,7 +15,7 @@ export async function addResults(ask: Ask, results: readonly StoredResult[]): Pr
   const ordered = results.toSorted(
     (a, b) => compare(a.uid, b.uid) || a.time - b.time || compare(a.run, b.run) || a.attempt - b.attempt,
   )
-  const { rows } = await ask(INSERT, [JSON.stringify(ordered.map(rowOf))])
+  const { rows } = await ask(INSERT, [JSON.stringify(ordered.map(result => escaped(columnsOf(result))))])
   const added = new Map(rows.map(({ id, uid, run, attempt }) => [keyOf({ uid, run, attempt }), Number(id)]))
   const fresh: { result: StoredResult; id: number }[] = []
   for (const result of ordered) {
@@ -25,11 +25,6 @@ export async function addResults(ask: Ask, results: readonly StoredResult[]): Pr
     fresh.push({ result, id })
   }
   if (fresh.length > 0) await addFires(ask, fresh)
-}
-
-function rowOf(result: StoredResult) {
-  const columns = columnsOf(result)
-  return { ...columns, message: escaped(columns.message), tail: escaped(columns.tail) }
 }
 
 function keyOf({ uid, run, attempt }: { uid: string; run: string; attempt: number }): string {

@@ -7,7 +7,7 @@ import { type Ask, type Connection, type ConnectionOptions, connectPostgres } fr
 import { milestonesOf, recentFires } from './fires.ts'
 import { pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
-import { addPiece, headsOf, lockHeads, outputsOf, readOutput } from './output.ts'
+import { addPiece, firstTimes, headsOf, lockHeads, outputsOf, readOutput } from './output.ts'
 import { createPartitions, type Partitions } from './partitions.ts'
 import { addResults } from './results.ts'
 import { createRetention } from './retention.ts'
@@ -76,13 +76,12 @@ async function storeOutput(
   pieces: readonly OutputPiece[],
 ): Promise<number[]> {
   if (pieces.length === 0) return []
+  // Midnight may be near; and a run may say its next word days after its first. Not within the transaction: each of many would hold a
+  // connection and wait for another one.
+  const times = await firstTimes(connection.ask, pieces)
+  await partitions.ensure('output_pieces', [...times, Math.max(...times) + 3_600_000])
   return await connection.transaction(async ask => {
     const heads = await lockHeads(ask, pieces)
-    // A run may say its next word days after its first.
-    await partitions.ensure(
-      'output_pieces',
-      [...heads.values()].map(({ at }) => at),
-    )
     const stored: number[] = []
     for (const piece of pieces) stored.push(await addPiece(ask, piece, heads))
     return stored
