@@ -109,6 +109,10 @@ const migrations: readonly string[] = [
 
   CREATE TABLE facts (key text PRIMARY KEY, value bigint NOT NULL);
   `,
+  `
+  -- ShellRuns are few among the runs of jobs.
+  CREATE INDEX results_run_time ON results (time, id) WHERE kind = 'run';
+  `,
 ]
 
 /** Of `pg_advisory_xact_lock`: who changes the schema is alone. Any number that nobody else uses. */
