@@ -192,13 +192,16 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect((await agent.ended(id)).tail).toBe('begun\nlater\n')
   })
 
-  test('a container that ends takes it along, and that is its reason', async () => {
-    const short = await runtime.container({ app: 'short' })
-    const id = await begun('echo begun; sleep 3008', {}, 'short')
-    await short.stop()
-    expect(toldOf(await agent.ended(id)).reason).toBe('ContainerGone')
-    await short.remove()
-  })
+  test.each(['stop', 'remove'] as const)(
+    'a container that ends by %s takes it along, and that is its reason',
+    async how => {
+      const short = await runtime.container({ app: 'short' })
+      const id = await begun('echo begun; sleep 3008', {}, 'short')
+      await short[how]()
+      expect(toldOf(await agent.ended(id)).reason).toBe('ContainerGone')
+      if (how === 'stop') await short.remove()
+    },
+  )
 
   test('who asks for too much memory is killed for that', async () => {
     const tight = await runtime.container({ app: 'tight', memory: 64 * 1024 ** 2 })

@@ -12,7 +12,6 @@ export interface Podman extends TestMachine {
   socket: string
   run(of: TestPodmanContainer): Promise<void>
   stopContainer(name: string): Promise<void>
-  pauseContainer(name: string): Promise<void>
   removeContainer(name: string): Promise<void>
 }
 
@@ -59,7 +58,6 @@ export async function startPodman(): Promise<Podman> {
       await ask('POST', `/containers/${name}/start`)
     },
     stopContainer: async name => void (await ask('POST', `/containers/${name}/stop?t=0`)),
-    pauseContainer: async name => void (await ask('POST', `/containers/${name}/pause`)),
     removeContainer: async name => void (await ask('DELETE', `/containers/${name}?force=true`)),
   }
 }
