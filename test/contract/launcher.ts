@@ -81,7 +81,7 @@ export function bench(
   }
 }
 
-function listenTo(launcher: Launcher): Connected {
+export function listenTo(launcher: Launcher): Connected {
   const events: LauncherEvent[] = []
   launcher.onEvent(event => events.push(event))
   const told = <K extends LauncherEvent['type']>(type: K, id: string) =>
