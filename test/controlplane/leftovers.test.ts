@@ -27,6 +27,31 @@ test('nothing is left of a control plane whose process was killed: no process, n
   }
 })
 
+const POSTGRES = `
+  const { startPostgres } = await import(${JSON.stringify(new URL('./postgres.ts', import.meta.url).href)})
+  const { passwordFile, ask } = await startPostgres()
+  const [{ pids }] = await ask("SELECT json_agg(pid) AS pids FROM pg_stat_activity WHERE backend_type <> 'client backend'")
+  console.log(JSON.stringify([passwordFile, pids]))
+  process.stdin.resume()`
+
+test('nothing is left of a PostgreSQL server whose owner was killed', async () => {
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', POSTGRES], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const [line] = (await once(owner.stdout, 'data')) as [Buffer]
+  const [passwordFile, pids] = JSON.parse(String(line)) as [string, number[]]
+  const dir = dirname(passwordFile)
+  const workers = () => pids.filter(pid => commandLineOf(String(pid)).startsWith('postgres: '))
+  expect(processesIn(dir)).not.toEqual([])
+  expect(workers()).toEqual(pids)
+
+  owner.kill('SIGKILL')
+
+  await eventually(`no process of ${dir}`, () => processesIn(dir).length === 0)
+  await eventually('no worker of the server', () => workers().length === 0)
+  await eventually(`no ${dir}`, () => !existsSync(dir))
+})
+
 /** Command lines of processes that name this directory. */
 function processesIn(dir: string): string[] {
   return readdirSync('/proc')
