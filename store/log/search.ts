@@ -56,7 +56,8 @@ export async function pageWith(
       const isEnough = spent.rows >= ROWS_A_PAGE || spent.bytes >= BYTES_A_PAGE
       if (isEnough || found.length >= query.limit) return { rows: found, last: row }
     }
-    if (!page.last) return { rows: found, last: undefined }
+    // A page that is not full has looked far enough by itself.
+    if (!page.last || page.rows.length < AT_ONCE) return { rows: found, last: page.last }
     after = cursorAt(positionIn(page.last))
   }
 }

@@ -351,6 +351,31 @@ describe('SQLite', () => {
     expect(slow).toEqual([])
   })
 
+  test('a question that few rows answer looks only so far in a page, and finds them all in the end', async () => {
+    const store = openSqliteLogStore(join(dir, 'log.db'))
+    const rare = (n: number) => n % 2_500 === 0
+    for (let from = 0; from < 5_001; from += 1_000)
+      await store.record(
+        Array.from({ length: Math.min(1_000, 5_001 - from) }, (_, i) =>
+          result(from + i, rare(from + i) ? { namespace: 'rare', uid: 'u2' } : {}),
+        ),
+      )
+    const pages: number[] = []
+    let cursor: string | undefined
+    do {
+      const page = await store.history({
+        agent: 'a',
+        namespace: 'rare',
+        limit: 100,
+        ...(cursor ? { cursor } : {}),
+      })
+      pages.push(page.rows.length)
+      cursor = page.cursor
+    } while (cursor)
+    expect(pages).toEqual([1, 1, 1])
+    await store.close()
+  })
+
   test('a file of a newer version is refused with what to do', () => {
     const path = join(dir, 'new.db')
     const db = new DatabaseSync(path)

@@ -1,47 +1,71 @@
 import type { HistoryQuery } from '../port.ts'
 import { checkLimit, positionOf } from '../position.ts'
+import type { Row } from '../rows.ts'
 
 type Parameter = string | number
 
+/** What an index has first, so that it need not be asked of each row. */
+type Known = keyof Pick<HistoryQuery, 'uid' | 'agent' | 'namespace' | 'kind'>
+
 /**
- * The statement for a page. The index is named, so that the planner never sorts a million rows: all have the time (and, as every index of
- * SQLite, the row's id) last, which is the order of the page; but for `uid`, see `historyOf`.
+ * How a page is read: rows in its order, of which those that `isWanted` are on it. `most`: so many rows are read at most, so that a
+ * question that few rows answer takes no longer than others; undefined: every row is wanted, and there are `limit`.
  */
-export function pageOf(query: HistoryQuery): { sql: string; parameters: Parameter[] } {
-  const { uid, namespace, kind, agent, outcome, from, to, limit } = query
+export interface PagePlan {
+  sql: string
+  parameters: Parameter[]
+  isWanted(row: Row): boolean
+  most: number | undefined
+}
+
+const LOOKED_AT = 2_000
+
+/**
+ * The index is named, so that the planner never sorts a million rows: all have the time (and, as every index of SQLite, the row's id)
+ * last, which is the order of the page; but for `uid`, see `historyOf`.
+ */
+export function pageOf(query: HistoryQuery): PagePlan {
   checkLimit(query)
+  const { from, to, limit } = query
   const after = query.cursor === undefined ? undefined : positionOf(query.cursor)
+  const { index, known } = indexFor(query)
   const terms: [string, ...Parameter[]][] = []
-  const equals = (column: string, value: string | undefined) => {
-    if (value !== undefined) terms.push([`${column} = ?`, value])
-  }
-  equals('uid', uid)
-  equals('namespace', namespace)
-  equals('name', query.name)
-  equals('agent', agent)
-  equals('outcome', outcome)
+  if (known && known !== 'kind') terms.push([`${known} = ?`, query[known] ?? ''])
   // Literals, as it is by them that SQLite knows that a partial index will do.
-  if (kind) terms.push([`kind = '${kind === 'run' ? 'run' : 'job'}'`])
-  if (agent !== undefined) terms.push(['agent IS NOT NULL'])
-  if (isBad(query)) terms.push(["outcome <> 'Succeeded'"])
+  if (known === 'agent') terms.push(['agent IS NOT NULL'])
+  if (known === 'kind') terms.push(["kind = 'run'"])
+  if (isBad(query) && known !== 'kind') terms.push(["outcome <> 'Succeeded'"])
   if (from !== undefined) terms.push(['time >= ?', from])
   if (to !== undefined) terms.push(['time < ?', to])
   if (after) terms.push(['(time, id) < (?, ?)', after.time, after.id])
   const where = terms.length > 0 ? `WHERE ${terms.map(([term]) => term).join(' AND ')}` : ''
+  const rest = restOf(query, known)
+  const most = rest.length > 0 ? LOOKED_AT : undefined
   return {
-    sql: `SELECT * FROM results INDEXED BY ${indexFor(query)} ${where} ORDER BY time DESC, id DESC LIMIT ?`,
-    parameters: [...terms.flatMap(([, ...values]) => values), limit],
+    sql: `SELECT * FROM results INDEXED BY ${index} ${where} ORDER BY time DESC, id DESC LIMIT ?`,
+    parameters: [...terms.flatMap(([, ...values]) => values), most ?? limit],
+    isWanted: row => rest.every(([column, value]) => row[column] === value),
+    most,
   }
 }
 
-function indexFor(query: HistoryQuery): string {
+/** What has to be asked of each row. */
+function restOf(query: HistoryQuery, known: Known | undefined): [string, string][] {
+  const { uid, namespace, name, kind, agent, outcome } = query
+  const asked = Object.entries({ uid, namespace, name, kind, agent, outcome })
+  return asked.flatMap(([column, value]) =>
+    value === undefined || column === known ? [] : [[column, value] as [string, string]],
+  )
+}
+
+function indexFor(query: HistoryQuery): { index: string; known: Known | undefined } {
   const { uid, namespace, kind, agent } = query
   const bad = isBad(query) ? 'results_bad' : 'results'
-  if (uid !== undefined) return `${bad}_uid`
-  if (agent !== undefined) return `${bad}_agent`
-  if (kind === 'run') return 'results_run_time'
-  if (namespace !== undefined) return `${bad}_namespace`
-  return `${bad}_time`
+  if (uid !== undefined) return { index: `${bad}_uid`, known: 'uid' }
+  if (agent !== undefined) return { index: `${bad}_agent`, known: 'agent' }
+  if (kind === 'run') return { index: 'results_run_time', known: 'kind' }
+  if (namespace !== undefined) return { index: `${bad}_namespace`, known: 'namespace' }
+  return { index: `${bad}_time`, known: undefined }
 }
 
 function isBad({ outcome }: HistoryQuery): boolean {

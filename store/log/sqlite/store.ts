@@ -58,13 +58,23 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
       fires.add(result, Number(lastInsertRowid))
     }
   }
-  const rowsOf = (query: HistoryQuery): Row[] => {
-    const { sql, parameters } = pageOf(query)
-    return db.prepare(sql).all(...parameters)
+  const pageFrom = (query: HistoryQuery, isBounded: boolean): Page => {
+    const { sql, parameters, isWanted, most = query.limit } = pageOf(query)
+    const rows: Row[] = []
+    let looked = 0
+    for (const row of db.prepare(sql).iterate(...parameters.slice(0, -1), isBounded ? most : -1)) {
+      looked++
+      if (isWanted(row)) rows.push(row)
+      if (rows.length === query.limit || (isBounded && looked === most)) return { rows, last: row }
+    }
+    return { rows, last: undefined }
   }
   const pageIn = (query: HistoryQuery): Page => {
-    const rows = split(query, uidsOf)
-      .flatMap(rowsOf)
+    const queries = split(query, uidsOf)
+    const [only] = queries
+    if (only && queries.length === 1) return pageFrom(only, true)
+    const rows = queries
+      .flatMap(each => pageFrom(each, false).rows)
       .sort((a, b) => positionIn(b).time - positionIn(a).time || positionIn(b).id - positionIn(a).id)
       .slice(0, query.limit)
     return { rows, last: rows.length === query.limit ? rows.at(-1) : undefined }
