@@ -20,11 +20,11 @@ import {
 
 /** The table of commands on the host, by pipes and on a terminal, as an agent launches them. */
 
-/** `megabytes`: by how much the launcher may grow while it takes a gigabyte; the portable one leaves it to its collector. */
+/** `megabytes`: by how much the launcher may grow while it takes a gigabyte; the portable one leaves it to its collector, but keeps none of it. */
 const environments: [string, { by: readonly string[]; tty: boolean; megabytes: number }][] = [
   ['native launcher, pipes', { by: implementations.native ?? [], tty: false, megabytes: 20 }],
   ['native launcher, terminal', { by: implementations.native ?? [], tty: true, megabytes: 20 }],
-  ['portable launcher, pipes', { by: nodeLauncher(), tty: false, megabytes: 100 }],
+  ['portable launcher, pipes', { by: nodeLauncher(), tty: false, megabytes: 400 }],
 ]
 const SESSION = 17
 const poolKey = generateKeyPairSync('x25519').privateKey
