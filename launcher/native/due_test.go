@@ -34,3 +34,16 @@ func TestEachComesAtItsInstantSoonestFirstAndOfTheSameInstantInOrder(t *testing.
 		t.Fatal(order)
 	}
 }
+
+func TestAThreadThatIsAwakeWaitsForTheInstantAndNoLongerWait(t *testing.T) {
+	at := float64(nowMs() + awakeAheadMs)
+	if !waitAwake(at) || float64(nowMs()) < at {
+		t.Error("it did not wait for the instant")
+	}
+	if !waitAwake(at - 1000) {
+		t.Error("it waited for what is past")
+	}
+	if waitAwake(float64(nowMs() + 60_000)) {
+		t.Error("it takes an instant for reached that is a minute ahead: the clock was set back")
+	}
+}

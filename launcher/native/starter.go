@@ -11,6 +11,8 @@ import (
 const (
 	// Runs are made ready so long before their instant.
 	prepareAheadMs = 2_000
+	// A thread is awake so long before a run's instant and waits with open eyes: to be woken takes a processor that rests about as long.
+	awakeAheadMs = 1
 	// Starting is waiting for the kernel: two threads use what one leaves idle.
 	mostThreads = 4
 	// A thread that takes longer for a start hangs (in a working directory that does not answer): another takes its place …
@@ -96,7 +98,7 @@ func (st *starter) prepare(e *entry) {
 			return
 		}
 		e.command = command
-		st.due.add(e, e.at)
+		st.due.add(e, e.at-awakeAheadMs)
 	}
 	if isLocalIdentity(order.user, order.group) {
 		ready()
@@ -143,6 +145,10 @@ func (st *starter) give(e *entry, to chan<- *entry, work func()) {
 // start begins a run, unless its fence has fallen, or its end was decided meanwhile.
 func (st *starter) start(e *entry) {
 	s := st.supervisor
+	if !waitAwake(e.at) {
+		st.due.add(e, e.at-awakeAheadMs)
+		return
+	}
 	command := st.mayStart(e)
 	if command == nil {
 		return
@@ -172,6 +178,16 @@ func (st *starter) start(e *entry) {
 		defer s.mu.Unlock()
 		s.settle(e, record)
 	})
+}
+
+// waitAwake returns at the instant, Unix ms; false if the clock was set back meanwhile, and it is not near any more.
+func waitAwake(at float64) bool {
+	for {
+		left := at - float64(time.Now().UnixMicro())/1000
+		if left <= 0 || left > 2*awakeAheadMs {
+			return left <= 0
+		}
+	}
 }
 
 func (st *starter) mayStart(e *entry) *command {
