@@ -1,6 +1,7 @@
 import { Alarms } from '../runtime/alarms.ts'
 import { messageOf, Unavailable } from '../runtime/errors.ts'
 import type { Context } from './context.ts'
+import { createCrowd } from './crowd.ts'
 import type { Runs } from './live.ts'
 import { createPlans, type Place, type Planned, type Slot } from './plans.ts'
 import { createTake } from './take.ts'
@@ -8,7 +9,7 @@ import { createTake } from './take.ts'
 /**
  * The agent's timetable: one alarm per job (in Shards one per shard), at the next moment when there is something to decide about it.
  *
- *   rank 0 (and each target of All)   T + jitter - lead   claims ahead from what it knows of the cell
+ *   rank 0 (and each target of All)   T + jitter - lead   claims ahead from what it knows of the cell; in a crowd earlier still
  *   ranks 1 and 2                     T + jitter + 1, 2 s  read the cell, take what is still open
  *   other ranks                       never; the operator offers what is open after 3 s
  */
@@ -33,6 +34,7 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
   const { keys, world, cells, clock, log } = context
   const plans = createPlans(context)
   const take = createTake(context, runs, mayClaim)
+  const crowd = createCrowd()
   const deciding = new Set<Slot>()
   /** Woken while it is decided about them; true: by an offer. */
   const again = new Map<Slot, boolean>()
@@ -80,6 +82,7 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
   async function decideNow(slot: Slot, offered: boolean): Promise<number | undefined> {
     const plan = plans.of(slot)
     const place = plan && plans.placeOf(slot, plan.entry.value)
+    const lead = LEAD_MS + crowd.leave(slot)
     if (!plan || !place) {
       alarms.clear(slot)
       return undefined
@@ -90,7 +93,9 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
     if (rank > 0 && !offered) return lookLater(plan, place)
     // What is remembered may be as old as this session, and who is offered a time looks only once.
     if (offered) cells.forget(keys.cell(place.ref))
-    return take(plan, place, rank === 0 ? LEAD_MS : 0)
+    if (rank > 0) return take(plan, place, 0)
+    const at = await take(plan, place, lead)
+    return at === undefined ? undefined : at - crowd.join(slot, at, clock.now())
   }
 
   /** Ranks 1 and 2: what came due their delay ago and is still open is taken; else they sleep until the next such moment. */
