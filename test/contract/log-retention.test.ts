@@ -1,36 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Keep, LogStore } from '../../store/log/port.ts'
-import {
-  chunk,
-  failed,
-  type Implementation,
-  implementations,
-  outputOf,
-  result,
-  type Servers,
-  startServers,
-  T0,
-} from './log-stores.ts'
+import { describe, expect, test } from 'vitest'
+import type { Keep } from '../../store/log/port.ts'
+import { chunk, failed, logStoreForEach, logStores, outputOf, result, T0 } from './log-stores.ts'
 
 /** What every log store lets go, and how text is found in what it keeps. */
-let servers: Servers
-beforeAll(async () => {
-  servers = await startServers()
-})
-afterAll(() => servers?.stop())
-
-describe.each(Object.entries(implementations))('a log store that is pruned: %s', (_, make) => {
-  let implementation: Implementation
-  let store: LogStore
-  beforeEach(async () => {
-    implementation = await make(servers)
-    store = await implementation.open()
-  })
-  afterEach(async () => {
-    await store.close()
-    await implementation.remove()
-  })
+describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, start) => {
+  const { store } = logStoreForEach(start)
 
   const nobody = () => false
   /** Until nothing is left to do; answers in how many parts. */

@@ -2,20 +2,12 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OUTCOMES } from '../../core/records/state.ts'
 import type { LogStore, StoredResult } from '../../store/log/port.ts'
 import { pageOf } from '../../store/log/sqlite/history.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
-import {
-  failed,
-  type Implementation,
-  implementations,
-  result,
-  type Servers,
-  startServers,
-  T0,
-} from './log-stores.ts'
+import { failed, logStoreForEach, logStores, result, T0 } from './log-stores.ts'
 
 const JOB = { kind: 'job', uid: 'u1' } as const
 
@@ -25,23 +17,8 @@ function settled(n: number, over: Partial<StoredResult> = {}): StoredResult {
   return { ...rest, attempt: 0, outcome: 'Missed', reason: 'NotCaughtUp', ...over }
 }
 
-let servers: Servers
-beforeAll(async () => {
-  servers = await startServers()
-})
-afterAll(() => servers?.stop())
-
-describe.each(Object.entries(implementations))('a log store: %s', (_, make) => {
-  let implementation: Implementation
-  let store: LogStore
-  beforeEach(async () => {
-    implementation = await make(servers)
-    store = await implementation.open()
-  })
-  afterEach(async () => {
-    await store.close()
-    await implementation.remove()
-  })
+describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
+  const { store, another, reopen } = logStoreForEach(start)
 
   const all = async () => (await store.history({ limit: 1_000 })).rows
   const recent = (succeeded = 3, failed = 3) => store.recent(JOB, { succeeded, failed })
@@ -85,8 +62,7 @@ describe.each(Object.entries(implementations))('a log store: %s', (_, make) => {
   test('what is recorded is there after a restart, and is recorded again in vain', async () => {
     await store.record([result(1), failed(2)])
     await store.raiseBeacon(7)
-    await store.close()
-    store = await implementation.open()
+    await reopen()
     await store.record([result(1), failed(2)])
     expect(await all()).toHaveLength(2)
     expect(await recent()).toHaveLength(2)
@@ -312,7 +288,7 @@ describe.each(Object.entries(implementations))('a log store: %s', (_, make) => {
   })
 
   test('after it was closed it is unavailable', async () => {
-    const other = await implementation.open()
+    const other = await another()
     await other.close()
     await expect(other.record([result(1)])).rejects.toMatchObject({ name: 'Unavailable' })
   })

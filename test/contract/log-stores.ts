@@ -1,46 +1,83 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import type { LogStore, OutputPiece, StoredResult } from '../../store/log/port.ts'
 import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
 import { type Postgres, startPostgres } from '../controlplane/postgres.ts'
 
-/** The log stores that there are, and what their suites store in them. An implementation is a way to open the same one again. */
-export interface Implementation {
+/** The log stores that there are, and what their suites store in them. */
+
+/** A way to open the same store again, which is new and empty at first. */
+interface Place {
   open(): Promise<LogStore>
   remove(): Promise<void>
 }
 
-/** Servers that they need, for one file of tests. */
-export interface Servers {
-  postgres: Postgres
+/** What one block of tests finds its places on. */
+interface Server {
+  place(): Promise<Place>
   stop(): Promise<void>
-}
-
-export async function startServers(): Promise<Servers> {
-  const postgres = await startPostgres()
-  return { postgres, stop: () => postgres.remove() }
 }
 
 let databases = 0
 
-export const implementations: Record<string, (servers: Servers) => Promise<Implementation>> = {
-  sqlite: async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'shellcron-log-'))
-    return {
-      open: async () => openSqliteLogStore(join(dir, 'log.db')),
-      remove: () => rm(dir, { recursive: true, force: true }),
-    }
+export const logStores: Record<string, () => Promise<Server>> = {
+  sqlite: async () => ({ place: onDisk, stop: async () => undefined }),
+  postgres: async () => {
+    const postgres = await startPostgres()
+    return { place: () => inDatabase(postgres), stop: () => postgres.remove() }
   },
-  postgres: async ({ postgres }) => {
-    const name = `d${++databases}`
-    const url = await postgres.database(name)
-    return {
-      open: async () => openPostgresLogStore({ url, password: async () => postgres.password }),
-      remove: async () => void (await postgres.ask(`DROP DATABASE ${name} WITH (FORCE)`)),
-    }
-  },
+}
+
+async function onDisk(): Promise<Place> {
+  const dir = await mkdtemp(join(tmpdir(), 'shellcron-log-'))
+  return {
+    open: async () => openSqliteLogStore(join(dir, 'log.db')),
+    remove: () => rm(dir, { recursive: true, force: true }),
+  }
+}
+
+async function inDatabase(postgres: Postgres): Promise<Place> {
+  const name = `d${++databases}`
+  const url = await postgres.database(name)
+  return {
+    open: async () => openPostgresLogStore({ url, password: async () => postgres.password }),
+    remove: async () => void (await postgres.ask(`DROP DATABASE ${name} WITH (FORCE)`)),
+  }
+}
+
+/**
+ * One of `logStores`, empty and open for each test of the block, on one server for all of them. There is nothing in `store` before the
+ * first test begins.
+ */
+export function logStoreForEach(start: () => Promise<Server>) {
+  const store = {} as LogStore
+  let server: Server
+  let place: Place
+  beforeAll(async () => {
+    server = await start()
+  })
+  afterAll(() => server?.stop())
+  beforeEach(async () => {
+    place = await server.place()
+    Object.assign(store, await place.open())
+  })
+  afterEach(async () => {
+    await store.close()
+    await place.remove()
+  })
+  return {
+    store,
+    /** The same store, opened once more. */
+    another: () => place.open(),
+    /** As after a restart. */
+    async reopen(): Promise<void> {
+      await store.close()
+      Object.assign(store, await place.open())
+    },
+  }
 }
 
 export const T0 = Date.UTC(2026, 0, 1)

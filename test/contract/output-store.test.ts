@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { cutChunk } from '../../core/output/chunks.ts'
-import type { LogStore, OutputPiece } from '../../store/log/port.ts'
-import { chunk, type Implementation, implementations, type Servers, startServers } from './log-stores.ts'
+import type { OutputPiece } from '../../store/log/port.ts'
+import { chunk, logStoreForEach, logStores } from './log-stores.ts'
 
 /** What every log store does with output. */
 const REF = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
@@ -11,23 +11,8 @@ function piece(offset: number, chunks: Uint8Array, over: Partial<OutputPiece> = 
   return { ...of, offset, next: offset + chunks.length, chunks, ...over }
 }
 
-let servers: Servers
-beforeAll(async () => {
-  servers = await startServers()
-})
-afterAll(() => servers?.stop())
-
-describe.each(Object.entries(implementations))('%s', (_, make) => {
-  let implementation: Implementation
-  let store: LogStore
-  beforeEach(async () => {
-    implementation = await make(servers)
-    store = await implementation.open()
-  })
-  afterEach(async () => {
-    await store.close()
-    await implementation.remove()
-  })
+describe.each(Object.entries(logStores))('%s', (_, start) => {
+  const { store, reopen } = logStoreForEach(start)
 
   const all = async (from = 0, limit = 1_000) => {
     const { pieces, ...rest } = await store.output(REF, from, limit)
@@ -38,8 +23,7 @@ describe.each(Object.entries(implementations))('%s', (_, make) => {
 
   test('pieces are one output, also for who opens it anew', async () => {
     expect(await store.storeOutput([piece(0, first), piece(32, three, { end: true })])).toEqual([32, 50])
-    await store.close()
-    store = await implementation.open()
+    await reopen()
     expect(await all()).toEqual({ bytes: Buffer.concat([first, three]).toString(), next: 50, ended: true })
     expect(await store.outputs({ run: REF.run })).toEqual([
       {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { LogStore, OutputPiece, StoredResult } from '../../store/log/port.ts'
 import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
+import { chunk, outputOf, result, T0 } from '../contract/log-stores.ts'
 import { type Postgres, startPostgres } from '../controlplane/postgres.ts'
 import { eventually } from './eventually.ts'
 import { type Proxy, startProxy } from './proxy.ts'
@@ -35,30 +36,8 @@ function open(statementMs = 10_000): LogStore {
   return store
 }
 
-const T0 = Date.UTC(2026, 0, 1)
 const DAY = 86_400_000
-
-function result(n: number, over: Partial<StoredResult> = {}): StoredResult {
-  const { time = T0 + n * 1_000, target = '-' } = over
-  return {
-    run: `ops.report.${time}${target === '-' ? '' : `.${target}`}`,
-    kind: 'job',
-    uid: 'u1',
-    generation: 1,
-    pool: 'default',
-    namespace: 'ops',
-    name: 'report',
-    target,
-    attempt: 1,
-    time,
-    startedAt: time,
-    endedAt: time + 500,
-    outcome: 'Succeeded',
-    final: true,
-    ...over,
-  }
-}
-
+const SAID = chunk('x')
 const times = (from: number, count: number) => Array.from({ length: count }, (_, n) => result(from + n))
 const unavailable = expect.objectContaining({ name: 'Unavailable' })
 
@@ -87,29 +66,25 @@ test("targets of one fire that different operators store add up, on every day's 
 })
 
 test('pieces of one output that several bring at once are one output', async () => {
-  const chunk = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 120])
   const of = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
-  const piece = (n: number): OutputPiece => {
-    const [offset, next] = [n * chunk.length, (n + 1) * chunk.length]
-    return { ...of, namespace: 'ops', name: 'report', pool: 'p', agent: 'a', offset, next, chunks: chunk }
-  }
-  const whole = Array.from({ length: 30 }, (_, n) => piece(n))
+  const whole = Array.from({ length: 30 }, (_, n): OutputPiece => {
+    const [offset, next] = [n * SAID.length, (n + 1) * SAID.length]
+    return { ...outputOf(of, SAID), offset, next, end: false }
+  })
   await Promise.all([open(), open(), open()].map(store => store.storeOutput(whole)))
   const { pieces, next } = await open().output(of, 0, 1_000_000)
   expect(pieces).toHaveLength(30)
-  expect(next).toBe(30 * chunk.length)
+  expect(next).toBe(30 * SAID.length)
 })
 
 test('many that bring output on a new day do not wait for each other in vain', async () => {
   const store = open()
   await store.beacon()
-  const chunk = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 120])
-  const of = { uid: 'u1', attempt: 1, namespace: 'ops', name: 'report', pool: 'p', agent: 'a', offset: 0 }
   const runs = Array.from({ length: 40 }, (_, n) => `ops.report.${n}`)
   const stored = await Promise.all(
-    runs.map(run => store.storeOutput([{ ...of, run, next: chunk.length, chunks: chunk }])),
+    runs.map(run => store.storeOutput([{ ...outputOf({ uid: 'u1', run, attempt: 1 }, SAID), end: false }])),
   )
-  expect(stored.flat()).toEqual(runs.map(() => chunk.length))
+  expect(stored.flat()).toEqual(runs.map(() => SAID.length))
 })
 
 test('commits wait for the disk, also where the database would not', async () => {
@@ -208,22 +183,19 @@ test('a wrong password, and a database that is not there, are unavailable and do
 
 test('output goes on days after it began, when its day was empty and dropped; without rights nothing is unstorable', async () => {
   const store = open()
-  const of = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
-  const at = { ...of, namespace: 'ops', name: 'report', pool: 'p', agent: 'a' }
-  const chunk = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1, 120])
-  await store.storeOutput([{ ...at, offset: 0, next: 0, chunks: Buffer.alloc(0) }])
+  const piece = outputOf({ uid: 'u1', run: 'ops.report.1', attempt: 1 }, SAID)
+  await store.storeOutput([{ ...piece, next: 0, chunks: Buffer.alloc(0), end: false }])
   const database = `f${databases}`
   await postgres.ask(`UPDATE outputs SET at = at - ${5 * DAY}`, database)
-  const piece = { ...at, offset: 0, next: chunk.length, chunks: chunk, end: true }
-  expect(await store.storeOutput([piece])).toEqual([chunk.length])
+  expect(await store.storeOutput([piece])).toEqual([SAID.length])
   const partitions = () =>
     postgres.ask(`SELECT 1 FROM pg_inherits WHERE inhparent = 'output_pieces'::regclass`, database)
   const before = (await partitions()).length
   while (await store.prune({ outputBytes: 0, isLiving: () => true }));
   expect((await partitions()).length).toBeLessThan(before)
   await postgres.ask(`UPDATE outputs SET expired = 0, ended = 0`, database)
-  const next = { ...piece, offset: chunk.length, next: 2 * chunk.length }
-  expect(await store.storeOutput([next])).toEqual([2 * chunk.length])
+  const next = { ...piece, offset: SAID.length, next: 2 * SAID.length }
+  expect(await store.storeOutput([next])).toEqual([2 * SAID.length])
   await postgres.ask('ALTER TABLE results RENAME TO away', database)
   await expect(store.record(times(0, 1))).rejects.toEqual(unavailable)
 })
