@@ -1,22 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { endOf } from '../../agent/container.ts'
-import { launchOf } from '../../agent/launch.ts'
-import type { Arm, ExitRecord } from '../../agent/launcher/messages.ts'
+import { afterAll, describe, expect, test } from 'vitest'
 import { nodeLauncher } from '../../agent/launcher/program.ts'
-import { verdictOf } from '../../core/outcome.ts'
-import type { CommandRow, Seen } from './commands/row.ts'
-import { activeOf, commands, entryOf, expectSeen, gigabyte } from './commands.ts'
-import {
-  type Bench,
-  bench,
-  bytesOf,
-  type Connected,
-  eventually,
-  farAway,
-  implementations,
-} from './launcher.ts'
+import type { CommandRow } from './commands/row.ts'
+import { carryOut, commands, entryOf, expectSeen, gigabyte, SESSION } from './commands.ts'
+import { bench, eventually, implementations } from './launcher.ts'
+import { launcherForAll } from './launcher-for-each.ts'
 
 /** The table of commands on the host, by pipes and on a terminal, as an agent launches them. */
 
@@ -26,8 +14,6 @@ const environments: [string, { by: readonly string[]; tty: boolean; megabytes: n
   ['native launcher, terminal', { by: implementations.native ?? [], tty: true, megabytes: 20 }],
   ['portable launcher, pipes', { by: nodeLauncher(), tty: false, megabytes: 400 }],
 ]
-const SESSION = 17
-const poolKey = generateKeyPairSync('x25519').privateKey
 
 test('there are at least 60 commands, each with its own name', () => {
   expect(new Set(commands.map(({ name }) => name)).size).toBe(commands.length)
@@ -35,33 +21,11 @@ test('there are at least 60 commands, each with its own name', () => {
 })
 
 describe.each(environments)('%s', (_, { by, tty, megabytes }) => {
-  let held: Bench
-  let agent: Connected
-
-  beforeAll(async () => {
-    held = bench(by)
-    agent = await held.connect()
-    agent.launcher.fence(String(SESSION), farAway())
-  })
-
+  const agent = launcherForAll(() => bench(by), String(SESSION))
   afterAll(async () => {
     const { instance } = agent.launcher
     await eventually('no process of a run lives', () => withLaunchOf(instance).length === 0)
-    await held.end()
   })
-
-  const armOf = (row: CommandRow): Arm => {
-    const { resources } = row
-    const entry = entryOf(row, { host: resources ? { resources } : {}, tty })
-    const arm = launchOf(entry, activeOf(row, SESSION), {
-      agent: 'a',
-      poolKey,
-      launcher: agent.launcher,
-      containers: { helper: undefined, endpoints: [] },
-    })
-    if ('reason' in arm) throw new Error(arm.message)
-    return arm
-  }
 
   const cannot = (row: CommandRow): boolean => {
     const { features, implementation } = agent.launcher
@@ -85,28 +49,9 @@ describe.each(environments)('%s', (_, { by, tty, megabytes }) => {
 
   const check = async (row: CommandRow) => {
     if (cannot(row)) return
-    const arm = armOf(row)
-    agent.launcher.arm([arm])
-    if (row.kill) {
-      await eventually('it is ready', async () => {
-        const { bytes } = await agent.launcher.read(arm.id, { offset: 0, length: 1_000, waitMs: 1_000 })
-        return bytesOf(bytes, 'stdout').includes('ready')
-      })
-      agent.launcher.kill([arm.id], 'Requested')
-    }
-    const record = await agent.ended(arm.id)
-    expectSeen(row, await seenOf(row, record), { tty })
-  }
-
-  const seenOf = async (row: CommandRow, record: ExitRecord): Promise<Seen> => {
-    const chunks = await agent.output(record.id)
-    const { command } = entryOf(row, { host: {} })
-    return {
-      verdict: verdictOf(endOf(record), command),
-      record,
-      stdout: bytesOf(chunks, 'stdout'),
-      stderr: bytesOf(chunks, 'stderr'),
-    }
+    const { resources } = row
+    const entry = entryOf(row, { host: resources ? { resources } : {}, tty })
+    expectSeen(row, await carryOut(row, entry, { agent }), { tty })
   }
 })
 

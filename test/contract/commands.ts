@@ -1,6 +1,9 @@
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { expect } from 'vitest'
+import { type ContainerSettings, endOf } from '../../agent/container.ts'
+import { launchOf } from '../../agent/launch.ts'
 import type { ExitRecord } from '../../agent/launcher/messages.ts'
+import { verdictOf } from '../../core/outcome.ts'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Active } from '../../core/records/state.ts'
 import { endings } from './commands/endings.ts'
@@ -9,6 +12,8 @@ import { processes } from './commands/processes.ts'
 import type { CommandRow, Seen } from './commands/row.ts'
 import { surroundings } from './commands/surroundings.ts'
 import { text } from './commands/text.ts'
+import { bytesOf, eventually } from './launcher.ts'
+import type { HeldLauncher } from './launcher-for-each.ts'
 
 /**
  * What users' commands do, and what is to be said of them: one table for every environment. It is written for a POSIX shell as dash
@@ -50,8 +55,35 @@ export function entryOf(row: CommandRow, over: Partial<JobEntry['command']>): Jo
   })
 }
 
+/** The session of their agent. */
+export const SESSION = 17
+const poolKey = generateKeyPairSync('x25519').privateKey
+
+/** Runs a row's job as an agent does, and kills it where the row says so. */
+export async function carryOut(
+  row: CommandRow,
+  entry: JobEntry,
+  by: { agent: HeldLauncher; containers?: ContainerSettings },
+): Promise<Seen> {
+  const { agent, containers = { helper: undefined, endpoints: [] } } = by
+  const arm = launchOf(entry, activeOf(row), { agent: 'a', poolKey, launcher: agent.launcher, containers })
+  if ('reason' in arm) throw new Error(arm.message)
+  agent.run(arm)
+  if (row.kill) {
+    await eventually('it is ready', async () => {
+      const { bytes } = await agent.launcher.read(arm.id, { offset: 0, length: 1_000, waitMs: 1_000 })
+      return bytesOf(bytes, 'stdout').includes('ready')
+    })
+    agent.launcher.kill([arm.id], 'Requested')
+  }
+  const record = await agent.ended(arm.id)
+  const chunks = await agent.output(arm.id)
+  const verdict = verdictOf(endOf(record), entry.command)
+  return { verdict, record, stdout: bytesOf(chunks, 'stdout'), stderr: bytesOf(chunks, 'stderr') }
+}
+
 /** The claimed attempt of that job, due now. */
-export function activeOf(row: CommandRow, session: number): Active {
+function activeOf(row: CommandRow): Active {
   const name = nameOf(row)
   const time = Date.UTC(2030, 0, 2, 3, 4, 5)
   return {
@@ -65,7 +97,7 @@ export function activeOf(row: CommandRow, session: number): Active {
     time,
     attempt: 1,
     notBefore: 0,
-    session,
+    session: SESSION,
     instance: 'any',
   }
 }

@@ -1,31 +1,23 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { nativeLauncher } from '../../scripts/native.ts'
 import { helper, inside, type Runtime, runtimes, type StartedContainer, toldOf } from './containers.ts'
-import { type Bench, bench, bytesOf, type Connected, eventually, farAway, SESSION } from './launcher.ts'
+import { bench, bytesOf, eventually, farAway, SESSION } from './launcher.ts'
+import { launcherForAll } from './launcher-for-each.ts'
 
 const launcher = await nativeLauncher()
 
 describe.each(runtimes)('a command in a container of %s', (_, start) => {
   let runtime: Runtime
-  let held: Bench
-  let agent: Connected
   let web: StartedContainer
   let n = 0
-
-  beforeAll(async () => {
+  afterAll(() => runtime?.machine.stop())
+  const agent = launcherForAll(async () => {
     runtime = await start()
-    held = bench([...runtime.machine.enter, launcher], '', {})
-    agent = await held.connect()
-    agent.launcher.fence(SESSION, farAway())
     web = await runtime.container({ app: 'web' })
-  })
-
-  afterAll(async () => {
-    await held?.end()
-    await runtime?.machine.stop()
+    return bench([...runtime.machine.enter, launcher], '', {})
   })
 
   type More = Omit<Parameters<typeof inside>[2], 'id' | 'script'>
@@ -167,7 +159,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   test('a fence and the death of the launcher end it', async () => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3006 & sleep 3006')
     process.kill(await outerPid(agent.launcher.pid, launcher), 'SIGKILL')
-    agent = await held.connect()
+    await agent.connect()
     expect((await agent.ended(id)).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
     await eventually('nothing is left', () => alive('3006').length === 0)
     agent.launcher.fence(SESSION, farAway())
@@ -188,7 +180,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   test('it goes on while no agent is connected', async () => {
     const id = await begun('echo begun; sleep 0.5; echo later')
     agent.launcher.close()
-    agent = await held.connect()
+    await agent.connect()
     expect((await agent.ended(id)).tail).toBe('begun\nlater\n')
   })
 

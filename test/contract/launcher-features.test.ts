@@ -1,35 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
-import {
-  type Bench,
-  bench,
-  type Connected,
-  eventually,
-  farAway,
-  implementations,
-  isAlive,
-  SESSION,
-  script,
-} from './launcher.ts'
+import { describe, expect, type TestContext, test } from 'vitest'
+import { bench, eventually, implementations, isAlive, script } from './launcher.ts'
+import { launcherForAll } from './launcher-for-each.ts'
 
 const isRoot = process.getuid?.() === 0
 
 /** What a launcher may leave out: each test is of one that has the feature. */
 describe.each(Object.entries(implementations))('launcher/%s: features', (_, command) => {
-  let held: Bench
-  let agent: Connected
-
-  beforeAll(async () => {
-    held = bench(command)
-    agent = await held.connect()
-    agent.launcher.fence(SESSION, farAway())
-  })
-
-  afterAll(() => held.end())
-
-  const run = (...runs: ReturnType<typeof script>[]) => agent.launcher.arm(runs)
+  const agent = launcherForAll(() => bench(command))
+  const { run } = agent
   const need = (feature: string, { skip }: TestContext) => {
     if (!agent.launcher.features.has(feature)) skip(`this launcher has no ${feature} here`)
   }
@@ -163,7 +144,7 @@ describe.each(Object.entries(implementations))('launcher/%s: features', (_, comm
       if ((await agent.launcher.runs()).length > 0 || groups() !== '') return false
       return childrenOf(agent.launcher.pid).length === 0 && readdirSync(folder).length <= before
     })
-    expect(readdirSync(join(held.stateDir, 'spool'))).toEqual([])
+    expect(readdirSync(join(agent.stateDir, 'spool'))).toEqual([])
   })
 })
 

@@ -1,17 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import {
-  type Bench,
-  bench,
-  bytesOf,
-  type Connected,
-  eventually,
-  farAway,
-  implementations,
-  isAlive,
-  SESSION,
-  script,
-} from './launcher.ts'
+import { describe, expect, test } from 'vitest'
+import { bytesOf, implementations, isAlive, script } from './launcher.ts'
+import { launcherForEach } from './launcher-for-each.ts'
 
 const pairs = Object.keys(implementations).flatMap(from =>
   Object.keys(implementations)
@@ -24,16 +14,7 @@ const FIND = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1*" 2> /dev/null
 
 /** An upgrade, or a machine that has got Go: another implementation finds in the state directory what it needs. */
 describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
-  let held: Bench
-  let agent: Connected
-
-  beforeEach(async () => {
-    held = bench(implementations[from] ?? [])
-    agent = await held.connect()
-    agent.launcher.fence(SESSION, farAway())
-  })
-
-  afterEach(() => held.end())
+  const agent = launcherForEach(implementations[from] ?? [])
 
   test('what has ended is told with its record and output, and forgotten for good', async () => {
     const ids = ['plain', 'Ünïcode/…', 'long'.repeat(100)]
@@ -41,7 +22,7 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
       agent.launcher.arm([script(id, `echo ${n}; echo >&2; exit ${n}`, { labels: { n: `${n}` } })])
     const records = await Promise.all(ids.map(id => agent.ended(id)))
     await agent.launcher.stop(true)
-    agent = await held.connect(implementations[to])
+    await agent.connect(implementations[to])
     expect(agent.launcher.implementation).toBe(to)
     for (const [n, id] of ids.entries()) {
       expect(await agent.ended(id)).toEqual(records[n])
@@ -50,7 +31,7 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
     agent.launcher.forget(ids)
     expect(await agent.launcher.runs()).toEqual([])
     await agent.launcher.stop(true)
-    agent = await held.connect()
+    await agent.connect()
     expect(await agent.launcher.runs()).toEqual([])
   })
 
@@ -60,9 +41,8 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
     await agent.started('grouped')
     const first = await agent.launcher.read('grouped', { offset: 0, length: 100, waitMs: 1_000 })
     const own = bytesOf(first.bytes, 'stdout').toString().trim()
-    process.kill(agent.launcher.pid, 'SIGKILL')
-    await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
-    agent = await held.connect(implementations[to])
+    await agent.crash()
+    await agent.connect(implementations[to])
     const left = own === '' ? '' : execFileSync('sh', ['-c', FIND, 'sh', own], { encoding: 'utf8' })
     expect(left).toBe('')
   })
@@ -75,13 +55,12 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
     agent.launcher.arm([run])
     const { pid } = await agent.started('left')
     const { bytes } = await agent.launcher.read('left', { offset: 0, length: 100, waitMs: 30_000 })
-    process.kill(agent.launcher.pid, 'SIGKILL')
-    await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
-    agent = await held.connect(implementations[to])
+    await agent.crash()
+    await agent.connect(implementations[to])
     expect((await agent.ended('left')).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
     expect([pid, Number(bytesOf(bytes, 'stdout').toString())].filter(isAlive)).toEqual([])
     await agent.launcher.stop(true)
-    agent = await held.connect()
+    await agent.connect()
     expect((await agent.ended('left')).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
   })
 })

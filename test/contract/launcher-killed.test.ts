@@ -1,16 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import {
-  type Bench,
-  bench,
-  type Connected,
-  eventually,
-  farAway,
-  implementations,
-  isAlive,
-  SESSION,
-  script,
-} from './launcher.ts'
+import { describe, expect, test } from 'vitest'
+import { eventually, farAway, implementations, SESSION, script } from './launcher.ts'
+import { launcherForEach } from './launcher-for-each.ts'
 
 /** A launcher may die between the start of a process and the moment at which it has written down which one that is. */
 
@@ -18,15 +9,7 @@ const TRIES = 5
 const BURST = 60
 
 describe.each(Object.entries(implementations))('launcher/%s: killed', (_, command) => {
-  let held: Bench
-  let agent: Connected
-
-  beforeEach(async () => {
-    held = bench(command)
-    agent = await held.connect()
-  })
-
-  afterEach(() => held.end())
+  const agent = launcherForEach(command)
 
   /** Somewhere in the middle of it. */
   const dieInBurst = async (round: number) => {
@@ -35,23 +18,22 @@ describe.each(Object.entries(implementations))('launcher/%s: killed', (_, comman
       const name = `${round}-${n}`
       // Each has left its tree when it is looked for.
       return script(name, 'setsid sleep 1000 & exec sleep 1000', {
-        env: { BURST: `${held.stateDir}/${name}` },
-        mark: `BURST=${held.stateDir}/${name}`,
+        env: { BURST: `${agent.stateDir}/${name}` },
+        mark: `BURST=${agent.stateDir}/${name}`,
       })
     })
     agent.launcher.arm(runs)
     await eventually('some have started', () => {
       return agent.events.filter(({ type }) => type === 'started').length > round * 5
     })
-    process.kill(agent.launcher.pid, 'SIGKILL')
-    await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
+    await agent.crash()
   }
 
   test('killed while it starts runs, it leaves no process that the next one does not end', async () => {
     for (let round = 0; round < TRIES; round++) {
       await dieInBurst(round)
-      agent = await held.connect()
-      expect(alive(`BURST=${held.stateDir}/`)).toEqual([])
+      await agent.connect()
+      expect(alive(`BURST=${agent.stateDir}/`)).toEqual([])
       const runs = await agent.launcher.runs()
       expect(new Set(runs.map(({ state }) => state))).toEqual(new Set(['ended']))
       expect(new Set(runs.map(({ record }) => record?.cause.kind))).toEqual(new Set(['lost']))
@@ -63,9 +45,8 @@ describe.each(Object.entries(implementations))('launcher/%s: killed', (_, comman
     const order = script('later', 'true', { at: Date.now() + 3_600_000, env: { A: '1' }, mark: 'A=1' })
     agent.launcher.arm([order])
     await agent.launcher.runs()
-    process.kill(agent.launcher.pid, 'SIGKILL')
-    await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
-    agent = await held.connect()
+    await agent.crash()
+    await agent.connect()
     expect(await agent.launcher.runs()).toEqual([])
     agent.launcher.fence(SESSION, farAway())
     agent.launcher.arm([{ ...order, at: 0 }])

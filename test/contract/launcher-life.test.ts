@@ -1,37 +1,27 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { connectLauncher } from '../../agent/launcher/client.ts'
 import { ensureLauncher } from '../../agent/launcher/start.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
 import { silentLog } from '../../runtime/log.ts'
 import {
-  type Bench,
   bench,
   bytesOf,
-  type Connected,
   eventually,
   farAway,
   implementations,
   isAlive,
+  listenTo,
   SESSION,
   script,
 } from './launcher.ts'
+import { launcherForEach } from './launcher-for-each.ts'
 
 describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives', (_, command) => {
-  let held: Bench
-  let agent: Connected
-
-  beforeEach(async () => {
-    held = bench(command)
-    agent = await held.connect()
-    agent.launcher.fence(SESSION, farAway())
-  })
-
-  afterEach(() => held.end())
-
-  const run = (...runs: ReturnType<typeof script>[]) => agent.launcher.arm(runs)
+  const agent = launcherForEach(command)
+  const { run } = agent
   const later = () => Date.now() + 3_600_000
 
   describe('instants', () => {
@@ -51,7 +41,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
     })
 
     test('the same id armed twice is started once, and told again', async () => {
-      const log = join(held.stateDir, 'starts')
+      const log = join(agent.stateDir, 'starts')
       const order = script('twice', `echo x >> ${log}`)
       run(order, order)
       await agent.ended('twice')
@@ -141,7 +131,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
         script('armed', 'true', { at: later() }),
         script('continues', 'until [ -e go ]; do sleep 0.02; done; exit 8', {
           fenced: false,
-          workingDir: held.stateDir,
+          workingDir: agent.stateDir,
         }),
       )
       await agent.started('fenced')
@@ -153,7 +143,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       await eventually('the child is dead', () => !isAlive(Number(record.tail)))
       run(script('late', 'true'))
       expect(await agent.refused('late')).toBe('Fenced')
-      writeFileSync(join(held.stateDir, 'go'), '')
+      writeFileSync(join(agent.stateDir, 'go'), '')
       expect((await agent.ended('continues')).code).toBe(8)
     })
 
@@ -193,12 +183,12 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
 
   describe('lives', () => {
     test('an agent that comes back gets what runs and what has ended', async () => {
-      const gate = join(held.stateDir, 'gate')
+      const gate = join(agent.stateDir, 'gate')
       run(script('over', 'echo said; exit 3'), script('going', `until [ -e ${gate} ]; do sleep 0.02; done`))
       await agent.started('going')
       agent.launcher.close()
       const { instance } = agent.launcher
-      agent = await held.connect()
+      await agent.connect()
       expect(agent.launcher.instance).toBe(instance)
       expect(await agent.ended('over')).toMatchObject({ code: 3, tail: 'said\n' })
       expect((await agent.started('going')).pid).toBeGreaterThan(1)
@@ -215,32 +205,31 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       const ids = ['whole', 'limited', 'nothing', 'silent']
       const before = await Promise.all(ids.map(agent.ended))
       expect(before.map(({ tail }) => tail.length)).toEqual([13, 12, 7, 0])
-      const journal = readFileSync(join(held.stateDir, 'launcher.journal'), 'utf8')
+      const journal = readFileSync(join(agent.stateDir, 'launcher.journal'), 'utf8')
       expect(journal).toContain('"ended"')
       for (const word of ['first', 'second', 'third', 'fourth', 'fir']) expect(journal).not.toContain(word)
-      process.kill(agent.launcher.pid, 'SIGKILL')
-      await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
-      agent = await held.connect()
+      await agent.crash()
+      await agent.connect()
       expect(await Promise.all(ids.map(agent.ended))).toEqual(before)
     })
 
     test('a run is kept until it is forgotten, with its output', async () => {
       run(script('kept', 'echo output'))
       await agent.ended('kept')
-      agent = await held.connect()
+      await agent.connect()
       await agent.ended('kept')
       expect(bytesOf(await agent.output('kept'), 'stdout').toString()).toBe('output\n')
       agent.launcher.forget(['kept'])
       expect(await agent.launcher.runs()).toEqual([])
       expect(await agent.output('kept')).toEqual([])
-      agent = await held.connect()
+      await agent.connect()
       expect(await agent.launcher.runs()).toEqual([])
       expect(agent.events).toEqual([])
     })
 
     test('the newer connection acts, the older is told and closed', async () => {
       const closed = new Promise(resolve => agent.launcher.onClosed(resolve))
-      const newer = await held.connect()
+      const newer = listenTo(await connectLauncher(join(agent.stateDir, 'launcher.sock')))
       expect(await closed).toBe('Replaced')
       newer.launcher.arm([script('newer', 'true')])
       expect((await newer.ended('newer')).code).toBe(0)
@@ -249,7 +238,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
 
     test('two that start a launcher at once get the same one', async () => {
       await agent.launcher.stop(false)
-      const options = { stateDir: held.stateDir, log: silentLog, program: { command }, dieWith: process.pid }
+      const options = { stateDir: agent.stateDir, log: silentLog, program: { command }, dieWith: process.pid }
       const both = await Promise.all([ensureLauncher(options), ensureLauncher(options)])
       expect(both[0]?.instance).toBe(both[1]?.instance)
     })
@@ -265,10 +254,9 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       const pids = [(await agent.started('left')).pid, (await agent.started('unmarked')).pid]
       const { bytes } = await agent.launcher.read('left', { offset: 0, length: 100, waitMs: 30_000 })
       pids.push(Number(bytesOf(bytes, 'stdout').toString()))
-      process.kill(agent.launcher.pid, 'SIGKILL')
-      await eventually('the launcher is dead', () => !isAlive(agent.launcher.pid))
+      await agent.crash()
       const { instance } = agent.launcher
-      agent = await held.connect()
+      await agent.connect()
       expect(agent.launcher.instance).not.toBe(instance)
       const lost = { cause: { kind: 'lost', reason: 'LauncherDied' } }
       expect(await agent.ended('left')).toMatchObject({ ...lost, tail: `${pids[2]}\n` })
@@ -281,7 +269,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       run(script('last', 'sleep 0.5; exit 4'))
       await agent.started('last')
       await agent.launcher.stop(true)
-      agent = await held.connect()
+      await agent.connect()
       expect((await agent.ended('last')).code).toBe(4)
     })
 
@@ -301,7 +289,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       await agent.launcher.stop(false)
       const parent = spawn('sleep', ['1000'], { stdio: 'ignore' })
       const bound = await ensureLauncher({
-        stateDir: held.stateDir,
+        stateDir: agent.stateDir,
         log: silentLog,
         program: { command, build: 'b1' },
         dieWith: parent.pid ?? 0,
@@ -326,7 +314,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
     })
 
     test('nobody there is Unavailable', async () => {
-      await expect(connectLauncher(join(held.stateDir, 'nothing.sock'))).rejects.toMatchObject({
+      await expect(connectLauncher(join(agent.stateDir, 'nothing.sock'))).rejects.toMatchObject({
         name: 'Unavailable',
       })
     })

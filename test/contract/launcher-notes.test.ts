@@ -1,17 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type Bench,
-  bench,
-  type Connected,
-  eventually,
-  farAway,
-  implementations,
-  SESSION,
-  script,
-} from './launcher.ts'
+import { afterEach, describe, expect, test } from 'vitest'
+import { bench, eventually, farAway, implementations, SESSION, script } from './launcher.ts'
+import { launcherForAll } from './launcher-for-each.ts'
 
 /** Where a process can be put into a group of its own, with or without controllers. */
 const hierarchy = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find(dir =>
@@ -20,16 +12,7 @@ const hierarchy = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/pids', '/sys/fs/cgr
 const canGroup = process.getuid?.() === 0 && hierarchy !== undefined
 
 describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command) => {
-  let held: Bench
-  let agent: Connected
-
-  beforeAll(async () => {
-    held = bench(command)
-    agent = await held.connect()
-    agent.launcher.fence(SESSION, farAway())
-  })
-
-  afterAll(() => held.end())
+  const agent = launcherForAll(() => bench(command))
 
   const outsiders: Outsider[] = []
   afterEach(() => {
@@ -52,7 +35,7 @@ describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command
     expect(silent).not.toHaveProperty('told')
     expect(silent.tail).toBe('\n')
     agent.launcher.forget(['told', 'silent'])
-    await eventually('the file is gone', () => readdirSync(join(held.stateDir, 'notes')).length === 0)
+    await eventually('the file is gone', () => readdirSync(join(agent.stateDir, 'notes')).length === 0)
   })
 
   test.runIf(canGroup)('a kill reaches a group that the run has named', async () => {
@@ -102,7 +85,7 @@ describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command
     agent.launcher.arm([naming('orphaned', outsider, 'echo named; sleep 1000')])
     await agent.launcher.read('orphaned', { offset: 0, length: 1, waitMs: 30_000 })
     process.kill(agent.launcher.pid, 'SIGKILL')
-    agent = await held.connect()
+    await agent.connect()
     expect((await agent.ended('orphaned')).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
     expect(await outsider.ended).toBe('SIGKILL')
     agent.launcher.fence(SESSION, farAway())

@@ -2,36 +2,17 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  type Bench,
-  bench,
-  bytesOf,
-  type Connected,
-  eventually,
-  farAway,
-  implementations,
-  isAlive,
-  script,
-} from './launcher.ts'
+import { describe, expect, test } from 'vitest'
+import { bench, bytesOf, eventually, implementations, isAlive, script } from './launcher.ts'
+import { launcherForAll } from './launcher-for-each.ts'
 
 const isRoot = process.getuid?.() === 0
 /** A user of this machine that is in more than one group, if there is one. */
 const memberOfMore = /^[^:]+:[^:]*:\d+:([^,\n]+)/m.exec(readFileSync('/etc/group', 'utf8'))?.[1]
 
 describe.each(Object.entries(implementations))('launcher/%s: commands', (_, command) => {
-  let held: Bench
-  let agent: Connected
-
-  beforeAll(async () => {
-    held = bench(command)
-    agent = await held.connect()
-    agent.launcher.fence('session-1', farAway())
-  })
-
-  afterAll(() => held.end())
-
-  const run = (...runs: ReturnType<typeof script>[]) => agent.launcher.arm(runs)
+  const agent = launcherForAll(() => bench(command))
+  const { run } = agent
 
   test('an exit code is told with its times', async () => {
     run(script('code', 'exit 37'))
@@ -61,7 +42,7 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
   })
 
   test('one stream can be read alone, and reading waits for what comes', async () => {
-    const gate = join(held.stateDir, 'gate')
+    const gate = join(agent.stateDir, 'gate')
     run(
       script(
         'follow',
@@ -88,7 +69,7 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
   })
 
   test('a read of no length waits for what comes, and leaves it there', async () => {
-    const gate = join(held.stateDir, 'gate')
+    const gate = join(agent.stateDir, 'gate')
     run(script('wait', `until [ -e ${gate} ]; do sleep 0.02; done; echo a`))
     await agent.started('wait')
     const look = (waitMs: number, offset = 0) => agent.launcher.read('wait', { offset, length: 0, waitMs })
@@ -104,10 +85,12 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
   })
 
   test('binary output is kept byte for byte, also a lot of it', async () => {
-    run(script('binary', `head -c 5000000 /dev/urandom > ${held.stateDir}/noise; cat ${held.stateDir}/noise`))
+    run(
+      script('binary', `head -c 5000000 /dev/urandom > ${agent.stateDir}/noise; cat ${agent.stateDir}/noise`),
+    )
     await agent.ended('binary')
     const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
-    const noise = readFileSync(join(held.stateDir, 'noise'))
+    const noise = readFileSync(join(agent.stateDir, 'noise'))
     expect(digest(bytesOf(await agent.output('binary'), 'stdout'))).toBe(digest(noise))
   })
 
@@ -265,7 +248,7 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
 
   test('the state directory is for its owner alone', () => {
     for (const name of ['launcher.sock', 'launcher.journal', 'launcher.log'])
-      expect(statSync(join(held.stateDir, name)).mode & 0o777).toBe(0o600)
-    expect(statSync(join(held.stateDir, 'spool')).mode & 0o777).toBe(0o700)
+      expect(statSync(join(agent.stateDir, name)).mode & 0o777).toBe(0o600)
+    expect(statSync(join(agent.stateDir, 'spool')).mode & 0o777).toBe(0o700)
   })
 })
