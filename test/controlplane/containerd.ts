@@ -2,20 +2,15 @@ import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { untilReady } from '../../runtime/child.ts'
 import { criProgram } from './binaries.ts'
-import { makeImages } from './images.ts'
-import { startMachine, type TestMachine } from './machine.ts'
+import { type ContainerRuntime, socketIn, startRuntime } from './container-runtime.ts'
 
 const run = promisify(execFile)
 
 /** A containerd with the CRI plugin and the images of `makeImages`, as a node has it, but without a kubelet. */
-export interface Containerd extends TestMachine {
-  socket: string
+export interface Containerd extends ContainerRuntime {
   /** Starts a pod with these containers; returns their ids by name. */
   pod(of: TestPod): Promise<StartedPod>
-  stopContainer(id: string): Promise<void>
-  removeContainer(id: string): Promise<void>
 }
 
 export interface TestPod {
@@ -34,37 +29,25 @@ export interface StartedPod {
 
 export async function startContainerd(): Promise<Containerd> {
   const cri = await criProgram()
-  const machine = await startMachine('shellcron-cri-', async ({ dir }) => {
-    await writeFile(join(dir, 'config.toml'), configOf(dir))
-    return ['containerd', '--config', join(dir, 'config.toml')]
-  })
-  const { dir, child, cgroupParent } = machine
-  const socket = join(dir, 'sock')
-  const ask = async (verb: string, argument: string) =>
+  const asks = (socket: string) => async (verb: string, argument: string) =>
     (await run(cri, [socket, verb, argument], { timeout: 60_000 })).stdout.trim()
-  try {
-    await untilReady({ name: 'containerd', child }, async () => (await ask('version', '-'), true))
-    for (const image of await makeImages(dir)) {
-      const args = [
-        '--address',
-        socket,
-        '--namespace',
-        'k8s.io',
-        'images',
-        'import',
-        '--snapshotter',
-        'native',
-        image,
-      ]
-      await run('ctr', args, { timeout: 60_000 })
-    }
-  } catch (error) {
-    await machine.stop()
-    throw error
-  }
+  const machine = await startRuntime({
+    name: 'containerd',
+    prefix: 'shellcron-cri-',
+    async command(dir) {
+      await writeFile(join(dir, 'config.toml'), configOf(dir))
+      return ['containerd', '--config', join(dir, 'config.toml')]
+    },
+    isReady: async socket => (await asks(socket)('version', '-'), true),
+    async load(socket, image) {
+      const into = ['--address', socket, '--namespace', 'k8s.io', 'images', 'import']
+      await run('ctr', [...into, '--snapshotter', 'native', image], { timeout: 60_000 })
+    },
+  })
+  const { cgroupParent } = machine
+  const ask = asks(machine.socket)
   return {
     ...machine,
-    socket,
     async pod({ name, namespace = 'test', labels = {}, annotations = {}, containers = { app: {} } }) {
       const of = { name, namespace, labels, annotations, cgroupParent }
       const id = await ask('run', JSON.stringify(of))
@@ -90,7 +73,7 @@ root = "${dir}/root"
 state = "${dir}/state"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.aufs"]
 [grpc]
-  address = "${dir}/sock"
+  address = "${socketIn(dir)}"
 [plugins."io.containerd.internal.v1.opt"]
   path = "${dir}/opt"
 [plugins."io.containerd.grpc.v1.cri"]

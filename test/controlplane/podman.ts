@@ -3,16 +3,11 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { untilReady } from '../../runtime/child.ts'
-import { makeImages } from './images.ts'
-import { startMachine, type TestMachine } from './machine.ts'
+import { type ContainerRuntime, socketIn, startRuntime } from './container-runtime.ts'
 
 /** A Podman with the images of `makeImages`, as a plain server has it, serving its API. */
-export interface Podman extends TestMachine {
-  socket: string
+export interface Podman extends ContainerRuntime {
   run(of: TestPodmanContainer): Promise<void>
-  stopContainer(name: string): Promise<void>
-  removeContainer(name: string): Promise<void>
 }
 
 export interface TestPodmanContainer {
@@ -29,24 +24,23 @@ export interface TestPodmanContainer {
 const API = 'http://podman/v1.40'
 
 export async function startPodman(): Promise<Podman> {
-  const machine = await startMachine('shellcron-pod-', async ({ dir }) => {
-    const env = await configure(dir)
-    const service = ['podman', 'system', 'service', '--time=0', `unix://${join(dir, 'sock')}`]
-    return ['env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...service]
+  const asks = (socket: string) => (method: string, path: string, body?: string | Body) =>
+    call(socket, { method, path, body })
+  const machine = await startRuntime({
+    name: 'podman',
+    prefix: 'shellcron-pod-',
+    async command(dir) {
+      const env = await configure(dir)
+      const service = ['podman', 'system', 'service', '--time=0', `unix://${socketIn(dir)}`]
+      return ['env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...service]
+    },
+    isReady: async socket => (await asks(socket)('GET', '/_ping')) !== '',
+    load: (socket, image) => asks(socket)('POST', '/images/load', { file: image }),
   })
-  const { dir, child, cgroupParent } = machine
-  const socket = join(dir, 'sock')
-  const ask = (method: string, path: string, body?: string | Body) => call(socket, { method, path, body })
-  try {
-    await untilReady({ name: 'podman', child }, async () => (await ask('GET', '/_ping')) !== '')
-    for (const image of await makeImages(dir)) await ask('POST', '/images/load', { file: image })
-  } catch (error) {
-    await machine.stop()
-    throw error
-  }
+  const { cgroupParent } = machine
+  const ask = asks(machine.socket)
   return {
     ...machine,
-    socket,
     async run({ name, labels = {}, image = 'localhost/busybox:1', argv, memory = 0 }) {
       const order = {
         Image: image,

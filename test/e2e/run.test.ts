@@ -99,51 +99,29 @@ test('the outcome of each target is printed; --target takes some of them', async
   expect(one.stdout.match(/: \d$/gm)).toEqual([': 1'])
 })
 
-const WRONG: [string, string[], string][] = [
-  [
-    'a parameter that is not allowed',
-    ['ops/dump', '--param', 'DB=all'],
-    'spec.parameters[0].value: "all" is not one of orders, customers',
-  ],
-  [
-    'one that nobody declares',
-    ['ops/dump', '--param', 'X=1'],
+/** Arguments, and what is said of them. */
+const WRONG = {
+  'ops/dump --param DB=all': 'spec.parameters[0].value: "all" is not one of orders, customers',
+  'ops/dump --param X=1':
     'spec.parameters[0].name: "X" is not declared by ShellCronJob dump; it declares DB, WHO',
-  ],
-  ['one without a value', ['ops/dump', '--param', 'DB'], '--param: "DB" is not NAME=VALUE'],
-  [
-    'a job that is not there',
-    ['ops/nothing'],
-    'spec.jobRef.name: there is no ShellCronJob nothing in this namespace',
-  ],
-  [
-    'a target that is none',
-    ['ops/shards', '--target', '3'],
-    'spec.targets[0]: "3" is not a shard; they are 0 to 2',
-  ],
-  [
-    'two namespaces',
-    ['ops/dump', '-n', 'dev'],
-    "--namespace: is dev, and the job's is ops; give one of them",
-  ],
-  ['neither job nor file', [], 'run: give a job, or a file by -f'],
-  [
-    'a timeout without a wait',
-    ['ops/dump', '--timeout', '5s'],
-    '--timeout: says how long to wait; give --wait too',
-  ],
-]
+  'ops/dump --param DB': '--param: "DB" is not NAME=VALUE',
+  'ops/nothing': 'spec.jobRef.name: there is no ShellCronJob nothing in this namespace',
+  'ops/shards --target 3': 'spec.targets[0]: "3" is not a shard; they are 0 to 2',
+  'ops/dump -n dev': "--namespace: is dev, and the job's is ops; give one of them",
+  '': 'run: give a job, or a file by -f',
+  'ops/dump --timeout 5s': '--timeout: says how long to wait; give --wait too',
+}
 
 test('what cannot be is refused, and nothing is made', async () => {
   const before = await files()
-  const ran = await Promise.all(WRONG.map(([, args]) => shellcron('run', ...args)))
-  const wanted = WRONG.map(([what, , said]) => ({
-    what,
-    code: 2,
-    stdout: '',
-    stderr: `shellcron: ${said}\n`,
-  }))
-  expect(ran.map((each, i) => ({ what: WRONG[i]?.[0], ...each }))).toEqual(wanted)
+  const ran = await Promise.all(
+    Object.keys(WRONG).map(async line => [line, await shellcron('run', ...line.split(' ').filter(Boolean))]),
+  )
+  const wanted = Object.entries(WRONG).map(([line, said]) => [
+    line,
+    { code: 2, stdout: '', stderr: `shellcron: ${said}\n` },
+  ])
+  expect(Object.fromEntries(ran)).toEqual(Object.fromEntries(wanted))
   expect(await files()).toEqual(before)
 })
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Active } from '../../core/records/state.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command } from '../fixtures/pool.ts'
+import { command, due } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** What burial makes of the attempts of an agent that stays away. */
@@ -11,8 +11,7 @@ test('a run that was to be ended when its agent went is Lost, and not begun agai
   const a = await pool.agent('a')
   await pool.putJob({
     name: 'j',
-    schedules: ['@every 1h'],
-    scheduleChangedAt: Date.now() - 7_200_000,
+    ...due(),
     command: command('exec sleep 600', { backoffLimit: 3 }),
   })
   const active = await eventually('it is claimed', async () => (await pool.actives())[0])
@@ -23,8 +22,7 @@ test('a run that was to be ended when its agent went is Lost, and not begun agai
 
   await pool.putMember('b')
   await pool.agent('b')
-  const ended = async () => (await pool.results()).find(({ attempt }) => attempt > 0)
-  const lost = await eventually('it is buried', ended, 60_000)
+  const lost = await eventually('it is buried', () => pool.ended('j'), 60_000)
   expect(lost).toMatchObject({ outcome: 'Lost', reason: 'AgentLost', attempt: 1, final: true })
   expect(await pool.actives()).toEqual([])
 })

@@ -2,21 +2,20 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
-import { command, type StartedAgent } from '../fixtures/pool.ts'
+import { command, due, type StartedAgent } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** onDisconnect Continue: a run outlives the session of its agent, and the next session of that agent records it. */
 const pool = poolForEach({ ttlSeconds: 2, members: ['a'] })
 
-const ended = async () => (await pool.results()).find(({ attempt }) => attempt > 0)
+const ended = () => pool.ended('j')
 
 /** A run that says `begun`, and `done` when the file `go` is there; its agent is gone, and its session with it. */
 async function leftAlone(): Promise<StartedAgent> {
   const agent = await pool.agent('a')
   await pool.putJob({
     name: 'j',
-    schedules: ['@every 1h'],
-    scheduleChangedAt: Date.now() - 7_200_000,
+    ...due(),
     command: command(
       `echo begun >> ${pool.truth}; until [ -e ${join(pool.dir, 'go')} ]; do sleep 0.1; done; echo done >> ${pool.truth}`,
       { onDisconnect: 'Continue', activeDeadlineSeconds: 600 },

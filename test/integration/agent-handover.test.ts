@@ -4,20 +4,13 @@ import type { Launcher } from '../../agent/launcher/launcher.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
 import type { Etcd } from '../../store/etcd/client.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command } from '../fixtures/pool.ts'
+import { command, due } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** An agent that is told to stop leaves its runs to the next one on its machine, which may take longer than the TTL to come. */
 const TTL = 5
 const pool = poolForEach({ ttlSeconds: TTL, members: ['a', 'b'] })
 
-const due = {
-  schedules: ['@every 1h'],
-  scheduleChangedAt: Date.now() - 7_200_000,
-  catchUp: 'Latest' as const,
-}
-const ended = async (name: string) =>
-  (await pool.results()).find(result => result.name === name && result.attempt > 0)
 const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
 
 /** What happened, in order. */
@@ -50,7 +43,7 @@ async function longRun(options: Parameters<typeof pool.agent>[1]) {
   const gate = `${pool.dir}/gate`
   await pool.putJob({
     name: 'long',
-    ...due,
+    ...due(),
     command: command(`echo x >> ${pool.truth}; until [ -e ${gate} ]; do sleep 0.1; done; exit 3`),
   })
   await eventually('it runs', async () => (await pool.ran()).length === 1)
@@ -66,7 +59,7 @@ test('a run outlives the TTL without an agent, and is adopted in the same sessio
   const left = Date.now()
   await pool.agent('b')
   await eventually('the TTL has passed twice', () => Date.now() > left + 2 * TTL * 1_000)
-  expect(await ended('long')).toBeUndefined()
+  expect(await pool.ended('long')).toBeUndefined()
 
   told = []
   await pool.agent('a', { launcher: fences, etcd: registrations() })
@@ -77,7 +70,10 @@ test('a run outlives the TTL without an agent, and is adopted in the same sessio
   expect(back?.create).toBe(session)
   expect(await pool.etcd.keepAlive(back?.lease ?? '', 5_000)).toBeLessThanOrEqual(TTL)
   await writeFile(gate, '')
-  expect(await eventually('it ends', () => ended('long'))).toMatchObject({ outcome: 'Failed', exitCode: 3 })
+  expect(await eventually('it ends', () => pool.ended('long'))).toMatchObject({
+    outcome: 'Failed',
+    exitCode: 3,
+  })
   expect(await pool.ran()).toHaveLength(1)
 })
 
@@ -89,7 +85,10 @@ test('where the answer is lost the fence is not raised, and the next agent finds
   await first.crash()
   await pool.agent('a')
   await writeFile(gate, '')
-  expect(await eventually('it ends', () => ended('long'))).toMatchObject({ outcome: 'Failed', exitCode: 3 })
+  expect(await eventually('it ends', () => pool.ended('long'))).toMatchObject({
+    outcome: 'Failed',
+    exitCode: 3,
+  })
   expect((await registered())?.create).toBe(session)
 })
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Active } from '../../core/records/state.ts'
 import { type EtcdCluster, startEtcd } from '../controlplane/etcd.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { command, due, type HandPool, handPool } from '../fixtures/pool.ts'
 
 /** Two ShellCrons on one machine that know nothing of each other. */
 const etcds: EtcdCluster[] = []
@@ -25,11 +25,9 @@ afterAll(async () => {
 
 test('the kill of a run leaves the run of the same name and time alone that the other one has', async () => {
   const [mine, other] = pools as [HandPool, HandPool]
-  const due = { name: 'j', schedules: ['@every 1h'], scheduleChangedAt: Date.now() - 7_200_000 }
-  const ended = async (pool: HandPool) => (await pool.results()).filter(({ attempt }) => attempt > 0)
-  await mine.putJob({ ...due, command: command('exec sleep 600') })
+  await mine.putJob({ name: 'j', ...due(), command: command('exec sleep 600') })
   await eventually('it is claimed', async () => (await mine.actives())[0])
-  await other.putJob({ ...due, command: command('exec sleep 600') })
+  await other.putJob({ name: 'j', ...due(), command: command('exec sleep 600') })
   const runs = await Promise.all(
     [mine, other].map(pool => eventually('it is claimed', async () => (await pool.actives())[0])),
   )
@@ -38,9 +36,9 @@ test('the kill of a run leaves the run of the same name and time alone that the 
   const claimed = Date.now()
   await eventually('both have started', () => Date.now() > claimed + 1_000)
   await mine.request('kill.x', { kind: 'kill', run, uid, reason: 'Deleted' })
-  const killed = await eventually('it is killed', async () => (await ended(mine))[0])
+  const killed = await eventually('it is killed', () => mine.ended('j'))
   expect(killed).toMatchObject({ run, outcome: 'Killed' })
   const seen = Date.now()
   await eventually('a second has passed', () => Date.now() > seen + 1_000)
-  expect(await ended(other)).toEqual([])
+  expect(await other.ended('j')).toBeUndefined()
 })

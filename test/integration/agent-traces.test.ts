@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Launcher } from '../../agent/launcher/launcher.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command } from '../fixtures/pool.ts'
+import { command, due } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** What is left of runs that are over: nothing. */
@@ -23,8 +23,7 @@ test('a thousand runs leave no process, zombie, control group, descriptor or spo
   const { pid } = await eventually('a launcher', () => launcher)
   const started = await look(pid)
   const names = Array.from({ length: RUNS }, (_, n) => `j${n}`)
-  const due = { schedules: ['@every 1h'], scheduleChangedAt: Date.now() - 7_200_000 }
-  for (const name of names) await pool.putJob({ name, ...due, command: command('true') })
+  for (const name of names) await pool.putJob({ name, ...due(), command: command('true') })
   const ended = () => pool.results().then(all => all.filter(({ attempt }) => attempt > 0))
   await eventually('all have ended', async () => (await ended()).length === RUNS, 120_000)
   expect(new Set((await ended()).map(({ outcome }) => outcome))).toEqual(new Set(['Succeeded']))

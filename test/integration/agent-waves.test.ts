@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { type CellRef, WAVE } from '../../core/keys.ts'
+import { WAVE } from '../../core/keys.ts'
 import type { JobEntry } from '../../core/records/entry.ts'
 import { cellSchema } from '../../core/records/state.ts'
 import { parseValue } from '../../store/protocol/held.ts'
 import { eventually } from '../fault/eventually.ts'
 import { mostAtOnce } from '../fixtures/at-once.ts'
-import { command } from '../fixtures/pool.ts'
+import { cellRef, command } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** Mode All with maxParallel, with real agents. */
@@ -13,13 +13,7 @@ const NAMES = ['a', 'b', 'c', 'd', 'e']
 const pool = poolForEach({ ttlSeconds: 5, members: NAMES })
 
 const HOUR = 3_600_000
-const ref = (target: string): CellRef => ({
-  pool: 'default',
-  kind: 'job',
-  namespace: 'test',
-  name: 'j',
-  target,
-})
+const ref = (target: string) => cellRef('j', target)
 
 /** As the operator does: each target has its cell before the entry is in force. */
 async function putTargets(lastFire: number): Promise<void> {

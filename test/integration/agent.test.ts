@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
-import { command } from '../fixtures/pool.ts'
+import { command, due } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** One agent, a real etcd, a real launcher; the pool is written by hand. */
@@ -29,8 +29,7 @@ test('a failing command is Failed with its exit code, and its retry is an attemp
   await pool.agent('a')
   await pool.putJob({
     name: 'fails',
-    schedules: ['@every 1h'],
-    scheduleChangedAt: Date.now() - 7_200_000,
+    ...due(),
     command: command(`${stamp()}; echo bad >&2; exit 7`, { backoffLimit: 1 }),
   })
   const [first] = await eventually('the first attempt ends', async () => {
@@ -143,8 +142,7 @@ test('an agent that comes back within its lease resumes its session, adopts its 
   const first = await pool.agent('a')
   await pool.putJob({
     name: 'long',
-    schedules: ['@every 1h'],
-    scheduleChangedAt: Date.now() - 7_200_000,
+    ...due(),
     command: command(`${stamp()}; sleep 2; echo survived`),
   })
   await eventually('it runs', async () => (await pool.ran()).length > 0)
@@ -166,8 +164,7 @@ test('the runs of an agent that stays away are buried by another, and retried th
   const b = await pool.agent('b')
   await pool.putJob({
     name: 'lost',
-    schedules: ['@every 1h'],
-    scheduleChangedAt: Date.now() - 7_200_000,
+    ...due(),
     command: command(`${stamp()}; [ "$SHELLCRON_ATTEMPT" = 2 ] || exec sleep 600`, { backoffLimit: 1 }),
   })
   const [active] = await eventually('it runs', async () => {

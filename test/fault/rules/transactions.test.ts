@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type CellRef, scheduledRunId } from '../../../core/keys.ts'
+import { scheduledRunId } from '../../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema, type Result } from '../../../core/records/state.ts'
 import { signedText } from '../../../runtime/signing.ts'
@@ -10,6 +10,7 @@ import { putKnown } from '../../../store/protocol/entry.ts'
 import { type Held, held, type Maybe } from '../../../store/protocol/held.ts'
 import { rules } from '../../../store/protocol/rules.ts'
 import { settle } from '../../../store/protocol/settle.ts'
+import { cellRef } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
 /**
@@ -19,7 +20,7 @@ import { poolForEach } from '../../fixtures/pool-for-each.ts'
 const pool = poolForEach()
 afterEach(() => vi.restoreAllMocks())
 
-const ref: CellRef = { pool: 'default', kind: 'job', namespace: 'test', name: 'j', target: '-' }
+const ref = cellRef('j')
 
 async function readEntry(): Promise<Held<JobEntry>> {
   const { value, mod, key } = (await pool.etcd.get(pool.keys.job(ref))) as KeyValue

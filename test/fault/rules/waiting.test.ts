@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { rules } from '../../../agent/rules.ts'
-import { type CellRef, scheduledRunId } from '../../../core/keys.ts'
+import { scheduledRunId } from '../../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../../core/records/entry.ts'
 import { activeSchema, cellSchema } from '../../../core/records/state.ts'
 import { signedText } from '../../../runtime/signing.ts'
 import { claim } from '../../../store/protocol/claim.ts'
 import { end } from '../../../store/protocol/end.ts'
 import { type Held, held } from '../../../store/protocol/held.ts'
-import { command } from '../../fixtures/pool.ts'
+import { cellRef, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { eventually } from '../eventually.ts'
 
@@ -15,7 +15,7 @@ const pool = poolForEach({ members: ['a'] })
 afterEach(() => vi.restoreAllMocks())
 
 const HOURS = 3_600_000
-const ref: CellRef = { pool: 'default', kind: 'job', namespace: 'test', name: 'j', target: '-' }
+const ref = cellRef('j')
 
 async function read<T>(key: string, schema: Parameters<typeof held<T>>[0]): Promise<Held<T>> {
   const { value, ...at } = held(schema, key, await pool.etcd.get(key))

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type CellRef, NOBODY, scheduledRunId, shellRunId, WAVE } from '../../../core/keys.ts'
+import { NOBODY, scheduledRunId, shellRunId, WAVE } from '../../../core/keys.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema } from '../../../core/records/state.ts'
 import { isFull } from '../../../core/wave.ts'
@@ -10,7 +10,7 @@ import { type Held, held, type Maybe, parseValue } from '../../../store/protocol
 import { adopt } from '../../../store/protocol/retry.ts'
 import { rules } from '../../../store/protocol/rules.ts'
 import { freeUnknown } from '../../../store/protocol/wave.ts'
-import { command } from '../../fixtures/pool.ts'
+import { cellRef, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
 /** maxParallel holds through whatever happens, and no place of it is lost: each comparison of the wave taken away, on a real etcd. */
@@ -18,13 +18,7 @@ const pool = poolForEach()
 afterEach(() => vi.restoreAllMocks())
 
 const T = 1_000
-const ref = (target: string): CellRef => ({
-  pool: 'default',
-  kind: 'job',
-  namespace: 'test',
-  name: 'j',
-  target,
-})
+const ref = (target: string) => cellRef('j', target)
 const inWaves = (maxParallel: number) =>
   command('true', { placement: { mode: 'All', agents: [], maxParallel } })
 const putJob = (maxParallel: number) => pool.putJob({ name: 'j', command: inWaves(maxParallel) })
