@@ -91,7 +91,7 @@ export function pollAfter(turn: number, places: number, of: { uid: string; agent
   return Math.round(Math.min(POLL_MOST_MS, Math.max(POLL_LEAST_MS, waves * 500)) * apart)
 }
 
-/** Who has no place ahead looks within this after the instant. */
+/** Everybody looks within this after the instant: a time that nobody claims for 5 s is a catch-up. */
 const BEHIND_MS = 1_500
 const BEHIND_STEP_MS = 20
 
@@ -107,7 +107,7 @@ export function claimAfter(by: {
   pace: number
 }): number {
   const { turn, free, agents, lead, pace } = by
-  if (turn < free) return turn * pace - lead
+  if (turn < free) return turn * Math.min(pace, (lead + BEHIND_MS) / free) - lead
   return turn * Math.min(BEHIND_STEP_MS, BEHIND_MS / Math.max(1, agents))
 }
 
