@@ -12,7 +12,7 @@ import { createCells } from './cells.ts'
 import { type Claims, createClaims } from './claims.ts'
 import type { ContainerSettings } from './container.ts'
 import type { Context } from './context.ts'
-import { HAND_OVER_SECONDS, moveTo } from './hand-over.ts'
+import { handOverSeconds, moveTo } from './hand-over.ts'
 import type { Launcher } from './launcher/launcher.ts'
 import type { LauncherEvent } from './launcher/messages.ts'
 import { replaceWhenIdle } from './launcher/replace.ts'
@@ -137,7 +137,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     }
     handOver = async session => {
       isHandedOver = true
-      await moveTo({ ...held, fence }, session, HAND_OVER_SECONDS)
+      await moveTo({ ...held, fence }, session, handOverSeconds(session))
     }
     await holdSessions(held, AbortSignal.any([closed.signal, signal]), (session, lost) =>
       duringSession(session, launcher, lost),

@@ -6,34 +6,36 @@ import type { SessionOptions } from './session.ts'
 /**
  * A registration moves between leases; the session stays, which is the registration's create revision.
  *
- *   SIGTERM:        short lease ─▶ a lease of 120 s: the next agent on this machine may take that long to come, and no run is fenced
- *   the next agent: lease of 120 s ─▶ short lease
+ *   SIGTERM:        the pool's lease ─▶ one of at least 120 s: the next agent on this machine may take that long, and no run is fenced
+ *   the next agent: that lease ─▶ the pool's
  *
  * An answer may be lost, and then either lease may hold. So the fence is raised after the answer, and lowered before the request
  * (protocol_model.py handover): at no moment is it later than 70 % of the lease that may hold.
  */
-export const HAND_OVER_SECONDS = 120
+const HAND_OVER_SECONDS = 120
 /** The part of the TTL after which a session's runs are killed if no keepalive was answered. */
 export const FENCE_AT = 0.7
 
-interface Moved {
+export interface Held {
   lease: string
   ttlSeconds: number
 }
 
+export const handOverSeconds = ({ ttlSeconds }: Held): number => Math.max(HAND_OVER_SECONDS, ttlSeconds)
+
 /** To a lease of so many seconds. undefined: the session has ended. Rejects if etcd does not answer: then either lease may hold. */
 export async function moveTo(
   options: SessionOptions,
-  session: { id: number; lease: string },
+  session: Held & { id: number },
   seconds: number,
-): Promise<Moved | undefined> {
+): Promise<Held | undefined> {
   const { etcd, keys, pool, agent } = options
   const sent = boottimeMs()
   const { id: lease, ttl } = await etcd.lease(seconds)
   const fence = () => options.fence(session.id, sent + ttl * 1_000 * FENCE_AT)
   // Before it is used: whoever comes after a crash right here finds its registration under one of them.
   await saveLeases(options, [lease, session.lease])
-  const isRaised = seconds === HAND_OVER_SECONDS
+  const isRaised = seconds >= session.ttlSeconds
   if (!isRaised) fence()
   const said = await etcd.txn(
     reregister(keys, { pool, agent, lease, session: session.id }, options.registration()),

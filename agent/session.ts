@@ -93,8 +93,9 @@ async function resume(options: SessionOptions): Promise<Session | undefined> {
   const left = await etcd.keepAlive(lease, 5_000)
   if (left <= 0) return undefined
   // Handed over, or of a pool that has another TTL by now.
-  if (left > options.ttlSeconds()) {
-    const moved = await moveTo(options, { id: item.create, lease }, options.ttlSeconds())
+  if (left !== options.ttlSeconds()) {
+    const held = { id: item.create, lease, ttlSeconds: left }
+    const moved = await moveTo(options, held, options.ttlSeconds())
     return moved && { id: item.create, ...moved, resumed: true }
   }
   options.fence(item.create, sent + left * 1_000 * FENCE_AT)

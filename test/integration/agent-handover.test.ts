@@ -92,6 +92,25 @@ test('where the answer is lost the fence is not raised, and the next agent finds
   expect((await registered())?.create).toBe(session)
 })
 
+test('a lease that is as long as that is never made shorter, and is not moved when the next agent comes', async () => {
+  const long = { ttlSeconds: 200, paused: false, draining: false, sealKey: '' }
+  await pool.etcd.txn({
+    compare: [],
+    then: [{ put: pool.keys.pool('default'), value: JSON.stringify(long) }],
+  })
+  const { first, gate, session } = await longRun({ launcher: fences, etcd: registrations() })
+  told = []
+  await first.agent.handOver()
+  expect(told).toEqual(['registered', 'fence long'])
+  const left = await registered()
+  expect(await pool.etcd.keepAlive(left?.lease ?? '', 5_000)).toBe(200)
+  await first.crash()
+  await pool.agent('a')
+  await writeFile(gate, '')
+  await eventually('it ends', () => pool.ended('long'))
+  expect(await registered()).toMatchObject({ create: session, lease: left?.lease })
+})
+
 test('who has no runs hands nothing over', async () => {
   told = []
   const idle = await pool.agent('a', { launcher: fences, etcd: registrations() })
