@@ -112,7 +112,7 @@ class KnownLaunches implements Launches {
     if (event.type !== 'armed') this.#due.delete(id)
     if (event.type === 'refused' || event.type === 'unknown') this.#all.delete(id)
     else if (event.type === 'ended') this.#end(id, event.record)
-    else if (event.type === 'started') this.#run(id, undefined, true)
+    else if (event.type === 'started') this.#run(this.#at(id, undefined))
   }
 
   attached() {
@@ -123,8 +123,12 @@ class KnownLaunches implements Launches {
   listed(runs: readonly LauncherRun[]) {
     for (const { id, state, record, labels } of runs) {
       this.#unconfirmed.delete(id)
-      if (record) this.#end(id, record)
-      else if (state === 'running') this.#run(id, labels, false)
+      if (record) {
+        this.#end(id, record)
+        continue
+      }
+      const launch = this.#at(id, labels)
+      if (launch.isRunning || state === 'running') this.#run(launch)
     }
     for (const id of this.#unconfirmed) this.#remove(id)
     this.#unconfirmed.clear()
@@ -147,11 +151,11 @@ class KnownLaunches implements Launches {
     this.#forget(launches.filter(launch => this.#isDone(launch)).map(({ id }) => id))
   }
 
-  #run(id: string, labels: Record<string, string> | undefined, isYoung: boolean) {
-    const launch = this.#at(id, labels)
-    if (launch.isRunning || launch.record) return
+  /** Of one that an earlier agent armed only the list tells whose output it is: it is told of again then. */
+  #run(launch: Launch) {
+    if (launch.record || (launch.isRunning && launch.from !== undefined)) return
     launch.isRunning = true
-    this.#options.onRunning(launch, isYoung)
+    this.#options.onRunning(launch, launch.from === 0)
   }
 
   #end(id: string, record: ExitRecord) {

@@ -190,6 +190,7 @@ class OneAtATime implements Shipper {
 
   #wait(launch: Launch) {
     const launcher = this.#launcher
+    if (!launcher) this.#ready.add(launch)
     if (!launcher || launch.from === undefined || this.#waiting.has(launch)) return
     this.#waiting.add(launch)
     void launcher.read(launch.id, { offset: launch.from, length: 0, waitMs: WAIT_MS }).then(

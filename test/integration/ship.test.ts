@@ -60,6 +60,20 @@ describe.each(Object.entries(implementations))('of the %s launcher', (_, command
     expect(bytesOf(await ingest.chunks(attemptOf('live')), 'stdout').toString()).toBe('first\nsecond\n')
   })
 
+  test('what runs goes on being stored as it writes under the next agent', async () => {
+    const gate = (name: string) => join(ship.stateDir, name)
+    const wait = (name: string) => `until [ -e ${gate(name)} ]; do sleep 0.02; done`
+    ship.run('long', `echo first; ${wait('second')}; echo second; ${wait('end')}`)
+    const bytes = async () => (await ingest.head(attemptOf('long').run))?.bytes
+    await eventually('the first part is stored', async () => (await bytes()) === 6)
+    await ship.crash()
+    await ship.start(await ingest.client('a'))
+    await writeFile(gate('second'), '')
+    await eventually('the second part is stored', async () => (await bytes()) === 13)
+    await writeFile(gate('end'), '')
+    await stored('long')
+  })
+
   test('one without output is known to have ended; one that never started is not known', async () => {
     ship.run('silent', 'exit 3')
     ship.run('nobody', 'true', { workingDir: '/nonexistent' })
