@@ -58,8 +58,8 @@ export async function openLosses(path: string): Promise<Losses> {
     add: losses =>
       inTurn(async () => {
         const more = losses.slice(0, Math.max(0, MOST - known.size))
-        for (const each of more) known.set(each.launch, each)
         await append(path, more.map(lineOf).join(''))
+        for (const each of more) known.set(each.launch, each)
         return more.length
       }),
     told: launches =>
