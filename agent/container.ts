@@ -59,6 +59,12 @@ export function endOf({ cause, oom, told: text }: ExitRecord): End {
   return oom && (cause.kind === 'exited' || cause.kind === 'signaled') ? { ...cause, oom } : cause
 }
 
+/** What a helper told, with its message as `show` makes it. What is no such thing becomes nothing. */
+export function showTold(text: string, show: (message: string) => string): string {
+  const { message, ...rest } = parseTold(text)
+  return JSON.stringify(message === undefined ? rest : { ...rest, message: show(message) })
+}
+
 function parseTold(text: string): z.infer<typeof told> {
   try {
     return told.parse(JSON.parse(text))

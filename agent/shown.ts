@@ -1,4 +1,5 @@
 import { mask } from '../core/mask.ts'
+import { showTold } from './container.ts'
 import type { ExitRecord } from './launcher/messages.ts'
 
 /** Bytes of output that a launcher's tail has at most. */
@@ -10,18 +11,19 @@ const WITHHELD =
 
 /**
  * A record as others may see it: what its output and its messages say of these values is masked. undefined: nobody knows the values any
- * more, and nothing of the output is shown. The output itself, in the spool, stays as it came.
+ * more, and nothing of either is shown. The output itself, in the spool, stays as it came.
  */
 export function shown(record: ExitRecord, secrets: readonly string[] | undefined): ExitRecord {
   const { cause, tail, told } = record
-  if (!secrets) return { ...record, tail: tail === '' ? '' : WITHHELD }
-  const message =
-    cause.kind === 'startFailed' ? { message: mask(cause.message, secrets, { cut: false }) } : {}
+  const show = (text: string, cut = false) => {
+    if (secrets) return mask(text, secrets, { cut })
+    return text === '' ? '' : WITHHELD
+  }
   return {
     ...record,
-    ...(told === undefined ? {} : { told: mask(told, secrets, { cut: false }) }),
-    cause: { ...cause, ...message } as ExitRecord['cause'],
-    tail: mask(tail, secrets, { cut: isCut(record) }),
+    ...(told === undefined ? {} : { told: showTold(told, show) }),
+    cause: cause.kind === 'startFailed' ? { ...cause, message: show(cause.message) } : cause,
+    tail: show(tail, isCut(record)),
   }
 }
 
