@@ -95,6 +95,8 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     ended.abort(new Error('the agent was told to stop'))
     await Promise.all([agent.done, output.done])
   } finally {
+    // What is left of it must not keep the process, whatever failed.
+    ended.abort(new Error('the agent has ended'))
     client?.close()
     await etcd.close()
     if (lock.kind === 'locked') lock.release()

@@ -65,7 +65,15 @@ async function fleet() {
       launcher.close()
       return bytesOf(bytes, 'stdout').toString()
     },
-    agent: () => child(['agent', '--identity', identity, '--name', 'one', '--state', agentState]),
+    agent: (...args: string[]) =>
+      child(['agent', '--identity', identity, '--name', 'one', '--state', agentState, ...args]),
+    /** The agent has a session, or had one. */
+    hasSession: () =>
+      access(join(agentState, 'session.json')).then(
+        () => true,
+        () => false,
+      ),
+    stopEtcd: () => etcd.stop(),
   }
 }
 
@@ -153,18 +161,19 @@ test('an agent that is stopped for a moment, and then killed, loses no exit code
 })
 
 test('a second agent on the same state directory is refused with a clear line', async () => {
-  const { dir, agent } = await fleet()
+  const { agent, hasSession } = await fleet()
   await agent()
-  await eventually(
-    'the first one has it',
-    () =>
-      access(join(dir, 'agent', 'session.json')).then(
-        () => true,
-        () => false,
-      ),
-    60_000,
-  )
+  await eventually('the first one has it', hasSession, 60_000)
   const second = await agent()
   expect((await second.ended).code).toBe(2)
   expect(second.tail()).toMatch(/^shellcron: --state: .* is in use by another agent/)
+})
+
+test('an agent that is to drain ends though etcd is away', async () => {
+  const { agent, hasSession, stopEtcd } = await fleet()
+  const only = await agent('--drain-seconds', '1')
+  await eventually('it has a session', hasSession, 60_000)
+  await stopEtcd()
+  only.signal('SIGTERM')
+  await eventually('it has ended', () => only.ending(), 60_000)
 })
