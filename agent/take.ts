@@ -81,7 +81,6 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
   }
 
   /** Answers when to look again, ms from now. */
-
   async function apply(plan: Planned, ref: CellRef, { cell, decision, wave }: ToDo): Promise<number> {
     const { entry, offset } = plan
     const by = { keys, ref, entry, cell, settle: decision.settle, now: clock.now() }
