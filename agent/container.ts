@@ -10,6 +10,8 @@ export interface ContainerSettings {
   helper: string | undefined
   /** `unix://` sockets of runtimes; empty: the helper looks where they usually are. */
   endpoints: readonly string[]
+  /** This machine is a node of Kubernetes: only Pods are looked for, whatever else runs containers. */
+  podsOnly: boolean
 }
 
 export type Container = NonNullable<Command['container']>
@@ -21,7 +23,7 @@ export function inContainer(
   { settings, env }: { settings: ContainerSettings & { helper: string }; env: Record<string, string> },
 ): Pick<Arm, 'argv' | 'workingDir' | 'stdin' | 'notes'> {
   const request = {
-    ...selection(container, namespace, settings.endpoints),
+    ...selection(container, namespace, settings),
     shell: command.shell,
     script: command.script,
     env,
@@ -38,9 +40,10 @@ export function inContainer(
 }
 
 /** Which containers, as the helper is asked. */
-export function selection(container: Container, namespace: string, endpoints: readonly string[]) {
+export function selection(container: Container, namespace: string, settings: ContainerSettings) {
   const { selector, name = '', pick } = container
-  return { endpoints, namespace, selector, name, pick }
+  const { endpoints, podsOnly } = settings
+  return { endpoints, podsOnly, namespace, selector, name, pick }
 }
 
 const told = z.object({

@@ -100,7 +100,7 @@ function containerParts(
   entry: Entry,
   { by, env }: Surroundings,
 ): Parts | Refusal {
-  const { helper, endpoints } = by.containers
+  const { helper } = by.containers
   if (helper === undefined) {
     const message =
       'this agent has no helper for commands in containers: run make build, on a machine with Go'
@@ -111,7 +111,7 @@ function containerParts(
       "this agent's launcher is an older one, which knows no containers; it is replaced when nothing runs"
     return { reason: 'Unsupported', message }
   }
-  const parts = inContainer(container, entry, { settings: { helper, endpoints }, env })
+  const parts = inContainer(container, entry, { settings: { ...by.containers, helper }, env })
   return { ...parts, env: { [MARK]: env[MARK] ?? '' } }
 }
 

@@ -78,7 +78,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
         operatorKey: identity.operatorKey,
         poolKey: identity.poolKey,
         policy,
-        containers: { helper, endpoints: config.runtimeEndpoint },
+        containers: { helper, endpoints: config.runtimeEndpoint, podsOnly: isOnNode(config) },
         clock: systemClock,
         log,
         output,
@@ -101,6 +101,11 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     await etcd.close()
     if (lock.kind === 'locked') lock.release()
   }
+}
+
+/** Kubernetes sets this variable in every Pod. */
+function isOnNode({ hostNamespaces }: AgentConfig): boolean {
+  return hostNamespaces || process.env.KUBERNETES_SERVICE_HOST !== undefined
 }
 
 /** The launcher to start and the helper for containers; where commands run on the host of a pod, they lie there too. */

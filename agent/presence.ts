@@ -35,9 +35,9 @@ export function createPresence(settings: ContainerSettings, clock: Clock): Prese
   const firstAsked = new Map<string, number>()
 
   const has = (container: Container, namespace: string): Promise<boolean> => {
-    const { helper, endpoints } = settings
+    const { helper } = settings
     if (helper === undefined) return Promise.resolve(false)
-    const request = JSON.stringify(selection(container, namespace, endpoints))
+    const request = JSON.stringify(selection(container, namespace, settings))
     for (const [key, { at }] of known) if (clock.monotonic() - at > KEPT_FOR_MS) known.delete(key)
     const there = known.get(request)
     if (there) return there.answer

@@ -93,7 +93,9 @@ export const container = z.strictObject({
     .max(253)
     .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'must be the name of a container')
     .optional()
-    .describe("The container's name. Default: the first of the Pod."),
+    .describe(
+      "The container's name. Default: the Pod's kubectl.kubernetes.io/default-container, else the only one that runs.",
+    ),
   pick: z
     .enum(['One', 'Each'])
     .default('One')

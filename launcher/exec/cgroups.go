@@ -23,9 +23,19 @@ type confinement struct {
 	oomBefore int
 }
 
-// confine moves a process of the container whose first one is `init` into groups of its own, which `tell` hears of before.
-func confine(found, init process, name string, tell func([]string) error) (*confinement, error) {
-	c, err := plan(cgroupMounts(), cgroupsOf(found.pid), cgroupsOf(init.pid), name)
+// inContainer is a process that is said to be of a container, whose first one is `init`.
+type inContainer struct {
+	process, init process
+	id            string
+}
+
+// confine moves the process into groups of its own, which `tell` hears of before.
+func confine(found inContainer, name string, tell func([]string) error) (*confinement, error) {
+	theirs := cgroupsOf(found.init.pid)
+	if !found.init.isAlive() {
+		return nil, failed(containerGone, "the container ended before the command began")
+	}
+	c, err := plan(cgroupMounts(), groupsOf{cgroupsOf(found.process.pid), theirs, found.id}, name)
 	if err == nil {
 		err = tell(c.paths())
 	}
@@ -34,7 +44,7 @@ func confine(found, init process, name string, tell func([]string) error) (*conf
 	}
 	var complaints []error
 	for hierarchy, group := range c.groups {
-		if err := enter(group, found.pid); err != nil {
+		if err := enter(group, found.process.pid); err != nil {
 			complaints = append(complaints, err)
 			_ = unix.Rmdir(group)
 			delete(c.groups, hierarchy)
@@ -49,15 +59,22 @@ func confine(found, init process, name string, tell func([]string) error) (*conf
 	return c, nil
 }
 
+// groupsOf are a process's own, by hierarchy, and those of the first process of the container that it is said to be of.
+type groupsOf struct {
+	own, theirs map[string]string
+	container   string
+}
+
 // plan says which groups of that name there are to be, below those that the process is in.
-func plan(mounts map[string]mount, own, theirs map[string]string, name string) (*confinement, error) {
+func plan(mounts map[string]mount, of groupsOf, name string) (*confinement, error) {
 	c := &confinement{groups: map[string]string{}}
+	own := of.own
 	for _, hierarchy := range hierarchies {
 		mount, mounted := mounts[hierarchy]
 		if !mounted || own[hierarchy] == "" {
 			continue
 		}
-		if !isWithin(own[hierarchy], theirs[hierarchy]) {
+		if !of.isInside(hierarchy) {
 			return nil, failed(notConfinable, "what the container's shell calls its own process is not in the container's cgroup")
 		}
 		if folder := mount.folder(own[hierarchy]); folder != "" {
@@ -77,10 +94,20 @@ func enter(group string, pid int) error {
 	return writeFile(filepath.Join(group, "cgroup.procs"), strconv.Itoa(pid))
 }
 
-// isWithin: processes of one container may be in groups below its own, the first one too.
-func isWithin(path, other string) bool {
-	below := func(a, b string) bool { return strings.HasPrefix(a+"/", strings.TrimSuffix(b, "/")+"/") }
-	return below(path, other) || below(other, path)
+// isInside: whoever made the image says which process it is, and root moves and kills that. So it has to be in the first process's
+// group, or below; or above, where the first process made groups for itself, but no higher than the container's own group, which every
+// runtime names by the container's id.
+func (of groupsOf) isInside(hierarchy string) bool {
+	own, theirs := of.own[hierarchy], of.theirs[hierarchy]
+	if theirs == "" {
+		return false
+	}
+	return isBelow(own, theirs) || isBelow(theirs, own) && strings.Contains(own, of.container)
+}
+
+// isBelow is true of the same, too.
+func isBelow(path, other string) bool {
+	return strings.HasPrefix(path+"/", strings.TrimSuffix(other, "/")+"/")
 }
 
 func (c *confinement) paths() []string {

@@ -16,8 +16,28 @@ func TestGroupsOutsideOfWhatIsMountedAreNone(t *testing.T) {
 	if got := inside.folder("/other"); got != "" {
 		t.Error(got)
 	}
-	if isWithin("/a/bc", "/a/b") || !isWithin("/a/b/c", "/a/b") || !isWithin("/a", "/a/b") {
-		t.Error("isWithin")
+}
+
+func TestAProcessIsOfAContainerOnlyInItsGroups(t *testing.T) {
+	for _, each := range []struct {
+		own, theirs string
+		isInside    bool
+	}{
+		{"/pods/c1", "/pods/c1", true},
+		{"/pods/c1/jobs", "/pods/c1", true},
+		{"/pods/c1", "/pods/c1/init.scope", true},
+		{"/pods/cri-c1.scope", "/pods/cri-c1.scope/system/x", true},
+		{"/pods/c12", "/pods/c1", false},
+		{"/pods/c2", "/pods/c1", false},
+		{"/pods", "/pods/c1", false},
+		{"/", "/pods/c1", false},
+		{"/pods/c1", "", false},
+		{"/", "/", true},
+	} {
+		of := groupsOf{map[string]string{"": each.own}, map[string]string{"": each.theirs}, "c1"}
+		if of.isInside("") != each.isInside {
+			t.Errorf("%v", each)
+		}
 	}
 }
 
@@ -34,12 +54,13 @@ func TestWhereACommandIsConfined(t *testing.T) {
 		{v1, map[string]string{"pids": pod, "memory": pod, "cpu": pod}, []string{"/c/pids" + pod + "/x", "/c/memory" + pod + "/x"}},
 		{map[string]mount{"": {"/elsewhere", "/sys/fs/cgroup"}}, map[string]string{"": pod}, nil},
 	} {
-		planned, err := plan(each.mounts, each.own, each.own, "x")
+		planned, err := plan(each.mounts, groupsOf{each.own, each.own, "1"}, "x")
 		if err != nil || !slices.Equal(planned.paths(), each.paths) {
 			t.Errorf("%v: %v %v", each.own, planned, err)
 		}
 	}
-	_, err := plan(v2, map[string]string{"": "/system.slice/other.service"}, map[string]string{"": pod}, "x")
+	other := map[string]string{"": "/system.slice/other.service"}
+	_, err := plan(v2, groupsOf{other, map[string]string{"": pod}, "1"}, "x")
 	if failureOf(err).reason != notConfinable {
 		t.Error(err)
 	}

@@ -79,25 +79,28 @@ func (c *command) attempt(begun context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(begun, shellWithin)
 	defer cancel()
 	var err error
-	if c.session, err = c.runtime.exec(ctx, c.container.id, []string{"/bin/sh", "-c", bootstrap, c.word}, c.asked.TTY != nil); err != nil {
+	c.session, err = c.runtime.exec(ctx, c.container.id, []string{"/bin/sh", "-c", bootstrap, c.word}, c.asked.TTY != nil)
+	if err != nil && ctx.Err() != nil {
+		return 0, notBegun(ctx)
+	} else if err != nil {
 		return 0, err
 	}
 	defer c.session.close()
 	// Who listens to a shell that says nothing is freed by this.
 	stop := context.AfterFunc(ctx, c.session.close)
-	errors := c.copyErrors()
+	copied := c.copyErrors()
 	c.reader = bufio.NewReaderSize(c.session.stdout(), 64<<10)
 	err = c.converse()
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil && ctx.Err() != nil {
-		return 0, failed(runtimeUnavailable, "the container's shell did not begin: %v", context.Cause(ctx))
-	}
-	if err != nil {
+	if !stop() {
+		return 0, notBegun(ctx)
+	} else if err != nil {
 		return 0, c.explain(err)
 	}
-	return c.follow(errors)
+	return c.follow(copied)
+}
+
+func notBegun(ctx context.Context) error {
+	return failed(runtimeUnavailable, "the container's shell did not begin: %v", context.Cause(ctx))
 }
 
 func (c *command) findInit(ctx context.Context) error {
@@ -118,7 +121,7 @@ func (c *command) findInit(ctx context.Context) error {
 func (c *command) converse() error {
 	said, err := c.hear()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNoShell, err)
 	}
 	inner, err := strconv.Atoi(said)
 	if err != nil {
@@ -130,8 +133,11 @@ func (c *command) converse() error {
 	if _, err := io.WriteString(c.session.stdin(), payload(c.asked, c.word)); err != nil {
 		return err
 	}
-	if said, err = c.hear(); err != nil || said != saysRead {
-		return fmt.Errorf("the container's shell did not read its command: %q %w", said, err)
+	if said, err = c.hear(); err == nil && said != saysRead {
+		err = fmt.Errorf("it said %q", said)
+	}
+	if err != nil {
+		return fmt.Errorf("the shell of container %s did not read its command: %w", c.container.name, err)
 	}
 	goOn := "\n"
 	if c.terminal != nil {
@@ -150,9 +156,11 @@ func (c *command) converse() error {
 		return failed(noSuchDirectory, "%s is no directory in container %s that its user may enter", c.asked.WorkingDir, c.container.name)
 	case saysNoShell:
 		return failed(noSuchShell, "there is no program %s in container %s", c.asked.Shell[0], c.container.name)
-	default:
-		return fmt.Errorf("the container's shell could not run its command: %q %w", said, err)
 	}
+	if err == nil {
+		err = fmt.Errorf("it said %q", said)
+	}
+	return fmt.Errorf("the shell of container %s did not run its command: %w", c.container.name, err)
 }
 
 // hear is the next thing that the shell says after its word; what a profile may say before is no answer.
@@ -171,7 +179,11 @@ func (c *command) hear() (string, error) {
 	return "", errSilent
 }
 
-var errSilent = errors.New("the shell did not answer")
+var (
+	errSilent = errors.New("the shell did not answer")
+	// errNoShell: it never said a word.
+	errNoShell = errors.New("no shell that works")
+)
 
 // confine moves the shell, which waits for us, to where it can be ended.
 func (c *command) confine(inner int) (err error) {
@@ -180,7 +192,8 @@ func (c *command) confine(inner int) (err error) {
 		return failed(notConfinable, "the shell in container %s is no process that is to be seen here", c.container.name)
 	}
 	sum := sha256.Sum256([]byte(c.notes.path + "\n" + c.container.id + "\n" + c.word))
-	c.confined, err = confine(c.shell, c.init, "shellcron-"+hex.EncodeToString(sum[:8]), c.notes.nameGroups)
+	name := "shellcron-" + hex.EncodeToString(sum[:8])
+	c.confined, err = confine(inContainer{c.shell, c.init, c.container.id}, name, c.notes.nameGroups)
 	if err == nil && c.asked.TTY != nil {
 		c.terminal, err = openTerminal(c.shell, c.asked.TTY)
 	}
@@ -188,7 +201,7 @@ func (c *command) confine(inner int) (err error) {
 }
 
 // follow copies the output until the command has ended, and with it whatever it left behind.
-func (c *command) follow(errors <-chan struct{}) (int, error) {
+func (c *command) follow(copied <-chan struct{}) (int, error) {
 	over := make(chan struct{})
 	go func() {
 		c.shell.wait()
@@ -199,15 +212,11 @@ func (c *command) follow(errors <-chan struct{}) (int, error) {
 			c.session.close()
 		}
 	}()
-	_, err := io.Copy(c.stdout, c.reader)
-	<-errors
-	code, waitErr := c.session.wait()
-	close(over)
-	if waitErr != nil {
-		return 0, waitErr
-	}
-	_ = err
-	return code, nil
+	// How it ended is told apart from what it wrote.
+	_, _ = io.Copy(c.stdout, c.reader)
+	<-copied
+	defer close(over)
+	return c.session.wait()
 }
 
 // killRest is for who the command has left behind: they may hold its output open.
@@ -238,7 +247,7 @@ func (c *command) explain(err error) error {
 	if !c.init.isAlive() {
 		return failed(containerGone, "container %s ended before the command began", c.container.name)
 	}
-	if errors.Is(err, errSilent) {
+	if errors.Is(err, errNoShell) {
 		why := "exit code " + strconv.Itoa(code)
 		if ended != nil {
 			why = ended.Error()

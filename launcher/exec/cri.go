@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,6 +22,7 @@ const (
 
 // criRuntime is containerd or CRI-O, as kubelet talks to them.
 type criRuntime struct {
+	path       string
 	connection *grpc.ClientConn
 	client     cri.RuntimeServiceClient
 }
@@ -34,7 +37,7 @@ func openCRI(ctx context.Context, path string) (*criRuntime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &criRuntime{connection, cri.NewRuntimeServiceClient(connection)}
+	r := &criRuntime{path, connection, cri.NewRuntimeServiceClient(connection)}
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
 	if _, err := r.client.Version(ctx, &cri.VersionRequest{}); err != nil {
@@ -44,7 +47,16 @@ func openCRI(ctx context.Context, path string) (*criRuntime, error) {
 	return r, nil
 }
 
-func (r *criRuntime) close() { _ = r.connection.Close() }
+func (r *criRuntime) close()         { _ = r.connection.Close() }
+func (r *criRuntime) socket() string { return r.path }
+
+// hasPods is true also if it does not say.
+func (r *criRuntime) hasPods(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	pods, err := r.client.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
+	return err != nil || len(pods.Items) > 0
+}
 
 // find: the containers of the namespace's pods that have the labels; of each pod the one that is named, or its default.
 func (r *criRuntime) find(ctx context.Context, asked *request) ([]container, error) {
@@ -63,7 +75,11 @@ func (r *criRuntime) find(ctx context.Context, asked *request) ([]container, err
 		if err != nil {
 			return nil, err
 		}
-		if one := ofPod(pod, listed.Containers, asked.Name); one != nil {
+		one, err := ofPod(pod, listed.Containers, asked.Name)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
 			found = append(found, container{
 				id: one.Id, name: pod.Metadata.GetName() + "/" + one.Metadata.GetName(), created: pod.CreatedAt,
 				isRunning: one.State == cri.ContainerState_CONTAINER_RUNNING,
@@ -73,30 +89,40 @@ func (r *criRuntime) find(ctx context.Context, asked *request) ([]container, err
 	return found, nil
 }
 
-// ofPod is the container of that name, else the pod's default, else its first that runs; of several with one name, which are its
-// lives, the one that runs, else the latest.
-func ofPod(pod *cri.PodSandbox, containers []*cri.Container, name string) *cri.Container {
+// ofPod is the container of that name, else the pod's default, else the only one that runs; of several with one name, which are its
+// lives, the one that runs, else the latest. A runtime does not tell which of a pod's containers its spec names first.
+func ofPod(pod *cri.PodSandbox, containers []*cri.Container, name string) (*cri.Container, error) {
 	if name == "" {
 		name = pod.Annotations[defaultContainer]
 	}
 	var best *cri.Container
+	var running []string
 	for _, each := range containers {
 		if name != "" && each.Metadata.GetName() != name {
 			continue
+		}
+		if isRunning(each) {
+			running = append(running, each.Metadata.GetName())
 		}
 		if best == nil || isBetter(each, best) {
 			best = each
 		}
 	}
-	return best
+	slices.Sort(running)
+	if running = slices.Compact(running); len(running) > 1 {
+		return nil, failed(containerAmbiguous, "Pod %s runs the containers %s: say in container.name which one is meant",
+			pod.Metadata.GetName(), strings.Join(running, ", "))
+	}
+	return best, nil
 }
 
+func isRunning(c *cri.Container) bool { return c.State == cri.ContainerState_CONTAINER_RUNNING }
+
 func isBetter(a, b *cri.Container) bool {
-	runs := func(c *cri.Container) bool { return c.State == cri.ContainerState_CONTAINER_RUNNING }
-	if runs(a) != runs(b) {
-		return runs(a)
+	if isRunning(a) != isRunning(b) {
+		return isRunning(a)
 	}
-	return (a.CreatedAt < b.CreatedAt) == runs(a)
+	return a.CreatedAt > b.CreatedAt
 }
 
 func (r *criRuntime) initPid(ctx context.Context, id string) (int, error) {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -48,7 +49,8 @@ func servesHTTP(ctx context.Context, path string) bool {
 	return r.call(ctx, http.MethodGet, "/_ping", nil, nil) == nil
 }
 
-func (r *dockerRuntime) close() { r.client.CloseIdleConnections() }
+func (r *dockerRuntime) close()         { r.client.CloseIdleConnections() }
+func (r *dockerRuntime) socket() string { return r.path }
 
 // call sends JSON and reads some, where `from` and `to` are not nil.
 func (r *dockerRuntime) call(ctx context.Context, method, path string, from, to any) error {
@@ -114,10 +116,7 @@ func (r *dockerRuntime) find(ctx context.Context, asked *request) ([]container, 
 	}
 	var found []container
 	for _, each := range listed {
-		name := ""
-		if len(each.Names) > 0 {
-			name = strings.TrimPrefix(each.Names[0], "/")
-		}
+		name := nameOf(each.Names, asked.Name)
 		namespace, isPod := each.Labels[podNamespace]
 		if isPod && namespace != asked.Namespace || !asked.Selector.matches(each.Labels) || asked.Name != "" && asked.Name != name {
 			continue
@@ -125,6 +124,17 @@ func (r *dockerRuntime) find(ctx context.Context, asked *request) ([]container, 
 		found = append(found, container{id: each.ID, name: name, isRunning: each.State == "running", created: each.Created})
 	}
 	return found, nil
+}
+
+// nameOf is the one that is asked for, if it is among them, else the first: links give a container further names.
+func nameOf(names []string, asked string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	if slices.Contains(names, "/"+asked) || slices.Contains(names, asked) {
+		return asked
+	}
+	return strings.TrimPrefix(names[0], "/")
 }
 
 func (r *dockerRuntime) initPid(ctx context.Context, id string) (int, error) {
@@ -189,7 +199,7 @@ func (r *dockerRuntime) start(ctx context.Context, id string, tty bool) (net.Con
 		return nil, err
 	}
 	asked.Header = http.Header{"Content-Type": {"application/json"}, "Connection": {"Upgrade"}, "Upgrade": {"tcp"}}
-	connection, err := upgraded(raw, asked)
+	connection, err := upgraded(ctx, raw, asked)
 	if err != nil {
 		_ = raw.Close()
 		return nil, startFailure(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,7 +39,7 @@ func runAll(begun context.Context, asked *request, notes *notes) told {
 
 // look chooses the containers, and tells whose they are.
 func look(ctx context.Context, asked *request) (chosen []container, of map[string]containerRuntime, err error) {
-	runtimes, err := openRuntimes(ctx, asked.Endpoints)
+	runtimes, err := openRuntimes(ctx, asked)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,15 +47,22 @@ func look(ctx context.Context, asked *request) (chosen []container, of map[strin
 	of = map[string]containerRuntime{}
 	for _, each := range runtimes {
 		more, err := each.find(ctx, asked)
+		var known *failure
+		if err != nil && !errors.As(err, &known) {
+			err = failed(runtimeUnavailable, "%s: %v", each.socket(), err)
+		}
 		if err != nil {
-			return nil, nil, failed(runtimeUnavailable, "%v", err)
+			return nil, nil, err
 		}
 		for _, one := range more {
-			of[one.id] = each
+			// Two sockets may be of one engine: Podman's often stands in the place of Docker's.
+			if of[one.id] == nil {
+				of[one.id] = each
+				found = append(found, one)
+			}
 		}
-		found = append(found, more...)
 	}
-	chosen, err = choose(found, asked)
+	chosen, err = choose(found, asked, runtimes)
 	return chosen, of, err
 }
 

@@ -20,30 +20,32 @@ var (
 	httpSockets = []string{"/run/docker.sock", "/run/podman/podman.sock"}
 )
 
-// openRuntimes connects to the runtimes of this machine: those that are named, else the first well-known one that serves CRI: what
-// else may run on a Kubernetes node belongs to no namespace, and to no job; and on a machine without, all that serve Docker's API.
-func openRuntimes(ctx context.Context, endpoints []string) ([]containerRuntime, error) {
-	if len(endpoints) > 0 {
-		return openNamed(ctx, endpoints)
+// openRuntimes connects to the runtimes of this machine: those that are named, else the first well-known one that serves CRI. Where
+// there are Pods, or may be, nobody else is asked: what else runs on a Kubernetes node belongs to no namespace, and to no job. On other
+// machines those that serve Docker's API are, too: Debian's containerd serves CRI beside Docker, and has nothing to show there.
+func openRuntimes(ctx context.Context, asked *request) ([]containerRuntime, error) {
+	if len(asked.Endpoints) > 0 {
+		return openNamed(ctx, asked.Endpoints)
 	}
-	var complaints []error
-	for _, path := range criSockets {
-		if opened, err := openCRI(ctx, path); err == nil {
-			return []containerRuntime{opened}, nil
-		} else if isThere(path) {
-			complaints = append(complaints, err)
+	opened, complaints := openFirstCRI(ctx)
+	if opened != nil && (asked.PodsOnly || opened.hasPods(ctx)) {
+		return []containerRuntime{opened}, nil
+	}
+	var all []containerRuntime
+	if opened != nil {
+		all = append(all, opened)
+	}
+	if !asked.PodsOnly {
+		for _, path := range append(httpSockets, rootlessSockets()...) {
+			if each, err := openDocker(ctx, path); err == nil {
+				all = append(all, each)
+			} else if isThere(path) {
+				complaints = append(complaints, err)
+			}
 		}
 	}
-	var opened []containerRuntime
-	for _, path := range append(httpSockets, rootlessSockets()...) {
-		if each, err := openDocker(ctx, path); err == nil {
-			opened = append(opened, each)
-		} else if isThere(path) {
-			complaints = append(complaints, err)
-		}
-	}
-	if len(opened) > 0 {
-		return opened, nil
+	if len(all) > 0 {
+		return all, nil
 	}
 	why := "none of the well-known sockets is there"
 	if len(complaints) > 0 {
@@ -51,6 +53,18 @@ func openRuntimes(ctx context.Context, endpoints []string) ([]containerRuntime, 
 	}
 	return nil, failed(runtimeUnavailable,
 		"no container runtime answers on this machine (%s); start the agent with --runtime-endpoint unix:///path/of/its.sock", why)
+}
+
+func openFirstCRI(ctx context.Context) (*criRuntime, []error) {
+	var complaints []error
+	for _, path := range criSockets {
+		if opened, err := openCRI(ctx, path); err == nil {
+			return opened, nil
+		} else if isThere(path) {
+			complaints = append(complaints, err)
+		}
+	}
+	return nil, complaints
 }
 
 func openNamed(ctx context.Context, endpoints []string) ([]containerRuntime, error) {

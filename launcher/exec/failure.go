@@ -10,6 +10,7 @@ const (
 	containerNotFound   = "ContainerNotFound"
 	containerNotRunning = "ContainerNotRunning"
 	containerGone       = "ContainerGone"
+	containerAmbiguous  = "ContainerAmbiguous"
 	noSuchShell         = "NoSuchShell"
 	noSuchDirectory     = "NoSuchDirectory"
 	runtimeUnavailable  = "RuntimeUnavailable"

@@ -48,7 +48,9 @@ func main() {
 
 // find only says whether the command could run here: 0, or exitNotHere.
 func find(asked *request) int {
-	if _, _, err := look(context.Background(), asked); err != nil {
+	_, _, err := look(context.Background(), asked)
+	// Which one is meant must be said: the command is to end here, with that.
+	if err != nil && failureOf(err).reason != containerAmbiguous {
 		return exitNotHere
 	}
 	return 0

@@ -6,6 +6,8 @@ import "slices"
 type request struct {
 	// Endpoints of runtimes; empty: the well-known ones are looked for.
 	Endpoints []string `json:"endpoints"`
+	// PodsOnly: this machine is a node of Kubernetes, and only Pods are looked for.
+	PodsOnly  bool     `json:"podsOnly"`
 	Namespace string   `json:"namespace"`
 	Selector  selector `json:"selector"`
 	// Name is the container's: in its pod, or on the machine. "": any.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strings"
 )
 
 // containerRuntime is what runs containers on this machine.
@@ -14,6 +15,8 @@ type containerRuntime interface {
 	// initPid is the container's first process, as this machine counts; a failure if it does not run.
 	initPid(ctx context.Context, id string) (int, error)
 	exec(ctx context.Context, id string, argv []string, tty bool) (session, error)
+	// socket is its path, for people.
+	socket() string
 	close()
 }
 
@@ -39,7 +42,7 @@ type session interface {
 }
 
 // choose is which of them the command runs in: One is the oldest that runs, so that it stays the same as long as that lives.
-func choose(found []container, asked *request) ([]container, error) {
+func choose(found []container, asked *request, runtimes []containerRuntime) ([]container, error) {
 	var running []container
 	for _, each := range found {
 		if each.isRunning {
@@ -47,7 +50,7 @@ func choose(found []container, asked *request) ([]container, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, failed(containerNotFound, "%s", asked.describe())
+		return nil, failed(containerNotFound, "%s", asked.describe(runtimes))
 	}
 	if len(running) == 0 {
 		return nil, failed(containerNotRunning, "container %s is not running", found[0].name)
@@ -63,10 +66,15 @@ func byAge(a, b container) int {
 	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
 }
 
-func (r *request) describe() string {
+func (r *request) describe(runtimes []containerRuntime) string {
 	what := "no container"
 	if r.Name != "" {
 		what = "no container " + r.Name
 	}
-	return what + " on this machine is of namespace " + r.Namespace + " and has the labels that are asked for"
+	var sockets []string
+	for _, each := range runtimes {
+		sockets = append(sockets, each.socket())
+	}
+	return what + " on this machine is of namespace " + r.Namespace + " and has the labels that are asked for (looked for at " +
+		strings.Join(sockets, ", ") + ")"
 }

@@ -110,15 +110,15 @@ func TestSelectorsAreKubernetes(t *testing.T) {
 
 func TestTheOldestThatRunsIsChosen(t *testing.T) {
 	found := []container{{id: "c", created: 3, isRunning: true}, {id: "a", created: 1}, {id: "b", created: 3, isRunning: true}}
-	one, _ := choose(found, &request{Pick: "One"})
-	each, _ := choose(found, &request{Pick: "Each"})
+	one, _ := choose(found, &request{Pick: "One"}, nil)
+	each, _ := choose(found, &request{Pick: "Each"}, nil)
 	if len(one) != 1 || one[0].id != "b" || len(each) != 2 {
 		t.Errorf("%v %v", one, each)
 	}
-	if _, err := choose(found[1:2], &request{}); failureOf(err).reason != containerNotRunning {
+	if _, err := choose(found[1:2], &request{}, nil); failureOf(err).reason != containerNotRunning {
 		t.Error(err)
 	}
-	if _, err := choose(nil, &request{}); failureOf(err).reason != containerNotFound {
+	if _, err := choose(nil, &request{}, nil); failureOf(err).reason != containerNotFound {
 		t.Error(err)
 	}
 }

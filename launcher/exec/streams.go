@@ -35,7 +35,7 @@ func openStreams(ctx context.Context, address string, tty bool) (*streams, error
 	if err != nil {
 		return nil, err
 	}
-	upgraded, err := upgrade(raw, place, "SPDY/3.1")
+	upgraded, err := upgrade(ctx, raw, place)
 	if err != nil {
 		_ = raw.Close()
 		return nil, err
@@ -121,16 +121,20 @@ func (s *streams) close() {
 	}
 }
 
-// upgrade makes a connection with an HTTP server one of another protocol; what came early is not lost.
-func upgrade(raw net.Conn, place *url.URL, protocol string) (net.Conn, error) {
+// upgrade makes a connection with an HTTP server one of SPDY.
+func upgrade(ctx context.Context, raw net.Conn, place *url.URL) (net.Conn, error) {
 	header := http.Header{
-		"Connection": {"Upgrade"}, "Upgrade": {protocol}, "X-Stream-Protocol-Version": {protocolVersion},
+		"Connection": {"Upgrade"}, "Upgrade": {"SPDY/3.1"}, "X-Stream-Protocol-Version": {protocolVersion},
 	}
 	asked := &http.Request{Method: http.MethodPost, URL: place, Host: place.Host, Header: header}
-	return upgraded(raw, asked)
+	return upgraded(ctx, raw, asked)
 }
 
-func upgraded(raw net.Conn, asked *http.Request) (net.Conn, error) {
+// upgraded is the connection after the server has agreed; what came early is not lost. A server that says nothing is left when the
+// context ends.
+func upgraded(ctx context.Context, raw net.Conn, asked *http.Request) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	defer stop()
 	if err := asked.Write(raw); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ describe.each(runtimes)('%s', (_, start) => {
     .map(row => [row.name, inside(row)] as const)
 
   test.concurrent.each(rows)('%s', async (_name, row) => {
-    const containers = { helper, endpoints: [`unix://${runtime.socket}`] }
+    const containers = { helper, endpoints: [`unix://${runtime.socket}`], podsOnly: false }
     const selector = { matchLabels: { app: 'web' }, matchExpressions: [] }
     const entry = entryOf(row, { container: { selector, pick: 'One' } })
     expectSeen(row, await carryOut(row, entry, { agent, containers }), { tty: false })

@@ -65,7 +65,7 @@ export async function carryOut(
   entry: JobEntry,
   by: { agent: HeldLauncher; containers?: ContainerSettings },
 ): Promise<Seen> {
-  const { agent, containers = { helper: undefined, endpoints: [] } } = by
+  const { agent, containers = { helper: undefined, endpoints: [], podsOnly: false } } = by
   const arm = launchOf(entry, activeOf(row), { agent: 'a', poolKey, launcher: agent.launcher, containers })
   if ('reason' in arm) throw new Error(arm.message)
   agent.run(arm)

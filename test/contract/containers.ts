@@ -104,7 +104,7 @@ export function inside(
     container: { selector: { matchLabels: { app } } },
     ...more,
   })
-  const settings = { helper, endpoints: [`unix://${runtime.socket}`] }
+  const settings = { helper, endpoints: [`unix://${runtime.socket}`], podsOnly: false }
   const { container } = command
   if (!container) throw new Error('the command has no container')
   return {

@@ -35,7 +35,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     pool.agent('a', {
       launcherCommand: [...node.enter, launcher],
       isElsewhere: true,
-      containers: { helper, endpoints: [`unix://${node.socket}`] },
+      containers: { helper, endpoints: [`unix://${node.socket}`], podsOnly: false },
       ...over,
     })
   const start = async (name: string, script: string, container: object, over = {}) => {
@@ -127,7 +127,7 @@ describe.runIf(canRun)('jobs in containers', () => {
   test('who has no such container leaves it to who has, in whatever rank', async () => {
     await pool.putMember('b')
     await agent()
-    await pool.agent('b', { containers: { helper, endpoints: ['unix:///no/such.sock'] } })
+    await pool.agent('b', { containers: { helper, endpoints: ['unix:///no/such.sock'], podsOnly: false } })
     await bothLive()
     const first = uidFor('b')
     const container = { pick: 'One', ...labels({ app: 'web' }) }
@@ -150,21 +150,40 @@ describe.runIf(canRun)('jobs in containers', () => {
   test('what nobody has a container for ends as ContainerNotFound', async () => {
     await pool.putMember('b')
     await agent()
-    await pool.agent('b', { containers: { helper, endpoints: [`unix://${node.socket}`] } })
+    await pool.agent('b', { containers: { helper, endpoints: [`unix://${node.socket}`], podsOnly: false } })
     await bothLive()
     await start('nobody', 'true', labels({ app: 'nothing' }))
     expect(await result('nobody')).toMatchObject({ outcome: 'Failed', reason: 'ContainerNotFound' })
   })
 
+  test('of several containers that run in a Pod one must be named', async () => {
+    await node.pod({ name: 'pair', labels: { app: 'pair' }, containers: { left: {}, right: {} } })
+    await agent()
+    await start('either', 'true', labels({ app: 'pair' }))
+    expect(await result('either')).toMatchObject({
+      reason: 'ContainerAmbiguous',
+      message: 'Pod pair runs the containers left, right: say in container.name which one is meant',
+    })
+    await start('left', 'true', { ...labels({ app: 'pair' }), name: 'left' })
+    expect(await result('left')).toMatchObject({ outcome: 'Succeeded' })
+  })
+
+  test('an engine with two sockets is one', async () => {
+    const socket = `unix://${node.socket}`
+    await agent({ containers: { helper, endpoints: [socket, socket], podsOnly: false } })
+    await start('once', 'echo once', { ...labels({ version: '2' }), pick: 'Each' })
+    expect(await result('once')).toMatchObject({ outcome: 'Succeeded', tail: 'web-1/app | once\n' })
+  })
+
   test('an agent without a runtime says what to do', async () => {
-    await agent({ containers: { helper, endpoints: ['unix:///no/such.sock'] } })
+    await agent({ containers: { helper, endpoints: ['unix:///no/such.sock'], podsOnly: false } })
     await start('nowhere', 'true', {})
     const { reason, message } = await result('nowhere')
     expect([reason, message]).toEqual(['RuntimeUnavailable', expect.stringContaining('--runtime-endpoint')])
   })
 
   test('without the helper nothing is tried', async () => {
-    await agent({ containers: { helper: undefined, endpoints: [] } })
+    await agent({ containers: { helper: undefined, endpoints: [], podsOnly: false } })
     await start('helpless', 'true', {})
     expect(await result('helpless')).toMatchObject({
       outcome: 'Failed',
