@@ -25,11 +25,8 @@ export interface Launches {
   isSettled(id: string): boolean
   /** A launch is about to start: whoever else wants the processor now makes it late. */
   isStarting(now: number): boolean
-  /** Bytes of spools that have ended and are not acknowledged; and what one of them is of that. */
-  readonly heldBytes: number
-  costOf(launch: Launch): number
-  /** Ended, settled, not acknowledged: the longest ended first. */
-  ended(): Iterable<Launch>
+  /** Those that have to go, as more has ended and is not acknowledged than so many bytes: the longest ended first, of what is settled. */
+  beyond(bytes: number): Launch[]
   /** Ended and not acknowledged, settled or not. */
   readonly unacknowledged: number
   armed(runs: readonly Arm[]): void
@@ -51,6 +48,8 @@ export interface LaunchesOptions {
 
 /** What an ended launch costs beside its bytes: a file, a record in memory and in the journal. */
 const EACH_COSTS = 4_096
+/** However small they are: the launcher and the agent hold each of them in memory, and the launcher tells of all to each new connection. */
+const MOST = 20_000
 /** One that is armed and so late has another reason than a busy processor, ms. */
 const LATE_MS = 5_000
 const SOON_MS = 20
@@ -71,16 +70,8 @@ class KnownLaunches implements Launches {
     this.#options = options
   }
 
-  get heldBytes() {
-    return this.#heldBytes
-  }
-
   get unacknowledged() {
     return this.#ended.size
-  }
-
-  costOf(launch: Launch) {
-    return costOf(launch)
   }
 
   isSettled(id: string) {
@@ -92,8 +83,18 @@ class KnownLaunches implements Launches {
     return false
   }
 
-  *ended() {
-    for (const launch of this.#ended) if (launch.settled) yield launch
+  beyond(bytes: number) {
+    const going: Launch[] = []
+    let held = this.#heldBytes
+    const isOver = () => held > bytes || this.#ended.size - going.length > MOST
+    if (!isOver()) return going
+    for (const launch of this.#ended) {
+      if (!isOver()) break
+      if (!launch.settled) continue
+      held -= costOf(launch)
+      going.push(launch)
+    }
+    return going
   }
 
   armed(runs: readonly Arm[]) {
@@ -110,7 +111,7 @@ class KnownLaunches implements Launches {
     const { id } = event
     this.#unconfirmed.delete(id)
     if (event.type !== 'armed') this.#due.delete(id)
-    if (event.type === 'refused' || event.type === 'unknown') this.#all.delete(id)
+    if (event.type === 'refused' || event.type === 'unknown') this.#remove(id)
     else if (event.type === 'ended') this.#end(id, event.record)
     else if (event.type === 'started') this.#run(this.#at(id, undefined))
   }

@@ -57,16 +57,8 @@ export async function startOutput(options: OutputOptions, signal: AbortSignal): 
   if (client) shipper = createShipper({ ...options, client, launches, losses })
   else log.info({ remedy: '--operator', quota: options.quota }, 'output.kept')
 
-  /** The oldest goes first, but for what somebody has yet to record. */
   const makeRoom = () => {
-    if (launches.heldBytes <= options.quota) return
-    const going: Launch[] = []
-    let left = launches.heldBytes
-    for (const launch of launches.ended()) {
-      if (left <= options.quota) break
-      left -= launches.costOf(launch)
-      if (!dropping.has(launch)) going.push(launch)
-    }
+    const going = launches.beyond(options.quota).filter(launch => !dropping.has(launch))
     if (going.length > 0) void drop(going)
   }
   const dropping = new Set<Launch>()
