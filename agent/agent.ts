@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { type CellRef, type Keys, WAVE } from '../core/keys.ts'
+import { type CellRef, type Keys, NOBODY, WAVE } from '../core/keys.ts'
 import { FIRST_PACE_MS } from '../core/wave.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -261,16 +261,22 @@ async function tend(
   const { signal, clock, log } = context
   let seen = false
   let waits = false
+  let wholeAt = clock.monotonic()
   while (!signal.aborted) {
     // Before the look: somebody may die during it.
     const death = died.next()
+    // While one waits for a place only what waits is looked at more often.
+    const isWhole = seen || clock.monotonic() >= wholeAt
+    if (isWhole) wholeAt = clock.monotonic() + everyMs
     try {
-      waits = (seen || rules.buriesUnseenDeaths()) && (await buryTheDead(context, runs))
-      await settleUnknown(context, runs)
+      if (isWhole) {
+        waits = (seen || rules.buriesUnseenDeaths()) && (await buryTheDead(context, runs))
+        await settleUnknown(context, runs)
+      } else waits = await buryTheDead(context, runs, NOBODY)
     } catch (error) {
       if (!signal.aborted) log.warn({ error: messageOf(error) }, 'burial.failed')
     }
-    const pause: number = waits ? PLACE_POLL_MS : everyMs
+    const pause: number = waits ? PLACE_POLL_MS : Math.max(0, wholeAt - clock.monotonic())
     const ticking = new AbortController()
     const tick = clock.sleep(pause, AbortSignal.any([ticking.signal, signal])).catch(() => undefined)
     seen = await Promise.race([death, tick.then(() => false)])

@@ -16,10 +16,12 @@ import { lookAtWave } from './waves.ts'
  */
 const BURYING_RANKS = 3
 
-/** Answers whether an attempt waits that is mine to take over, and could not be taken now. */
-export async function buryTheDead(context: Context, runs: Runs): Promise<boolean> {
+/**
+ * Answers whether an attempt waits that is mine to take over, and could not be taken now. `of`: looks at what lies under that one only.
+ */
+export async function buryTheDead(context: Context, runs: Runs, of?: typeof NOBODY): Promise<boolean> {
   const { keys, pool, agent, etcd, world, log } = context
-  const { items } = await etcd.list(keys.actives(pool), context.signal)
+  const { items } = await etcd.list(keys.actives(pool, of), context.signal)
   const alive = [...world.agents.entries()].flatMap(({ key }) => keys.parseAgent(key)?.agent ?? [])
   const first = rankOf(`burial ${pool}`, agent, alive) < BURYING_RANKS
   let waits = false
@@ -80,7 +82,7 @@ async function takeOver(context: Context, active: Held<Active>, runs: Runs): Pro
     agent,
     session,
     instance: launcher.instance,
-    ...(wave ? { wave: wave.cell } : {}),
+    ...(wave ? { wave: { cell: wave.cell, limits: [entry, ...(wave.under ? [wave.under] : [])] } } : {}),
   })
   const answer = await context.batcher.txn(adoption.txn)
   for (const cell of known) cells.forget(cell.key)

@@ -8,7 +8,8 @@ import { rules } from './rules.ts'
 /**
  * A pending attempt that lay under nobody, because nobody eligible lived, is taken over by an agent that does:
  *
- *   its entry unchanged ∧ its cell unchanged ∧ my registration is of this session (∧ its wave unchanged, with a free place)
+ *   its entry unchanged ∧ its cell unchanged ∧ my registration is of this session
+ *     (∧ its wave unchanged, with a free place, and what says how many there are)
  *     → put it under me, name me in the cell (, take the place)
  */
 export interface Adoption {
@@ -21,12 +22,14 @@ export interface Adoption {
   instance: string
 }
 
-/** `wave`: of a run that goes in waves, seen with a free place. */
-export function adopt(a: Adoption & { wave?: Maybe<Cell> }): { txn: Txn; active: Active } {
+/** `wave`: of a run that goes in waves: its cell, seen with a free place, and the entries that say how many there are. */
+export function adopt(
+  a: Adoption & { wave?: { cell: Maybe<Cell>; limits: readonly { key: string; mod: number }[] } },
+): { txn: Txn; active: Active } {
   const { keys, pool, agent, wave } = a
   const active: Active = { ...a.active.value, session: a.session, instance: a.instance }
   const { run, attempt } = active
-  const holder = { uid: wave?.value?.uid ?? active.uid, agent, run, attempt }
+  const holder = { uid: wave?.cell.value?.uid ?? active.uid, agent, run, attempt }
   const named = (cell: Cell): Cell => ({
     ...cell,
     active: cell.active.map(each => (each.run === run ? { ...each, agent } : each)),
@@ -38,13 +41,14 @@ export function adopt(a: Adoption & { wave?: Maybe<Cell> }): { txn: Txn; active:
         ...rules.stillActive(a.active.key, a.active.mod),
         ...a.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
         ...rules.sessionLives(keys.agent(pool, agent), a.session),
-        ...(wave ? rules.waveUnchanged(wave.key, wave.mod) : []),
+        ...(wave ? rules.waveUnchanged(wave.cell.key, wave.cell.mod) : []),
+        ...(wave?.limits ?? []).flatMap(({ key, mod }) => rules.limitUnchanged(key, mod)),
       ],
       then: [
         { delete: keys.active(pool, NOBODY, run) },
         { put: keys.active(pool, agent, run), value: JSON.stringify(active) },
         ...a.cells.map(cell => ({ put: cell.key, value: JSON.stringify(named(cell.value)) })),
-        ...(wave ? [{ put: wave.key, value: JSON.stringify(holding(wave.value, holder)) }] : []),
+        ...(wave ? [{ put: wave.cell.key, value: JSON.stringify(holding(wave.cell.value, holder)) }] : []),
       ],
       else: [{ get: a.active.key }],
     },

@@ -27,7 +27,7 @@ export const rules = {
   /** WAVE: who takes or gives back a place of maxParallel compares the wave: neither two take the last one, nor is one taken back. */
   waveUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** A ShellRun goes by its job's maxParallel as it is now: an edit that lowers it holds for what was compiled before. */
+  /** Who takes a place goes by maxParallel as it is now, a ShellRun by its job's: an edit that lowers it holds for what was compiled before. */
   limitUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
   /** Whoever ends a run for good, or leaves its next attempt to nobody, gives its place back in the same transaction. */

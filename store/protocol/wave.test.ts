@@ -154,7 +154,10 @@ function world(places: number, backoffLimit: number) {
       const wave = seen.get(agent) ?? read(WAVE)
       if (!active || sessionOf(agent) === 0 || isFull(wave.value, places)) return
       const by = { keys, pool: POOL, agent, session: sessionOf(agent), instance: 'i' }
-      etcd.txn(adopt({ ...by, active, cells: [read(agent) as Held<Cell>], wave }).txn)
+      etcd.txn(
+        adopt({ ...by, active, cells: [read(agent) as Held<Cell>], wave: { cell: wave, limits: [entry] } })
+          .txn,
+      )
     },
     sweep: () => {
       const wave = read(WAVE)

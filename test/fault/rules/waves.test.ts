@@ -202,10 +202,12 @@ describe('a pending attempt and its place', () => {
     await b.look()
     expect(await b.claim(1)).toBe(true)
     await b.look()
+    let limit = await readEntry(pool.keys.job(ref('a')))
     const takeOver = async () => {
       const by = { keys: pool.keys, pool: 'default', agent: 'a', session: again.session, instance: 'i' }
       const cells = [(await readCell('a')) as Held<Cell>]
-      const { txn } = adopt({ ...by, active: await a.active(NOBODY), cells, wave: seen })
+      const wave = { cell: seen, limits: [limit] }
+      const { txn } = adopt({ ...by, active: await a.active(NOBODY), cells, wave })
       return (await pool.etcd.txn(txn)).ok
     }
     const again = await handAgent('a')
@@ -215,6 +217,10 @@ describe('a pending attempt and its place', () => {
     // What it saw of the wave is no longer so.
     expect(await takeOver()).toBe(false)
     Object.assign(seen, await readCell(WAVE))
+    // Nor what it saw of maxParallel.
+    await putJob(2)
+    expect(await takeOver()).toBe(false)
+    limit = await readEntry(pool.keys.job(ref('a')))
     expect(await takeOver()).toBe(true)
     expect((await readCell(WAVE)).value?.active).toEqual([{ run: a.run, agent: 'a', attempt: 2 }])
   })
