@@ -1,6 +1,6 @@
 import { type Active, activeSchema } from '../core/records/state.ts'
 import { targetCellsOf } from '../core/wave.ts'
-import { type Held, held } from '../store/protocol/held.ts'
+import { type Held, held, type Maybe } from '../store/protocol/held.ts'
 import { reown } from '../store/protocol/retry.ts'
 import type { Context } from './context.ts'
 import { conclude } from './finish.ts'
@@ -12,6 +12,7 @@ import { rules } from './rules.ts'
 /** Brings together what etcd says is mine, what this agent remembers, and what the launcher knows. */
 
 const CLEAR_POLL_MS = 100
+const REFUSED_PAUSE_MS = 50
 
 /**
  * At the start of a session. Mine and known to the launcher: adopted. Mine and unknown to it: armed if it is the launcher that was
@@ -45,14 +46,26 @@ async function outlived(
   active: Held<Active>,
   launched: LauncherRun | undefined,
 ): Promise<Held<Active> | undefined> {
-  const { keys, pool, agent, session, launcher, batcher, cells } = context
+  const { agent, session, clock, signal } = context
   if (active.value.buryAfter === undefined) return undefined
   if (!launched) {
     const verdict = { outcome: 'Lost', reason: 'LauncherLost' } as const
     await conclude(context, active, { verdict, burial: { owner: agent, ownerSeen: session } })
     return undefined
   }
-  // It keeps its place of its wave, which others change all the time.
+  // Other agents change its cells all the time: a refusal by one of those says nothing of the attempt.
+  for (let known = active; ; await clock.sleep(REFUSED_PAUSE_MS, signal)) {
+    const owned = await tryToReown(context, known)
+    if (owned.isMine || !isSameAttempt(owned.now, active.value)) return owned.isMine ? owned.now : undefined
+    known = owned.now
+  }
+}
+
+type Reowned = { isMine: true; now: Held<Active> } | { isMine: false; now: Maybe<Active> }
+
+async function tryToReown(context: Context, active: Held<Active>): Promise<Reowned> {
+  const { keys, pool, agent, session, launcher, batcher, cells } = context
+  // It keeps its place of its wave.
   const counted = await Promise.all(targetCellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
   const { txn, active: next } = reown({
     keys,
@@ -64,7 +77,13 @@ async function outlived(
     instance: launcher.instance,
   })
   const answer = await batcher.txn(txn)
-  return answer.ok ? { key: active.key, mod: answer.revision, value: next } : undefined
+  return answer.ok
+    ? { isMine: true, now: { key: active.key, mod: answer.revision, value: next } }
+    : { isMine: false, now: held(activeSchema, active.key, answer.gets[0]) }
+}
+
+function isSameAttempt(now: Maybe<Active>, { attempt, session }: Active): now is Held<Active> {
+  return now.value?.attempt === attempt && now.value.session === session
 }
 
 /**
@@ -74,21 +93,20 @@ async function outlived(
 export async function settleUnknown(context: Context, runs: Runs): Promise<void> {
   if (!rules.settlesUnknown()) return
   const { keys, pool, agent, session, etcd, launcher, asked } = context
+  const isKnown = ({ run }: Active) => runs.has(run) || asked.has(run)
   const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
+  const unknown = items.flatMap(item => {
+    const { value, ...of } = held(activeSchema, item.key, item)
+    return value?.session === session && !isKnown(value) ? [{ ...of, value }] : []
+  })
+  // A launcher may have very many that wait for their output to be stored: it is asked only if it matters.
+  if (unknown.length === 0) return
   const launches = new Set((await launcher.runs(context.signal)).map(({ id }) => id))
-  for (const item of items) {
-    const active = held(activeSchema, item.key, item)
-    if (active.value?.session !== session) continue
-    if (runs.has(active.value.run) || asked.has(active.value.run)) continue
-    if (launches.has(launchId(active.value))) continue
+  for (const active of unknown) {
+    if (isKnown(active.value) || launches.has(launchId(active.value))) continue
     // A pending attempt was put here by who ended the one before: it is armed behind a transaction of its own, however often.
-    if (active.value.attempt > 1) runs.resume({ ...active, value: active.value })
-    else
-      await conclude(
-        context,
-        { ...active, value: active.value },
-        { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } },
-      )
+    if (active.value.attempt > 1) runs.resume(active)
+    else await conclude(context, active, { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } })
   }
 }
 

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { Etcd } from '../../store/etcd/client.ts'
 import { eventually } from '../fault/eventually.ts'
 import { command, due, type StartedAgent } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
@@ -42,6 +43,35 @@ test('it goes on, and is recorded as it ends', async () => {
   await goOn()
   expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
   expect(await pool.ran()).toEqual(['begun', 'done'])
+})
+
+test('other agents that change its cell meanwhile do not take it away', async () => {
+  await leftAlone()
+  let changes = 0
+  const keyOfCell = pool.keys.cell({
+    pool: 'default',
+    kind: 'job',
+    namespace: 'test',
+    name: 'j',
+    target: '-',
+  })
+  const changing = (real: Etcd): Etcd => ({
+    ...real,
+    batch: async txns => {
+      const isPut = (key: string) => key.startsWith(pool.keys.actives('default', 'a'))
+      const isReowned = txns.some(({ then }) => then.some(op => 'put' in op && isPut(op.put)))
+      if (isReowned && changes < 3) {
+        const cell = await real.get(keyOfCell)
+        changes++
+        await real.txn({ compare: [], then: [{ put: keyOfCell, value: cell?.value ?? '' }] })
+      }
+      return real.batch(txns)
+    },
+  })
+  await pool.agent('a', { etcd: changing })
+  await eventually('its cell has changed three times', () => changes === 3)
+  await goOn()
+  expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
 })
 
 test('what ended while nobody was there is recorded as it ended', async () => {
