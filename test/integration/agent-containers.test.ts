@@ -169,10 +169,11 @@ describe.runIf(canRun)('jobs in containers', () => {
   })
 
   test('an engine with two sockets is one', async () => {
+    await node.pod({ name: 'solo', labels: { app: 'solo' }, containers: { app: {} } })
     const socket = `unix://${node.socket}`
     await agent({ containers: { helper, endpoints: [socket, socket], podsOnly: false } })
-    await start('once', 'echo once', { ...labels({ version: '2' }), pick: 'Each' })
-    expect(await result('once')).toMatchObject({ outcome: 'Succeeded', tail: 'web-1/app | once\n' })
+    await start('once', 'echo once', { ...labels({ app: 'solo' }), pick: 'Each' })
+    expect(await result('once')).toMatchObject({ outcome: 'Succeeded', tail: 'solo/app | once\n' })
   })
 
   test('an agent without a runtime says what to do', async () => {
