@@ -38,8 +38,10 @@ export async function settleLeftovers(
     journal.append({ type: 'ended', at: entry.at, fenced: entry.fenced, record: silent(record) })
   }
   await journal.durable()
-  const ended = journal.entries.filter(entry => entry.type === 'ended')
-  return await Promise.all(ended.map(entry => withTail(entry, spoolDir)))
+  const ended: EndedEntry[] = []
+  // One after the other: there may be thousands, and each is a file.
+  for (const entry of journal.entries) if (entry.type === 'ended') ended.push(await withTail(entry, spoolDir))
+  return ended
 }
 
 async function withTail(entry: EndedEntry, spoolDir: string): Promise<EndedEntry> {

@@ -77,9 +77,14 @@ export async function recoverOutput(path: string): Promise<Output> {
   return { ...counts, tail: marked ?? tail.text() }
 }
 
+/** A power cut may have damaged it: then it says nothing. */
 function tailIn(mark: Buffer): string | undefined {
-  const { tail } = JSON.parse(mark.toString()) as { tail?: unknown }
-  return typeof tail === 'string' ? tail : undefined
+  try {
+    const { tail } = JSON.parse(mark.toString()) as { tail?: unknown }
+    return typeof tail === 'string' ? tail : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function ignoreMissing(error: unknown): undefined {

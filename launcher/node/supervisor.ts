@@ -188,14 +188,21 @@ export class Supervisor {
     const { arm, identity } = entry
     if (!arm) return
     if (identity && 'reason' in identity) return this.#failToStart(entry, { ...identity, code: null })
+    const noResources = (error: unknown) =>
+      this.#failToStart(entry, { reason: 'NoResources', message: messageOf(error), code: null })
     try {
       await this.#deps.pipes.prepare(2)
     } catch (error) {
-      return this.#failToStart(entry, { reason: 'NoResources', message: messageOf(error), code: null })
+      return noResources(error)
     }
     if (entry.fenced && this.#fences.isOver(entry.session)) this.#enforce(entry.session)
     if (entry.isEnding) return
-    const notes = arm.notes ? makeNotes(join(this.#deps.notesDir, spoolName(entry.id))) : undefined
+    let notes: ReturnType<typeof makeNotes> | undefined
+    try {
+      notes = arm.notes ? makeNotes(join(this.#deps.notesDir, spoolName(entry.id))) : undefined
+    } catch (error) {
+      return noResources(error)
+    }
     const command = await startCommand(notes ? withNotes(arm, notes) : arm, identity, this.#deps.pipes)
     if ('reason' in command) return this.#failToStart(entry, command)
     const spool = new Spool(join(this.#deps.spoolDir, spoolName(entry.id)), arm.outputLimit)

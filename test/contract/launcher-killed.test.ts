@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { eventually, farAway, implementations, SESSION, script } from './launcher.ts'
 import { launcherForEach } from './launcher-for-each.ts'
@@ -38,6 +40,20 @@ describe.each(Object.entries(implementations))('launcher/%s: killed', (_, comman
       expect(new Set(runs.map(({ state }) => state))).toEqual(new Set(['ended']))
       expect(new Set(runs.map(({ record }) => record?.cause.kind))).toEqual(new Set(['lost']))
     }
+  })
+
+  test('a spool that a power cut has damaged keeps no launcher from starting', async () => {
+    agent.launcher.fence(SESSION, farAway())
+    agent.launcher.arm([script('long', 'yes | head -c 5000', { outputLimit: 1_000 })])
+    expect((await agent.ended('long')).stdout).toEqual({ bytes: 1_000, cut: 4_000 })
+    await agent.crash()
+    const path = join(agent.stateDir, 'spool', 'long')
+    const spool = await readFile(path)
+    await writeFile(path, spool.fill(0xff, spool.lastIndexOf('{')))
+    await agent.connect()
+    expect(await agent.launcher.runs()).toMatchObject([
+      { id: 'long', record: { stdout: { bytes: 1_000, cut: 4_000 } } },
+    ])
   })
 
   test('a mark that was only armed is forgotten by the next one', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { bench, eventually, farAway, implementations, SESSION, script } from './launcher.ts'
@@ -36,6 +36,20 @@ describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command
     expect(silent.tail).toBe('\n')
     agent.launcher.forget(['told', 'silent'])
     await eventually('the file is gone', () => readdirSync(join(agent.stateDir, 'notes')).length === 0)
+  })
+
+  test('a run whose notes cannot be made does not start, and the others do', async () => {
+    const folder = join(agent.stateDir, 'notes')
+    rmSync(folder, { recursive: true, force: true })
+    writeFileSync(folder, '')
+    agent.launcher.arm([script('noteless', 'true', { notes: true }), script('other', 'true')])
+    expect((await agent.ended('noteless')).cause).toMatchObject({
+      kind: 'startFailed',
+      reason: 'NoResources',
+    })
+    expect((await agent.ended('other')).code).toBe(0)
+    rmSync(folder)
+    mkdirSync(folder, { mode: 0o700 })
   })
 
   test.runIf(canGroup)('a kill reaches a group that the run has named', async () => {
