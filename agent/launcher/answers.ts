@@ -9,6 +9,9 @@ interface Waiting {
   reject(error: unknown): void
 }
 
+/** The launcher cannot read what a run wrote; it, and its other runs, are well. */
+export class SpoolUnreadable extends Error {}
+
 /** Matches answers with questions by their number. */
 export class Answers {
   readonly #waiting = new Map<number, Waiting>()
@@ -24,6 +27,7 @@ export class Answers {
   async askRead(send: (seq: number) => void, signal?: AbortSignal): Promise<ReadAnswer> {
     const answer = await this.#wait(send, signal)
     if (answer.type !== 'read') throw new Error(`a read was answered by ${answer.type}`)
+    if (answer.error !== undefined) throw new SpoolUnreadable(answer.error)
     return answer
   }
 

@@ -171,6 +171,8 @@ const readAnswer = z.object({
   next: z.number(),
   /** Nothing will come after `next`. */
   end: z.boolean(),
+  /** Why the spool cannot be read. An older launcher closes the connection. */
+  error: z.string().optional(),
 })
 
 const replaced = z.object({ type: z.literal('replaced') })

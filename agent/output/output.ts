@@ -54,7 +54,11 @@ export async function startOutput(options: OutputOptions, signal: AbortSignal): 
       makeRoom()
     },
   })
-  if (client) shipper = createShipper({ ...options, client, launches, losses })
+  const onUnreadable = (launch: Launch, why: string) => {
+    log.error({ run: launch.attempt?.run, why }, 'output.unreadable')
+    void drop([launch])
+  }
+  if (client) shipper = createShipper({ ...options, client, launches, losses, onUnreadable })
   else log.info({ remedy: '--operator', quota: options.quota }, 'output.kept')
 
   const makeRoom = () => {

@@ -1,6 +1,7 @@
 import { type BatchPiece, MAX_BATCH_BYTES, type PieceAnswer } from '../../core/output/batch.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import type { Log } from '../../runtime/log.ts'
+import { SpoolUnreadable } from '../launcher/answers.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { IngestClient } from './ingest-client.ts'
 import type { Launch, Launches } from './launches.ts'
@@ -32,6 +33,8 @@ export interface ShipperOptions {
   client: IngestClient
   launches: Launches
   losses: Losses
+  /** What it wrote and is not stored is lost. */
+  onUnreadable(launch: Launch, why: string): void
   clock: Clock
   log: Log
   /** For jitter, from 0 to 1. */
@@ -180,7 +183,12 @@ class OneAtATime implements Shipper {
       const piece = await nextPiece(launch, launcher, bytes)
       if (piece) return { launch, piece }
       if (launch.isRunning) this.#wait(launch)
-    } catch {
+    } catch (error) {
+      if (error instanceof SpoolUnreadable) {
+        // One that runs is looked at again when it ends.
+        if (launch.record) this.#options.onUnreadable(launch, error.message)
+        return undefined
+      }
       // The launcher went: the next one tells of it again, or it is still there then.
       if (launcher === this.#launcher) this.#launcher = undefined
       this.#ready.add(launch)

@@ -36,11 +36,22 @@ func encodeFrame(value any) ([]byte, error) {
 // frame is a message in one allocation of the size that it needs.
 func (r readAnswer) frame() []byte {
 	head := fmt.Sprintf(`{"type":"read","seq":%s,"data":"`, strconv.FormatFloat(r.Seq, 'f', -1, 64))
-	foot := fmt.Sprintf(`","next":%d,"end":%t}`, r.Next, r.End)
+	foot := fmt.Sprintf(`","next":%d,"end":%t%s}`, r.Next, r.End, r.errorField())
 	length := len(head) + base64.StdEncoding.EncodedLen(len(r.Data)) + len(foot)
 	frame := binary.BigEndian.AppendUint32(make([]byte, 0, frameHeaderBytes+length), uint32(length))
 	frame = append(frame, head...)
 	return append(base64.StdEncoding.AppendEncode(frame, r.Data), foot...)
+}
+
+func (r readAnswer) errorField() string {
+	if r.Error == "" {
+		return ""
+	}
+	text, err := json.Marshal(r.Error)
+	if err != nil {
+		panic(err)
+	}
+	return `,"error":` + string(text)
 }
 
 // readFrame returns the JSON of the next message; io.EOF if the stream ended before one.

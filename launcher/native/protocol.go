@@ -66,6 +66,8 @@ type readAnswer struct {
 	Data []byte
 	Next int64
 	End  bool
+	// Error says why the spool cannot be read; there is no data then.
+	Error string
 }
 
 type runsAnswer struct {

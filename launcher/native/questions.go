@@ -29,8 +29,7 @@ func (s *server) read(c *connection, said message) {
 	answer, err := s.supervisor.answerRead(said)
 	if err != nil {
 		logEvent(levelError, "spool.unreadable", fields{"run": said.ID, "error": err})
-		_ = c.socket.Close()
-		return
+		answer = readAnswer{Seq: said.Seq, Next: answer.Next, End: true, Error: err.Error()}
 	}
 	c.send(answer.frame())
 }

@@ -11,6 +11,8 @@ export interface ReadAnswer {
   data: string
   next: number
   end: boolean
+  /** Why the spool cannot be read; there is no data then. */
+  error?: string
 }
 
 /**

@@ -7,7 +7,7 @@ import { encodeFrame, FrameDecoder } from '../../runtime/frames.ts'
 import type { Log } from '../../runtime/log.ts'
 import { socketPath } from '../../runtime/unix-socket.ts'
 import { FEATURES, type FromAgent, PROTOCOL_VERSION, parseMessage, type RunInfo } from './protocol.ts'
-import { answerRead } from './read.ts'
+import { answerRead, type ReadAnswer } from './read.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** An agent that takes nothing (it hangs) is cut off; it gets all that counts when it connects again. */
@@ -155,7 +155,9 @@ class Agents {
       },
       error => {
         this.#deps.log.error({ run: message.id, error: messageOf(error) }, 'spool.unreadable')
-        asker?.destroy()
+        const { seq, offset: next } = message
+        const answer: ReadAnswer = { type: 'read', seq, data: '', next, end: true, error: messageOf(error) }
+        if (asker === this.#acting) this.#send(answer)
       },
     )
   }

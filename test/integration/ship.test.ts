@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { bytesOf, implementations } from '../contract/launcher.ts'
@@ -72,6 +72,25 @@ describe.each(Object.entries(implementations))('of the %s launcher', (_, command
     await eventually('the second part is stored', async () => (await bytes()) === 13)
     await writeFile(gate('end'), '')
     await stored('long')
+  })
+
+  test('a spool that cannot be read is a loss, and keeps nothing else back', async () => {
+    const gate = join(ship.stateDir, 'gate')
+    ship.run('unread', `echo first; until [ -e ${gate} ]; do sleep 0.02; done; echo second`)
+    await eventually('it is stored', async () => (await ingest.head(attemptOf('unread').run))?.bytes === 6)
+    await ship.crash()
+    const [name = ''] = await readdir(join(ship.stateDir, 'spool'))
+    const spool = join(ship.stateDir, 'spool', name)
+    const before = (await stat(spool)).size
+    await writeFile(gate, '')
+    await eventually('it is written', async () => (await stat(spool)).size > before)
+    await rm(spool)
+    await symlink(spool, spool)
+    await ship.start(await ingest.client('a'))
+    ship.run('other', 'echo other')
+    expect(await stored('unread')).toMatchObject({ bytes: 6, lost: 7 })
+    await stored('other')
+    await forgotten()
   })
 
   test('one without output is known to have ended; one that never started is not known', async () => {
