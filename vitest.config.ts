@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+// Most of the time tests wait, for an etcd, a command, the next second: three at once keep two cores busy, and do not choke them.
+const maxWorkers = 3
+
 // Two projects: `unit` beside the code needs nothing but Node; `server` under test/ starts real servers.
 export default defineConfig({
   test: {
@@ -9,6 +12,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{core,runtime,store,operator,agent,launcher,cli,scripts}/**/*.test.ts'],
           testTimeout: 30_000,
+          maxWorkers,
         },
       },
       {
@@ -18,7 +22,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 300_000,
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers,
         },
       },
     ],
