@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { nativeLauncher } from '../../scripts/native.ts'
-import { helper, inside, type Runtime, runtimes, type StartedContainer, toldOf } from './containers.ts'
+import type { TestMachine } from '../controlplane/machine.ts'
+import { inside, type Runtime, runtimes, type StartedContainer, toldOf } from './containers.ts'
 import { bench, bytesOf, eventually, farAway, SESSION } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 
@@ -158,7 +159,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
 
   test('a fence and the death of the launcher end it', async () => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3006 & sleep 3006')
-    process.kill(await outerPid(agent.launcher.pid, launcher), 'SIGKILL')
+    process.kill(outerPid(runtime.machine, agent.launcher.pid), 'SIGKILL')
     await agent.connect()
     expect((await agent.ended(id)).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
     await eventually('nothing is left', () => alive('3006').length === 0)
@@ -172,7 +173,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
 
   test('it does not outlive the helper that started it', async () => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3009 & sleep 3009')
-    process.kill(await outerPid((await agent.started(id)).pid, helper), 'SIGKILL')
+    process.kill(outerPid(runtime.machine, (await agent.started(id)).pid), 'SIGKILL')
     expect((await agent.ended(id)).cause).toEqual({ kind: 'signaled', signal: 'SIGKILL' })
     await eventually('nothing is left', () => alive('3009').length === 0)
   })
@@ -267,11 +268,18 @@ function commandLine(pid: string): string {
   }
 }
 
-/** The number out here of a process that has this number in the machine, and runs this program. */
-async function outerPid(inner: number, program: string): Promise<number> {
+/** The number out here of a process that has this number in the machine. Other machines have one of that number, too. */
+function outerPid({ namespace }: TestMachine, inner: number): number {
   const found = readdirSync('/proc').find(pid => {
-    if (!/^\d+$/.test(pid) || !commandLine(pid).startsWith(`${program}\0`)) return false
-    return new RegExp(`^NSpid:.*\\t${inner}$`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    try {
+      const isInside = /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/ns/pid`) === namespace
+      return (
+        isInside &&
+        readFileSync(`/proc/${pid}/status`, 'utf8').match(/^NSpid:.*\t(\d+)$/m)?.[1] === `${inner}`
+      )
+    } catch {
+      return false
+    }
   })
   return Number(found)
 }

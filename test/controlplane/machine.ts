@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFile, readlink } from 'node:fs/promises'
 import { type Child, startChild } from '../../runtime/child.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Directory, temporaryDirectory } from './directory.ts'
@@ -9,6 +9,8 @@ export interface TestMachine {
   dir: string
   /** Its first process, which all others die with. */
   child: Child
+  /** That one's link to its namespace of processes, which names it. */
+  namespace: string
   /** Before a command: runs it in there. */
   enter: readonly string[]
   /** Control groups below this one are removed with the machine. */
@@ -56,6 +58,7 @@ export async function startMachine(
   return {
     dir: directory.path,
     child,
+    namespace: await readlink(`/proc/${first}/ns/pid`),
     enter: ['/usr/bin/nsenter', '--target', String(first), '--pid', '--mount', '--'],
     cgroupParent,
     stop: () => stopAll(child, reaper, directory),
