@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { nodeLauncher } from '../../agent/launcher/program.ts'
+import { gigabyte } from './commands/output.ts'
 import type { CommandRow } from './commands/row.ts'
-import { carryOut, commands, entryOf, expectSeen, gigabyte, SESSION } from './commands.ts'
+import { carryOut, commands, entryOf, expectSeen, SESSION } from './commands.ts'
 import { bench, eventually, implementations } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 

@@ -21,11 +21,6 @@ import type { HeldLauncher } from './launcher-for-each.ts'
  */
 export const commands: readonly CommandRow[] = [...text, ...endings, ...output, ...processes, ...surroundings]
 
-/** Takes the longest, and little memory. */
-export const gigabyte = commands.find(
-  ({ expect: { counts } }) => (counts?.cut ?? 0) > 900_000_000,
-) as CommandRow
-
 /** The entry of a row's job; `over` is the environment's part of the command. */
 export function entryOf(row: CommandRow, over: Partial<JobEntry['command']>): JobEntry {
   return jobEntrySchema.parse({
