@@ -88,12 +88,11 @@ describe.each(Object.entries(implementations))('launcher/%s: features', (_, comm
         resources: { pids: 40 },
         deadlineMs: 500,
         graceMs: 200,
-        env: { RUN: 'the-bomb' },
-        mark: 'RUN=the-bomb',
+        ...agent.marked(),
       }),
     )
     expect(await agent.ended('bomb')).toMatchObject({ cause: { kind: 'timedOut' } })
-    await eventually('no splinter lives', () => withMark('RUN=the-bomb') === 0)
+    await eventually('no splinter lives', () => withMark(agent.marked().mark) === 0)
   })
 
   test('the share of a processor is limited', async context => {

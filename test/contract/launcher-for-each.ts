@@ -6,6 +6,8 @@ import { type Bench, bench, type Connected, eventually, farAway, isAlive, SESSIO
 export interface HeldLauncher extends Connected {
   stateDir: string
   run(...orders: Arm[]): void
+  /** Of an order: a mark that nothing else on the machine has. Whoever has it is ended, of whatever launcher. */
+  marked(): { mark: string; env: { RUN: string } }
   /** Connects anew; starts a launcher if none lives: `by` this command in place of its own. That one has no fence yet. */
   connect(by?: readonly string[]): Promise<void>
   /** SIGKILL. */
@@ -32,6 +34,7 @@ function heldLauncher() {
   let on: Bench | undefined
   const held = {
     run: (...orders) => held.launcher.arm(orders),
+    marked: () => ({ mark: `RUN=${held.stateDir}`, env: { RUN: held.stateDir } }),
     connect: async by => void Object.assign(held, await on?.connect(by)),
     async crash() {
       const { pid } = held.launcher

@@ -48,11 +48,7 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
   })
 
   test('what a launcher that died left running is killed and lost', async () => {
-    const run = script('left', 'setsid sleep 1000 & echo $!; wait', {
-      mark: 'RUN=left',
-      env: { RUN: 'left' },
-    })
-    agent.launcher.arm([run])
+    agent.run(script('left', 'setsid sleep 1000 & echo $!; wait', agent.marked()))
     const { pid } = await agent.started('left')
     const { bytes } = await agent.launcher.read('left', { offset: 0, length: 100, waitMs: 30_000 })
     await agent.crash()

@@ -58,7 +58,7 @@ describe.each(Object.entries(implementations))('launcher/%s: killed', (_, comman
 
   test('a mark that was only armed is forgotten by the next one', async () => {
     agent.launcher.fence(SESSION, farAway())
-    const order = script('later', 'true', { at: Date.now() + 3_600_000, env: { A: '1' }, mark: 'A=1' })
+    const order = script('later', 'true', { at: Date.now() + 3_600_000, ...agent.marked() })
     agent.launcher.arm([order])
     await agent.launcher.runs()
     await agent.crash()

@@ -244,11 +244,10 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
     })
 
     test('after a launcher that died the next kills what is left and reports it lost', async () => {
-      const mark = 'RUN=left'
       run(script('done', 'exit 2'))
       await agent.ended('done')
       run(
-        script('left', 'setsid sleep 1000 & echo $!; wait', { mark, env: { RUN: 'left' } }),
+        script('left', 'setsid sleep 1000 & echo $!; wait', agent.marked()),
         script('unmarked', 'sleep 1000 & wait'),
       )
       const pids = [(await agent.started('left')).pid, (await agent.started('unmarked')).pid]

@@ -227,13 +227,7 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
   })
 
   test('a daemon that holds the pipes open does not hold up the end, and is found by its mark', async () => {
-    const mark = 'RUN=daemon'
-    run(
-      script('daemon', 'setsid sh -c "sleep 1000 & echo \\$!" & wait; exit 4', {
-        mark,
-        env: { RUN: 'daemon' },
-      }),
-    )
+    run(script('daemon', 'setsid sh -c "sleep 1000 & echo \\$!" & wait; exit 4', agent.marked()))
     const record = await agent.ended('daemon')
     expect(record.code).toBe(4)
     await eventually('the daemon is dead', () => !isAlive(Number(record.tail)))
