@@ -65,8 +65,8 @@ export interface Agent {
    * ends right after it. Does nothing without a session, or without runs. Rejects if etcd does not answer.
    */
   handOver(): Promise<void>
-  /** Ends every run with this reason. */
-  killAll(reason: string): void
+  /** Ends every run with this reason. Answers the longest grace of them, ms. */
+  killAll(reason: string): number
   /** Ends the session, if there is one, and the launcher for good: nothing is left to be resumed. */
   leave(): Promise<void>
   /** Runs that it has or asks for. */
@@ -219,7 +219,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     handOver: async () => {
       if (part && running() > 0) await handOver?.(part.session)
     },
-    killAll: reason => part?.runs.killAll(reason),
+    killAll: reason => part?.runs.killAll(reason) ?? 0,
     leave: async () => {
       leaving.abort(new Error('the agent leaves'))
       const lease = part?.session.lease

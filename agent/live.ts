@@ -25,7 +25,8 @@ export interface Runs {
   /** An attempt of mine that no launcher was told of, read just now: armed if its entry still stands. */
   resume(active: Held<Active>): void
   kill(run: string, reason: string): void
-  killAll(reason: string): void
+  /** Answers how long one of them may take to end, ms. */
+  killAll(reason: string): number
   onLauncherEvent(event: LauncherEvent): void
   onEntryChange(entryKey: string, now: Held<Entry> | undefined): void
   onOwnActive(now: Held<Active>): void
@@ -229,7 +230,9 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       if (live) happen(live, { type: 'kill', reason })
     },
     killAll(reason) {
-      for (const live of byRun.values()) happen(live, { type: 'kill', reason })
+      const all = [...byRun.values()]
+      for (const live of all) happen(live, { type: 'kill', reason })
+      return Math.max(0, ...all.map(({ entry }) => entry?.command.terminationGracePeriodSeconds ?? 0)) * 1_000
     },
     onLauncherEvent,
     onEntryChange(entryKey, now) {

@@ -143,8 +143,8 @@ async function handOver(agent: Agent, log: Log): Promise<void> {
 /** Waits for runs, then kills what is left, so that each is recorded and its output stored; the session goes with it. */
 async function drain(agent: Agent, output: Output, limitMs: number): Promise<void> {
   await settled(agent, limitMs)
-  agent.killAll('AgentStopped')
-  await settled(agent, LAST_WORDS_MS)
+  const grace = agent.killAll('AgentStopped')
+  await settled(agent, grace + LAST_WORDS_MS)
   await output.flush(LAST_OUTPUT_MS)
   await agent.leave()
 }
