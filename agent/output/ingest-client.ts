@@ -14,6 +14,8 @@ export interface IngestClient {
 
 export type Sent =
   | { kind: 'answered'; answers: PieceAnswer[] }
+  /** Nothing was stored: this piece is none, and never will be. */
+  | { kind: 'malformed'; index: number; why: string }
   /** Whether it was stored is not known. `refused`: the operator is there, and will not have it as it is. */
   | { kind: 'notNow'; why: string; afterMs: number; refused: boolean }
 
@@ -45,6 +47,8 @@ export function connectIngest(options: IngestClientOptions): IngestClient {
         const { status, headers, text } = await post({ url, connections, body, signal: wait.signal })
         if (status === 200) return { kind: 'answered', answers: decodeAnswer(text, pieces.length) }
         const why = `the operator answered ${status}: ${text.slice(0, 200)}`
+        const index = status === 400 ? malformedIn(text) : undefined
+        if (index !== undefined && index < pieces.length) return { kind: 'malformed', index, why }
         return { kind: 'notNow', why, afterMs: retryAfter(headers), refused: status >= 400 && status < 500 }
       } catch (error) {
         signal.throwIfAborted()
@@ -58,6 +62,12 @@ export function connectIngest(options: IngestClientOptions): IngestClient {
       compressor.close()
     },
   }
+}
+
+/** Which piece the operator names as what is wrong; undefined: it is not a piece, but the whole of it. */
+function malformedIn(text: string): number | undefined {
+  const index = /"(?:batch )?pieces[.[](\d+)/.exec(text)?.[1]
+  return index === undefined ? undefined : Number(index)
 }
 
 interface Answer {

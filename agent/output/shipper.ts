@@ -33,7 +33,7 @@ export interface ShipperOptions {
   client: IngestClient
   launches: Launches
   losses: Losses
-  /** What it wrote and is not stored is lost. */
+  /** It cannot be read, or the operator cannot: what it wrote and is not stored is lost. */
   onUnreadable(launch: Launch, why: string): void
   clock: Clock
   log: Log
@@ -58,6 +58,9 @@ const LOOK_AGAIN_MS = 20
 const WAIT_MS = 60_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 15_000
+
+/** `isMalformed`: refused, as it is no piece. */
+type Taken = PieceAnswer & { isMalformed?: true }
 
 interface Sending {
   launch: Launch | undefined
@@ -213,9 +216,9 @@ class OneAtATime implements Shipper {
   }
 
   /** Until it is answered: what is sent twice is stored once. */
-  async #deliver(batch: readonly Sending[], signal: AbortSignal): Promise<PieceAnswer[]> {
+  async #deliver(batch: readonly Sending[], signal: AbortSignal): Promise<Taken[]> {
     const { client, clock, log, random, longestPauseMs = LONGEST_PAUSE_MS } = this.#options
-    for (;;) {
+    while (batch.length > 0) {
       const sent = await client.send(
         batch.map(({ piece }) => piece),
         signal,
@@ -225,6 +228,11 @@ class OneAtATime implements Shipper {
         this.#failures = 0
         return sent.answers
       }
+      if (sent.kind === 'malformed') {
+        const { index, why } = sent
+        const others = await this.#deliver(batch.toSpliced(index, 1), signal)
+        return others.toSpliced(index, 0, { stored: 0, refused: why, isMalformed: true })
+      }
       const pause = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 20), longestPauseMs)
       const inMs = Math.round(Math.max(pause, sent.afterMs) * (0.5 + random() / 2))
       // The first failure is often only the operator's restart.
@@ -232,9 +240,10 @@ class OneAtATime implements Shipper {
       log[level]({ why: sent.why, pieces: batch.length, inMs }, 'output.notDelivered')
       await clock.sleep(inMs, signal)
     }
+    return []
   }
 
-  #take(batch: readonly Sending[], answers: readonly PieceAnswer[]) {
+  #take(batch: readonly Sending[], answers: readonly Taken[]) {
     const done: Launch[] = []
     const told: string[] = []
     for (const [index, { launch, told: loss, piece }] of batch.entries()) {
@@ -242,11 +251,7 @@ class OneAtATime implements Shipper {
       if (!answer) continue
       if (answer.refused) this.#options.log.error({ run: piece.run, why: answer.refused }, 'output.refused')
       if (loss !== undefined) told.push(loss)
-      if (!launch) continue
-      launch.from = answer.stored
-      if (answer.refused || answer.ended || (piece.end && answer.stored >= piece.next)) done.push(launch)
-      else if (launch.isRunning) this.#wait(launch)
-      else if (!launch.acknowledged) this.look(launch)
+      if (launch && this.#isOver(launch, piece, answer)) done.push(launch)
     }
     this.#options.launches.acknowledge(done)
     if (told.length > 0)
@@ -254,6 +259,20 @@ class OneAtATime implements Shipper {
         // They are told again: the operator knows them by then.
         this.#options.log.warn({ error: String(error) }, 'output.lossKept')
       })
+  }
+
+  /** Whether nothing more of it is to be sent; else it is looked at again when there is. */
+  #isOver(launch: Launch, piece: BatchPiece, answer: Taken): boolean {
+    if (answer.isMalformed) {
+      // One that runs is looked at again when it ends.
+      if (launch.record) this.#options.onUnreadable(launch, answer.refused ?? '')
+      return false
+    }
+    launch.from = answer.stored
+    if (answer.refused || answer.ended || (piece.end && answer.stored >= piece.next)) return true
+    if (launch.isRunning) this.#wait(launch)
+    else if (!launch.acknowledged) this.look(launch)
+    return false
   }
 }
 

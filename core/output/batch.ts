@@ -46,7 +46,8 @@ const HEADER_LENGTH_BYTES = 4
 const MAX_PIECES = 5_000
 
 const count = z.int().min(0)
-const text = z.string().min(1).max(512)
+/** A run's id has its namespace, its name and its target, each as long as Kubernetes allows. */
+const text = z.string().min(1).max(1_024)
 
 const header = z.object({
   version: z.literal(BATCH_VERSION),

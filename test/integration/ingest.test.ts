@@ -46,6 +46,16 @@ test('an agent may bring its own output, and is told how far each is stored', as
   })
 })
 
+test('a piece that is none is named, and nothing of its batch is stored', async () => {
+  const client = await ingest.client('a')
+  const good = piece('good', 0, ['one'])
+  const halved = { ...piece('halved', 0, ['two']), chunks: good.chunks.subarray(0, 14), next: 14 }
+  const long = piece('x'.repeat(1_025), 0, ['three'])
+  expect(await client.send([good, halved], signal)).toMatchObject({ kind: 'malformed', index: 1 })
+  expect(await client.send([good, good, long], signal)).toMatchObject({ kind: 'malformed', index: 2 })
+  expect(await bytes('good')).toBeUndefined()
+})
+
 test("what another agent brings of a run is refused, and what it says it is without that agent's certificate", async () => {
   await (await ingest.client('a')).send([piece('whose', 0, ['mine'])], signal)
   for (const pool of ['default', 'other']) {

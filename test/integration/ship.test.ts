@@ -93,6 +93,14 @@ describe.each(Object.entries(implementations))('of the %s launcher', (_, command
     await forgotten()
   })
 
+  test('what the operator takes for no piece goes, and keeps nothing else back', async () => {
+    const labels = { uid: 'u', run: 'r'.repeat(2_000), attempt: '1', namespace: 'test', name: 'long' }
+    ship.run('long', 'echo long', { labels })
+    ship.run('other', 'echo other')
+    expect(await stored('other')).toMatchObject({ bytes: 6, lost: 0 })
+    await forgotten()
+  })
+
   test('one without output is known to have ended; one that never started is not known', async () => {
     ship.run('silent', 'exit 3')
     ship.run('nobody', 'true', { workingDir: '/nonexistent' })
