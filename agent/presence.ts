@@ -10,11 +10,11 @@ import { type Container, type ContainerSettings, selection } from './container.t
  */
 export interface Presence {
   /**
-   * undefined: this agent may take it. Else when to look at it again, ms since the epoch. `run`: which one it is; `from`: when it is due;
-   * `others`: how many agents beside this one may take it.
+   * undefined: this agent may take it. Else when to look at it again, ms since the epoch. `what`: a job's target, or a ShellRun's; `from`: when it
+   * is due; `others`: how many agents beside this one may take it.
    */
   declinesUntil(of: {
-    run: string
+    what: string
     entry: Entry
     from: number
     rank: number
@@ -32,7 +32,8 @@ const FORGOTTEN_AFTER_MS = 60_000
 
 export function createPresence(settings: ContainerSettings, clock: Clock): Presence {
   const known = new Map<string, { at: number; answer: Promise<boolean> }>()
-  const firstAsked = new Map<string, number>()
+  /** What has no container here: since when that is known, and when it was last asked for. */
+  const absent = new Map<string, { since: number; asked: number }>()
 
   const has = (container: Container, namespace: string): Promise<boolean> => {
     const { helper } = settings
@@ -46,23 +47,26 @@ export function createPresence(settings: ContainerSettings, clock: Clock): Prese
     return answer
   }
 
-  /** When it was first asked for, or is due if that is later: who comes late to it waits for the others all the same. */
-  const since = (run: string, from: number): number => {
+  /** Who comes late to something waits for the others all the same; but for each of its times no longer than from when that is due. */
+  const absentSince = (what: string): number => {
     const now = clock.now()
-    for (const [other, at] of firstAsked) if (at < now - FORGOTTEN_AFTER_MS) firstAsked.delete(other)
-    const at = firstAsked.get(run) ?? Math.max(now, from)
-    firstAsked.set(run, at)
-    return at
+    for (const [other, { asked }] of absent) if (asked < now - FORGOTTEN_AFTER_MS) absent.delete(other)
+    const since = absent.get(what)?.since ?? now
+    absent.set(what, { since, asked: now })
+    return since
   }
 
   return {
-    async declinesUntil({ run, entry: { command, namespace }, from, rank, others }) {
+    async declinesUntil({ what, entry: { command, namespace }, from, rank, others }) {
       const { container, placement } = command
       // In All each agent is a target of its own, whatever it has.
       if (!container || others === 0 || placement.mode === 'All') return undefined
-      const end = since(run, from) + NOBODY_HAS_IT_AFTER_MS
+      const end = Math.max(absentSince(what), from) + NOBODY_HAS_IT_AFTER_MS
       if (rank === 0 && clock.now() >= end) return undefined
-      if (await has(container, namespace)) return undefined
+      if (await has(container, namespace)) {
+        absent.delete(what)
+        return undefined
+      }
       return rank === 0 ? end : clock.now() + LOOK_EVERY_MS
     },
   }

@@ -107,9 +107,9 @@ export function createRequests(
 
   function declinesUntil(entry: RunEntry, ref: CellRef) {
     const agents = world.eligible(entry, ref.target)
-    const run = shellRunId({ ...ref, uid: entry.uid })
+    const what = keys.cell(ref)
     const of = { rank: agents.indexOf(agent), others: agents.length - 1 }
-    return context.presence.declinesUntil({ run, entry, from: entry.createdAt, ...of })
+    return context.presence.declinesUntil({ what, entry, from: entry.createdAt, ...of })
   }
 
   /** Its wave has no place: from here on its deadline does not count. Whoever else changed the cell, it is read again. */
