@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
-import { ANYWHERE, shellRunId } from '../core/keys.ts'
-import { killRun, readOverview } from './operator-client.ts'
+import { killObject, killRun } from './operator-client.ts'
 import { socketIn, stateOption } from './state-option.ts'
 
 /** `shellcron kill`: ends what runs. */
@@ -11,30 +10,21 @@ export function addKillCommand(program: Command): void {
     .description('end runs: SIGTERM to all that they started, SIGKILL after their grace; recorded as Killed')
     .argument(
       '<what>',
-      'a job or a ShellRun, NAMESPACE/NAME: all that it runs; or the id of one run, NAMESPACE.NAME.TIME',
+      'a ShellCronJob or a ShellRun, NAMESPACE/NAME or NAME: all that it runs; or the id of one run, NAMESPACE.NAME.TIME',
     )
     .addOption(stateOption())
-    .action(async (what: string, { state }: { state: string }) => {
-      const socket = socketIn(state)
-      let attempts = 0
-      for (const run of what.includes('/') ? await runsOf(socket, what) : [what])
-        attempts += await killRun(socket, run)
+    .option('-n, --namespace <namespace>', 'of the object, where its name does not say it', 'default')
+    .action(async (what: string, { state, namespace }: { state: string; namespace: string }) => {
+      const attempts = await kill(socketIn(state), what, namespace)
       if (attempts === 0)
         throw new InvalidInput(what, 'nothing of it runs; `shellcron history` shows what has ended')
       process.stdout.write(`${what}: ${attempts} ${attempts === 1 ? 'run is' : 'runs are'} being ended\n`)
     })
 }
 
-/** Of a job of that name, and of a ShellRun: all its targets have one id. */
-async function runsOf(socket: string, what: string): Promise<string[]> {
-  const [namespace = '', name = ''] = what.split('/')
-  const { objects } = await readOverview(socket)
-  const named = objects.filter(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
-  const job = named.find(({ kind }) => kind === 'ShellCronJob')
-  const run = named.find(({ kind }) => kind === 'ShellRun')
-  if (!job && !run) throw new InvalidInput(what, 'there is no such ShellCronJob or ShellRun')
-  return [
-    ...(job ? job.status.active.map(({ id }) => id) : []),
-    ...(run ? [shellRunId({ namespace, name, target: ANYWHERE, uid: run.metadata.uid ?? '' })] : []),
-  ]
+function kill(socket: string, what: string, other: string): Promise<number> {
+  // Names of objects have no dots, ids of runs have two.
+  if (what.includes('.')) return killRun(socket, what)
+  const [name = '', namespace = other] = what.split('/').toReversed()
+  return killObject(socket, namespace, name)
 }

@@ -67,6 +67,12 @@ export async function killRun(socket: string, run: string): Promise<number> {
   return killed.parse(await askWhole(socket, { path, method: 'POST' })).attempts
 }
 
+/** The same of all that a ShellCronJob or ShellRun runs; InvalidInput if there is none. */
+export async function killObject(socket: string, namespace: string, name: string): Promise<number> {
+  const path = `/v1/objects/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/kill`
+  return killed.parse(await askWhole(socket, { path, method: 'POST' })).attempts
+}
+
 const made = z.object({ namespace: z.string(), name: z.string(), run: z.string() })
 
 /** Has a ShellRun made; `run` is the id of its run. InvalidInput with its field if it cannot be. */

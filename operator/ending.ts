@@ -1,3 +1,4 @@
+import { InvalidInput } from '../core/errors.ts'
 import { isNamed, NOBODY } from '../core/keys.ts'
 import type { Verdict } from '../core/outcome.ts'
 import { type Active, activeSchema, cellSchema } from '../core/records/state.ts'
@@ -42,6 +43,25 @@ export async function killRun(deps: Deps & Pick<Context, 'observed'>, id: string
     const at = keys.parseActive(key)
     return at && isNamed(value.run, id) ? [{ pool: at.pool, owner: at.agent, run: value.run }] : []
   })
+  return killPlaces(deps, places)
+}
+
+/** The same of all that runs under a name. Throws InvalidInput if nothing is, or was, called so. */
+export async function killObject(
+  deps: Deps & Pick<Context, 'observed' | 'resources'>,
+  namespace: string,
+  name: string,
+): Promise<number> {
+  const { observed, resources } = deps
+  const running = (['job', 'run'] as const).flatMap(kind => observed.activesOf(kind, namespace, name))
+  const isThere = (['ShellCronJob', 'ShellRun'] as const).some(kind => resources.get(kind, namespace, name))
+  if (!isThere && running.length === 0)
+    throw new InvalidInput(`${namespace}/${name}`, 'there is no such ShellCronJob or ShellRun')
+  const places = running.map(({ pool, owner, value }): Place => ({ pool, owner, run: value.run }))
+  return killPlaces(deps, places)
+}
+
+async function killPlaces(deps: Deps, places: readonly Place[]): Promise<number> {
   for (const place of places) await killAttempt(deps, place, 'Requested')
   return places.length
 }

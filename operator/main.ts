@@ -9,7 +9,7 @@ import { outputRoutes } from './api/output.ts'
 import { runRoutes } from './api/runs.ts'
 import { serveApi } from './api/server.ts'
 import { readConfig } from './config.ts'
-import { killRun } from './ending.ts'
+import { killObject, killRun } from './ending.ts'
 import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
 import { openIdentity } from './identity/identity.ts'
@@ -19,7 +19,7 @@ import { createTail, type Tail } from './ingest/tail.ts'
 import { createTake } from './ingest/take.ts'
 import { rememberAgent } from './local-agents.ts'
 import type { Part } from './operator.ts'
-import { attemptsOf, isGoing, latestRun } from './output/attempts.ts'
+import { attemptsOf, isGoing, latestRun, waits } from './output/attempts.ts'
 import { streamOf } from './output/stream.ts'
 import { retentionPart } from './retention.ts'
 import { secretsFromEnv, variablesOf } from './secret-from-env.ts'
@@ -56,22 +56,31 @@ function apiPart(path: string, of: { seen: Seen; tail: Tail; logStore: LogStore 
     const { seen, tail, logStore } = of
     const { resources, clock, observed } = context
     const known = { observed, store: logStore }
-    const api = await serveApi(path, [
+    resources.onChange(ref => {
+      if (ref.kind === 'Secret' || ref.kind === 'ConfigMap') return
+      if (!resources.get(ref.kind, ref.namespace, ref.name)) seen.onGone(ref)
+    })
+    const routes = [
       objectRoutes({
         objects: () => seen.objects(resources),
         problems: () => resources.problems(),
         onOutcome: seen.onOutcome,
       }),
       historyRoutes(logStore),
-      killRoutes({ kill: run => killRun(context, run) }),
+      killRoutes({
+        kill: run => killRun(context, run),
+        killAll: (namespace, name) => killObject(context, namespace, name),
+      }),
       outputRoutes({
         latest: of => latestRun(known, of),
         attempts: run => attemptsOf(known, run),
+        waits: run => waits(observed, run),
         stream: (of, until) =>
           streamOf({ ...of, store: logStore, tail, clock, isGoing: () => isGoing(known, of.attempt) }, until),
       }),
       runRoutes({ resources, objectOf: ref => seen.object(resources, ref) }),
-    ])
+    ]
+    const api = await serveApi(path, routes, context.log)
     await new Promise<void>(resolve => {
       if (signal.aborted) resolve()
       else signal.addEventListener('abort', () => resolve(), { once: true })

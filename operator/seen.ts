@@ -7,7 +7,8 @@ import type { CachedKind, ObjectRef, Resources } from './resources/port.ts'
  * client that comes later.
  */
 export interface Seen {
-  onStatus(ref: ObjectRef, status: object): void
+  onStatus(ref: ObjectRef, uid: string, status: object): void
+  onGone(ref: ObjectRef): void
   objects(resources: Resources): object[]
   object(resources: Resources, ref: ObjectRef & { kind: CachedKind }): object | undefined
   onOutcome(listener: (result: Result) => void): () => void
@@ -17,32 +18,28 @@ const SHOWN = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPo
 const REPLAYED = 1_000
 
 export function createSeen(outcomes: Outcomes): Seen {
-  const statuses = new Map<string, object>()
+  const statuses = new Map<string, { uid: string; status: object }>()
+  /** Of an object that went and came again under its name the last one is not this one's. */
+  const withStatus = (key: string, object: object & { metadata: { uid?: string | undefined } }) => {
+    const known = statuses.get(key)
+    return { ...object, status: known?.uid === object.metadata.uid ? known?.status : undefined }
+  }
   const recent: Result[] = []
   outcomes.listen(result => {
     recent.push(result)
     if (recent.length > REPLAYED) recent.shift()
   })
   return {
-    onStatus: (ref, status) => void statuses.set(keyOf(ref), status),
-    objects(resources) {
-      const objects = SHOWN.flatMap(kind => [...resources.list(kind)])
-      const living = new Set<string>()
-      const shown = objects.map(object => {
-        const key = keyOf({
-          kind: object.kind,
-          namespace: object.metadata.namespace ?? '',
-          name: object.metadata.name,
-        })
-        living.add(key)
-        return { ...object, status: statuses.get(key) }
-      })
-      for (const key of statuses.keys()) if (!living.has(key)) statuses.delete(key)
-      return shown
-    },
+    onStatus: (ref, uid, status) => void statuses.set(keyOf(ref), { uid, status }),
+    onGone: ref => void statuses.delete(keyOf(ref)),
+    objects: resources =>
+      SHOWN.flatMap(kind => [...resources.list(kind)]).map(object => {
+        const { kind, metadata } = object
+        return withStatus(keyOf({ kind, namespace: metadata.namespace ?? '', name: metadata.name }), object)
+      }),
     object(resources, ref) {
       const object = resources.get(ref.kind, ref.namespace, ref.name)
-      return object && { ...object, status: statuses.get(keyOf(ref)) }
+      return object && withStatus(keyOf(ref), object)
     },
     onOutcome(listener) {
       for (const result of recent) listener(result)

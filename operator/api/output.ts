@@ -19,13 +19,15 @@ const ofOutput = z.strictObject({
 
 /**
  *   GET  /v1/outputs?namespace=&name=&kind=job|run      {"run"?: the id of the newest}
- *   GET  /v1/outputs/ID                                 {"attempts": [AttemptSeen]}; ID of a run, or of a fire with all its parts
+ *   GET  /v1/outputs/ID                                 {"attempts": [AttemptSeen], "waits"}; ID of a run, or of a fire with all its
+ *                                                       parts; `waits`: a part of it waits for a place, and will begin
  *   GET  /v1/outputs/ID/chunks?uid=&attempt=&from=&follow=true|false
  *        the output as chunks (launcher/protocol.md, Spools), from a position on; the last one says whether it has ended
  */
 export function outputRoutes(of: {
   latest(of: { namespace: string; name: string; kind: CellKind }): Promise<string | undefined>
   attempts(run: string): Promise<AttemptSeen[]>
+  waits(run: string): boolean
   stream(
     of: { attempt: AttemptRef; from: number; follow: boolean },
     signal: AbortSignal,
@@ -38,6 +40,7 @@ export function outputRoutes(of: {
     })
     server.get<{ Params: { id: string } }>('/v1/outputs/:id', async ({ params }) => ({
       attempts: await of.attempts(params.id),
+      waits: of.waits(params.id),
     }))
     server.get<{ Params: { id: string } }>('/v1/outputs/:id/chunks', async (request, reply) => {
       const { uid, attempt, from, follow } = parsed(ofOutput, request.query)

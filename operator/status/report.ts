@@ -20,7 +20,7 @@ export interface ReportOptions {
   /** Default 20. */
   writesPerSecond?: number
   /** Gets each status that is written. */
-  onStatus?(ref: ObjectRef, status: object): void
+  onStatus?(ref: ObjectRef, uid: string, status: object): void
 }
 
 /** Whatever was told or not, each object is looked at so often, ms. */
@@ -41,7 +41,7 @@ export function createReport({ logStore, writesPerSecond = 20, onStatus }: Repor
       writesPerSecond,
       statusOf: createAsk({ ...context, logStore, runsOf: runs }),
       apply: (ref, uid, status) => {
-        onStatus?.(ref, status)
+        onStatus?.(ref, uid, status)
         return resources.applyStatus(ref, uid, status)
       },
     })

@@ -84,6 +84,11 @@ test('kill ends the run of a job, and says when there is none', async () => {
   expect(killing.stdout).toMatch(/^default\/long: 1 run is being ended$/m)
   await eventually('it is recorded', () => ended('long').some(({ reason }) => reason === 'Requested'))
   expect(ended('long')[0]).toMatchObject({ outcome: 'Killed', reason: 'Requested' })
+  const again = await eventually('the next one runs', async () => {
+    const said = await shellcron('kill', 'long')
+    return said.code === 0 && said
+  })
+  expect(again.stdout).toBe('long: 1 run is being ended\n')
   const none = await shellcron('kill', 'default.long.1')
   expect(none).toMatchObject({ code: 2, stdout: '' })
   expect(none.stderr).toBe(
