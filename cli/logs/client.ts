@@ -14,6 +14,7 @@ const attempt = z.object({
   agent: z.string().optional(),
   going: z.boolean(),
   outcome: z.enum(OUTCOMES).optional(),
+  started: z.boolean().optional(),
   output: z
     .object({
       bytes: z.number(),
@@ -26,10 +27,17 @@ const attempt = z.object({
 })
 export type Attempt = z.infer<typeof attempt>
 
-/** Every attempt of a run, or of all parts of a fire; none if there is no such run. */
-export async function readAttempts(socket: string, run: string): Promise<Attempt[]> {
+/**
+ * Every attempt of a run, or of all parts of a fire; none if there is no such run. `waits`: another part will begin when one of these has
+ * ended.
+ */
+export async function readAttempts(
+  socket: string,
+  run: string,
+): Promise<{ attempts: Attempt[]; waits: boolean }> {
   const path = `/v1/outputs/${encodeURIComponent(run)}`
-  return z.object({ attempts: z.array(attempt) }).parse(await askWhole(socket, { path })).attempts
+  const parts = z.object({ attempts: z.array(attempt), waits: z.boolean() })
+  return parts.parse(await askWhole(socket, { path }))
 }
 
 /** The id of the newest fire of a ShellCronJob (`job`), or of a ShellRun's run. */

@@ -53,7 +53,7 @@ async function logs(what: string, flags: LogsFlags): Promise<boolean> {
   const socket = socketIn(flags.state)
   const run = await runOf(socket, what, flags)
   const choose = chooser(flags.attempt)
-  const attempts = await found(async () => choose(await readAttempts(socket, run)))
+  const attempts = await found(async () => choose((await readAttempts(socket, run)).attempts))
   if (attempts.length === 0)
     throw new InvalidInput(what, `there is no such run${flags.attempt ? ' or attempt' : ''}`)
   const { since, tail, timestamps = false } = flags
@@ -62,7 +62,7 @@ async function logs(what: string, flags: LogsFlags): Promise<boolean> {
     out: process,
     timestamps,
     // Side by side, lines must not be torn.
-    prefixes: flags.prefix ?? (flags.follow === true && attempts.length > 1),
+    prefixes: flags.prefix ?? (flags.follow === true && attempts.some(attempt => attempt.run !== run)),
     ...(only ? { only } : {}),
     ...(since === undefined ? {} : { since }),
     ...(tail === undefined ? {} : { tail }),

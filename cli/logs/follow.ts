@@ -39,27 +39,34 @@ export async function followRun(
   { choose, from }: { choose(all: Attempt[]): Attempt[]; from?: ReadonlyMap<string, Printed> },
 ): Promise<boolean> {
   const following = new Map<string, Promise<Printed>>()
-  for (;;) {
-    for (const attempt of choose(await lookFor(shown, run, following.size > 0))) {
-      if (following.has(attempt.run)) continue
+  for (let ended: Printed[] | undefined; ; ) {
+    const { attempts, waits } = await lookFor(shown, run, following.size > 0)
+    const more = choose(attempts).filter(attempt => !following.has(attempt.run))
+    // What had all ended by then was all, unless another part has begun meanwhile or is to begin.
+    if (ended && more.length === 0 && !waits) return ended.every(({ isGood }) => isGood)
+    for (const attempt of more) {
       const on = { follow: true, from: from?.get(attempt.run)?.next ?? 0 }
       const printing = print(shown, attempt, on)
       printing.catch(() => undefined)
       following.set(attempt.run, printing)
     }
-    const next = systemClock.sleep(LOOK_MS).then(() => undefined)
-    const ended = await Promise.race([Promise.all(following.values()), next])
-    if (ended) return ended.every(({ isGood }) => isGood)
+    const next = systemClock.sleep(LOOK_MS)
+    ended = await Promise.race([Promise.all(following.values()), next.then(() => undefined)])
+    if (ended) await next
   }
 }
 
 /** While something is followed, an operator that is away is that one's to wait for. */
-async function lookFor({ socket }: Shown, run: string, isFollowing: boolean): Promise<Attempt[]> {
+async function lookFor(
+  { socket }: Shown,
+  run: string,
+  isFollowing: boolean,
+): Promise<Awaited<ReturnType<typeof readAttempts>>> {
   try {
     return await readAttempts(socket, run)
   } catch (error) {
     if (!isFollowing || !isAway(error)) throw error
-    return []
+    return { attempts: [], waits: true }
   }
 }
 
@@ -68,23 +75,26 @@ async function print(
   attempt: Attempt,
   on: { follow: boolean; from: number },
 ): Promise<Printed> {
-  const { run, uid, output, outcome } = attempt
+  const { run, uid, output, outcome, started } = attempt
   const printed = { isGood: true, next: on.from }
   if (output?.expired) {
     printer.say(`the output of ${run} has expired`)
     return { ...printed, isGood: false }
   }
+  // Nothing of it will come, however long it is waited for.
+  if (started === false && !output) return printed
   let isEnded = false
-  let isAny = on.from > 0
   for await (const { chunk, next } of readOutput(socket, { uid, run, attempt: attempt.attempt, ...on })) {
     printed.next = next
     await printer.print(chunk, run)
     if (chunk.stream === 'stop') isEnded = chunk.ended
-    else if (chunk.stream === 'lost') printed.isGood = isAny
-    else if (chunk.stream !== 'cut') isAny = true
+    else if (chunk.stream === 'lost') printed.isGood = false
   }
   await printer.finish(run)
-  if (!isEnded && outcome !== undefined)
-    printer.say(`${run} has ended (${outcome}); the rest of its output has not come`)
-  return printed
+  // Who follows is told so only when nothing more is to be hoped for.
+  const isOver = on.follow || outcome !== undefined
+  if (isEnded || !isOver) return printed
+  const how = outcome === undefined ? '' : ` (${outcome})`
+  printer.say(`${run} has ended${how}; the rest of its output has not come`)
+  return { ...printed, isGood: printed.isGood && !on.follow }
 }

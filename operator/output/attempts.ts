@@ -18,8 +18,9 @@ export interface AttemptSeen {
   agent?: string
   /** It is in flight or pending. */
   going: boolean
-  /** How it ended, once that is stored. */
+  /** How it ended, once that is stored; and whether there was a process that may have written. */
   outcome?: Outcome
+  started?: boolean
   /** undefined: nothing of it has come. */
   output?: Pick<OutputHead, 'stored' | 'bytes' | 'cut' | 'lost' | 'ended' | 'expired'>
 }
@@ -41,8 +42,9 @@ export async function attemptsOf({ observed, store }: Deps, id: string): Promise
     return seen
   }
   for await (const result of resultsOf(store, id)) {
-    const { agent, outcome } = result
-    Object.assign(at(result), { outcome, ...(agent === undefined ? {} : { agent }) })
+    const { agent, outcome, startedAt } = result
+    const started = startedAt !== undefined
+    Object.assign(at(result), { outcome, started, ...(agent === undefined ? {} : { agent }) })
   }
   for (const { uid, run, attempt, agent, ...output } of await store.outputs({ run: id })) {
     const { stored, bytes, cut, lost, ended, expired } = output
@@ -50,10 +52,18 @@ export async function attemptsOf({ observed, store }: Deps, id: string): Promise
     Object.assign(at({ uid, run, attempt }), { agent, output: known })
   }
   for (const { value } of observed.actives.entries()) {
-    // What has ended is taken out of etcd first, and stored then: between the two it goes on.
+    // What has ended is taken out of etcd first, and stored then: for a moment between the two it is neither.
     if (isNamed(value.run, id) && at(value).outcome === undefined) at(value).going = true
   }
   return [...all.values()].sort((a, b) => order(a.run, b.run) || a.attempt - b.attempt)
+}
+
+/** A part of the fire, or of the ShellRun, waits for another run to end: for its place in a wave, say. */
+export function waits({ cellsOf }: Pick<Context['observed'], 'cellsOf'>, id: string): boolean {
+  const [namespace = '', name = '', time = ''] = id.split('.')
+  const kind = isShellRunId(id) ? 'run' : 'job'
+  const isMeant = (waiting: number) => kind === 'run' || waiting === Number(time)
+  return cellsOf(kind, namespace, name).some(({ value }) => value?.waiting && isMeant(value.waiting.time))
 }
 
 /** Whether more is to be expected of an attempt. */

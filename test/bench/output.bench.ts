@@ -28,7 +28,7 @@ spec: { template: { spec: { host: {}, outputLimit: 2Gi, script: ${JSON.stringify
   const socket = socketOf(up)
   return eventually('it is known', async () => {
     const run = await readLatest(socket, { kind: 'run', namespace: 'default', name }).catch(() => undefined)
-    return run === undefined ? undefined : (await readAttempts(socket, run)).at(-1)
+    return run === undefined ? undefined : (await readAttempts(socket, run)).attempts.at(-1)
   })
 }
 
@@ -80,7 +80,8 @@ async function flood(up: Up, mb: number): Promise<void> {
   const from = systemClock.monotonic()
   const bytes = mb * 1_000_000
   const { run } = await start(up, 'flood', `yes 'a line of the output that is written' | head -c ${bytes}`)
-  const isStored = async () => (await readAttempts(socketOf(up), run)).some(({ output }) => output?.ended)
+  const isStored = async () =>
+    (await readAttempts(socketOf(up), run)).attempts.some(({ output }) => output?.ended)
   await eventually('all is stored', isStored, WITHIN_MS)
   const seconds = (systemClock.monotonic() - from) / 1_000
   say('a lot at once', { mb, seconds, 'mb-per-second': mb / seconds })
