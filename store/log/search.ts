@@ -1,6 +1,6 @@
 import { InvalidInput } from '../../core/errors.ts'
 import type { AttemptRef, HistoryQuery } from './port.ts'
-import { cursorAt, type Page, positionIn } from './position.ts'
+import { checkLimit, cursorAt, type Page, positionIn } from './position.ts'
 import { number, type Row, text } from './rows.ts'
 import { searchFor } from './text.ts'
 
@@ -38,6 +38,7 @@ export async function pageWith(
 ): Promise<Page> {
   if (wanted.length === 0 || wanted.length > LONGEST)
     throw new InvalidInput('text', `must have 1 to ${LONGEST} characters, not ${wanted.length}`)
+  checkLimit(query)
   const search = searchFor(wanted)
   const found: Row[] = []
   const spent = { rows: 0, bytes: 0 }

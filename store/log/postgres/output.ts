@@ -112,10 +112,13 @@ export async function readOutput(
   return { pieces, next, ended: head.ended === 1 && next >= (number(head.stored) ?? 0) }
 }
 
-/** `from` may lie within a piece only at a chunk's border; before the first piece it is as the first piece's. */
+/**
+ * `from` may lie within a piece only at a chunk's border, unless pieces are wanted `whole`; before the first piece it is as the first
+ * piece's.
+ */
 async function readFrom(
   ask: Ask,
-  { id, at, from, limit }: Row & { from: number; limit: number },
+  { id, at, from, limit, whole = false }: Row & { from: number; limit: number; whole?: boolean },
 ): Promise<Pick<Awaited<ReturnType<OutputStore['output']>>, 'pieces' | 'next'>> {
   const pieces: Awaited<ReturnType<OutputStore['output']>>['pieces'] = []
   let next = from
@@ -128,7 +131,7 @@ async function readFrom(
     more = rows.length === READ_AT_ONCE
     for (const row of rows) {
       if (next - from >= limit) break
-      const piece = pieceIn(row, next)
+      const piece = pieceIn(row, whole ? 0 : next)
       pieces.push(piece)
       next = piece.next
     }
@@ -167,7 +170,7 @@ export async function outputsOf(ask: Ask, rows: readonly Row[]): Promise<Has> {
     const found =
       stored <= SMALL_BYTES
         ? (fetched.get(Number(head.id)) ?? []).map(row => pieceIn(row, 0))
-        : (await readFrom(ask, { ...head, from: stored - last, limit: last })).pieces
+        : (await readFrom(ask, { ...head, from: stored - last, limit: last, whole: true })).pieces
     for (const { chunks } of found) {
       read += chunks.length
       if (search(chunks)) return { found: true, read }
