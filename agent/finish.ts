@@ -16,7 +16,7 @@ export interface EndFacts {
   startedAt?: number
   endedAt?: number
   tail?: string
-  /** What else is to be said of it, if its verdict says nothing. */
+  /** What else is to be said of it. */
   message?: string
 }
 

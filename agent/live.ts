@@ -1,5 +1,5 @@
 import type { CellRef } from '../core/keys.ts'
-import { type End, verdictOf } from '../core/outcome.ts'
+import { type End, saying, verdictOf } from '../core/outcome.ts'
 import type { Entry } from '../core/records/entry.ts'
 import { type Active, activeSchema } from '../core/records/state.ts'
 import { type RunEvent, type RunState, stepRun } from '../core/run.ts'
@@ -86,7 +86,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
 
   const record = (live: Live, end: End, facts: EndFacts) => {
     const command = (live.entry ?? entryOf(live.active.value)?.value)?.command ?? { successExitCodes: [0] }
-    const verdict = { ...(facts.message ? { message: facts.message } : {}), ...verdictOf(end, command) }
+    const verdict = saying(verdictOf(end, command), facts.message)
     void conclude(context, live.active, { verdict, facts }).then(
       concluded => {
         forget(live)

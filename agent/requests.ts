@@ -15,7 +15,7 @@ import { lookAtWave, type Wave } from './waves.ts'
 
 /**
  * What the operator asks for: run a ShellRun now, take an open time, end a run.
- * A ShellRun is claimed by rank, one second apart; where concurrency holds it back it is looked at again every second until its
+ * A ShellRun is claimed by rank, one second apart, in a container 50 ms; where concurrency holds it back it is looked at again every second until its
  * deadline, at which the operator settles it.
  */
 const RANK_DELAY_MS = 1_000

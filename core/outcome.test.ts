@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { backoffMs, retries, verdictOf } from './outcome.ts'
+import { backoffMs, retries, saying, verdictOf } from './outcome.ts'
 
 const command = { successExitCodes: [0, 3] }
 
@@ -50,4 +50,13 @@ test('a killed or cancelled run is never retried, a lost one is', () => {
 
 test('backoff doubles from 10 s to 6 min', () => {
   expect([1, 2, 3, 6, 7, 40].map(backoffMs)).toEqual([10_000, 20_000, 40_000, 320_000, 360_000, 360_000])
+})
+
+test('what is to be said beside a verdict hides nothing of what it says', () => {
+  const silent = verdictOf({ kind: 'timedOut' }, command)
+  const failed = verdictOf({ kind: 'failed', reason: 'ContainerGone', message: 'it went' }, command)
+  expect(saying(silent, undefined)).not.toHaveProperty('message')
+  expect(saying(silent, '9 bytes were cut').message).toBe('9 bytes were cut')
+  expect(saying(failed, undefined).message).toBe('it went')
+  expect(saying(failed, '9 bytes were cut').message).toBe('it went; 9 bytes were cut')
 })

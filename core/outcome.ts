@@ -51,6 +51,12 @@ export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>):
   }
 }
 
+/** Says that too, behind what it says already. */
+export function saying(verdict: Verdict, more: string | undefined): Verdict {
+  const message = [verdict.message, more].filter(each => each).join('; ')
+  return { ...verdict, ...(message ? { message } : {}) }
+}
+
 function exitVerdict(end: Extract<End, { kind: 'exited' }>, successExitCodes: readonly number[]): Verdict {
   if (successExitCodes.includes(end.code)) {
     return { outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }
