@@ -124,7 +124,7 @@ async function programsFor(
     log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
   }
   if (!config.hostNamespaces) return { program, ...(helper ? { helper } : {}) }
-  const onHost = (path: string) => copyToHost(path, { stateDir: config.state, build: program.build })
+  const onHost = (path: string) => copyToHost(path, config.state)
   return {
     program: { ...program, command: [await onHost(program.command[0] ?? '')] },
     ...(helper ? { helper: await onHost(helper) } : {}),

@@ -37,8 +37,10 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
   const living = await connectLauncher(socket, signal).catch(() => undefined)
   if (living) return living
   signal?.throwIfAborted()
-  const ways = waysOf(options)
-  let child = start(options, ways.shift())
+  const ways = waysOf(options).length
+  let way = 0
+  const begin = () => start(options, waysOf(options)[way])
+  let child = begin()
   const until = systemClock.monotonic() + READY_WITHIN_MS
   for (;;) {
     await systemClock.sleep(LOOK_EVERY_MS, signal)
@@ -47,9 +49,10 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
       return await connectLauncher(socket, signal)
     } catch (cause) {
       const failure = child.failure()
-      if (failure && ways.length > 0) {
+      if (failure && way + 1 < ways) {
         options.log.warn({ why: failure }, 'launcher.startedOtherwise')
-        child = start(options, ways.shift())
+        way++
+        child = begin()
         continue
       }
       if (failure || systemClock.monotonic() > until) {
@@ -59,7 +62,7 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
         })
       }
       // To one that was ending, and now has ended.
-      if (gaveWay) child = start(options, waysOf(options).shift())
+      if (gaveWay) child = begin()
     }
   }
 }

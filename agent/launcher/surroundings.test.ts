@@ -23,7 +23,7 @@ test('where systemd runs it gets a scope of its own with delegated groups, and i
   const [scope, plain] = startedIn({ root }, launcher, at)
   expect(scope?.slice(0, 2)).toEqual(['systemd-run', '--scope'])
   expect(scope?.join(' ')).toMatch(
-    /--unit=shellcron-launcher-\w{8}-u1 .* -p Delegate=yes -- \/opt\/launcher --state \/var\/lib\/x$/,
+    /--unit=shellcron-launcher-\w{8}-u1 .* -p Delegate=yes -p TasksMax=infinity -- \/opt\/launcher --state \/var\/lib\/x$/,
   )
   expect(plain).toEqual(launcher)
 })
@@ -47,13 +47,16 @@ test("in a pod the host's namespaces are entered first, and the pod's control gr
   expect(second).toEqual(plain)
 })
 
-test('a program is copied for the host, executable, and an older one put away', async () => {
-  await writeFile(join(root, 'launcher'), 'one')
+test('a program is copied for the host, executable, in the place of an older one', async () => {
   const state = join(root, 'state')
   await mkdir(state)
-  await copyToHost(join(root, 'launcher'), { stateDir: state, build: 'b1' })
-  const path = await copyToHost(join(root, 'launcher'), { stateDir: state, build: 'b2' })
-  expect(await readdir(state)).toEqual(['launcher-b2'])
-  expect(await readFile(path, 'utf8')).toBe('one')
+  await writeFile(join(root, 'launcher'), 'one')
+  const before = await copyToHost(join(root, 'launcher'), state)
+  await writeFile(join(root, 'launcher'), 'two')
+  const path = await copyToHost(join(root, 'launcher'), state)
+  // What was armed with the one finds the other.
+  expect(path).toBe(before)
+  expect(await readdir(state)).toEqual(['launcher'])
+  expect(await readFile(path, 'utf8')).toBe('two')
   expect((await stat(path)).mode & 0o777).toBe(0o755)
 })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, copyFile, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 /**
@@ -47,22 +47,23 @@ export function startedIn(
     '--description=ShellCron launcher',
     '-p',
     'Delegate=yes',
+    // systemd's own limit, 15 % of what the machine can, is for one service and not for everybody's commands.
+    '-p',
+    'TasksMax=infinity',
     '--',
   ]
   return [[...enter, ...scope, ...command], plain]
 }
 
-/** Puts a program where the host has it too, and what an earlier version put there away. Returns its path. */
-export async function copyToHost(program: string, { stateDir, build }: { stateDir: string; build: string }) {
-  const name = basename(program)
-  const path = join(stateDir, `${name}-${build}`)
+/**
+ * Puts a program where the host has it too, in the place of an earlier version: what was armed with that one's path runs this one. Returns
+ * its path.
+ */
+export async function copyToHost(program: string, stateDir: string): Promise<string> {
+  const path = join(stateDir, basename(program))
   await copyFile(program, `${path}.new`)
   await chmod(`${path}.new`, 0o755)
   // One that runs must not be written over.
   await rename(`${path}.new`, path)
-  const older = (await readdir(stateDir)).filter(
-    each => each.startsWith(`${name}-`) && each !== basename(path),
-  )
-  await Promise.all(older.map(each => rm(join(stateDir, each), { force: true })))
   return path
 }

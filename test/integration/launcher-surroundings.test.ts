@@ -44,7 +44,7 @@ describe('systemd', () => {
     expect((await launched(await systemd(fake))).build).toBe('b1')
     const told = await readFile(join(dir, 'told'), 'utf8')
     expect(told).toMatch(
-      /--scope --quiet --collect --unit=shellcron-launcher-\S+ .*-p Delegate=yes -- \S+launcher /,
+      /--scope --quiet --collect --unit=shellcron-launcher-\S+ .*-p Delegate=yes -p TasksMax=infinity -- \S+launcher /,
     )
     expect(told.startsWith(isRoot ? '--scope' : '--user --scope')).toBe(true)
   })
