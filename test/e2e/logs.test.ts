@@ -47,13 +47,17 @@ spec:
   await writeFile(join(up.directory, `${name}.yaml`), yaml)
 }
 
-/** When all that it wrote is stored. */
+/** When all that it wrote is stored. The first one waits until all of `up` has started. */
 const whole = (name: string, ...args: string[]) =>
-  eventually(`the output of ${name}`, async () => {
-    const ran = await logs(name, '--shell-run', ...args)
-    const isOver = up.outcomes().some(each => each.name === name)
-    return isOver && ran.code === 0 && !ran.stderr.includes('has not come') && ran
-  })
+  eventually(
+    `the output of ${name}`,
+    async () => {
+      const ran = await logs(name, '--shell-run', ...args)
+      const isOver = up.outcomes().some(each => each.name === name)
+      return isOver && ran.code === 0 && !ran.stderr.includes('has not come') && ran
+    },
+    60_000,
+  )
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 const statusOf = (pid: number | string) => readFileSync(`/proc/${pid}/status`, 'utf8')
