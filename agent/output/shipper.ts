@@ -1,9 +1,7 @@
-import { type BatchPiece, MAX_BATCH_BYTES, type PieceAnswer } from '../../core/output/batch.ts'
-import type { Clock } from '../../runtime/clock.ts'
-import type { Log } from '../../runtime/log.ts'
+import { type BatchPiece, MAX_BATCH_BYTES } from '../../core/output/batch.ts'
 import { SpoolUnreadable } from '../launcher/answers.ts'
 import type { Launcher } from '../launcher/launcher.ts'
-import type { IngestClient } from './ingest-client.ts'
+import { createDelivery, type Deliver, type DeliveryOptions, type Taken } from './delivery.ts'
 import type { Launch, Launches } from './launches.ts'
 import type { Losses } from './losses.ts'
 import { nextPiece, pieceOfLoss } from './pieces.ts'
@@ -29,18 +27,11 @@ export interface Shipper {
   run(signal: AbortSignal): Promise<void>
 }
 
-export interface ShipperOptions {
-  client: IngestClient
+export interface ShipperOptions extends DeliveryOptions {
   launches: Launches
   losses: Losses
   /** It cannot be read, or the operator cannot: what it wrote and is not stored is lost. */
   onUnreadable(launch: Launch, why: string): void
-  clock: Clock
-  log: Log
-  /** For jitter, from 0 to 1. */
-  random(): number
-  /** The longest pause between two tries, ms. */
-  longestPauseMs?: number
 }
 
 const GATHER_MS = 50
@@ -56,11 +47,6 @@ const ROOM_FOR_HEADER = 1024 * 1024
 const LONGEST_WAY_MS = 3_000
 const LOOK_AGAIN_MS = 20
 const WAIT_MS = 60_000
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 15_000
-
-/** `isMalformed`: refused, as it is no piece. */
-type Taken = PieceAnswer & { isMalformed?: true }
 
 interface Sending {
   launch: Launch | undefined
@@ -79,11 +65,12 @@ class OneAtATime implements Shipper {
   readonly #waiting = new Set<Launch>()
   readonly #young: { launch: Launch; at: number }[] = []
   #launcher: Launcher | undefined
+  readonly #deliver: Deliver
   #bell = Promise.withResolvers<void>()
-  #failures = 0
 
   constructor(options: ShipperOptions) {
     this.#options = options
+    this.#deliver = createDelivery(options)
   }
 
   look(launch: Launch) {
@@ -133,7 +120,8 @@ class OneAtATime implements Shipper {
     for (let isFull = true; isFull && !signal.aborted; ) {
       const batch = await this.#collect()
       if (batch.length === 0) return
-      this.#take(batch, await this.#deliver(batch, signal))
+      const pieces = batch.map(({ piece }) => piece)
+      this.#take(batch, await this.#deliver(pieces, signal))
       isFull = batch.reduce((sum, { piece }) => sum + piece.chunks.length, 0) >= TARGET_BYTES / 2
     }
   }
@@ -213,34 +201,6 @@ class OneAtATime implements Shipper {
       },
       () => undefined,
     )
-  }
-
-  /** Until it is answered: what is sent twice is stored once. */
-  async #deliver(batch: readonly Sending[], signal: AbortSignal): Promise<Taken[]> {
-    const { client, clock, log, random, longestPauseMs = LONGEST_PAUSE_MS } = this.#options
-    while (batch.length > 0) {
-      const sent = await client.send(
-        batch.map(({ piece }) => piece),
-        signal,
-      )
-      if (sent.kind === 'answered') {
-        if (this.#failures > 0) log.info({ tries: this.#failures }, 'output.deliveredAgain')
-        this.#failures = 0
-        return sent.answers
-      }
-      if (sent.kind === 'malformed') {
-        const { index, why } = sent
-        const others = await this.#deliver(batch.toSpliced(index, 1), signal)
-        return others.toSpliced(index, 0, { stored: 0, refused: why, isMalformed: true })
-      }
-      const pause = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 20), longestPauseMs)
-      const inMs = Math.round(Math.max(pause, sent.afterMs) * (0.5 + random() / 2))
-      // The first failure is often only the operator's restart.
-      const level = sent.refused ? 'error' : this.#failures === 1 ? 'info' : 'warn'
-      log[level]({ why: sent.why, pieces: batch.length, inMs }, 'output.notDelivered')
-      await clock.sleep(inMs, signal)
-    }
-    return []
   }
 
   #take(batch: readonly Sending[], answers: readonly Taken[]) {
