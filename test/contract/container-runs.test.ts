@@ -244,9 +244,9 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   test('nothing of all this is left in the container or its cgroups', async () => {
     agent.launcher.forget((await agent.launcher.runs()).map(({ id }) => id))
     // Orphans that nobody waits for are the container's first process's.
-    const { text } = await run('ps -o stat,args > /tmp/all; grep -v "^Z" /tmp/all | wc -l')
+    const living = () => run('ps -o stat,args > /tmp/all; grep -v "^Z" /tmp/all | wc -l')
     // That one, the shell, ps, and the head of what it tells.
-    expect(text).toBe('4\n')
+    await eventually('no other process is left', async () => (await living()).text === '4\n')
     await eventually('no cgroup is left', () => groupsIn(runtime.machine.cgroupParent).length === 0)
     await web.stop()
   })
