@@ -1,7 +1,6 @@
 import { constants } from 'node:os'
 import { afterAll, describe, test } from 'vitest'
 import { nativeLauncher } from '../../scripts/native.ts'
-import { gigabyte, hundredMegabytes } from './commands/output.ts'
 import type { CommandRow } from './commands/row.ts'
 import { carryOut, commands, entryOf, expectSeen, SESSION } from './commands.ts'
 import { helper, type Runtime, runtimes } from './containers.ts'
@@ -24,8 +23,7 @@ describe.each(runtimes)('%s', (_, start) => {
   const rows = commands
     // Limits are the container's own.
     .filter(row => !row.hostOnly && !row.resources)
-    .map(row => inside(row === gigabyte ? hundredMegabytes : row))
-    .map(row => [row.name, row] as const)
+    .map(row => [row.name, inside(row)] as const)
 
   test.concurrent.each(rows)('%s', async (_name, row) => {
     const containers = { helper, endpoints: [`unix://${runtime.socket}`], podsOnly: false }
