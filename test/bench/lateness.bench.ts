@@ -33,20 +33,20 @@ interface Bench {
 }
 
 async function oneJobASecond({ pool, floor }: Bench, seconds: number, run: number): Promise<number[]> {
-  const file = join(floor.dir, `second-${run}`)
+  // A name of its own: what is made anew under one that was waits until the older one's cell has gone.
+  const name = `second-${run}`
+  const file = join(floor.dir, name)
   // Known for most of a second before it is due for the first time: what is put a moment before an instant is no one's lateness.
   await systemClock.sleep(1_000 - (systemClock.now() % 1_000))
   await pool.putJob({
-    name: 'second',
-    uid: `second-${run}`,
+    name,
+    uid: name,
     scheduleChangedAt: systemClock.now(),
     command: command(`${floor.stamp} j0 ${file}`),
   })
   await systemClock.sleep((seconds + 1) * 1_000)
-  await pool.remove(pool.keys.job({ pool: 'default', namespace: 'test', name: 'second' }))
-  await pool.remove(
-    pool.keys.cell({ pool: 'default', kind: 'job', namespace: 'test', name: 'second', target: '-' }),
-  )
+  await pool.remove(pool.keys.job({ pool: 'default', namespace: 'test', name }))
+  await pool.remove(pool.keys.cell({ pool: 'default', kind: 'job', namespace: 'test', name, target: '-' }))
   return latenesses(file)
 }
 
