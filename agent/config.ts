@@ -1,6 +1,6 @@
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import { DEFAULT_PREFIX } from '../core/keys.ts'
 import { bytesOf, quantity } from '../core/schema/values.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { End } from '../core/outcome.ts'
 import type { Command, Entry } from '../core/records/entry.ts'
 import type { Arm, ExitRecord } from './launcher/messages.ts'

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { CellKind, CellRef, Keys } from '../core/keys.ts'
 import { type JobEntry, jobEntrySchema, type RunEntry, runEntrySchema } from '../core/records/entry.ts'
 import {

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { View } from './etcd/client.ts'
 import type { Change, KeyValue } from './etcd/types.ts'
 import { type Held, parseValue } from './protocol/held.ts'

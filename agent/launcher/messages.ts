@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * The launcher's wire protocol as the agent sees it; launcher/protocol.md is the document. What the agent sends are plain types;

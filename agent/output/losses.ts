@@ -1,5 +1,5 @@
 import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * Output that had to go before it was stored, until the operator has been told: a line each in a file of the state directory, on the disk

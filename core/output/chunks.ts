@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * Output as it lies in a spool, travels and is stored: chunks, one after the other, as launcher/protocol.md lays them out. What is cut off

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * Compiled forms of a ShellCronJob and a ShellRun: what agents act on. Written by the operator only, signed.

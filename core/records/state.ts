@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What changes while things run. Read tolerantly, as entries are. */
 

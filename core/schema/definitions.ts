@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { agentSpec, policySpec, poolSpec, ticketSpec } from './fleet.ts'
 import { jobSpec } from './job.ts'
 import { type Kind, shellCronJob, shellPool, shellRun } from './objects.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ruled } from './rule.ts'
 import { dataKey, objectName, plainText, variableName } from './values.ts'
 

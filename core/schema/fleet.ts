@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { setOf } from './lists.ts'
 import { unchanging } from './rule.ts'
 import { labels, poolName } from './values.ts'

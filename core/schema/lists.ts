@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 
 /** What server-side apply merges by. An API server refuses a value or a key that comes twice, and so does this. */
 

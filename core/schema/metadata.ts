@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { labelKey, labelValue } from './values.ts'
 
 const LABEL = 'must be lower-case letters, digits and dashes'

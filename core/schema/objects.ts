@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { InvalidInput } from '../errors.ts'
 import { agentSpec, policySpec, poolSpec, ticketSpec } from './fleet.ts'
 import { jobSpec } from './job.ts'

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 
 /**
  * One rule, told to two judges: as CEL to an API server, as a function to whoever has none. Both refuse the same, with the same words.

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { byName, setOf } from './lists.ts'
 import { ruled, unchanging } from './rule.ts'
 import { template } from './template.ts'

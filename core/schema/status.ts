@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What ShellCron says of an object. Never read back by the operator: what happened lies in the log store. ≤ 16 KiB in all. */
 

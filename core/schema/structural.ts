@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** From a zod schema to a structural one, as an API server demands of a CustomResourceDefinition. */
 

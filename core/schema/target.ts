@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { setOf } from './lists.ts'
 import { ruled } from './rule.ts'
 import { labelSelector, objectName, poolName, quantity } from './values.ts'

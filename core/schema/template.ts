@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { envFromSource, envVar } from './env.ts'
 import { byName, setOf } from './lists.ts'
 import { ruled } from './rule.ts'

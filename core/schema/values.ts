@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ruled } from './rule.ts'
 
 /** Kinds of values that several objects share. Every string and list has a maximum: CEL's cost is estimated by them. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { nearest } from './nearest.ts'
 
 /** What is wrong with a value, in words: the value, and what to write instead. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { OUTCOMES } from '../../core/records/state.ts'
 import type { HistoryQuery, LogStore } from '../../store/log/port.ts'

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { z } from 'zod'
+import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import type { CellKind } from '../../core/keys.ts'
 import { messageOf } from '../../runtime/errors.ts'

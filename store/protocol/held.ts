@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { KeyValue } from '../etcd/types.ts'
 
 /** A value with its key and the revision under which it was read; `mod` 0: absent. */

@@ -93,3 +93,7 @@ test('there are no default exports and no barrels', () => {
   expect(using(everywhere, /^export default\b/m)).toEqual([])
   expect(using(everywhere, /^export \* from/m)).toEqual([])
 })
+
+test("zod is imported as a namespace: its object z brings every language's messages into each process", () => {
+  expect(using(everywhere, /^import (type )?\{[^}]*\bz\b[^}]*\} from 'zod'/m)).toEqual([])
+})

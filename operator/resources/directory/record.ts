@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What etcd keeps of an object: enough to present it as Kubernetes would, also when its file cannot be read any more. */
 const recordSchema = z.object({
