@@ -2,46 +2,49 @@ import { Command, CommanderError } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
 import { Unavailable } from '../runtime/errors.ts'
 import { version } from '../runtime/version.ts'
-import { addAgentCommand } from './agent.ts'
-import { addExplainCommand } from './explain.ts'
-import { addHistoryCommand } from './history.ts'
-import { addKillCommand } from './kill.ts'
-import { addLogsCommand } from './logs/command.ts'
-import { addNextCommand } from './next.ts'
-import { addOperatorCommand } from './operator.ts'
-import { addRunCommand } from './run.ts'
-import { addUpCommand } from './up/command.ts'
-import { addValidateCommand } from './validate.ts'
 
-/** One program: `shellcron`. Each command's module adds itself; what needs the operator or the agent is loaded only when it is asked for. */
-function program(): Command {
+type Add = (program: Command) => void
+
+/** By name, in the order of `--help`; each module adds its own. */
+const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
+  up: async () => (await import('./up/command.ts')).addUpCommand,
+  run: async () => (await import('./run.ts')).addRunCommand,
+  history: async () => (await import('./history.ts')).addHistoryCommand,
+  logs: async () => (await import('./logs/command.ts')).addLogsCommand,
+  kill: async () => (await import('./kill.ts')).addKillCommand,
+  validate: async () => (await import('./validate.ts')).addValidateCommand,
+  next: async () => (await import('./next.ts')).addNextCommand,
+  explain: async () => (await import('./explain.ts')).addExplainCommand,
+  operator: async () => (await import('./operator.ts')).addOperatorCommand,
+  agent: async () => (await import('./agent.ts')).addAgentCommand,
+  version: async () => addVersionCommand,
+}
+
+/** One program: `shellcron`. Only the command that is asked for is loaded: an agent is on every machine, and is to be small. */
+async function program(asked: string | undefined): Promise<Command> {
   const program = new Command('shellcron')
     .description('cron for fleets: every scheduled time ends in exactly one recorded outcome')
     .version(version, '-V, --version', 'print the version')
     .showHelpAfterError('(add --help for what there is)')
     .enablePositionalOptions()
     .exitOverride()
-  addUpCommand(program)
-  addRunCommand(program)
-  addHistoryCommand(program)
-  addLogsCommand(program)
-  addKillCommand(program)
-  addValidateCommand(program)
-  addNextCommand(program)
-  addExplainCommand(program)
-  addOperatorCommand(program)
-  addAgentCommand(program)
+  const only = asked !== undefined && Object.hasOwn(COMMANDS, asked) ? COMMANDS[asked] : undefined
+  const adding = only ? [only] : Object.values(COMMANDS)
+  for (const add of await Promise.all(adding.map(load => load()))) add(program)
+  return program
+}
+
+function addVersionCommand(program: Command): void {
   program
     .command('version')
     .description('print the version')
     .action(() => void process.stdout.write(`${version}\n`))
-  return program
 }
 
 const WRONG_USE = 2
 
 try {
-  await program().parseAsync()
+  await (await program(process.argv[2])).parseAsync()
 } catch (error) {
   process.exitCode = report(error)
 }

@@ -1,6 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
 import { createInterface } from 'node:readline'
-import { z } from 'zod'
+import * as z from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import { type Result, resultSchema } from '../core/records/state.ts'
 import { Unavailable } from '../runtime/errors.ts'

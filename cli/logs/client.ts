@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type OutputChunk, placedChunks, wholeChunks } from '../../core/output/chunks.ts'
 import { OUTCOMES } from '../../core/records/state.ts'
 import { systemClock } from '../../runtime/clock.ts'
