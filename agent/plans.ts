@@ -1,5 +1,5 @@
 import { ANYWHERE, type CellRef } from '../core/keys.ts'
-import { ownTargets } from '../core/placement.ts'
+import { ownTargets, rankedBy, rankOf } from '../core/placement.ts'
 import type { JobEntry } from '../core/records/entry.ts'
 import { createTimetable, jitterMs, type Timetable } from '../core/timetable/timetable.ts'
 import type { Held } from '../store/protocol/held.ts'
@@ -78,7 +78,8 @@ export function createPlans({ world, pool, agent }: Context): Plans {
       const isOne = shard === undefined ? mode !== 'Shards' : ownTargets(command.placement).includes(shard)
       if (!isOne) return undefined
       const target = mode === 'All' ? agent : (shard ?? ANYWHERE)
-      const rank = world.eligible(entry, target).indexOf(agent)
+      const ranked = rankedBy(entry.uid, command.placement, target)
+      const rank = rankOf(ranked, agent, world.able(entry))
       if (rank < 0) return undefined
       return { ref: { pool, kind: 'job', namespace, name, target }, rank: mode === 'All' ? 0 : rank }
     },

@@ -50,7 +50,7 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
 
   function declinesUntil({ entry: { value: entry }, offset }: Planned, { ref, rank }: Place, time: number) {
     const what = keys.cell(ref)
-    const others = context.world.eligible(entry, ref.target).length - 1
+    const others = context.world.able(entry).length - 1
     return context.presence.declinesUntil({ what, entry, from: time + offset, rank, others })
   }
 

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Keys } from '../core/keys.ts'
 import { isTarget, rank, rankedBy } from '../core/placement.ts'
 import {
@@ -28,7 +28,7 @@ import type { Log } from '../runtime/log.ts'
 import { verifyText } from '../runtime/signing.ts'
 import type { Etcd, View } from '../store/etcd/client.ts'
 import { type Mirror, mirror, type Read, reading } from '../store/mirror.ts'
-import { type Held, parseValue } from '../store/protocol/held.ts'
+import { parseValue } from '../store/protocol/held.ts'
 import { createSharing } from './sharing.ts'
 
 /**
@@ -46,7 +46,9 @@ export interface World {
   readonly beacon: Mirror<Beacon>
   /** How long nothing has proved that the watches are alive, ms. */
   staleForMs(): number
-  /** Living, not cordoned agents on which this target of it may run; in rank order. */
+  /** Living, not cordoned agents on which it may run, in no order. */
+  able(entry: Pick<Entry, 'command'>): readonly string[]
+  /** The same in rank order for this target of it. */
   eligible(entry: Pick<Entry, 'uid' | 'command'>, target: string): string[]
   /** How many members it selects, alive or not. */
   matched(placement: Placement): number
@@ -91,32 +93,25 @@ export async function observe(options: WorldOptions, signal: AbortSignal): Promi
     own: await watched(keys.actives(pool, agent), reading(activeSchema)),
   }
   const listeners: (() => void)[] = []
-  /** By uid, then by what is ranked. */
-  const ranks = new Map<string, { placement: Placement; byRanked: Map<string, string[]> }>()
+  /** By placements, which thousands of jobs share. Ranks are not kept: they are as many as jobs, and soon had again. */
+  let able = new WeakMap<Placement, readonly string[]>()
+  const ableOf = (placement: Placement): readonly string[] => {
+    const agents = able.get(placement) ?? [...eligibleNow(world, options, placement)]
+    able.set(placement, agents)
+    return agents
+  }
   const changed = () => {
-    ranks.clear()
+    able = new WeakMap()
     for (const listener of listeners) listener()
   }
   world.members.onChange(changed)
   world.agents.onChange(changed)
-  const forgotten = (_: string, now: Held<Entry> | undefined, before: Held<Entry> | undefined) => {
-    if (before && now?.value.uid !== before.value.uid) ranks.delete(before.value.uid)
-  }
-  world.jobs.onChange(forgotten)
-  world.runs.onChange(forgotten)
-
   return {
     ...world,
     staleForMs: () => Math.max(...views.map(view => view.staleForMs())),
-    eligible({ uid, command: { placement } }, target) {
-      let known = ranks.get(uid)
-      if (known?.placement !== placement) known = { placement, byRanked: new Map() }
-      ranks.set(uid, known)
-      const ranked = rankedBy(uid, placement, target)
-      const agents = known.byRanked.get(ranked) ?? rank(ranked, eligibleNow(world, options, placement))
-      known.byRanked.set(ranked, agents)
-      return agents
-    },
+    able: ({ command }) => ableOf(command.placement),
+    eligible: ({ uid, command: { placement } }, target) =>
+      rank(rankedBy(uid, placement, target), ableOf(placement)),
     matched(placement) {
       let count = 0
       for (const { key, value: member } of world.members.entries())
