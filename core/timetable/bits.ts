@@ -1,8 +1,8 @@
 /** Sets of small numbers as bit masks. Sixty values need two masks of thirty: bitwise operators know 32 bits. */
 
 export interface Sixty {
-  low: number
-  high: number
+  readonly low: number
+  readonly high: number
 }
 
 const HALF = 30
@@ -24,13 +24,21 @@ export function nextOfSixty(set: Sixty, from: number): number {
   return high < 0 ? -1 : high + HALF
 }
 
-export function sixtyOf(values: Iterable<number>): Sixty {
-  const set = { low: 0, high: 0 }
+const SINGLE: readonly Sixty[] = Array.from({ length: 2 * HALF }, (_, value) =>
+  value < HALF ? { low: 1 << value, high: 0 } : { low: 0, high: 1 << (value - HALF) },
+)
+
+/** Sets of one member are shared: most lines have two of them. */
+export function sixtyOf(values: readonly number[]): Sixty {
+  const [first = -1] = values
+  const single = values.length === 1 ? SINGLE[first] : undefined
+  if (single) return single
+  let [low, high] = [0, 0]
   for (const value of values) {
-    if (value < HALF) set.low |= 1 << value
-    else set.high |= 1 << (value - HALF)
+    if (value < HALF) low |= 1 << value
+    else high |= 1 << (value - HALF)
   }
-  return set
+  return { low, high }
 }
 
 export function maskOf(values: Iterable<number>): number {

@@ -79,7 +79,10 @@ class Mirror implements View {
 
   release(key: string): void {
     const item = this.#items.get(key)
-    if (item && item.value !== '') this.#items.set(key, { ...item, value: '', digest: hash53(item.value) })
+    if (!item || item.value === '') return
+    // Named one by one: what is spread keeps what is added apart from itself, and there may be a hundred thousand of them.
+    const { mod, create, lease } = item
+    this.#items.set(key, { key: item.key, value: '', mod, create, lease, digest: hash53(item.value) })
   }
 
   get revision(): number {
