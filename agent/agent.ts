@@ -1,13 +1,12 @@
 import type { KeyObject } from 'node:crypto'
-import { type CellRef, type Keys, NOBODY, WAVE } from '../core/keys.ts'
+import { type CellRef, type Keys, WAVE } from '../core/keys.ts'
 import { FIRST_PACE_MS } from '../core/wave.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { createBatcher } from '../store/etcd/batcher.ts'
 import type { Etcd } from '../store/etcd/client.ts'
-import { type Bell, createBell } from './bell.ts'
-import { buryTheDead } from './burial.ts'
+import { createBell } from './bell.ts'
 import { createCells } from './cells.ts'
 import { type Claims, createClaims } from './claims.ts'
 import type { ContainerSettings } from './container.ts'
@@ -21,10 +20,10 @@ import type { Output } from './output/output.ts'
 import type { LocalPolicy } from './policy.ts'
 import { createPresence } from './presence.ts'
 import { createReadiness } from './readiness.ts'
-import { settleUnknown, takeStock } from './reconcile.ts'
+import { takeStock } from './reconcile.ts'
 import { createRequests, type Requests } from './requests.ts'
-import { rules } from './rules.ts'
 import { holdSessions, type Session, type SessionOptions } from './session.ts'
+import { tend } from './tend.ts'
 import { observe, type World } from './world.ts'
 
 /**
@@ -85,9 +84,14 @@ interface Part {
 
 const RECONNECT_MS = 1_000
 
-export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<Agent> {
+/** Rejects with the reason of `giveUp` if that aborts before it has seen its pool, as when there is no etcd to be had. */
+export async function startAgent(
+  options: AgentOptions,
+  signal: AbortSignal,
+  giveUp: AbortSignal = signal,
+): Promise<Agent> {
   const { etcd, keys, pool, agent, log, clock, version, stateDir } = options
-  const world = await observe(options, signal)
+  const world = await observe(options, AbortSignal.any([signal, giveUp]))
   let part: Part | undefined
   let connected: Launcher | undefined
   let claiming = true
@@ -246,41 +250,6 @@ function listen(launcher: Launcher, runs: Runs): { pass(): void; stop(): void } 
       for (const event of early) hear(event)
     },
     stop,
-  }
-}
-
-/** A pending attempt of mine that finds no place in its wave looks again after this. */
-const PLACE_POLL_MS = 2_000
-
-/** Burial at start, at each change of the living, and every TTL; with it what nobody knows of mine. Ends with the session. */
-async function tend(
-  context: Context,
-  runs: Runs,
-  { everyMs, died }: { everyMs: number; died: Bell },
-): Promise<void> {
-  const { signal, clock, log } = context
-  let seen = false
-  let waits = false
-  let wholeAt = clock.monotonic()
-  while (!signal.aborted) {
-    // Before the look: somebody may die during it.
-    const death = died.next()
-    // While one waits for a place only what waits is looked at more often.
-    const isWhole = seen || clock.monotonic() >= wholeAt
-    if (isWhole) wholeAt = clock.monotonic() + everyMs
-    try {
-      if (isWhole) {
-        waits = (seen || rules.buriesUnseenDeaths()) && (await buryTheDead(context, runs))
-        await settleUnknown(context, runs)
-      } else waits = await buryTheDead(context, runs, NOBODY)
-    } catch (error) {
-      if (!signal.aborted) log.warn({ error: messageOf(error) }, 'burial.failed')
-    }
-    const pause: number = waits ? PLACE_POLL_MS : Math.max(0, wholeAt - clock.monotonic())
-    const ticking = new AbortController()
-    const tick = clock.sleep(pause, AbortSignal.any([ticking.signal, signal])).catch(() => undefined)
-    seen = await Promise.race([death, tick.then(() => false)])
-    ticking.abort()
   }
 }
 

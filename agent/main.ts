@@ -86,7 +86,13 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
         launcherBuild: program.build,
       },
       ended.signal,
-    )
+      stop,
+    ).catch(error => {
+      if (!stop.aborted) throw error
+      log.info('agent.stoppedEarly')
+    })
+    // It had not seen its pool yet: nothing is claimed, and what runs goes on for the next one.
+    if (!agent) return
     void giveBackMemory(systemClock, () => agent.running === 0, ended.signal)
     await aborted(AbortSignal.any([stop, ended.signal]))
     agent.stopClaiming()

@@ -177,3 +177,24 @@ test('an agent that is to drain ends though etcd is away', async () => {
   only.signal('SIGTERM')
   await eventually('it has ended', () => only.ending(), 60_000)
 })
+
+test.each(['agent', 'operator'])('told to end while no etcd is to be had, the %s ends', async part => {
+  const dir = await mkdtemp(join(tmpdir(), 'shellcron-alone-'))
+  ends.push(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
+  const [state, identity] = [join(dir, 'state'), join(dir, 'identity')]
+  await enrolLocal({ stateDir: state, name: 'one', pool: 'default', dir: identity })
+  const own = {
+    agent: ['--identity', identity, '--name', 'one', '--state', join(dir, 'agent')],
+    operator: ['--directory', dir, '--state', state],
+  }[part]
+  const lines: string[] = []
+  const alone = await startChild({
+    command: program,
+    args: [part, ...(own ?? []), '--endpoints', 'https://127.0.0.1:1'],
+    onLine: line => void lines.push(line),
+  })
+  ends.push(() => alone.stop(0))
+  await eventually('it says why it waits', () => lines.some(line => line.includes('no etcd member')))
+  alone.signal('SIGTERM')
+  expect(await alone.ended).toEqual({ code: 0, signal: null })
+})
