@@ -1,0 +1,62 @@
+import { type BatchPiece, MAX_BATCH_BYTES } from '../../core/output/batch.ts'
+import type { Launch } from './launches.ts'
+import type { Losses } from './losses.ts'
+import { pieceOfLoss } from './pieces.ts'
+
+/** What is read of one batch, about; a part of each of so many launches at a time. */
+export const TARGET_BYTES = 1024 * 1024
+const LEAST_PART_BYTES = 16 * 1024
+const WAVE = 48
+const MOST_PIECES = 1_000
+/** Beside the chunks: what a batch says of each piece. */
+const ROOM_FOR_HEADER = 1024 * 1024
+
+/** A piece of a batch, and whose it is. */
+export type Sending = { piece: BatchPiece } & (
+  | { launch: Launch; loss?: undefined }
+  /** The launch's id. */
+  | { launch?: undefined; loss: string }
+)
+
+export interface Source {
+  losses: Losses
+  /** What may have something; who is read is taken out. */
+  ready: Set<Launch>
+  /** undefined: there is no launcher now. */
+  reader(): Read | undefined
+}
+
+/** About so many bytes; undefined: nothing is to be told of it now. */
+export type Read = (launch: Launch, bytes: number) => Promise<BatchPiece | undefined>
+
+/** The next batch: what was lost, and then a part of each that is ready. Who does not fit stays ready. */
+export async function collect({ losses, ready, reader }: Source): Promise<Sending[]> {
+  const batch = losses
+    .first(MOST_PIECES)
+    .map((loss): Sending => ({ loss: loss.launch, piece: pieceOfLoss(loss) }))
+  let bytes = 0
+  while (bytes < TARGET_BYTES && batch.length < MOST_PIECES && ready.size > 0) {
+    const read = reader()
+    if (!read) break
+    const wave = firstOf(ready, WAVE)
+    for (const launch of wave) ready.delete(launch)
+    const part = Math.max(LEAST_PART_BYTES, TARGET_BYTES / wave.length)
+    const pieces = await Promise.all(wave.map(launch => read(launch, part)))
+    for (const [index, launch] of wave.entries()) {
+      const piece = pieces[index]
+      if (!piece) continue
+      if (bytes + piece.chunks.length > MAX_BATCH_BYTES - ROOM_FOR_HEADER) ready.add(launch)
+      else {
+        bytes += piece.chunks.length
+        batch.push({ launch, piece })
+      }
+    }
+  }
+  return batch
+}
+
+function firstOf<T>(all: Iterable<T>, count: number): T[] {
+  const first: T[] = []
+  for (const each of all) if (first.push(each) === count) break
+  return first
+}
