@@ -1,14 +1,13 @@
 import { type CellRef, WAVE } from '../core/keys.ts'
-import { backoffMs, retries, type Verdict } from '../core/outcome.ts'
-import { type Entry, jobEntrySchema, runEntrySchema } from '../core/records/entry.ts'
+import type { Verdict } from '../core/outcome.ts'
 import { type Active, activeSchema, type Cell } from '../core/records/state.ts'
 import { cellsOf, endAgainAfter } from '../core/wave.ts'
 import { messageOf, Unavailable } from '../runtime/errors.ts'
-import { signedText } from '../runtime/signing.ts'
 import type { TxnAnswer } from '../store/etcd/types.ts'
-import { end, type Retry } from '../store/protocol/end.ts'
-import { type Held, held, type Maybe, parseValue } from '../store/protocol/held.ts'
+import { end } from '../store/protocol/end.ts'
+import { type Held, held, type Maybe } from '../store/protocol/held.ts'
 import type { Context } from './context.ts'
+import { retryOf } from './retry.ts'
 
 /** Ends an attempt in etcd: by its owner with what the launcher saw, or by burial. Repeats until it is settled, by whomever. */
 
@@ -97,7 +96,11 @@ async function tryToEnd(
   const found = await heldCells(context, refs, active.value.run)
   const cells = found.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
   const absent = found.filter(({ mod }) => mod === 0).map(({ key }) => key)
-  const retry = await retryOf(context, active.value, ending)
+  const retry = await retryOf(context, active.value, {
+    outcome: ending.verdict.outcome,
+    avoid: ending.burial?.owner,
+    round: ending.round,
+  })
   const ended = end({
     keys,
     pool,
@@ -176,62 +179,4 @@ async function heldCells({ cells, keys }: Context, refs: CellRef[], run: string)
       return known?.value?.active.some(active => active.run === run) ? known : cells.read(key)
     }),
   )
-}
-
-async function retryOf(
-  context: Context,
-  active: Active,
-  ending: Ending & { round: number },
-): Promise<Retry | undefined> {
-  const { keys, pool, clock, world } = context
-  const { verdict } = ending
-  // Whom somebody wants ended is not begun again, however it ended.
-  if (active.kill || !retries(verdict.outcome, active.attempt, Number.MAX_SAFE_INTEGER)) return undefined
-  const key = keys[active.kind]({ pool, namespace: active.namespace, name: active.name })
-  const known = world[active.kind === 'job' ? 'jobs' : 'runs'].get(key)
-  // The watch may lag behind an edit: after a refusal the entry is read.
-  const entry = ending.round === 0 && known ? known : await readEntry(context, key)
-  if (!entry || entry.value.uid !== active.uid) return undefined
-  if (entry.value.kind === 'job' && (entry.value.suspended || entry.value.blocked)) return undefined
-  const backoffLimit = entry.value.command.backoffLimit
-  if (!retries(verdict.outcome, active.attempt, backoffLimit)) return undefined
-  return {
-    backoffLimit,
-    notBefore: clock.now() + backoffMs(active.attempt),
-    entry,
-    next: nextOwner(context, active, {
-      entry: entry.value,
-      avoid: ending.burial?.owner,
-      round: ending.round,
-    }),
-  }
-}
-
-function nextOwner(
-  context: Context,
-  active: Active,
-  { entry, avoid, round }: { entry: Entry; avoid: string | undefined; round: number },
-): Retry['next'] {
-  const { world, keys, pool, agent, session, launcher } = context
-  const me = { agent, session, instance: launcher.instance }
-  const eligible = world.eligible(entry, active.target)
-  if (entry.command.placement.mode === 'All')
-    return eligible.includes(active.target) ? ownerNamed(active.target) : undefined
-  if (round > 0 && eligible.includes(agent)) return me
-  return ownerNamed(eligible.find(name => name !== avoid || name === agent))
-
-  function ownerNamed(name: string | undefined): Retry['next'] {
-    if (name === undefined) return undefined
-    if (name === agent) return me
-    const registration = world.agents.get(keys.agent(pool, name))?.value
-    return registration && { agent: name, session: registration.session, instance: registration.instance }
-  }
-}
-
-async function readEntry(context: Context, key: string) {
-  const item = await context.etcd.get(key, context.signal)
-  const text = item && signedText(item.value)
-  if (!item || text === undefined) return undefined
-  const value = parseValue(jobEntrySchema, text) ?? parseValue(runEntrySchema, text)
-  return value && { key, mod: item.mod, value }
 }
