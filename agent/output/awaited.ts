@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock.ts'
 import type { Launcher } from '../launcher/launcher.ts'
-import type { Launch } from './launches.ts'
+import type { Launch } from './launch.ts'
 
 /** Launches that run, of which nothing is to be sent now. */
 export interface Awaited {

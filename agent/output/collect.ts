@@ -1,5 +1,5 @@
 import { type BatchPiece, MAX_BATCH_BYTES } from '../../core/output/batch.ts'
-import type { Launch } from './launches.ts'
+import type { Launch } from './launch.ts'
 import type { Losses } from './losses.ts'
 import { pieceOfLoss } from './pieces.ts'
 

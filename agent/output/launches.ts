@@ -1,5 +1,6 @@
 import type { Arm, ExitRecord, LauncherEvent, LauncherRun } from '../launcher/messages.ts'
-import { type Attempt, attemptOf } from './labels.ts'
+import { attemptOf } from './labels.ts'
+import { costOf, type Launch, unknown } from './launch.ts'
 
 /**
  * What the launcher has, as far as its output is concerned. A launch goes when both its result is recorded and its output is stored,
@@ -8,18 +9,6 @@ import { type Attempt, attemptOf } from './labels.ts'
  *   armed ─▶ running ─▶ ended ──┬─ settled (its result is recorded) ──┬─▶ forgotten
  *                               └─ acknowledged (its output is stored)┘
  */
-export interface Launch {
-  readonly id: string
-  /** undefined: an agent armed it that did not say. Its output goes with its result. */
-  attempt: Attempt | undefined
-  record: ExitRecord | undefined
-  isRunning: boolean
-  settled: boolean
-  acknowledged: boolean
-  /** Stored up to this position of the spool; undefined: the operator has to be asked. */
-  from: number | undefined
-}
-
 export interface Launches {
   /** Somebody has yet to record how it ended, or that it did not start. */
   isSettled(id: string): boolean
@@ -46,8 +35,6 @@ export interface LaunchesOptions {
   onEnded(launch: Launch): void
 }
 
-/** What an ended launch costs beside its bytes: a file, a record in memory and in the journal. */
-const EACH_COSTS = 4_096
 /** However small they are: the launcher and the agent hold each of them in memory, and the launcher tells of all to each new connection. */
 const MOST = 20_000
 /** One that is armed and so late has another reason than a busy processor, ms. */
@@ -193,20 +180,4 @@ class KnownLaunches implements Launches {
     this.#due.delete(id)
     if (launch && this.#ended.delete(launch)) this.#heldBytes -= costOf(launch)
   }
-}
-
-function unknown(id: string): Launch {
-  return {
-    id,
-    attempt: undefined,
-    record: undefined,
-    isRunning: false,
-    settled: false,
-    acknowledged: false,
-    from: undefined,
-  }
-}
-
-function costOf({ record }: Launch): number {
-  return EACH_COSTS + (record ? record.stdout.bytes + record.stderr.bytes : 0)
 }

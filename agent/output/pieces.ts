@@ -2,7 +2,7 @@ import type { BatchPiece } from '../../core/output/batch.ts'
 import { cutChunk } from '../../core/output/chunks.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { ExitRecord } from '../launcher/messages.ts'
-import type { Launch } from './launches.ts'
+import type { Launch } from './launch.ts'
 import type { Loss } from './losses.ts'
 
 /** What is to be told of a launch next. */
