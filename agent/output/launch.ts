@@ -12,6 +12,8 @@ export interface Launch {
   acknowledged: boolean
   /** Stored up to this position of the spool; undefined: the operator has to be asked. */
   from: number | undefined
+  /** Bytes of stdout and stderr up to there; undefined: not known, as the operator is an older one. */
+  brought: number | undefined
 }
 
 /** What an ended launch costs beside its bytes: a file, a record in memory and in the journal. */
@@ -27,6 +29,7 @@ export function unknown(id: string): Launch {
     settled: false,
     acknowledged: false,
     from: undefined,
+    brought: undefined,
   }
 }
 

@@ -89,7 +89,7 @@ class KnownLaunches implements Launches {
       this.#unconfirmed.delete(id)
       if (this.#all.has(id)) continue
       // Nothing of it is stored: it has not begun.
-      this.#all.set(id, { ...unknown(id), attempt: attemptOf(labels), from: 0 })
+      this.#all.set(id, { ...unknown(id), attempt: attemptOf(labels), from: 0, brought: 0 })
       this.#due.set(id, at)
     }
   }

@@ -1,4 +1,5 @@
 import type { BatchPiece } from '../../core/output/batch.ts'
+import { outputBytes } from '../../core/output/chunks.ts'
 import { SpoolUnreadable } from '../launcher/answers.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import { type Awaited, createAwaited } from './awaited.ts'
@@ -182,10 +183,19 @@ class OneAtATime implements Shipper {
       if (launch.record) this.#options.onUnreadable(launch, answer.refused ?? '')
       return false
     }
-    launch.from = answer.stored
+    goOn(launch, piece, answer)
     if (answer.refused || answer.ended || (piece.end && answer.stored >= piece.next)) return true
     if (launch.isRunning) this.#awaited.wait(launch)
     else if (!launch.acknowledged) this.look(launch)
     return false
   }
+}
+
+/** From where the operator is, whatever was sent. */
+function goOn(launch: Launch, { offset, next, chunks }: BatchPiece, { stored, bytes }: Taken) {
+  if (launch.from === undefined) launch.brought = bytes
+  else if (stored === next && launch.brought !== undefined) launch.brought += outputBytes(chunks)
+  // Where it is unexpected it is asked again: what it has there is not known.
+  const isKnown = launch.from === undefined || stored === next || stored === offset
+  launch.from = isKnown ? stored : undefined
 }

@@ -119,11 +119,19 @@ function jsonOf(bytes: Uint8Array): unknown {
 const answer = z.object({
   version: z.literal(BATCH_VERSION),
   pieces: z.array(
-    z.object({ stored: z.number(), ended: z.boolean().optional(), refused: z.string().optional() }),
+    z.object({
+      stored: z.number(),
+      bytes: z.number().optional(),
+      ended: z.boolean().optional(),
+      refused: z.string().optional(),
+    }),
   ),
 })
 
-/** Of one piece: stored up to this position, `ended`: to its end. `refused`: never, and why. */
+/**
+ * Of one piece: stored up to this position, `ended`: to its end. `bytes`, of one that only asks: of stdout and stderr up to there, stored or
+ * lost. `refused`: never, and why.
+ */
 export type PieceAnswer = z.infer<typeof answer>['pieces'][number]
 
 export function encodeAnswer(pieces: readonly PieceAnswer[]): string {

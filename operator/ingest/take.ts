@@ -37,7 +37,7 @@ export function createTake({ store, tail }: { store: OutputStore; tail: Tail }):
     const head = mustLook ? await headOf(piece) : undefined
     const owner = head?.agent ?? owners.get(keyOf(piece))
     if (owner !== undefined && owner !== speaker.agent) return { stored: 0, refused: 'NotYours' }
-    if (isQuestion(piece)) return { stored: head?.stored ?? 0, ...(head?.ended ? { ended: true } : {}) }
+    if (isQuestion(piece)) return howFar(head)
     return storable(piece, head, speaker)
   }
 
@@ -58,6 +58,11 @@ export function createTake({ store, tail }: { store: OutputStore; tail: Tail }):
     }
     return answers
   }
+}
+
+function howFar(head: OutputHead | undefined): PieceAnswer {
+  if (!head) return { stored: 0, bytes: 0 }
+  return { stored: head.stored, bytes: head.bytes + head.lost, ...(head.ended ? { ended: true } : {}) }
 }
 
 function isQuestion({ offset, next, end, total }: BatchPiece): boolean {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { bytesOf, implementations } from '../contract/launcher.ts'
@@ -19,6 +19,12 @@ const stored = (name: string) =>
   })
 const forgotten = () =>
   eventually('the launcher has forgotten all', async () => (await ship.launcher.runs()).length === 0)
+
+/** As a power cut leaves what was never synced. */
+const zero = async (file: string, from: number) => {
+  const bytes = await readFile(file)
+  await writeFile(file, bytes.fill(0, from))
+}
 
 describe.each(Object.entries(implementations))('of the %s launcher', (_, command) => {
   beforeEach(async () => {
@@ -74,22 +80,40 @@ describe.each(Object.entries(implementations))('of the %s launcher', (_, command
     await stored('long')
   })
 
-  test('a spool that cannot be read is a loss, and keeps nothing else back', async () => {
+  const harmed: [string, (spool: string, stored: number) => Promise<void>][] = [
+    ['cannot be read', spool => rm(spool).then(() => symlink(spool, spool))],
+    ['is gone', spool => rm(spool)],
+    ['was cut short', truncate],
+    ['is damaged', (spool, from) => zero(spool, from)],
+  ]
+  test.each(harmed)(
+    'of a spool that %s the rest is a loss, and keeps nothing else back',
+    async (_what, harm) => {
+      const gate = join(ship.stateDir, 'gate')
+      ship.run('unread', `echo first; until [ -e ${gate} ]; do sleep 0.02; done; echo second`)
+      await eventually('it is stored', async () => (await ingest.head(attemptOf('unread').run))?.bytes === 6)
+      await ship.crash()
+      const [name = ''] = await readdir(join(ship.stateDir, 'spool'))
+      const spool = join(ship.stateDir, 'spool', name)
+      const before = (await stat(spool)).size
+      await writeFile(gate, '')
+      await eventually('it is written', async () => (await stat(spool)).size > before)
+      await harm(spool, before)
+      await ship.start(await ingest.client('a'))
+      ship.run('other', 'echo other')
+      expect(await stored('unread')).toMatchObject({ bytes: 6, lost: 7 })
+      await stored('other')
+      await forgotten()
+    },
+  )
+
+  test('of a spool that is taken away from a run nothing is lost but what was not yet stored', async () => {
     const gate = join(ship.stateDir, 'gate')
-    ship.run('unread', `echo first; until [ -e ${gate} ]; do sleep 0.02; done; echo second`)
-    await eventually('it is stored', async () => (await ingest.head(attemptOf('unread').run))?.bytes === 6)
-    await ship.crash()
-    const [name = ''] = await readdir(join(ship.stateDir, 'spool'))
-    const spool = join(ship.stateDir, 'spool', name)
-    const before = (await stat(spool)).size
+    ship.run('bereft', `echo first; until [ -e ${gate} ]; do sleep 0.02; done; echo second`)
+    await eventually('it is stored', async () => (await ingest.head(attemptOf('bereft').run))?.bytes === 6)
+    await rm(join(ship.stateDir, 'spool'), { recursive: true })
     await writeFile(gate, '')
-    await eventually('it is written', async () => (await stat(spool)).size > before)
-    await rm(spool)
-    await symlink(spool, spool)
-    await ship.start(await ingest.client('a'))
-    ship.run('other', 'echo other')
-    expect(await stored('unread')).toMatchObject({ bytes: 6, lost: 7 })
-    await stored('other')
+    expect(await stored('bereft')).toMatchObject({ bytes: 6, lost: 7 })
     await forgotten()
   })
 
