@@ -18,7 +18,7 @@ func (s *supervisor) admitLeft(line endedLine) {
 	}
 	s.admit(&entry{
 		id: record.ID, session: record.Session, at: line.At, fenced: line.Fenced, labels: record.Labels, isEnding: true,
-		record: encodeRecord(&record),
+		record: encodeRecord(&record), kept: record.kept(),
 	})
 }
 
@@ -44,10 +44,11 @@ func (s *supervisor) get(id string) *entry {
 	return s.entries[id]
 }
 
-func (s *supervisor) hasEnded(e *entry) bool {
+// keptOf is how many bytes of output were kept of a run that has ended.
+func (s *supervisor) keptOf(e *entry) (bytes int64, hasEnded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return e.record != nil
+	return e.kept, e.record != nil
 }
 
 func (s *supervisor) arm(orders []json.RawMessage) {

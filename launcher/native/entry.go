@@ -23,7 +23,9 @@ type entry struct {
 	// isEnding: its end is decided, though it may not be on the disk yet: nothing may start or end it any more.
 	isEnding bool
 	record   json.RawMessage
-	changed  bell
+	// kept is how many bytes of output the spool was given, once there is a record.
+	kept    int64
+	changed bell
 }
 
 // ending is what a run is to end with.

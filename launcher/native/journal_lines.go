@@ -60,6 +60,8 @@ func (r *exitRecord) hasOutput() bool {
 	return r.Stdout.Bytes+r.Stdout.Cut+r.Stderr.Bytes+r.Stderr.Cut > 0
 }
 
+func (r *exitRecord) kept() int64 { return r.Stdout.Bytes + r.Stderr.Bytes }
+
 type forgottenLine struct {
 	Type string   `json:"type"`
 	IDs  []string `json:"ids"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"path/filepath"
 	"time"
@@ -22,14 +23,20 @@ func (s *supervisor) answerRead(asked message) (readAnswer, error) {
 	for isLast := asked.WaitMs <= 0; ; {
 		// Asked for before the file is read, so that what is written meanwhile is not slept through.
 		more := e.changed.next()
-		hasEnded := s.hasEnded(e)
+		kept, hasEnded := s.keptOf(e)
 		part, err := readSpool(path, answer.Next, length, otherThan(asked.Stream))
 		if err != nil {
 			return answer, err
 		}
+		// What has ended and whose next chunk is not whole has no next one.
+		isAtEnd := hasEnded && (part.next >= part.size || part.next == answer.Next && length > 0)
+		isShort := part.size < kept
 		answer.Next = part.next
+		if isAtEnd && isShort && len(part.data) == 0 {
+			return answer, fmt.Errorf("the spool has only %d bytes", part.size)
+		}
 		answer.Data = part.data
-		answer.End = hasEnded && part.next >= part.size
+		answer.End = isAtEnd && !isShort
 		isThere := len(part.data) > 0 || length == 0 && part.size > part.next
 		if isThere || hasEnded || isLast {
 			return answer, nil

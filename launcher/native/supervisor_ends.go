@@ -41,7 +41,7 @@ func (s *supervisor) settle(e *entry, record *exitRecord) {
 	s.journal.ended(endedLine{"ended", e.at, e.fenced, record.journalled()}, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		e.record, e.order, e.command, e.live = encoded, nil, nil, nil
+		e.record, e.kept, e.order, e.command, e.live = encoded, record.kept(), nil, nil, nil
 		s.tell(endedEvent{"ended", e.id, encoded})
 		e.changed.ring()
 		s.stopIfIdle()

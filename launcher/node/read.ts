@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { Clock } from '../../runtime/clock.ts'
 import type { Entry } from './entry.ts'
-import type { ReadRequest } from './protocol.ts'
+import type { ExitRecord, ReadRequest } from './protocol.ts'
 import { spoolName } from './spool.ts'
-import { readSpool } from './spool-read.ts'
+import { readSpool, type SpoolPart } from './spool-read.ts'
 
 export interface ReadAnswer {
   type: 'read'
@@ -29,12 +29,12 @@ export async function answerRead(
   const latest = deps.clock.monotonic() + request.waitMs
   for (let { offset } = request; ; ) {
     const more = nextChange(entry)
-    const hasEnded = entry.record !== undefined
+    const { record } = entry
     const part = await readSpool(path, { ...request, offset })
-    const end = hasEnded && part.next >= part.size
+    const end = record !== undefined && isEnd(part, record, { ...request, offset })
     const left = latest - deps.clock.monotonic()
     const isThere = part.data.length > 0 || (request.length === 0 && part.size > offset)
-    if (isThere || hasEnded || left <= 0) {
+    if (isThere || record || left <= 0) {
       more.drop()
       return { type: 'read', seq: request.seq, data: part.data.toString('base64'), next: part.next, end }
     }
@@ -44,6 +44,15 @@ export async function answerRead(
     stop.abort()
     more.drop()
   }
+}
+
+/** Whether nothing comes after this part of what has ended. Throws at the end of a spool that is smaller than what its run wrote. */
+function isEnd({ data, next, size }: SpoolPart, { stdout, stderr }: ExitRecord, asked: ReadRequest): boolean {
+  // What has ended and whose next chunk is not whole has no next one.
+  const isAtEnd = next >= size || (next === asked.offset && asked.length > 0)
+  const isShort = size < stdout.bytes + stderr.bytes
+  if (isAtEnd && isShort && data.length === 0) throw new Error(`the spool has only ${size} bytes`)
+  return isAtEnd && !isShort
 }
 
 /** Asked for before the file is read, so that what is written meanwhile is not slept through. */

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { SpoolUnreadable } from '../../agent/launcher/answers.ts'
 import { bench, bytesOf, eventually, implementations, isAlive, script } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 
@@ -82,6 +83,28 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
     const { bytes, next } = await agent.launcher.read('wait', { offset: 0, length: 100 })
     expect(bytesOf(bytes, 'stdout').toString()).toBe('a\n')
     expect(await look(30_000, next)).toMatchObject({ next, end: true })
+  })
+
+  test('a spool that holds less than its run wrote is read as far as it goes, and then said to be short', async () => {
+    run(
+      script('short', `echo one; sleep 0.1; printf '%99s' two >&2`),
+      script('gone', 'echo gone'),
+      script('silent', ''),
+    )
+    await Promise.all(['short', 'gone', 'silent'].map(id => agent.ended(id)))
+    const spool = (id: string) => join(agent.stateDir, 'spool', id)
+    const first = await agent.launcher.read('short', { offset: 0, length: 1 })
+    truncateSync(spool('short'), first.next + 5)
+    rmSync(spool('gone'))
+    const short = await agent.launcher.read('short', { offset: 0, length: 1_000 })
+    expect(bytesOf(short.bytes, 'stdout').toString()).toBe('one\n')
+    expect(short.end).toBe(false)
+    for (const [id, offset] of [
+      ['short', short.next],
+      ['gone', 0],
+    ] as const)
+      await expect(agent.launcher.read(id, { offset, length: 1_000 })).rejects.toThrow(SpoolUnreadable)
+    expect(await agent.launcher.read('silent', { offset: 0, length: 1_000 })).toMatchObject({ end: true })
   })
 
   test('binary output is kept byte for byte, also a lot of it', async () => {
