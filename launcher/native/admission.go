@@ -73,7 +73,7 @@ func (s *supervisor) announce(fresh []*entry) {
 		s.mu.Lock()
 		order := e.order
 		s.mu.Unlock()
-		if order != nil && order.mark != "" {
+		if order != nil && (order.mark != "" || order.notes) {
 			lines = append(lines, armedLine{"armed", e.id, s.boot, order.mark})
 		}
 	}

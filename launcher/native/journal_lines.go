@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// armedLine is written before the start: a launcher that dies between the start of a process and its startedLine leaves the mark to
-// find that process by. Such a run is killed and not told of: nobody knows that it ran, nor does it any more.
+// armedLine is written before the start: a launcher that dies between the start of a process and its startedLine leaves the mark,
+// and the notes, to find that process by. Such a run is killed and not told of: nobody knows that it ran, nor does it any more.
 type armedLine struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`

@@ -10,6 +10,8 @@ import (
 // places is where runs' files lie, each under the run's spoolName.
 type places struct{ spools, notes string }
 
+func (p places) notesOf(id string) string { return filepath.Join(p.notes, spoolName(id)) }
+
 // settleLeftovers kills what an earlier launcher left running; it ends as lost: its exit code is not known to anybody. Returns
 // what has ended and is not forgotten yet.
 func settleLeftovers(j *journal, in places, boot string, killer *killer) []endedLine {
@@ -25,7 +27,7 @@ func settleLeftovers(j *journal, in places, boot string, killer *killer) []ended
 		if json.Unmarshal(line, &armed) == nil && armed.Type == "armed" {
 			unsure = append(unsure, armed.ID)
 			if armed.Boot == boot {
-				killer.kill(&root{mark: armed.Mark, strays: map[int]uint64{}})
+				killer.kill(&root{mark: armed.Mark, strays: map[int]uint64{}, notes: in.notesOf(armed.ID)})
 			}
 		} else if json.Unmarshal(line, &started) == nil && started.Type == "started" {
 			running = append(running, started)
@@ -36,13 +38,14 @@ func settleLeftovers(j *journal, in places, boot string, killer *killer) []ended
 		}
 	}
 	removeUnknown(in.spools, known)
-	removeUnknown(in.notes, known)
 	for _, each := range running {
 		if each.Boot == boot {
 			killLeft(each, in, killer)
 		}
 	}
 	killer.idle(2 * killFor)
+	// Who is not known may have been started all the same, and only its notes say where else it runs.
+	removeUnknown(in.notes, known)
 	if len(unsure) > 0 {
 		j.forgotten(unsure)
 	}
@@ -59,7 +62,7 @@ func settleLeftovers(j *journal, in places, boot string, killer *killer) []ended
 }
 
 func killLeft(left startedLine, in places, killer *killer) {
-	r := &root{pid: left.Pid, mark: left.Mark, strays: map[int]uint64{}, notes: filepath.Join(in.notes, spoolName(left.ID))}
+	r := &root{pid: left.Pid, mark: left.Mark, strays: map[int]uint64{}, notes: in.notesOf(left.ID)}
 	if left.Ticks != nil {
 		r.ticks = *left.Ticks
 	}

@@ -9,8 +9,8 @@ import type { ExitRecord } from './protocol.ts'
  */
 export type JournalEntry =
   /**
-   * Written before the start: a launcher that dies between the start of a process and its `started` leaves the mark to find that process
-   * by. Such a run is killed and not told of.
+   * Written before the start: a launcher that dies between the start of a process and its `started` leaves the mark, and the notes, to
+   * find that process by. Without a mark it is empty. Such a run is killed and not told of.
    */
   | { type: 'armed'; id: string; boot: string; mark: string }
   | {
@@ -35,7 +35,7 @@ export function silent(record: ExitRecord): ExitRecord {
   return { ...record, tail: '' }
 }
 
-type ArmedEntry = Extract<JournalEntry, { type: 'armed' }>
+export type ArmedEntry = Extract<JournalEntry, { type: 'armed' }>
 type Live = ArmedEntry | StartedEntry | EndedEntry
 export type StartedEntry = Extract<JournalEntry, { type: 'started' }>
 export type EndedEntry = Extract<JournalEntry, { type: 'ended' }>

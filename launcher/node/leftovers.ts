@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bootId } from '../../runtime/boottime.ts'
 import { recordOf } from './entry.ts'
-import { type EndedEntry, type Journal, type StartedEntry, silent } from './journal.ts'
+import { type ArmedEntry, type EndedEntry, type Journal, type StartedEntry, silent } from './journal.ts'
 import { Notes } from './notes.ts'
 import { type Root, readProcess } from './process-table.ts'
 import type { TreeSignaller } from './signal-tree.ts'
@@ -20,12 +20,13 @@ export async function settleLeftovers(
   signaller: TreeSignaller,
 ): Promise<EndedEntry[]> {
   await removeUnknown(journal, spoolDir)
-  await removeUnknown(journal, notesDir)
   const left = journal.entries.filter(entry => entry.type === 'started')
   await Promise.all([
     ...left.filter(isOfThisBoot).map(entry => killLeft(entry, notesDir, signaller)),
-    ...journal.armed.filter(isOfThisBoot).map(({ mark }) => signaller.kill(rootOf(mark))),
+    ...journal.armed.filter(isOfThisBoot).map(entry => signaller.kill(rootOf(entry, notesDir))),
   ])
+  // Who is not known may have been started all the same, and only its notes say where else it runs.
+  await removeUnknown(journal, notesDir)
   const unsure = journal.armed.map(({ id }) => id)
   if (unsure.length > 0) journal.append({ type: 'forgotten', ids: unsure })
   for (const entry of left) {
@@ -55,9 +56,10 @@ async function withTail(entry: EndedEntry, spoolDir: string): Promise<EndedEntry
 
 const isOfThisBoot = (entry: { boot: string }) => entry.boot === bootId()
 
-/** Of a process that nothing but its mark is known of. */
-function rootOf(mark: string): Root {
-  return { pid: 0, ticks: 0, mark, isGroupKnown: false, strays: new Map() }
+/** Of a process that nothing but its mark and its notes are known of. */
+function rootOf({ id, mark }: ArmedEntry, notesDir: string): Root {
+  const notes = new Notes(join(notesDir, spoolName(id)))
+  return { pid: 0, ticks: 0, mark: mark || undefined, isGroupKnown: false, strays: new Map(), notes }
 }
 
 function killLeft(

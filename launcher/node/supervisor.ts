@@ -98,7 +98,7 @@ export class Supervisor {
   /** Lets the next launcher find what this one starts, however soon it dies. */
   #announce(fresh: readonly Entry[]) {
     const lines = fresh.flatMap(({ id, arm }) =>
-      arm?.mark ? [{ type: 'armed' as const, id, boot: this.#boot, mark: arm.mark }] : [],
+      arm?.mark || arm?.notes ? [{ type: 'armed' as const, id, boot: this.#boot, mark: arm.mark ?? '' }] : [],
     )
     if (lines.length > 0) this.#journal(...lines)
   }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { bench, eventually, farAway, implementations, SESSION, script } from './launcher.ts'
@@ -104,6 +104,25 @@ describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command
     expect(await outsider.ended).toBe('SIGKILL')
     agent.launcher.fence(SESSION, farAway())
   })
+
+  test.runIf(canGroup)(
+    'also of one whose launcher died before it could say that it had started',
+    async () => {
+      const outsider = outside('sleep 1000')
+      agent.launcher.arm([naming('untold', outsider, 'echo named; sleep 1000', agent.marked())])
+      await agent.launcher.read('untold', { offset: 0, length: 1, waitMs: 30_000 })
+      await agent.crash()
+      const journal = join(agent.stateDir, 'launcher.journal')
+      const untold = readFileSync(journal, 'utf8').replace(/^.*"type":"started","id":"untold".*\n/m, '')
+      writeFileSync(journal, untold)
+      await agent.connect()
+      expect(await agent.launcher.runs()).not.toContainEqual(expect.objectContaining({ id: 'untold' }))
+      expect(await outsider.ended).toBe('SIGKILL')
+      await eventually('the group is gone', () => !existsSync(outsider.group))
+      expect(readdirSync(join(agent.stateDir, 'notes'))).not.toContain('untold')
+      agent.launcher.fence(SESSION, farAway())
+    },
+  )
 })
 
 interface Outsider {
