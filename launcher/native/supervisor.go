@@ -4,8 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // supervisor holds the runs of this machine:
@@ -144,13 +142,5 @@ func (s *supervisor) stopIfIdle() {
 	case <-s.stopped:
 	default:
 		close(s.stopped)
-	}
-}
-
-// killAllNow is for when the launcher breaks: nobody will be there to enforce deadlines and fences. It takes no lock, which who
-// broke may hold.
-func (s *supervisor) killAllNow() {
-	for pid := range s.reaper.claims {
-		_ = unix.Kill(-pid, unix.SIGKILL)
 	}
 }

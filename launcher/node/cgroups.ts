@@ -15,7 +15,7 @@ export async function clearGroups(stateDir: string, clock: Clock): Promise<void>
   for (let round = 0, groups = left(); round < ROUNDS && groups.length > 0; round++, groups = left()) {
     if (round > 0) await clock.sleep(ROUND_MS)
     for (const group of groups) {
-      for (const pid of pidsIn(group)) kill(pid)
+      for (const pid of pidsIn(group)) killOne(pid)
       removeGroup(group)
     }
   }
@@ -42,7 +42,7 @@ function ownGroup(mount: string, paths: ReadonlyMap<string, string>): string[] {
   })
 }
 
-function kill(pid: number) {
+export function killOne(pid: number) {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {

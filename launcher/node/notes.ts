@@ -1,6 +1,6 @@
-import { closeSync, openSync, readFileSync } from 'node:fs'
-import { basename, isAbsolute } from 'node:path'
-import { pidsIn, removeGroup } from './cgroups.ts'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, isAbsolute, join } from 'node:path'
+import { killOne, pidsIn, removeGroup } from './cgroups.ts'
 import type { Arm } from './protocol.ts'
 
 /** No other group may be named: a note must not kill the machine. */
@@ -62,6 +62,12 @@ export class Notes {
       return []
     }
   }
+}
+
+/** What the runs that have left notes in this folder have named; what is dead already is no more. */
+export function killAllNoted(dir: string) {
+  for (const name of existsSync(dir) ? readdirSync(dir) : [])
+    for (const pid of new Notes(join(dir, name)).pids()) killOne(pid)
 }
 
 /** An empty file, for the launcher's own user. */

@@ -11,7 +11,7 @@ import { type Entry, infoOf, latestEvent, newEntry, recordOf } from './entry.ts'
 import { Fences } from './fence.ts'
 import { type Journal, silent } from './journal.ts'
 import { LiveRun } from './live-run.ts'
-import { makeNotes, withNotes } from './notes.ts'
+import { killAllNoted, makeNotes, withNotes } from './notes.ts'
 import type { Pipes } from './pipes.ts'
 import type { Arm, EndCause, ExitRecord, LauncherEvent, RunInfo } from './protocol.ts'
 import { rules } from './rules.ts'
@@ -161,6 +161,7 @@ export class Supervisor {
   /** When the launcher breaks: nobody will be there to enforce deadlines and fences. */
   killAllNow() {
     for (const { live, record } of this.#entries.values()) if (!record) live?.killNow()
+    killAllNoted(this.#deps.notesDir)
   }
 
   *#named(ids: readonly string[]): Generator<Entry> {
