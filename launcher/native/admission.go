@@ -13,8 +13,8 @@ func (s *supervisor) admitLeft(line endedLine) {
 	if json.Unmarshal(line.Record, &record) != nil {
 		return
 	}
-	if record.Tail == "" && record.hasOutput() {
-		record.Tail = recoverOutput(filepath.Join(s.spoolDir, spoolName(record.ID))).Tail
+	if record.Tail == "" && record.hasOutput() && record.StartedAt != nil {
+		record.Tail = recoverTail(filepath.Join(s.spoolDir, spoolName(record.ID)), *record.StartedAt, record.EndedAt)
 	}
 	s.admit(&entry{
 		id: record.ID, session: record.Session, at: line.At, fenced: line.Fenced, labels: record.Labels, isEnding: true,

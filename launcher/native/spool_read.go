@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -69,45 +67,4 @@ func readAt(file *os.File, offset, length int64) ([]byte, error) {
 // chunkEnd is where the chunk that these bytes begin with ends.
 func chunkEnd(bytes []byte) int {
 	return chunkHeaderBytes + int(binary.BigEndian.Uint32(bytes[9:]))
-}
-
-// recoverOutput counts what an earlier launcher had written of a run's output, and finds its tail.
-func recoverOutput(path string) written {
-	var found written
-	var last tail
-	file, err := os.Open(path)
-	if err != nil {
-		return found
-	}
-	defer file.Close()
-	reader := bufio.NewReaderSize(file, 64<<10)
-	header := make([]byte, chunkHeaderBytes)
-	for {
-		if _, err := io.ReadFull(reader, header); err != nil {
-			break
-		}
-		data, err := io.ReadAll(io.LimitReader(reader, int64(chunkEnd(header)-chunkHeaderBytes)))
-		if err != nil || len(data) < chunkEnd(header)-chunkHeaderBytes {
-			break
-		}
-		switch header[0] {
-		case kindStdout:
-			found.Stdout.Bytes += int64(len(data))
-		case kindStderr:
-			found.Stderr.Bytes += int64(len(data))
-		case kindCut:
-			var mark cutMark
-			if json.Unmarshal(data, &mark) == nil && mark.Tail != "" {
-				found.Tail = mark.Tail
-			}
-			continue
-		default:
-			continue
-		}
-		last.push(data)
-	}
-	if found.Tail == "" {
-		found.Tail = last.text()
-	}
-	return found
 }

@@ -8,7 +8,7 @@ import { Notes } from './notes.ts'
 import { type Root, readProcess } from './process-table.ts'
 import type { TreeSignaller } from './signal-tree.ts'
 import { spoolName } from './spool.ts'
-import { recoverOutput } from './spool-read.ts'
+import { recoverOutput, recoverTail } from './spool-recover.ts'
 
 /**
  * What an earlier launcher left running is killed, and ends as lost: its exit code is not known to anybody. Returns what has
@@ -31,7 +31,7 @@ export async function settleLeftovers(
   if (unsure.length > 0) journal.append({ type: 'forgotten', ids: unsure })
   for (const entry of left) {
     const reason = isOfThisBoot(entry) ? 'LauncherDied' : 'MachineRebooted'
-    const output = await recoverOutput(join(spoolDir, spoolName(entry.id)))
+    const output = recoverOutput(join(spoolDir, spoolName(entry.id)))
     const record = recordOf(
       { id: entry.id, session: entry.session, labels: entry.labels },
       { cause: { kind: 'lost', reason }, startedAt: entry.startedAt, endedAt: Date.now(), output },
@@ -41,16 +41,17 @@ export async function settleLeftovers(
   await journal.durable()
   const ended: EndedEntry[] = []
   // One after the other: there may be thousands, and each is a file.
-  for (const entry of journal.entries) if (entry.type === 'ended') ended.push(await withTail(entry, spoolDir))
+  for (const entry of journal.entries) if (entry.type === 'ended') ended.push(withTail(entry, spoolDir))
   return ended
 }
 
-async function withTail(entry: EndedEntry, spoolDir: string): Promise<EndedEntry> {
+function withTail(entry: EndedEntry, spoolDir: string): EndedEntry {
   const { record } = entry
   const { stdout, stderr } = record
   const said = stdout.bytes + stdout.cut + stderr.bytes + stderr.cut
-  if (record.tail !== '' || said === 0) return entry
-  const { tail } = await recoverOutput(join(spoolDir, spoolName(record.id)))
+  if (record.tail !== '' || said === 0 || record.startedAt === null) return entry
+  const path = join(spoolDir, spoolName(record.id))
+  const tail = recoverTail(path, { from: record.startedAt, to: record.endedAt })
   return { ...entry, record: { ...record, tail } }
 }
 

@@ -1,8 +1,5 @@
-import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import type { Output } from './protocol.ts'
 import { chunksIn, HEADER_BYTES, KIND, type Stream } from './spool-format.ts'
-import { Tail } from './tail.ts'
 
 /** A read's answer has to fit a frame, in base64. */
 const MAX_READ_BYTES = 4 * 1024 * 1024
@@ -49,42 +46,6 @@ function select(bytes: Buffer, part: { offset: number; stream: Stream | undefine
     if (part.stream === undefined || kind !== other) chosen.push(bytes.subarray(from, to))
   }
   return { data: Buffer.concat(chosen), next: part.offset + end }
-}
-
-/** What an earlier launcher had written of a run's output. */
-export async function recoverOutput(path: string): Promise<Output> {
-  const tail = new Tail()
-  const counts = { stdout: { bytes: 0, cut: 0 }, stderr: { bytes: 0, cut: 0 } }
-  let rest: Buffer = Buffer.alloc(0)
-  let marked: string | undefined
-  try {
-    for await (const piece of createReadStream(path)) {
-      const bytes = Buffer.concat([rest, piece as Buffer])
-      let end = 0
-      for (const { kind, from, to } of chunksIn(bytes)) {
-        end = to
-        if (kind === KIND.cut) marked = tailIn(bytes.subarray(from + HEADER_BYTES, to))
-        const stream = kind === KIND.stdout ? 'stdout' : kind === KIND.stderr ? 'stderr' : undefined
-        if (!stream) continue
-        counts[stream].bytes += to - from - HEADER_BYTES
-        tail.push(bytes.subarray(from + HEADER_BYTES, to))
-      }
-      rest = bytes.subarray(end)
-    }
-  } catch (error) {
-    ignoreMissing(error)
-  }
-  return { ...counts, tail: marked ?? tail.text() }
-}
-
-/** A power cut may have damaged it: then it says nothing. */
-function tailIn(mark: Buffer): string | undefined {
-  try {
-    const { tail } = JSON.parse(mark.toString()) as { tail?: unknown }
-    return typeof tail === 'string' ? tail : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function ignoreMissing(error: unknown): undefined {

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Spool, spoolName } from './spool.ts'
-import { readSpool, recoverOutput } from './spool-read.ts'
+import { readSpool } from './spool-read.ts'
+import { recoverOutput } from './spool-recover.ts'
 import { Tail } from './tail.ts'
 
 let dir: string
@@ -61,7 +62,7 @@ test('what a crash left of a last chunk is not read', async () => {
   await spool.finish(3)
   const bytes = await readFile(path)
   writeFileSync(path, bytes.subarray(0, -1))
-  expect(await recoverOutput(path)).toEqual({
+  expect(recoverOutput(path)).toEqual({
     stdout: { bytes: 3, cut: 0 },
     stderr: { bytes: 0, cut: 0 },
     tail: 'one',

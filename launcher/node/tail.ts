@@ -1,4 +1,4 @@
-const TAIL_BYTES = 512
+export const TAIL_BYTES = 512
 
 /** The last bytes of a run's output, both streams as they came. */
 export class Tail {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { eventually, farAway, implementations, SESSION, script } from './launcher.ts'
@@ -56,6 +56,26 @@ describe.each(Object.entries(implementations))('launcher/%s: killed', (_, comman
     ])
   })
 
+  test.runIf(process.platform === 'linux')('of what long spools hold the next one reads little', async () => {
+    const bytes = 200_000_000
+    const noise = `head -c ${bytes} /dev/zero; echo end`
+    agent.launcher.fence(SESSION, farAway())
+    agent.launcher.arm([
+      script('ended', noise, { outputLimit: 1e9 }),
+      script('lost', `${noise} >&2; exec sleep 1000`, { outputLimit: 1e9, ...agent.marked() }),
+    ])
+    const { tail } = await agent.ended('ended')
+    const spool = join(agent.stateDir, 'spool', 'lost')
+    await eventually('the other has written', async () => (await lastOf(spool, 4)) === 'end\n')
+    await agent.crash()
+    await agent.connect()
+    const io = await readFile(`/proc/${agent.launcher.pid}/io`, 'utf8')
+    expect(Number(/rchar: (\d+)/.exec(io)?.[1])).toBeLessThan(bytes / 4)
+    expect((await agent.ended('ended')).tail).toBe(tail)
+    const { stdout, stderr, tail: last } = await agent.ended('lost')
+    expect([stdout.bytes + stderr.bytes, last.endsWith('end\n')]).toEqual([bytes + 4, true])
+  })
+
   test('a mark that was only armed is forgotten by the next one', async () => {
     agent.launcher.fence(SESSION, farAway())
     const order = script('later', 'true', { at: Date.now() + 3_600_000, ...agent.marked() })
@@ -74,4 +94,16 @@ describe.each(Object.entries(implementations))('launcher/%s: killed', (_, comman
 function alive(mark: string): string[] {
   const look = `grep -lz '^${mark}' /proc/[0-9]*/environ 2> /dev/null || :`
   return execFileSync('sh', ['-c', look], { encoding: 'utf8' }).split('\n').filter(Boolean)
+}
+
+async function lastOf(path: string, bytes: number): Promise<string> {
+  const file = await open(path).catch(() => undefined)
+  if (!file) return ''
+  try {
+    const { size } = await file.stat()
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, Math.max(size - bytes, 0))
+    return buffer.subarray(0, bytesRead).toString()
+  } finally {
+    await file.close()
+  }
 }
