@@ -1,14 +1,20 @@
-import { expect, test } from 'vitest'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { jobEntrySchema } from '../core/records/entry.ts'
+import { systemClock } from '../runtime/clock.ts'
 import { createFakeClock } from '../runtime/fake-clock.ts'
 import { createPresence } from './presence.ts'
+
+const { signal } = new AbortController()
 
 /** Without a helper no agent has a container. */
 function nobody() {
   const clock = createFakeClock(1_000_000)
   const presence = createPresence({ helper: undefined, endpoints: [], podsOnly: false }, clock)
   const until = (what: string, from: number, rank = 0) =>
-    presence.declinesUntil({ what, entry, from, rank, others: 2 })
+    presence.declinesUntil({ what, entry, from, rank, others: 2, signal })
   return { until, at: (time: number) => clock.goTo(time) }
 }
 const entry = jobEntrySchema.parse({
@@ -53,4 +59,58 @@ test('who comes late to a time leaves it to the others for as long, also after a
 
 test('who is not first in rank looks every second', async () => {
   expect(await nobody().until('job', 1_000_000, 1)).toBe(1_001_000)
+})
+
+describe('the helper', () => {
+  let dir: string
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'shellcron-presence-'))
+  })
+  afterEach(() => rmSync(dir, { recursive: true }))
+
+  /** Each question is another one. It is answered by a script, which writes down who is there. */
+  const asking = (script: string) => {
+    const helper = join(dir, 'helper')
+    writeFileSync(helper, `#!/bin/sh\necho begin $$ >> ${dir}/log\n${script}\necho end $$ >> ${dir}/log\n`, {
+      mode: 0o700,
+    })
+    const presence = createPresence({ helper, endpoints: [], podsOnly: false }, systemClock)
+    const of = { entry, from: Date.now(), rank: 1, others: 2 }
+    return (what: string, signal: AbortSignal) =>
+      presence.declinesUntil({ ...of, what, entry: { ...entry, namespace: what }, signal })
+  }
+  const logged = () => readFileSync(join(dir, 'log'), 'utf8').trim().split('\n')
+  const names = Array.from({ length: 12 }, (_, n) => `n${n}`)
+
+  test('of many that are asked for at once four are looked for at a time', async () => {
+    const ask = asking('sleep 0.1')
+    const answers = await Promise.all(names.map(name => ask(name, signal)))
+    expect(answers).toEqual(names.map(() => undefined))
+    const most = logged().reduce(
+      ({ now, peak }, line) => {
+        const then = now + (line.startsWith('begin') ? 1 : -1)
+        return { now: then, peak: Math.max(peak, then) }
+      },
+      { now: 0, peak: 0 },
+    )
+    expect(most).toEqual({ now: 0, peak: 4 })
+  })
+
+  test('is not waited for by who has ended, and ends with it', async () => {
+    const ask = asking('exec sleep 1000')
+    const given = new AbortController()
+    const answers = names.map(name => ask(name, given.signal))
+    await expect.poll(() => logged().length, { timeout: 10_000 }).toBe(4)
+    given.abort(new Error('it is over'))
+    for (const answer of answers) await expect(answer).rejects.toThrow('it is over')
+    const pids = logged().map(line => Number(line.split(' ')[1]))
+    const isThere = (pid: number) => {
+      try {
+        return process.kill(pid, 0)
+      } catch {
+        return false
+      }
+    }
+    await expect.poll(() => pids.filter(isThere), { timeout: 10_000 }).toEqual([])
+  })
 })

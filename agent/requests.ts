@@ -109,7 +109,13 @@ export function createRequests(
     const agents = world.eligible(entry, ref.target)
     const what = keys.cell(ref)
     const of = { rank: agents.indexOf(agent), others: agents.length - 1 }
-    return context.presence.declinesUntil({ what, entry, from: entry.createdAt, ...of })
+    return context.presence.declinesUntil({
+      what,
+      entry,
+      from: entry.createdAt,
+      ...of,
+      signal: context.signal,
+    })
   }
 
   /** Its wave has no place: from here on its deadline does not count. Whoever else changed the cell, it is read again. */

@@ -51,7 +51,14 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
   function declinesUntil({ entry: { value: entry }, offset }: Planned, { ref, rank }: Place, time: number) {
     const what = keys.cell(ref)
     const others = context.world.able(entry).length - 1
-    return context.presence.declinesUntil({ what, entry, from: time + offset, rank, others })
+    return context.presence.declinesUntil({
+      what,
+      entry,
+      from: time + offset,
+      rank,
+      others,
+      signal: context.signal,
+    })
   }
 
   /** What goes in waves is decided once its wave has been looked at; what has a place there is claimed in turn. */

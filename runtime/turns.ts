@@ -1,0 +1,42 @@
+/** Lets so many work at a time; the others wait, in their order. */
+export interface Turns {
+  /** Rejects without having begun if the signal aborts before its turn; what has begun is to look at it itself. */
+  take<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
+}
+
+export function createTurns(most: number): Turns {
+  const waiting = new Set<() => void>()
+  let working = 0
+  const next = () => {
+    const [first] = waiting
+    if (first) first()
+  }
+  const turn = (signal: AbortSignal) =>
+    new Promise<void>((resolve, reject) => {
+      const begin = () => {
+        waiting.delete(begin)
+        signal.removeEventListener('abort', leave)
+        working++
+        resolve()
+      }
+      const leave = () => {
+        waiting.delete(begin)
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', leave, { once: true })
+      waiting.add(begin)
+      if (working < most) next()
+    })
+  return {
+    async take(work, signal) {
+      signal.throwIfAborted()
+      await turn(signal)
+      try {
+        return await work()
+      } finally {
+        working--
+        next()
+      }
+    },
+  }
+}
