@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,28 +20,47 @@ func (m mount) folder(group string) string {
 	return filepath.Join(m.point, below)
 }
 
-func cgroupMounts() map[string]mount {
-	mounts := map[string]mount{}
-	content, _ := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(content)) {
-		place, kind, found := strings.Cut(strings.TrimSpace(line), " - ")
+// mounts are by hierarchy, in the order in which they are to be tried.
+type mounts map[string][]mount
+
+// folder is a group's, or "" if it lies outside of all that is mounted.
+func (m mounts) folder(hierarchy, group string) string {
+	for _, each := range m[hierarchy] {
+		if folder := each.folder(group); folder != "" {
+			return folder
+		}
+	}
+	return ""
+}
+
+// cgroupMounts: a hierarchy may be mounted again to be only looked at; what can be written comes first.
+func cgroupMounts(mountinfo string) mounts {
+	found, onlyLookedAt := mounts{}, mounts{}
+	for line := range strings.Lines(mountinfo) {
+		place, kind, isMount := strings.Cut(strings.TrimSpace(line), " - ")
 		where, types := strings.Fields(place), strings.Fields(kind)
-		if !found || len(where) < 5 || len(types) < 3 {
+		if !isMount || len(where) < 6 || len(types) < 3 {
 			continue
 		}
+		options := strings.Split(types[2], ",")
 		names := []string{}
 		if types[0] == "cgroup2" {
 			names = []string{""}
 		} else if types[0] == "cgroup" {
-			names = strings.Split(types[2], ",")
+			names = options
+		}
+		to := found
+		if slices.Contains(options, "ro") || slices.Contains(strings.Split(where[5], ","), "ro") {
+			to = onlyLookedAt
 		}
 		for _, name := range names {
-			if _, known := mounts[name]; !known {
-				mounts[name] = mount{where[3], where[4]}
-			}
+			to[name] = append(to[name], mount{where[3], where[4]})
 		}
 	}
-	return mounts
+	for name, others := range onlyLookedAt {
+		found[name] = append(found[name], others...)
+	}
+	return found
 }
 
 // cgroupsOf is a process's group in each hierarchy.

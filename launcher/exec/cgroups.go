@@ -35,7 +35,8 @@ func confine(found inContainer, name string, tell func([]string) error) (*confin
 	if !found.init.isAlive() {
 		return nil, failed(containerGone, "the container ended before the command began")
 	}
-	c, err := plan(cgroupMounts(), groupsOf{cgroupsOf(found.process.pid), theirs, found.id}, name)
+	mountinfo, _ := os.ReadFile("/proc/self/mountinfo")
+	c, err := plan(cgroupMounts(string(mountinfo)), groupsOf{cgroupsOf(found.process.pid), theirs, found.id}, name)
 	if err == nil {
 		err = tell(c.paths())
 	}
@@ -66,18 +67,17 @@ type groupsOf struct {
 }
 
 // plan says which groups of that name there are to be, below those that the process is in.
-func plan(mounts map[string]mount, of groupsOf, name string) (*confinement, error) {
+func plan(mounted mounts, of groupsOf, name string) (*confinement, error) {
 	c := &confinement{groups: map[string]string{}}
 	own := of.own
 	for _, hierarchy := range hierarchies {
-		mount, mounted := mounts[hierarchy]
-		if !mounted || own[hierarchy] == "" {
+		if len(mounted[hierarchy]) == 0 || own[hierarchy] == "" {
 			continue
 		}
 		if !of.isInside(hierarchy) {
 			return nil, failed(notConfinable, "what the container's shell calls its own process is not in the container's cgroup")
 		}
-		if folder := mount.folder(own[hierarchy]); folder != "" {
+		if folder := mounted.folder(hierarchy, own[hierarchy]); folder != "" {
 			c.groups[hierarchy] = filepath.Join(folder, name)
 			if hierarchy == "" {
 				c.above = folder

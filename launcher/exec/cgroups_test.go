@@ -18,6 +18,27 @@ func TestGroupsOutsideOfWhatIsMountedAreNone(t *testing.T) {
 	}
 }
 
+func TestWhereAGroupIsFoundAWritableMountIsPreferred(t *testing.T) {
+	const unified = "31 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+	const again = "90 23 0:26 / /mnt/looked/at ro,nosuid - cgroup2 cgroup2 rw\n"
+	const frozen = "92 23 0:26 / /mnt/frozen rw - cgroup2 cgroup2 ro\n"
+	const part = "91 23 0:26 /pods /mnt/pods rw - cgroup2 cgroup2 rw\n"
+	const memory = "39 31 0:36 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+	for _, each := range []struct{ mountinfo, hierarchy, group, folder string }{
+		{again + frozen + unified, "", "/pods/a", "/sys/fs/cgroup/pods/a"},
+		{unified + again, "", "/pods/a", "/sys/fs/cgroup/pods/a"},
+		{again + part, "", "/pods/a", "/mnt/pods/a"},
+		{again + part, "", "/other", "/mnt/looked/at/other"},
+		{again + part + memory, "memory", "/a", "/sys/fs/cgroup/memory/a"},
+		{part, "", "/other", ""},
+		{"no mount\n", "", "/a", ""},
+	} {
+		if got := cgroupMounts(each.mountinfo).folder(each.hierarchy, each.group); got != each.folder {
+			t.Errorf("%s: %q", each.mountinfo, got)
+		}
+	}
+}
+
 func TestAProcessIsOfAContainerOnlyInItsGroups(t *testing.T) {
 	for _, each := range []struct {
 		own, theirs string
@@ -43,18 +64,18 @@ func TestAProcessIsOfAContainerOnlyInItsGroups(t *testing.T) {
 
 func TestWhereACommandIsConfined(t *testing.T) {
 	pod := "/kubepods.slice/pod1/cri-1.scope"
-	v2 := map[string]mount{"": {"/", "/sys/fs/cgroup"}}
-	v1 := map[string]mount{"pids": {"/", "/c/pids"}, "memory": {"/", "/c/memory"}, "cpu": {"/", "/c/cpu"}}
+	v2 := mounts{"": {{"/", "/sys/fs/cgroup"}}}
+	v1 := mounts{"pids": {{"/", "/c/pids"}}, "memory": {{"/", "/c/memory"}}, "cpu": {{"/", "/c/cpu"}}}
 	for _, each := range []struct {
-		mounts map[string]mount
-		own    map[string]string
-		paths  []string
+		mounted mounts
+		own     map[string]string
+		paths   []string
 	}{
 		{v2, map[string]string{"": pod}, []string{"/sys/fs/cgroup" + pod + "/x"}},
 		{v1, map[string]string{"pids": pod, "memory": pod, "cpu": pod}, []string{"/c/pids" + pod + "/x", "/c/memory" + pod + "/x"}},
-		{map[string]mount{"": {"/elsewhere", "/sys/fs/cgroup"}}, map[string]string{"": pod}, nil},
+		{mounts{"": {{"/elsewhere", "/sys/fs/cgroup"}}}, map[string]string{"": pod}, nil},
 	} {
-		planned, err := plan(each.mounts, groupsOf{each.own, each.own, "1"}, "x")
+		planned, err := plan(each.mounted, groupsOf{each.own, each.own, "1"}, "x")
 		if err != nil || !slices.Equal(planned.paths(), each.paths) {
 			t.Errorf("%v: %v %v", each.own, planned, err)
 		}

@@ -106,27 +106,7 @@ func ownCgroups() map[string]string {
 			}
 		}
 	}
-	own := map[string]string{}
-	for _, line := range readLines("/proc/self/mountinfo") {
-		mount, kind, found := strings.Cut(line, " - ")
-		place, types := strings.Fields(mount), strings.Fields(kind)
-		if !found || len(place) < 5 || len(types) < 3 {
-			continue
-		}
-		names := []string{}
-		if types[0] == "cgroup2" {
-			names = []string{""}
-		} else if types[0] == "cgroup" {
-			names = strings.Split(types[2], ",")
-		}
-		for _, name := range names {
-			below, err := filepath.Rel(place[3], paths[name])
-			if paths[name] != "" && err == nil && !strings.HasPrefix(below, "..") {
-				own[name] = filepath.Join(place[4], below)
-			}
-		}
-	}
-	return own
+	return foldersOf(paths, cgroupMounts(readLines("/proc/self/mountinfo")))
 }
 
 // removeBases is for the launcher's end.

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 )
 
 // leaveGroups moves this process out of the control groups that it was born in, in every hierarchy, to a group of this name right
@@ -13,17 +12,22 @@ import (
 // set up first) the root serves.
 func leaveGroups(name string) error {
 	var failures []error
-	for _, line := range readLines("/proc/self/mountinfo") {
-		mount, kind, found := strings.Cut(line, " - ")
-		place := strings.Fields(mount)
-		if !found || len(place) < 5 || place[3] != "/" || !strings.HasPrefix(kind, "cgroup") {
-			continue
-		}
-		if err := moveBelow(place[4], name); err != nil {
-			failures = append(failures, err)
-		}
+	for _, roots := range rootsOf(cgroupMounts(readLines("/proc/self/mountinfo"))) {
+		failures = append(failures, moveBelowAny(roots, name))
 	}
 	return errors.Join(failures...)
+}
+
+// moveBelowAny: they are all the same root; where one is mounted only to be looked at, another may serve.
+func moveBelowAny(roots []string, name string) (err error) {
+	for _, root := range roots {
+		failure := moveBelow(root, name)
+		if failure == nil {
+			return nil
+		}
+		err = errors.Join(err, failure)
+	}
+	return err
 }
 
 func moveBelow(root, name string) error {

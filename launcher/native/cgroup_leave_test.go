@@ -32,3 +32,14 @@ func TestAGroupThatCannotBeLeftIsAFailure(t *testing.T) {
 		t.Fatal("it is not")
 	}
 }
+
+func TestARootThatCannotBeWrittenIsNoFailureWhereAnotherServes(t *testing.T) {
+	root := fakeGroup(t, "cgroup.procs")
+	if err := moveBelowAny([]string{t.TempDir(), root}, "own"); err != nil {
+		t.Fatal(err)
+	}
+	expectFiles(t, root, map[string]string{"cgroup.procs": strconv.Itoa(os.Getpid())})
+	if moveBelowAny([]string{t.TempDir(), t.TempDir()}, "own") == nil {
+		t.Fatal("none served")
+	}
+}
