@@ -220,6 +220,51 @@ describe('maxParallel, while the wave has no place', () => {
         settle: [missed(20, 20, 1, 'DeadlineExceeded')],
       })
   })
+  describe('and its own run has held it back before, so that it waits for both', () => {
+    const forbid = { concurrencyPolicy: 'Forbid' as const, startingDeadlineSeconds: 8 }
+    const held = { waiting: { time: 20 * S, by: 'a' } }
+    const place = { kind: 'wait', time: 20 * S, replace: false, wave: true, settle: [] }
+    test.each<[string, Decision, object]>([
+      [
+        'while the run goes on it waits for that, whatever the wave',
+        at(22, forbid, cell(20, { active: running, ...held }), full),
+        { kind: 'idle', at: 28 * S + 1 },
+      ],
+      [
+        'while the run goes on and it has waited for a place, too',
+        at(22, forbid, cell(20, { active: running, ...waiting(20) }), full),
+        { kind: 'idle', at: 28 * S + 1 },
+      ],
+      ['when the run has ended it waits for a place', at(22, forbid, cell(20, held), full), place],
+      [
+        'under catchUp All, too, and those behind it stay open',
+        at(32, { ...forbid, catchUp: 'All', startingDeadlineSeconds: 60 }, cell(20, held), full),
+        place,
+      ],
+      [
+        'unless a newer one is due, which waits in its stead',
+        at(30, { ...forbid, startingDeadlineSeconds: 60 }, cell(20, held), full),
+        { ...place, time: 30 * S, settle: [skipped(20, 20, 1, 'WaveFull')] },
+      ],
+      [
+        'with a place it is claimed',
+        at(22, forbid, cell(20, waiting(20))),
+        { kind: 'claim', time: 20 * S, settle: [] },
+      ],
+      [
+        'past its deadline it is missed if it then waited for a place',
+        at(28.1, forbid, cell(20, waiting(20)), full),
+        { kind: 'settle', settle: [missed(20, 20, 1, 'DeadlineExceeded')] },
+      ],
+      [
+        'past its deadline it is skipped if it then waited for the run',
+        at(28.1, forbid, cell(20, { active: running, ...held }), full),
+        { kind: 'settle', settle: [skipped(20, 20, 1, 'DeadlineExceeded')] },
+      ],
+    ])('%s', (_, decision, expected) => {
+      expect(decision).toEqual(expected)
+    })
+  })
   test('Forbid and Replace are asked first', () => {
     const replace = { concurrencyPolicy: 'Replace' as const }
     const held = at(20, replace, cell(10, { active: running }), full)

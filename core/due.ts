@@ -168,7 +168,7 @@ function heldBack(
 
 /**
  * Its wave has no place: the time waits, and is no catch-up any more. The newest one waits, as with Forbid; but under catchUp All each
- * has its turn: the oldest waits, the others stay open behind it.
+ * has its turn: the oldest waits, the others stay open behind it. What its own run had held back until now waits for a place from here on.
  */
 function withoutPlace(
   input: DueInput,
@@ -177,6 +177,8 @@ function withoutPlace(
   const { entry, times, cell } = input
   const waiting = cell?.waiting
   const each = entry.catchUp === 'All'
+  if (waiting && !waiting.wave && (each || !open))
+    return { kind: 'wait', time: waiting.time, replace: false, wave: true, settle }
   if (!open || (each && waiting)) return settle.length > 0 ? { kind: 'settle', settle } : idle(input)
   if (each) return { kind: 'wait', time: open.first, replace: false, wave: true, settle }
   const giveUp = waiting ? skip(input, waiting.time, waiting.time, 'WaveFull') : []
