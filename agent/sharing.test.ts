@@ -40,3 +40,13 @@ test('parts that differ stay apart', () => {
   expect(share(entry('two', { shell: ['/bin/bash', '-c'] })).command.shell).toEqual(['/bin/bash', '-c'])
   expect(share(entry('three', { labels: { team: 'dba' } })).command.labels).toEqual({ team: 'dba' })
 })
+
+test('of parts that are long few are known at a time; those that are met again and again stay so', () => {
+  const share = createSharing()
+  const long = (n: number) => entry(`j${n}`, { shell: [`${n}`.padStart(64 * 1024)] })
+  const first = share(long(0))
+  const same = () => share(long(0)).command.shell === first.command.shell
+  expect(same()).toBe(true)
+  for (let n = 1; n < 100; n++) expect(share(long(n)).schedules).toBe(first.schedules)
+  expect(same()).toBe(false)
+})

@@ -6,20 +6,29 @@ import type { Entry, JobEntry } from '../core/records/entry.ts'
  */
 export type Sharing = <T extends Entry>(entry: T) => T
 
-/** Past so many different parts what was known is forgotten: it only costs memory. */
-const MOST = 5_000
+/** Past so many different parts, or characters of them, what has not been met since as many others were is forgotten: it only costs memory. */
+const MOST = 2_500
+const MOST_CHARACTERS = 2 * 1024 * 1024
 
 export function createSharing(): Sharing {
-  const known = new Map<string, unknown>()
+  let lately = new Map<string, unknown>()
+  let before = new Map<string, unknown>()
+  let characters = 0
 
   const once = <V>(value: V): V => {
     const text = JSON.stringify(value)
     if (text === undefined) return value
-    const there = known.get(text)
+    const there = lately.get(text)
     if (there !== undefined) return there as V
-    if (known.size >= MOST) known.clear()
-    known.set(text, value)
-    return value
+    if (lately.size >= MOST || characters >= MOST_CHARACTERS) {
+      before = lately
+      lately = new Map()
+      characters = 0
+    }
+    const known = (before.get(text) ?? value) as V
+    lately.set(text, known)
+    characters += text.length
+    return known
   }
   /** In place, as nobody else has seen it yet. */
   const share = <V extends object>(of: V, names: readonly (keyof V)[]): V => {
