@@ -133,6 +133,17 @@ export function isShellRunId(id: string): boolean {
   return id.split('.')[2]?.startsWith('run-') ?? false
 }
 
+/** When a scheduled run was due, by its id, ms since the epoch; undefined: it is a ShellRun's, or no id. */
+export function scheduledIn(id: string): number | undefined {
+  const [, , time = ''] = id.split('.')
+  return /^\d{1,15}$/.test(time) ? Number(time) : undefined
+}
+
+/** Is it the id of a run of this object? Names have no dots. */
+export function isRunOf({ namespace, name }: { namespace: string; name: string }, id: string): boolean {
+  return id.startsWith(`${namespace}.${name}.`)
+}
+
 /** Is `run` the one that somebody named: itself, or, by the id that status shows of a fire, its part on one of the targets? */
 export function isNamed(run: string, id: string): boolean {
   return run === id || run.startsWith(`${id}.`)

@@ -16,7 +16,6 @@ import { openIdentity } from './identity/identity.ts'
 import { fileKeyStore } from './identity/keystore.ts'
 import { ingestPart } from './ingest/part.ts'
 import { createTail, type Tail } from './ingest/tail.ts'
-import { createTake } from './ingest/take.ts'
 import { rememberAgent } from './local-agents.ts'
 import type { Part } from './operator.ts'
 import { attemptsOf, isGoing, latestRun, waits } from './output/attempts.ts'
@@ -34,9 +33,9 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
   const parts = ({ outcomes, stateDir, authority }: Lasting): Part[] => {
     const report = { logStore: outcomes.logStore, writesPerSecond: config.statusWrites }
     const tail = createTail()
-    const take = createTake({ store: outcomes.logStore, tail })
     const retain = retentionPart(outcomes.logStore, config.retention)
-    const ingest = config.ingest ? [ingestPart({ listen: config.ingest, authority, take })] : []
+    const store = outcomes.logStore
+    const ingest = config.ingest ? [ingestPart({ listen: config.ingest, authority, store, tail })] : []
     if (config.mode.kind !== 'directory') return [createReport(report), retain, ...ingest]
     const seen = createSeen(outcomes)
     return [

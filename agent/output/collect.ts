@@ -1,6 +1,6 @@
 import { type BatchPiece, MAX_BATCH_BYTES } from '../../core/output/batch.ts'
 import type { Launch } from './launch.ts'
-import type { Losses } from './losses.ts'
+import type { Loss, Losses } from './losses.ts'
 import { pieceOfLoss } from './pieces.ts'
 
 /** What is read of one batch, about; a part of each of so many launches at a time. */
@@ -11,15 +11,16 @@ const MOST_PIECES = 1_000
 /** Beside the chunks: what a batch says of each piece. */
 const ROOM_FOR_HEADER = 1024 * 1024
 
-/** A piece of a batch, and whose it is. */
-export type Sending = { piece: BatchPiece } & (
-  | { launch: Launch; loss?: undefined }
-  /** The launch's id. */
-  | { launch?: undefined; loss: string }
-)
+/** What is sent, and of which of the two it is. */
+export interface Sending {
+  of: { launch: Launch } | { loss: Loss }
+  piece: BatchPiece
+}
 
 export interface Source {
   losses: Losses
+  /** Losses that wait. */
+  resting: ReadonlySet<Loss>
   /** What may have something; who is read is taken out. */
   ready: Set<Launch>
   /** undefined: there is no launcher now. */
@@ -30,10 +31,10 @@ export interface Source {
 export type Read = (launch: Launch, bytes: number) => Promise<BatchPiece | undefined>
 
 /** The next batch: what was lost, and then a part of each that is ready. Who does not fit stays ready. */
-export async function collect({ losses, ready, reader }: Source): Promise<Sending[]> {
+export async function collect({ losses, resting, ready, reader }: Source): Promise<Sending[]> {
   const batch = losses
-    .first(MOST_PIECES)
-    .map((loss): Sending => ({ loss: loss.launch, piece: pieceOfLoss(loss) }))
+    .first(MOST_PIECES, resting)
+    .map((loss): Sending => ({ of: { loss }, piece: pieceOfLoss(loss) }))
   let bytes = 0
   while (bytes < TARGET_BYTES && batch.length < MOST_PIECES && ready.size > 0) {
     const read = reader()
@@ -48,7 +49,7 @@ export async function collect({ losses, ready, reader }: Source): Promise<Sendin
       if (bytes + piece.chunks.length > MAX_BATCH_BYTES - ROOM_FOR_HEADER) ready.add(launch)
       else {
         bytes += piece.chunks.length
-        batch.push({ launch, piece })
+        batch.push({ of: { launch }, piece })
       }
     }
   }

@@ -24,8 +24,8 @@ export type Loss = z.infer<typeof loss>
 export interface Losses {
   readonly size: number
   has(launch: string): boolean
-  /** The oldest ones. */
-  first(count: number): Loss[]
+  /** The oldest ones, but for these. */
+  first(count: number, but: ReadonlySet<Loss>): Loss[]
   /** On the disk when it resolves. Beyond so many they are not kept: answers how many were. */
   add(losses: readonly Loss[]): Promise<number>
   /** The operator has taken them. */
@@ -54,7 +54,7 @@ export async function openLosses(path: string): Promise<Losses> {
       return known.size
     },
     has: launch => known.has(launch),
-    first: count => [...known.values()].slice(0, count),
+    first: (count, but) => [...known.values()].filter(each => !but.has(each)).slice(0, count),
     add: losses =>
       inTurn(async () => {
         const more = losses.slice(0, Math.max(0, MOST - known.size))

@@ -8,6 +8,7 @@ import { createDelivery, type Deliver, type DeliveryOptions, type Taken } from '
 import type { Launch } from './launch.ts'
 import type { Launches } from './launches.ts'
 import type { Losses } from './losses.ts'
+import { createPatience, type Patience } from './patience.ts'
 import { nextPiece } from './pieces.ts'
 
 /**
@@ -16,7 +17,7 @@ import { nextPiece } from './pieces.ts'
  *   something is there ─▶ gather for a moment ─▶ give way to what starts ─▶ read of each a part ─▶ send, until answered ─▶ from where to go on
  *
  * A launch that runs and has no more is waited for with a read of no length. What the answer says is stored is believed, whatever was
- * sent: after a restart of ours, a lost answer, a log store that was restored.
+ * sent: after a restart of ours, a lost answer, a log store that was restored. What it does not know yet waits (patience.ts).
  */
 export interface Shipper {
   /** There may be something of it to be sent. */
@@ -52,6 +53,7 @@ class OneAtATime implements Shipper {
   readonly #ready = new Set<Launch>()
   readonly #awaited: Awaited
   readonly #deliver: Deliver
+  readonly #patience: Patience
   #launcher: Launcher | undefined
   #bell = Promise.withResolvers<void>()
 
@@ -59,6 +61,13 @@ class OneAtATime implements Shipper {
     this.#options = options
     this.#deliver = createDelivery(options)
     this.#awaited = createAwaited({ clock: options.clock, onMore: launch => this.look(launch) })
+    this.#patience = createPatience({
+      ...options,
+      again: launches => {
+        for (const launch of launches) this.look(launch)
+        this.#bell.resolve()
+      },
+    })
   }
 
   look(launch: Launch) {
@@ -109,13 +118,16 @@ class OneAtATime implements Shipper {
       const batch = await this.#collect()
       if (batch.length === 0) return
       const pieces = batch.map(({ piece }) => piece)
-      this.#take(batch, await this.#deliver(pieces, signal))
+      this.#patience.wait(this.#take(batch, await this.#deliver(pieces, signal)), signal)
       isFull = batch.reduce((sum, { piece }) => sum + piece.chunks.length, 0) >= TARGET_BYTES / 2
     }
   }
 
   #hasWork(): boolean {
-    return this.#options.losses.size > 0 || (this.#ready.size > 0 && this.#launcher !== undefined)
+    return (
+      this.#options.losses.size > this.#patience.resting.size ||
+      (this.#ready.size > 0 && this.#launcher !== undefined)
+    )
   }
 
   async #giveWay(signal: AbortSignal) {
@@ -128,6 +140,7 @@ class OneAtATime implements Shipper {
   #collect(): Promise<Sending[]> {
     return collect({
       losses: this.#options.losses,
+      resting: this.#patience.resting,
       ready: this.#ready,
       reader: () => this.#launcher && this.#readerOf(this.#launcher),
     })
@@ -158,15 +171,18 @@ class OneAtATime implements Shipper {
     this.#ready.add(launch)
   }
 
-  #take(batch: readonly Sending[], answers: readonly Taken[]) {
+  /** Answers what the operator does not know yet. */
+  #take(batch: readonly Sending[], answers: readonly Taken[]): Sending[] {
     const done: Launch[] = []
     const told: string[] = []
-    for (const [index, { launch, loss, piece }] of batch.entries()) {
+    const unknown: Sending[] = []
+    for (const [index, { of, piece }] of batch.entries()) {
       const answer = answers[index]
       if (!answer) continue
       if (answer.refused) this.#options.log.error({ run: piece.run, why: answer.refused }, 'output.refused')
-      if (loss !== undefined) told.push(loss)
-      else if (this.#isOver(launch, piece, answer)) done.push(launch)
+      if (answer.later && this.#patience.isAwaited(of)) unknown.push({ of, piece })
+      else if ('loss' in of) told.push(of.loss.launch)
+      else if (this.#isOver(of.launch, piece, answer)) done.push(of.launch)
     }
     this.#options.launches.acknowledge(done)
     if (told.length > 0)
@@ -174,6 +190,7 @@ class OneAtATime implements Shipper {
         // They are told again: the operator knows them by then.
         this.#options.log.warn({ error: String(error) }, 'output.lossKept')
       })
+    return unknown
   }
 
   /** Whether nothing more of it is to be sent; else it is looked at again when there is. */

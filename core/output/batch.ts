@@ -124,13 +124,15 @@ const answer = z.object({
       bytes: z.number().optional(),
       ended: z.boolean().optional(),
       refused: z.string().optional(),
+      later: z.boolean().optional(),
     }),
   ),
 })
 
 /**
  * Of one piece: stored up to this position, `ended`: to its end. `bytes`, of one that only asks: of stdout and stderr up to there, stored or
- * lost. `refused`: never, and why.
+ * lost. `refused`: never, and why. `later`: nothing is known of the attempt yet, and nothing was stored; it is to be brought again in a
+ * while.
  */
 export type PieceAnswer = z.infer<typeof answer>['pieces'][number]
 

@@ -1,59 +1,62 @@
+import { isRunOf } from '../../core/keys.ts'
 import type { BatchPiece, PieceAnswer } from '../../core/output/batch.ts'
-import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../../store/log/port.ts'
+import type { Log } from '../../runtime/log.ts'
+import type { OutputHead, OutputPiece, OutputStore, Runner } from '../../store/log/port.ts'
+import type { Owners } from './owners.ts'
 import type { Speaker } from './speaker.ts'
 import type { Tail } from './tail.ts'
 
 /**
- * Pieces of output, from an agent into the log store. An attempt is one agent's for good: nobody else may add to it. Of one agent, one
- * batch at a time.
+ * Pieces of output, from an agent into the log store: of attempts that it ran, and of no other. Of one agent, one batch at a time.
  *
- *   known to be its own, or nobody's? ─▶ stored, in one transaction ─▶ who listens is told ─▶ answered
+ *   whose is it? ─┬─ the speaker's ─▶ stored, in one transaction ─▶ who listens is told ─▶ answered
+ *                 ├─ another's     ─▶ refused, NotYours
+ *                 └─ nobody knows  ─▶ later: nothing is stored, and it is brought again
  */
 export interface Take {
   /** Answers for each piece; on disk when it resolves. */
   (speaker: Speaker, pieces: readonly BatchPiece[]): Promise<PieceAnswer[]>
 }
 
-/** Attempts whose owner is remembered; of another one it is looked up. */
-const REMEMBERED = 20_000
+export interface TakeOptions {
+  store: OutputStore
+  owners: Owners
+  tail: Tail
+  log: Log
+}
 
-export function createTake({ store, tail }: { store: OutputStore; tail: Tail }): Take {
-  const owners = new Map<string, string>()
-  const remember = (ref: AttemptRef, agent: string) => {
-    owners.set(keyOf(ref), agent)
-    const [oldest] = owners.keys()
-    if (owners.size > REMEMBERED && oldest !== undefined) owners.delete(oldest)
-  }
-  /** What is stored of it, where that has to be known: who owns it, how far it is. */
-  const headOf = async (piece: BatchPiece): Promise<OutputHead | undefined> => {
-    const heads = await store.outputs({ run: piece.run, uid: piece.uid })
-    const head = heads.find(({ run, attempt }) => run === piece.run && attempt === piece.attempt)
-    if (head) remember(piece, head.agent)
-    return head
-  }
+export function createTake({ store, owners, tail, log }: TakeOptions): Take {
+  /** What is stored of it, where that has to be known: how far it is, what is to be lost. */
+  const headOf = async ({ run, uid, attempt }: BatchPiece): Promise<OutputHead | undefined> =>
+    (await store.outputs({ run, uid })).find(head => head.run === run && head.attempt === attempt)
   /** What is to be stored of a piece; or the answer to it, if nothing is. */
-  const judge = async (piece: BatchPiece, speaker: Speaker): Promise<OutputPiece[] | PieceAnswer> => {
-    const mustLook = isQuestion(piece) || piece.total !== undefined || !owners.has(keyOf(piece))
-    const head = mustLook ? await headOf(piece) : undefined
-    const owner = head?.agent ?? owners.get(keyOf(piece))
-    if (owner !== undefined && owner !== speaker.agent) return { stored: 0, refused: 'NotYours' }
-    if (isQuestion(piece)) return howFar(head)
+  const judge = async (
+    piece: BatchPiece,
+    speaker: Speaker,
+    owner: Runner | undefined,
+  ): Promise<OutputPiece[] | PieceAnswer> => {
+    if (!owner) return { stored: 0, later: true }
+    if (!isOf(speaker, owner) || !isRunOf(piece, piece.run)) return { stored: 0, refused: 'NotYours' }
+    const isAsking = isQuestion(piece)
+    const head = isAsking || piece.total !== undefined ? await headOf(piece) : undefined
+    if (isAsking) return howFar(head)
     return storable(piece, head, speaker)
   }
 
   return async (speaker, pieces) => {
+    const whose = await owners.of(pieces, speaker)
     const answers: PieceAnswer[] = []
     const toStore: { index: number; piece: OutputPiece }[] = []
     for (const [index, piece] of pieces.entries()) {
-      const judged = await judge(piece, speaker)
+      const judged = await judge(piece, speaker, whose[index])
       answers.push(Array.isArray(judged) ? { stored: 0 } : judged)
       if (Array.isArray(judged)) for (const each of judged) toStore.push({ index, piece: each })
     }
+    tell(log, speaker, { pieces, answers })
     if (toStore.length === 0) return answers
     const stored = await store.storeOutput(toStore.map(({ piece }) => piece))
     for (const [n, { index, piece }] of toStore.entries()) {
       answers[index] = { stored: stored[n] ?? 0 }
-      remember(piece, speaker.agent)
       tail.ring(piece.run)
     }
     return answers
@@ -63,6 +66,23 @@ export function createTake({ store, tail }: { store: OutputStore; tail: Tail }):
 function howFar(head: OutputHead | undefined): PieceAnswer {
   if (!head) return { stored: 0, bytes: 0 }
   return { stored: head.stored, bytes: head.bytes + head.lost, ...(head.ended ? { ended: true } : {}) }
+}
+
+/** Who brings another's output has been given another name, or lies: somebody should look. */
+function tell(
+  log: Log,
+  { pool, agent }: Speaker,
+  { pieces, answers }: { pieces: readonly BatchPiece[]; answers: readonly PieceAnswer[] },
+): void {
+  const refused = pieces.filter((_, index) => answers[index]?.refused)
+  const unknown = pieces.filter((_, index) => answers[index]?.later)
+  const named = (of: BatchPiece[]) => ({ runs: of.slice(0, 10).map(({ run }) => run), count: of.length })
+  if (refused.length > 0) log.warn({ pool, agent, ...named(refused) }, 'ingest.refused')
+  if (unknown.length > 0) log.info({ pool, agent, ...named(unknown) }, 'ingest.unknown')
+}
+
+function isOf(speaker: Speaker, owner: Runner): boolean {
+  return speaker.pool === owner.pool && speaker.agent === owner.agent
 }
 
 function isQuestion({ offset, next, end, total }: BatchPiece): boolean {
@@ -82,8 +102,4 @@ function storable(piece: BatchPiece, head: OutputHead | undefined, { pool, agent
   const next = offset + lost
   const loss: OutputPiece[] = lost === 0 ? [] : [{ ...of, offset, next, chunks: new Uint8Array(), lost }]
   return [...loss, { ...of, offset: next, next: next + chunks.length, chunks, ...end }]
-}
-
-function keyOf({ uid, run, attempt }: AttemptRef): string {
-  return `${uid} ${run} ${attempt}`
 }

@@ -73,6 +73,12 @@ export interface OutputHead extends AttemptRef {
   expired?: boolean
 }
 
+/** Who ran an attempt: agents' names are unique in their pool. */
+export interface Runner {
+  pool: string
+  agent: string
+}
+
 /** The output of attempts. Faults as LogStore's. */
 export interface OutputStore {
   /**
@@ -118,6 +124,8 @@ export interface LogStore extends OutputStore {
   recent(object: LoggedObject, limit: { succeeded: number; failed: number }): Promise<FireSummary[]>
   /** Independent of any limit; retention spares what they rest on. */
   milestones(object: LoggedObject): Promise<Milestones>
+  /** Who ran each of these, as their results say; undefined: there is none, or nobody did. */
+  ranBy(attempts: readonly AttemptRef[]): Promise<(Runner | undefined)[]>
   /** Every attempt and every range, by scheduled time, newest first. `cursor`: there may be more. */
   history(query: HistoryQuery): Promise<{ rows: StoredResult[]; cursor?: string }>
   /**

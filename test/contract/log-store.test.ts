@@ -287,6 +287,44 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
     })
   })
 
+  test('who ran an attempt is what its result says; nobody ran what has none, or what was settled', async () => {
+    const shellRun = { kind: 'run', uid: 'r1', name: 'once', run: 'ops.once.run-r1.b', target: 'b' } as const
+    const twice = failed(2, { agent: 'a', final: false })
+    await store.record([
+      result(1, { pool: 'db' }),
+      twice,
+      result(2, { agent: 'b', attempt: 2 }),
+      settled(3),
+      result(4, shellRun),
+    ])
+    const asked = [
+      result(2, { attempt: 2 }),
+      result(1),
+      result(1, { uid: 'u2' }),
+      result(1, { attempt: 2 }),
+      twice,
+      settled(3),
+      result(4, shellRun),
+      result(4, { ...shellRun, run: 'ops.once.run-r1.c' }),
+      result(9),
+      { uid: 'u1', run: 'x', attempt: 1 },
+    ]
+    const [db, pool] = ['db', 'default']
+    expect(await store.ranBy(asked)).toEqual([
+      { pool, agent: 'b' },
+      { pool: db, agent: 'a' },
+      undefined,
+      undefined,
+      { pool, agent: 'a' },
+      undefined,
+      { pool, agent: 'a' },
+      undefined,
+      undefined,
+      undefined,
+    ])
+    expect(await store.ranBy([])).toEqual([])
+  })
+
   test('after it was closed it is unavailable', async () => {
     const other = await another()
     await other.close()

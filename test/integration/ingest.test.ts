@@ -29,10 +29,10 @@ function piece(
       return Buffer.concat([header, Buffer.from(text)])
     }),
   )
-  const of = { uid: 'u', run, attempt: 1, namespace: 'ns', name: 'job' }
+  const of = { uid: 'u', run: `ns.job.${run}`, attempt: 1, namespace: 'ns', name: 'job' }
   return { ...of, offset, next: offset + chunks.length, chunks, ...over }
 }
-const bytes = async (run: string) => (await ingest.head(run))?.bytes
+const bytes = async (run: string) => (await ingest.head(`ns.job.${run}`))?.bytes
 
 test('an agent may bring its own output, and is told how far each is stored', async () => {
   const client = await ingest.client('a')

@@ -134,6 +134,45 @@ describe.each(Object.entries(implementations))('of the %s launcher', (_, command
   })
 })
 
+test('what the operator does not know yet is brought once it does, losses too, and keeps nothing else back', async () => {
+  const unknown = new Set(['early', 'gone'].map(name => attemptOf(name).run))
+  const asked: string[] = []
+  ingest = await ingestBench(undefined, () => ({
+    of: async (attempts, speaker) =>
+      attempts.map(({ run }) => {
+        if (unknown.has(run)) asked.push(run)
+        return unknown.has(run) ? undefined : speaker
+      }),
+  }))
+  ship = await shipping(implementations.native ?? [], undefined)
+  const over = async (name: string) =>
+    eventually(`${name} is over`, async () =>
+      (await ship.launcher.runs()).some(({ id, record }) => id.startsWith(attemptOf(name).run) && record),
+    )
+  try {
+    ship.run('gone', 'head -c 30000 /dev/zero')
+    await over('gone')
+    ship.run('early', 'echo early')
+    await over('early')
+    await ship.crash()
+    await ship.start(await ingest.client('a'), 10_000)
+    ship.run('other', 'echo other')
+    await stored('other')
+    await eventually('both are asked about more than once', () =>
+      [...unknown].every(run => asked.filter(one => one === run).length > 1),
+    )
+    expect(asked.length).toBeLessThan(20)
+    expect(await ingest.head(attemptOf('early').run)).toBeUndefined()
+    unknown.clear()
+    expect(await stored('early')).toMatchObject({ bytes: 6, lost: 0 })
+    expect(await stored('gone')).toMatchObject({ bytes: 0, lost: 30_000 })
+    await forgotten()
+  } finally {
+    await ship.close()
+    await ingest.close()
+  }
+})
+
 test('of two thousand small runs each has its output, and nothing is left behind', async () => {
   ingest = await ingestBench()
   ship = await shipping(implementations.native ?? [], await ingest.client('a'))

@@ -1,5 +1,7 @@
-import type { StoredResult } from '../port.ts'
-import { COLUMNS, columnsOf } from '../rows.ts'
+import { scheduledIn } from '../../../core/keys.ts'
+import type { AttemptRef, Runner, StoredResult } from '../port.ts'
+import { COLUMNS, columnsOf, type Row, runnerIn } from '../rows.ts'
+import { attemptIn } from '../search.ts'
 import type { Ask } from './connection.ts'
 import { addFires } from './fires.ts'
 import { escaped } from './rows.ts'
@@ -25,6 +27,33 @@ export async function addResults(ask: Ask, results: readonly StoredResult[]): Pr
     fresh.push({ result, id })
   }
   if (fresh.length > 0) await addFires(ask, fresh)
+}
+
+/** The key has the time before the run, and an id says it; but for a ShellRun's, of which every day is asked: they are few. */
+const RAN_BY = {
+  scheduled: `SELECT r.uid, r.run, r.attempt, r.pool, r.agent FROM results r
+    JOIN json_to_recordset($1::json) AS w (uid text, time bigint, run text, attempt bigint)
+      ON r.uid = w.uid AND r.time = w.time AND r.run = w.run AND r.attempt = w.attempt
+    WHERE r.time BETWEEN $2 AND $3`,
+  once: `SELECT r.uid, r.run, r.attempt, r.pool, r.agent FROM results r
+    JOIN json_to_recordset($1::json) AS w (uid text, run text, attempt bigint)
+      ON r.uid = w.uid AND r.run = w.run AND r.attempt = w.attempt`,
+}
+
+export async function ranBy(ask: Ask, attempts: readonly AttemptRef[]): Promise<(Runner | undefined)[]> {
+  const wanted = attempts.map(({ uid, run, attempt }) => ({ uid, run, attempt, time: scheduledIn(run) }))
+  const [once = [], scheduled = []] = [true, false].map(isOnce =>
+    wanted.filter(({ time }) => (time === undefined) === isOnce),
+  )
+  const rows: Row[] = []
+  if (scheduled.length > 0) {
+    const times = scheduled.map(({ time = 0 }) => time)
+    const of = [JSON.stringify(scheduled), Math.min(...times), Math.max(...times)]
+    rows.push(...(await ask(RAN_BY.scheduled, of)).rows)
+  }
+  if (once.length > 0) rows.push(...(await ask(RAN_BY.once, [JSON.stringify(once)])).rows)
+  const found = new Map(rows.map(row => [keyOf(attemptIn(row)), runnerIn(row)]))
+  return attempts.map(attempt => found.get(keyOf(attempt)))
 }
 
 function keyOf({ uid, run, attempt }: { uid: string; run: string; attempt: number }): string {

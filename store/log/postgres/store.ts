@@ -9,7 +9,7 @@ import { pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
 import { addPiece, firstTimes, headsOf, lockHeads, outputsOf, readOutput } from './output.ts'
 import { createPartitions, type Partitions } from './partitions.ts'
-import { addResults } from './results.ts'
+import { addResults, ranBy } from './results.ts'
 import { createRetention } from './retention.ts'
 import { unescaped } from './rows.ts'
 
@@ -43,6 +43,7 @@ export function openPostgresLogStore(options: ConnectionOptions): LogStore {
     record: results => writing(() => record({ connection, partitions }, results)),
     recent: ({ uid }, limit) => reading(ask => recentFires(ask, uid, limit)),
     milestones: ({ uid }) => reading(ask => milestonesOf(ask, uid)),
+    ranBy: attempts => reading(ask => ranBy(ask, attempts)),
     history: query => reading(ask => historyOf(ask, query)),
     storeOutput: pieces => writing(() => storeOutput({ connection, partitions }, pieces)),
     outputs: of => reading(ask => headsOf(ask, of)),

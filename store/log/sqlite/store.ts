@@ -9,6 +9,7 @@ import { pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
 import { createOutputs } from './output.ts'
 import { ownerOnly } from './owner-only.ts'
+import { createRanBy } from './ran-by.ts'
 import { createRetention } from './retention.ts'
 
 /** How long to wait for another process that writes, ms: an operator that is just being replaced. */
@@ -89,6 +90,7 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
       query.text === undefined ? searched.pageIn(query) : await pageWith(query.text, query, searched)
     return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
   }
+  const ranBy = createRanBy(db)
   const retention = createRetention(db, { fires, outputs })
   const asked = async <T>(work: () => T): Promise<T> => guarded(path, work)
 
@@ -96,6 +98,7 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
     record: results => asked(() => transaction(db, () => recordAll(results))),
     recent: ({ uid }, limit) => asked(() => fires.recent(uid, limit)),
     milestones: ({ uid }) => asked(() => fires.milestones(uid)),
+    ranBy: attempts => asked(() => attempts.map(ranBy)),
     history: historyOf,
     storeOutput: pieces => asked(() => transaction(db, () => pieces.map(outputs.add))),
     outputs: of => asked(() => outputs.heads(of)),
