@@ -102,7 +102,10 @@ export interface OutputStore {
 
 /** What retention leaves. */
 export interface Keep {
-  /** Results of earlier scheduled times go, ms since the epoch, with their output; undefined: all stay. */
+  /**
+   * Results of earlier scheduled times go, ms since the epoch, with their output; and output without a result of which nothing has come
+   * since. undefined: all stay.
+   */
   after?: number
   /** Output past so many bytes, as they are stored, goes, the oldest first; undefined: all stays. */
   outputBytes?: number

@@ -38,7 +38,7 @@ describe('a file of an earlier schema', () => {
     return db
   }
 
-  test.each([1, 2, 3])('of version %i is opened with all that is in it, and written to', async version => {
+  test.each([1, 2, 3, 4])('of version %i is opened with all that is in it, and written to', async version => {
     const db = made(version)
     if (version === 2) {
       db.exec(`

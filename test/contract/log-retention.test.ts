@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import type { Keep } from '../../store/log/port.ts'
+import type { Keep, OutputPiece } from '../../store/log/port.ts'
 import { chunk, failed, logStoreForEach, logStores, outputOf, result, T0 } from './log-stores.ts'
 
 /** What every log store lets go, and how text is found in what it keeps. */
@@ -70,6 +70,75 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     await store.storeOutput([outputOf(result(0), outputs[0]?.data ?? Buffer.alloc(0))])
     expect((await store.output(result(0), 0, 1_000)).pieces).toEqual([])
     expect(await history()).toHaveLength(4)
+  })
+
+  /** So many pieces of an attempt. */
+  async function storePieces(
+    of: ReturnType<typeof result>,
+    count: number,
+    data: () => Buffer,
+  ): Promise<void> {
+    let offset = 0
+    for (let n = 0; n < count; ) {
+      const pieces: OutputPiece[] = []
+      for (let bytes = 0; n < count && bytes < 4_000_000; n++) {
+        const chunks = data()
+        const next = offset + chunks.length
+        pieces.push({ ...outputOf(of, chunks), offset, next, end: n === count - 1 })
+        offset = next
+        bytes += chunks.length
+      }
+      await store.storeOutput(pieces)
+    }
+  }
+
+  test.each([
+    ['much', 40, 1_000_000],
+    ['many pieces of', 4_001, 3],
+  ])('%s output goes in parts, and its result with the last of them', async (_, count, bytes) => {
+    await store.record(many(0, 3))
+    await storePieces(result(1), count, () => chunk(randomBytes(bytes)))
+    const keep = { isLiving: nobody, after }
+    expect(await store.prune(keep)).toBe(true)
+    expect(await history()).toEqual([result(2), result(1)])
+    expect(await store.outputs({ run: result(1).run })).toMatchObject([{ expired: true }])
+    await prune({ after })
+    expect(await history()).toEqual([])
+    expect(await store.outputs({ run: result(1).run })).toEqual([])
+    // Whoever brings it once more begins anew.
+    expect((await store.output(result(1), 0, 1_000)).pieces).toEqual([])
+  })
+
+  test('past the size output of one attempt goes in parts too', async () => {
+    await store.record(many(0, 2))
+    await storePieces(result(0), 40, () => chunk(randomBytes(1_000_000)))
+    await store.storeOutput([outputOf(result(1), chunk('young'))])
+    expect(await prune({ outputBytes: 1_000 })).toBeGreaterThan(1)
+    expect((await store.output(result(0), 0, 1_000)).pieces).toEqual([])
+    expect((await store.output(result(1), 0, 1_000)).pieces).toHaveLength(1)
+  })
+
+  test('output that has no result goes when nothing has come of it for so long', async () => {
+    const day = 86_400_000
+    const [gone, never, kept] = [
+      result(0),
+      result(0, { run: 'ops.once.run-r1', uid: 'r1' }),
+      result(0, { time: Date.now() + day }),
+    ]
+    await store.record([kept, gone])
+    await store.storeOutput([gone, kept].map(of => outputOf(of, chunk('ended'))))
+    await store.storeOutput([{ ...outputOf(never, chunk('and never ended')), end: false }])
+    const there = async () =>
+      (await Promise.all([gone, never, kept].map(({ run }) => store.outputs({ run })))).map(
+        heads => heads.length,
+      )
+    await prune({ after: Date.now() - day })
+    expect(await there()).toEqual([0, 1, 1])
+    await storePieces(gone, 3_000, () => chunk('orphaned'))
+    await prune({ after: Date.now() - day })
+    expect(await there()).toEqual([1, 1, 1])
+    expect(await prune({ after: Date.now() + day / 2 })).toBeGreaterThan(1)
+    expect(await there()).toEqual([0, 0, 1])
   })
 
   test('who writes meanwhile is not kept out', async () => {

@@ -113,6 +113,10 @@ const migrations: readonly string[] = [
   -- ShellRuns are few among the runs of jobs.
   CREATE INDEX results_run_time ON results (time, id) WHERE kind = 'run';
   `,
+  `
+  -- When its last piece came, ms since the epoch. Of what is older than this nobody knows: it counts from now.
+  ALTER TABLE outputs ADD COLUMN said bigint NOT NULL DEFAULT extract(epoch FROM now()) * 1000;
+  `,
 ]
 
 /** Of `pg_advisory_xact_lock`: who changes the schema is alone. Any number that nobody else uses. */

@@ -80,7 +80,7 @@ export async function addPiece(ask: Ask, piece: OutputPiece, heads: Map<string, 
   const { bytes, cut } = countsOf(chunks)
   await ask(
     `UPDATE outputs SET stored = $2, bytes = bytes + $3, cut = cut + $4, lost = lost + $5, ended = greatest(ended, $6),
-     kept = kept + $7 WHERE id = $1`,
+     kept = kept + $7, said = extract(epoch FROM now()) * 1000 WHERE id = $1`,
     [head.id, next, bytes, cut, lost, piece.end ? 1 : 0, kept],
   )
   head.stored = next

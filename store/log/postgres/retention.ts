@@ -2,11 +2,11 @@ import type { Keep } from '../port.ts'
 import { number, type Row, text } from '../rows.ts'
 import { attemptIn } from '../search.ts'
 import type { Ask, Connection } from './connection.ts'
+import { type Bare, expire, pruneOrphans, removePieces } from './expiry.ts'
 import type { Partitions } from './partitions.ts'
 
-/** Rows that are looked at, and attempts whose output goes, in one transaction. */
+/** Rows that are looked at in one transaction. */
 const ROWS_AT_ONCE = 500
-const OUTPUTS_AT_ONCE = 50
 /** Of each class of fires: as many as a status may show. */
 const SPARED = 20
 /** A day's partition of output is dropped when it is empty and nothing can come to it any more. */
@@ -16,7 +16,8 @@ const START = { time: Number.MIN_SAFE_INTEGER, id: 0 }
 
 /**
  * Rows go in small transactions, that wait for nobody and that nobody waits for; a day that has become empty is dropped, which gives its
- * space back at once. As with SQLite a pass goes over what is old by time, and at its end the next one begins anew.
+ * space back at once. As with SQLite a pass goes over what is old by time, and at its end the next one begins anew; then over the output
+ * that has no result.
  */
 export function createRetention(of: {
   connection: Connection
@@ -24,6 +25,7 @@ export function createRetention(of: {
 }): (keep: Keep) => Promise<boolean> {
   const { connection, partitions } = of
   let at = START
+  let orphansAfter = 0
   const pruneResults = async (after: number, isLiving: Keep['isLiving']): Promise<boolean> => {
     const { rows } = await connection.ask(
       `SELECT id, uid, run, attempt, time FROM results WHERE time < $1 AND time >= $2 AND (time, id) > ($2, $3)
@@ -31,13 +33,21 @@ export function createRetention(of: {
       [after, at.time, at.id],
     )
     const living = [...new Set(rows.map(({ uid }) => String(uid)))].filter(isLiving)
-    if (rows.length > 0) await connection.transaction(ask => remove(ask, rows, living))
-    const last = rows.length === ROWS_AT_ONCE ? rows.at(-1) : undefined
-    at = last ? { time: number(last.time) ?? 0, id: number(last.id) ?? 0 } : START
-    return last !== undefined || (await partitions.dropEmpty('results', after))
+    const passed = rows.length > 0 ? await connection.transaction(ask => remove(ask, rows, living)) : 0
+    const isMore = passed < rows.length || rows.length === ROWS_AT_ONCE
+    const last = rows[passed - 1]
+    if (last && isMore) at = { time: number(last.time) ?? 0, id: number(last.id) ?? 0 }
+    if (!isMore) at = START
+    return isMore || (await partitions.dropEmpty('results', after))
+  }
+  const pruneOld = async (after: number, isLiving: Keep['isLiving']): Promise<boolean> => {
+    if (await pruneResults(after, isLiving)) return true
+    const next = await connection.transaction(ask => pruneOrphans(ask, { after, from: orphansAfter }))
+    orphansAfter = next ?? 0
+    return next !== undefined
   }
   return async ({ after, outputBytes, isLiving }) => {
-    if (after !== undefined && (await pruneResults(after, isLiving))) return true
+    if (after !== undefined && (await pruneOld(after, isLiving))) return true
     if (outputBytes !== undefined && (await connection.transaction(ask => expire(ask, outputBytes))))
       return true
     const { rows } = await connection.ask('SELECT extract(epoch FROM now()) * 1000 AS now')
@@ -45,8 +55,11 @@ export function createRetention(of: {
   }
 }
 
-/** All rows but those of living objects' newest fires, with their output; and the fires that have no row left. */
-async function remove(ask: Ask, rows: readonly Row[], living: readonly string[]): Promise<void> {
+/**
+ * All rows but those of living objects' newest fires, with their output; and the fires that have no row left. Answers how many rows it has
+ * passed: it stops at one whose output is too much for one transaction.
+ */
+async function remove(ask: Ask, rows: readonly Row[], living: readonly string[]): Promise<number> {
   const spared = await ask(
     `SELECT f.uid, f.time FROM fires f
      JOIN (SELECT DISTINCT uid, time FROM json_to_recordset($1::json) AS r (uid text, time bigint)) AS old USING (uid, time)
@@ -56,8 +69,32 @@ async function remove(ask: Ask, rows: readonly Row[], living: readonly string[])
   )
   const keyOf = (row: Row) => `${text(row.uid)} ${number(row.time)}`
   const stay = new Set(spared.rows.map(keyOf))
-  const gone = rows.filter(row => !stay.has(keyOf(row)))
-  if (gone.length === 0) return
+  const old = rows.filter(row => !stay.has(keyOf(row)))
+  if (old.length === 0) return rows.length
+  const { bare, first } = await removeOutputs(ask, old)
+  const passed = first === undefined ? rows.length : rows.indexOf(first)
+  const gone = rows.slice(0, passed).filter(row => !stay.has(keyOf(row)))
+  if (bare.length > 0) await ask('DELETE FROM outputs WHERE id = ANY ($1::bigint[])', [bare])
+  if (gone.length > 0) await removeRows(ask, gone)
+  return passed
+}
+
+/** `first`: the first of these rows whose output is still there. */
+async function removeOutputs(ask: Ask, rows: readonly Row[]): Promise<Bare & { first: Row | undefined }> {
+  const attempts = rows.map((row, n) => ({ n, ...attemptIn(row) }))
+  const heads = await ask(
+    `SELECT w.n, o.id, o.at FROM outputs o
+     JOIN json_to_recordset($1::json) AS w (n int, uid text, run text, attempt bigint)
+       ON o.run = w.run AND o.uid = w.uid AND o.attempt = w.attempt
+     ORDER BY w.n FOR UPDATE OF o`,
+    [JSON.stringify(attempts)],
+  )
+  const bare = await removePieces(ask, heads.rows)
+  const stopped = heads.rows.find(({ id }) => Number(id) === bare.next)
+  return { ...bare, first: stopped && rows[Number(stopped.n)] }
+}
+
+async function removeRows(ask: Ask, gone: readonly Row[]): Promise<void> {
   const keys = JSON.stringify(gone.map(row => ({ ...attemptIn(row), time: number(row.time) })))
   const old = 'json_to_recordset($1::json) AS old (uid text, time bigint, run text, attempt bigint)'
   const earliest = Math.min(...gone.map(row => number(row.time) ?? 0))
@@ -67,49 +104,10 @@ async function remove(ask: Ask, rows: readonly Row[], living: readonly string[])
      AND r.attempt = old.attempt AND r.time BETWEEN $2 AND $3`,
     [keys, earliest, latest],
   )
-  const heads = await ask(
-    `DELETE FROM outputs o USING ${old} WHERE o.uid = old.uid AND o.run = old.run AND o.attempt = old.attempt
-     RETURNING o.id, o.at`,
-    [keys],
-  )
-  await removePieces(ask, heads.rows)
   await ask(
     `DELETE FROM fires f USING (SELECT DISTINCT uid, time FROM ${old}) AS old
      WHERE f.uid = old.uid AND f.time = old.time AND NOT EXISTS (
        SELECT 1 FROM results r WHERE r.uid = old.uid AND r.time = old.time AND r.time BETWEEN $2 AND $3)`,
     [keys, earliest, latest],
-  )
-}
-
-/** Some of the oldest output that has ended, down to the size. Answers whether there may be more. */
-async function expire(ask: Ask, most: number): Promise<boolean> {
-  const { rows } = await ask('SELECT coalesce(sum(kept), 0)::bigint AS bytes FROM outputs WHERE kept > 0')
-  let over = Number(rows[0]?.bytes) - most
-  if (over <= 0) return false
-  const oldest = await ask(
-    `SELECT id, at, kept FROM outputs WHERE kept > 0 AND ended = 1 ORDER BY id LIMIT ${OUTPUTS_AT_ONCE}
-     FOR UPDATE SKIP LOCKED`,
-  )
-  const gone: Row[] = []
-  for (const row of oldest.rows) {
-    if (over <= 0) break
-    gone.push(row)
-    over -= Number(row.kept)
-  }
-  if (gone.length === 0) return false
-  await ask('UPDATE outputs SET expired = 1, kept = 0 WHERE id = ANY ($1::bigint[])', [
-    gone.map(({ id }) => id),
-  ])
-  await removePieces(ask, gone)
-  return over > 0
-}
-
-async function removePieces(ask: Ask, heads: readonly Row[]): Promise<void> {
-  const days = new Set(heads.map(({ at }) => Number(at)))
-  if (days.size === 0) return
-  await ask(
-    `DELETE FROM output_pieces p USING json_to_recordset($1::json) AS h (id bigint, at bigint)
-     WHERE p.output = h.id AND p.at = h.at AND p.at BETWEEN $2 AND $3`,
-    [JSON.stringify(heads.map(({ id, at }) => ({ id, at }))), Math.min(...days), Math.max(...days)],
   )
 }

@@ -107,6 +107,12 @@ const migrations: readonly string[] = [
   ALTER TABLE output_pieces ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
   INSERT INTO facts (key, value) SELECT 'outputBytes', coalesce(sum(length(chunks)), 0) FROM output_pieces;
   `,
+  `
+  -- When its first piece came, and its last; ms since the epoch. Of what is older than this nobody knows: it counts from now.
+  ALTER TABLE outputs ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE outputs ADD COLUMN said INTEGER NOT NULL DEFAULT 0;
+  UPDATE outputs SET began = unixepoch() * 1000, said = unixepoch() * 1000;
+  `,
 ]
 
 /** Brings the schema up to date (or to an earlier version), each step wholly or not at all. Throws if a newer version made the file. */

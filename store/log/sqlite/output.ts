@@ -1,8 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { type Budget, isSpent } from '../budget.ts'
 import { packed } from '../packing.ts'
 import { beyond, countsOf, pieceIn } from '../pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
 import { headIn, number } from '../rows.ts'
+import { attemptIn } from '../search.ts'
 
 /** Output of attempts: a head each, and the pieces of which it came. */
 export interface Outputs {
@@ -12,12 +14,14 @@ export interface Outputs {
   read(of: AttemptRef, from: number, limit: number): Awaited<ReturnType<OutputStore['output']>>
   /** Does what is found answer yes to this, in its last so many bytes? */
   has(of: AttemptRef, last: number, search: (chunks: Uint8Array) => boolean): { found: boolean; read: number }
-  /** Takes away an attempt's output, with its head. */
-  remove(of: AttemptRef): void
+  /** Takes away an attempt's output, and at last its head. False: the budget was spent before; it says that it has expired until then. */
+  remove(of: AttemptRef, budget: Budget): boolean
+  /** In the order in which they began. Times are ms since the epoch: of its first piece and of its last. */
+  headsAfter(id: number, limit: number): (AttemptRef & { id: number; began: number; said: number })[]
   /** Of all that is stored. */
   totalBytes(): number
-  /** Takes away some of the oldest that has ended, but for its head, which says so. Answers how many bytes that were; 0: there is none. */
-  expire(): number
+  /** Takes away some of the oldest that has ended, but for its head, which says so. False: there is none. */
+  expire(budget: Budget): boolean
 }
 
 /** A piece is a megabyte at most, mostly much less. */
@@ -32,18 +36,21 @@ interface Head {
 export function createOutputs(db: DatabaseSync): Outputs {
   const find = db.prepare('SELECT id, stored, ended FROM outputs WHERE run = ? AND uid = ? AND attempt = ?')
   const begin = db.prepare(
-    `INSERT INTO outputs (uid, run, attempt, namespace, name, pool, agent)
-     VALUES (:uid, :run, :attempt, :namespace, :name, :pool, :agent)`,
+    `INSERT INTO outputs (uid, run, attempt, namespace, name, pool, agent, began)
+     VALUES (:uid, :run, :attempt, :namespace, :name, :pool, :agent, unixepoch() * 1000)`,
   )
   const extend = db.prepare(
     `UPDATE outputs SET stored = :next, bytes = bytes + :bytes, cut = cut + :cut, lost = lost + :lost,
-     ended = max(ended, :ended) WHERE id = :id`,
+     ended = max(ended, :ended), said = unixepoch() * 1000 WHERE id = :id`,
   )
   const insert = db.prepare(
     'INSERT INTO output_pieces (output, position, next, chunks, packed, lost) VALUES (?, ?, ?, ?, ?, ?)',
   )
   const count = db.prepare("UPDATE facts SET value = value + ? WHERE key = 'outputBytes'")
   const total = db.prepare("SELECT value FROM facts WHERE key = 'outputBytes'")
+  const after = db.prepare(
+    'SELECT id, uid, run, attempt, began, said FROM outputs WHERE id > ? ORDER BY id LIMIT ?',
+  )
   const behead = db.prepare('DELETE FROM outputs WHERE id = ?')
   const oldest = db.prepare(
     `SELECT p.output FROM output_pieces p INDEXED BY output_pieces_output JOIN outputs o ON o.id = p.output
@@ -72,11 +79,14 @@ export function createOutputs(db: DatabaseSync): Outputs {
     return { id: Number(lastInsertRowid), stored: 0, ended: false }
   }
 
-  const removeSome = (id: number, most: number): { bytes: number; pieces: number } => {
-    const gone = take.all(id, most)
+  /** Answers how many pieces went. */
+  const removeSome = (id: number, budget: Budget): number => {
+    const gone = take.all(id, PIECES_AT_ONCE)
     const bytes = gone.reduce((sum, row) => sum + (number(row.bytes) ?? 0), 0)
     count.run(-bytes)
-    return { bytes, pieces: gone.length }
+    budget.bytes -= bytes
+    budget.pieces -= Math.max(gone.length, 1)
+    return gone.length
   }
 
   return {
@@ -117,19 +127,33 @@ export function createOutputs(db: DatabaseSync): Outputs {
       }
       return { found: false, read }
     },
-    remove(of) {
+    remove(of, budget) {
       const head = headOf(of)
-      if (!head) return
-      removeSome(head.id, -1)
+      if (!head) return true
+      for (let isMore = true; isMore; ) {
+        if (isSpent(budget)) {
+          expired.run(head.id)
+          return false
+        }
+        isMore = removeSome(head.id, budget) === PIECES_AT_ONCE
+      }
       behead.run(head.id)
+      return true
     },
+    headsAfter: (id, limit) =>
+      after.all(id, limit).map(row => ({
+        ...attemptIn(row),
+        id: Number(row.id),
+        began: Number(row.began),
+        said: Number(row.said),
+      })),
     totalBytes: () => number(total.get()?.value) ?? 0,
-    expire() {
+    expire(budget) {
       const id = number(oldest.get()?.output)
-      if (id === undefined) return 0
+      if (id === undefined) return false
       expired.run(id)
-      const { bytes, pieces } = removeSome(id, PIECES_AT_ONCE)
-      return Math.max(bytes, pieces)
+      removeSome(id, budget)
+      return true
     },
   }
 }

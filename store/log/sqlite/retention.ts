@@ -1,27 +1,35 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Keep } from '../port.ts'
+import { type Budget, isSpent } from '../budget.ts'
+import type { AttemptRef, Keep, Runner } from '../port.ts'
 import { number, type Row, text } from '../rows.ts'
+import { attemptIn } from '../search.ts'
 import type { createFires } from './fires.ts'
 import type { Outputs } from './output.ts'
 
-/** Rows that are looked at, and bytes of output that go, in one transaction: some ten milliseconds. */
+/** Rows that are looked at, and output that goes, in one transaction: some ten milliseconds. */
 const ROWS_AT_ONCE = 200
-const BYTES_AT_ONCE = 4 * 1_024 * 1_024
+const AT_ONCE: Readonly<Budget> = { pieces: 2_000, bytes: 4 * 1_024 * 1_024 }
 const PAGES_AT_ONCE = 1_000
+
+const START = { time: Number.MIN_SAFE_INTEGER, id: 0 }
 
 export interface Retention {
   /** Within a transaction of the caller's. Answers whether there is more to do. */
   prune(keep: Keep): boolean
 }
 
+export interface RetentionOptions {
+  fires: ReturnType<typeof createFires>
+  outputs: Outputs
+  /** Who ran it, by its result. */
+  ranBy(of: AttemptRef): Runner | undefined
+}
+
 /**
  * Goes over what is old by time, from where the last part ended; at the end of it the next one begins anew, as what was spared may no
- * longer be among the newest.
+ * longer be among the newest. Then over the output that has no result, from the oldest on.
  */
-export function createRetention(
-  db: DatabaseSync,
-  { fires, outputs }: { fires: ReturnType<typeof createFires>; outputs: Outputs },
-): Retention {
+export function createRetention(db: DatabaseSync, { fires, outputs, ranBy }: RetentionOptions): Retention {
   const old = db.prepare(
     `SELECT id, uid, run, attempt, time, namespace, name FROM results INDEXED BY results_time
      WHERE time < :after AND (time, id) > (:time, :id) ORDER BY time, id LIMIT ${ROWS_AT_ONCE}`,
@@ -32,47 +40,65 @@ export function createRetention(
   )
   const any = db.prepare('SELECT 1 FROM results INDEXED BY results_uid WHERE uid = ? LIMIT 1')
   const forget = db.prepare('DELETE FROM objects WHERE namespace = ? AND name = ? AND uid = ?')
-  let at = { time: Number.MIN_SAFE_INTEGER, id: 0 }
+  let at = START
+  let orphansAfter = 0
 
-  const removeResult = (row: Row): void => {
+  /** Its output first. False: the budget was spent before that was gone. */
+  const removeResult = (row: Row, budget: Budget): boolean => {
+    if (!outputs.remove(attemptIn(row), budget)) return false
     const [uid, time] = [text(row.uid) ?? '', number(row.time) ?? 0]
     remove.run(number(row.id) ?? 0)
-    outputs.remove({ uid, run: text(row.run) ?? '', attempt: number(row.attempt) ?? 0 })
-    if (another.get(uid, time)) return
+    if (another.get(uid, time)) return true
     fires.remove(uid, time)
     if (!any.get(uid)) forget.run(text(row.namespace) ?? '', text(row.name) ?? '', uid)
+    return true
   }
 
-  const pruneResults = (after: number, isLiving: (uid: string) => boolean): boolean => {
+  const pruneResults = (after: number, isLiving: (uid: string) => boolean, budget: Budget): boolean => {
     const rows = old.all({ after, ...at })
     // What is spared is judged before anything goes: a fire may have several rows, on which it rests together.
-    const gone = rows.filter(row => {
-      const uid = text(row.uid) ?? ''
-      return !(isLiving(uid) && fires.isRecent(uid, number(row.time) ?? 0))
-    })
-    for (const row of gone) removeResult(row)
-    const last = rows.at(-1)
-    const isMore = rows.length === ROWS_AT_ONCE && last !== undefined
-    at = isMore
-      ? { time: number(last.time) ?? 0, id: number(last.id) ?? 0 }
-      : { time: Number.MIN_SAFE_INTEGER, id: 0 }
-    return isMore
+    const gone = new Set(
+      rows.filter(row => {
+        const uid = text(row.uid) ?? ''
+        return !(isLiving(uid) && fires.isRecent(uid, number(row.time) ?? 0))
+      }),
+    )
+    for (const row of rows) {
+      if (gone.has(row) && !removeResult(row, budget)) return true
+      at = { time: number(row.time) ?? 0, id: number(row.id) ?? 0 }
+    }
+    if (rows.length === ROWS_AT_ONCE) return true
+    at = START
+    return false
   }
 
-  const pruneOutput = (most: number): boolean => {
-    for (let removed = 0; outputs.totalBytes() > most; ) {
-      const bytes = outputs.expire()
-      if (bytes === 0) return false
-      removed += bytes
-      if (removed >= BYTES_AT_ONCE) return true
+  /** Heads lie in the order in which they began. */
+  const pruneOrphans = (after: number, budget: Budget): boolean => {
+    const heads = outputs.headsAfter(orphansAfter, ROWS_AT_ONCE)
+    for (const { id, began, said, ...of } of heads) {
+      if (began >= after) break
+      if (said < after && !ranBy(of) && !outputs.remove(of, budget)) return true
+      orphansAfter = id
+    }
+    if (orphansAfter === heads.at(-1)?.id) return true
+    orphansAfter = 0
+    return false
+  }
+
+  const pruneOutput = (most: number, budget: Budget): boolean => {
+    while (outputs.totalBytes() > most) {
+      if (isSpent(budget)) return true
+      if (!outputs.expire(budget)) return false
     }
     return false
   }
 
   return {
     prune({ after, outputBytes, isLiving }) {
-      const isMore = after !== undefined && pruneResults(after, isLiving)
-      const isMoreOutput = outputBytes !== undefined && pruneOutput(outputBytes)
+      const budget = { ...AT_ONCE }
+      const isMore =
+        after !== undefined && (pruneResults(after, isLiving, budget) || pruneOrphans(after, budget))
+      const isMoreOutput = outputBytes !== undefined && pruneOutput(outputBytes, budget)
       db.exec(`PRAGMA incremental_vacuum(${PAGES_AT_ONCE})`)
       return isMore || isMoreOutput
     },

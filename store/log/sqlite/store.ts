@@ -91,7 +91,7 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
     return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
   }
   const ranBy = createRanBy(db)
-  const retention = createRetention(db, { fires, outputs })
+  const retention = createRetention(db, { fires, outputs, ranBy })
   const asked = async <T>(work: () => T): Promise<T> => guarded(path, work)
 
   return {
