@@ -50,6 +50,10 @@ export function withAgents(resources: Resources, agents: readonly ShellAgent[]):
       kind === 'ShellAgent'
         ? [...resources.list(kind), ...([...local.keys()].flatMap(name => own(name) ?? []) as Objects[K][])]
         : resources.list(kind),
+    uids: kind => [
+      ...resources.uids(kind),
+      ...(kind === 'ShellAgent' ? [...local.keys()].flatMap(name => own(name)?.metadata.uid ?? []) : []),
+    ],
     async applyStatus(ref, uid, status) {
       const agent = ref.kind === 'ShellAgent' ? own(ref.name) : undefined
       if (!agent) return resources.applyStatus(ref, uid, status)

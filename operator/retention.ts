@@ -19,10 +19,8 @@ const DAY_MS = 86_400_000
 export function retentionPart(store: Pick<LogStore, 'prune'>, { days, outputBytes }: RetentionOptions): Part {
   return async ({ clock, log, resources }, signal) => {
     if (days === undefined && outputBytes === undefined) return
-    const living = () => {
-      const objects = [...resources.list('ShellCronJob'), ...resources.list('ShellRun')]
-      return new Set(objects.map(({ metadata }) => metadata.uid))
-    }
+    /** What cannot be read, as a newer version wrote it, lives too: its status rests on what is spared. */
+    const living = () => new Set([...resources.uids('ShellCronJob'), ...resources.uids('ShellRun')])
     const round = async (): Promise<void> => {
       const uids = living()
       const keep = {

@@ -79,7 +79,9 @@ export interface Resources {
    * readable form, or nothing, and that it is missing there must not be taken for its end.
    */
   unreadable(kind: CachedKind, namespace: string, name: string): string | undefined
-  /** A new array of the cached objects, in no order. */
+  /** Of all that exist, those too that cannot be read: what asks only whether an object lives asks here. */
+  uids(kind: CachedKind): readonly string[]
+  /** A new array of the cached objects that can be read, in no order. */
   list<K extends CachedKind>(kind: K): readonly Objects[K][]
   /** The object, or the Secret or ConfigMap that was looked up before, may have changed, come or gone: look again. */
   onChange(listener: (ref: ObjectRef) => void): () => void

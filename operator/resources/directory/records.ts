@@ -37,6 +37,11 @@ export class Records {
     return this.#records.get(key)
   }
 
+  /** Of all records of a kind. */
+  uids(kind: string): string[] {
+    return [...this.#records].flatMap(([key, { uid }]) => (key.startsWith(`${kind}/`) ? [uid] : []))
+  }
+
   /** Reads what the store has, however long it takes to answer. */
   async load(signal: AbortSignal, clock: Clock, log: Log): Promise<void> {
     for (;;) {

@@ -125,6 +125,7 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
       cache.get(keyOf({ kind, namespace, name })) as Objects[K] | undefined,
     list: <K extends CachedKind>(kind: K) =>
       [...cache.values()].filter((one): one is Objects[K] => one.kind === kind),
+    uids: kind => records.uids(kind),
     unreadable: (kind, namespace, name) => unreadable.get(keyOf({ kind, namespace, name })),
     onChange: changes.add,
     silence: () => clock.monotonic() - lookedAt,

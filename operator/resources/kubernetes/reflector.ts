@@ -18,6 +18,7 @@ export interface Reflected<T> {
   version: string
   namespace: string
   name: string
+  uid: string
   /** undefined: it was never readable. */
   object: T | undefined
   /** Why the version that is there now cannot be read. */
@@ -95,6 +96,10 @@ export class Reflector<T> {
 
   list(): T[] {
     return Array.from(this.#items.values(), ({ object }) => object).filter(object => object !== undefined)
+  }
+
+  uids(): string[] {
+    return Array.from(this.#items.values(), ({ uid }) => uid)
   }
 
   /** Lists and watches until the signal aborts; never throws. */
@@ -195,13 +200,14 @@ export class Reflector<T> {
   }
 
   #put(raw: RawObject): string {
-    const { name, namespace = '', resourceVersion: version } = raw.metadata
+    const { name, namespace = '', uid, resourceVersion: version } = raw.metadata
     const key = `${namespace}/${name}`
     if (this.#items.get(key)?.version === version) return key
     const before = this.#items.get(key)
     const now = this.#keep(raw, before?.object)
     const same = before?.unreadable === now.unreadable && isDeepStrictEqual(before?.object, now.object)
-    this.#items.set(key, { version, namespace, name, ...(same ? { ...now, object: before?.object } : now) })
+    const kept = same ? { ...now, object: before?.object } : now
+    this.#items.set(key, { version, namespace, name, uid, ...kept })
     if (!before || !same) this.#options.onChange(namespace, name)
     return key
   }

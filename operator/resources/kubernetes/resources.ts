@@ -60,6 +60,7 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     },
     get: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.object,
     list: kind => reflectors[kind].list(),
+    uids: kind => reflectors[kind].uids(),
     unreadable: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.unreadable,
     onChange: changes.add,
     silence: () => Math.max(...all.map(one => one.silence())),
