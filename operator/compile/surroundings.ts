@@ -30,7 +30,8 @@ export function createAround(
       known = {
         policies: resources.list('ShellPolicy'),
         pools: new Set(desiredPools(pools, members, context.draining()).keys()),
-        allowWithoutPolicy: context.allowWithoutPolicy,
+        // One that cannot be read is one: nobody knows what it does not allow.
+        allowWithoutPolicy: context.allowWithoutPolicy && resources.uids('ShellPolicy').length === 0,
         epoch: context.epoch(),
       }
       return known

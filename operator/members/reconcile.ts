@@ -12,7 +12,10 @@ type Deps = Pick<
   'etcd' | 'keys' | 'clock' | 'log' | 'observed' | 'resources' | 'identity' | 'draining'
 >
 
-/** Brings pools, members and the Nodes' ShellAgents in line with the objects: one piece of work, as they hang together. */
+/**
+ * Brings pools, members and the Nodes' ShellAgents in line with the objects: one piece of work, as they hang together. What stands for an
+ * object that exists and cannot be read stays as it is.
+ */
 export async function reconcileMembers(deps: Deps, signal: AbortSignal): Promise<void> {
   const { resources, etcd, log } = deps
   const pools = resources.list('ShellPool')
@@ -20,7 +23,8 @@ export async function reconcileMembers(deps: Deps, signal: AbortSignal): Promise
   const nodes = resources.list('Node')
   if (!deps.draining()) {
     const known = new Map(agents.map(agent => [agent.metadata.name, agent]))
-    for (const agent of agentsForNodes(nodes, pools, known)) await resources.putAgent(agent)
+    for (const agent of agentsForNodes(nodes, pools, known))
+      if (!isHidden(deps, 'ShellAgent', agent.name)) await resources.putAgent(agent)
   }
   const members = desiredMembers(agents, new Map(nodes.map(node => [node.metadata.name, node])), pools)
   const txns = [
@@ -35,15 +39,20 @@ export async function reconcileMembers(deps: Deps, signal: AbortSignal): Promise
   log.info({ changed: txns.length }, 'members.put')
 }
 
-async function poolTxns(
-  { keys, observed, identity }: Deps,
-  desired: ReturnType<typeof desiredPools>,
-): Promise<Txn[]> {
+/** It exists, and no form of it was ever readable here: that it is in no list is not its end. */
+function isHidden({ resources }: Deps, kind: 'ShellAgent' | 'ShellPool', name: string | undefined): boolean {
+  if (name === undefined || resources.get(kind, '', name)) return false
+  return resources.unreadable(kind, '', name) !== undefined
+}
+
+async function poolTxns(deps: Deps, desired: ReturnType<typeof desiredPools>): Promise<Txn[]> {
+  const { keys, observed, identity } = deps
   const txns: Txn[] = []
   for (const [name, settings] of desired) {
     const key = keys.pool(name)
     const { publicPem } = await identity.pool(name)
     const there = observed.pools.get(key)
+    if (there && isHidden(deps, 'ShellPool', name)) continue
     const value = poolSchema.parse({ ...settings, sealKey: publicPem })
     if (!isDeepStrictEqual(there?.value, value))
       txns.push(putKnown(key, there?.mod ?? 0, JSON.stringify(value)))
@@ -52,12 +61,14 @@ async function poolTxns(
   for (const { key } of observed.jobs.entries()) inUse.add(keys.parseJob(key)?.pool ?? '')
   for (const { key, mod } of observed.pools.entries()) {
     const name = keys.parsePool(key)
-    if (name !== undefined && !inUse.has(name)) txns.push(deleteKnown(key, mod))
+    if (name !== undefined && !inUse.has(name) && !isHidden(deps, 'ShellPool', name))
+      txns.push(deleteKnown(key, mod))
   }
   return txns
 }
 
-function memberTxns({ keys, observed, clock }: Deps, desired: ReturnType<typeof desiredMembers>): Txn[] {
+function memberTxns(deps: Deps, desired: ReturnType<typeof desiredMembers>): Txn[] {
+  const { keys, observed, clock } = deps
   const txns: Txn[] = []
   const wanted = new Set<string>()
   for (const { pool, agent, ...settings } of desired) {
@@ -69,6 +80,9 @@ function memberTxns({ keys, observed, clock }: Deps, desired: ReturnType<typeof 
     if (!isDeepStrictEqual(there?.value, value))
       txns.push(putKnown(key, there?.mod ?? 0, JSON.stringify(value)))
   }
-  const stale = [...observed.members.entries()].filter(({ key }: Held<unknown>) => !wanted.has(key))
+  const stale = [...observed.members.entries()].filter(
+    ({ key }: Held<unknown>) =>
+      !wanted.has(key) && !isHidden(deps, 'ShellAgent', keys.parseMember(key)?.agent),
+  )
   return [...txns, ...stale.map(({ key, mod }) => deleteKnown(key, mod))]
 }
