@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInput } from '../core/errors.ts'
+import type { Clock } from '../runtime/clock.ts'
 import { messageOf, Unavailable } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
 import type { LogStore } from '../store/log/port.ts'
 import { checkPostgresUrl } from '../store/log/postgres/connection.ts'
 import { openPostgresLogStore } from '../store/log/postgres/store.ts'
@@ -27,13 +29,47 @@ export function logStoreOf(given: string | undefined, passwordFile: string | und
 }
 
 /** Throws as `openSqliteLogStore`; a database is not asked before the first call. */
-export function openLogStore(config: LogStoreConfig, stateDir: string): LogStore {
+function openLogStore(config: LogStoreConfig, stateDir: string): LogStore {
   if (config.kind === 'sqlite') return openSqliteLogStore(config.path ?? join(stateDir, 'shellcron.db'))
   const { url, passwordFile } = config
   return openPostgresLogStore({
     url,
     ...(passwordFile === undefined ? {} : { password: () => passwordIn(passwordFile) }),
   })
+}
+
+const AGAIN_MS = 5_000
+
+/**
+ * Opens it, and asks whether it may be used before anything is done with it: rejects with InvalidInput if a newer version made it. One that
+ * does not answer now holds nobody up: it is asked again until it answers or the signal aborts, and `settled` rejects then.
+ */
+export async function usableLogStore(
+  config: LogStoreConfig,
+  { stateDir, clock, log }: { stateDir: string; clock: Clock; log: Log },
+  signal: AbortSignal,
+): Promise<{ logStore: LogStore; settled: Promise<void> }> {
+  const logStore = openLogStore(config, stateDir)
+  const isReady = async (): Promise<boolean> => {
+    try {
+      await logStore.ready()
+      return true
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      log.warn({ error: error.message }, 'logStore.unavailable')
+      return false
+    }
+  }
+  const untilReady = async (): Promise<void> => {
+    do await clock.sleep(AGAIN_MS, signal).catch(() => undefined)
+    while (!signal.aborted && !(await isReady()))
+  }
+  try {
+    return { logStore, settled: (await isReady()) ? Promise.resolve() : untilReady() }
+  } catch (error) {
+    await logStore.close()
+    throw error
+  }
 }
 
 async function passwordIn(file: string): Promise<string> {

@@ -16,7 +16,7 @@ import { fileKeyStore, type KeyStore } from './identity/keystore.ts'
 import { secretKeyStore } from './identity/keystore-secret.ts'
 import { lead } from './leader.ts'
 import { localAgents, withAgents } from './local-agents.ts'
-import { openLogStore } from './log-store.ts'
+import { usableLogStore } from './log-store.ts'
 import { leadOperator, type Part } from './operator.ts'
 import { type Outcomes, tellingOutcomes } from './outcomes.ts'
 import { createDirectoryResources } from './resources/directory/resources.ts'
@@ -66,6 +66,12 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
   const lock = await flock(join(mode.stateDir, 'operator.lock'))
   if (lock.kind === 'held')
     throw new InvalidInput('--state', `${mode.stateDir} is in use by another operator`)
+  const release = () => void (lock.kind === 'locked' && lock.release())
+  const of = { stateDir: mode.stateDir, clock, log }
+  const { logStore, settled } = await usableLogStore(config.logStore, of, signal).catch((error: unknown) => {
+    release()
+    throw error
+  })
   const api = mode.kind === 'kubernetes' ? connectKubernetes(mode.kubeconfig) : undefined
   const store = await keyStoreOf(config, api)
   const identity = await openIdentity(store)
@@ -73,7 +79,6 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
   const keys = createKeys(config.prefix)
   const tls = await tlsOf(config, authority)
   const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
-  const logStore = openLogStore(config.logStore, mode.stateDir)
   const lasting: Lasting = { outcomes: tellingOutcomes(logStore), stateDir: mode.stateDir, authority }
   const state: { context?: Context | undefined; lookAtAll?: () => void; draining: boolean } = {
     draining: config.draining,
@@ -137,12 +142,15 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
       void lastDrain(etcd, { prefix: keys.results, clock }).finally(() => ending.abort(signal.reason))
     if (signal.aborted) ending.abort(signal.reason)
     else signal.addEventListener('abort', told, { once: true })
+    settled.catch((error: unknown) => ending.abort(error))
     try {
       if (mode.kind === 'kubernetes') {
         const { namespace, identity: self } = mode
         const election = { api: api as KubeApi, clock, log, namespace, name: LEASE, identity: self }
         await lead(election, ending.signal, whileLeading)
       } else await whileLeading(ending.signal)
+      // Not told to end, and ended: the log store is not one that may be used.
+      if (!signal.aborted) ending.signal.throwIfAborted()
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
@@ -150,7 +158,7 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
       await health?.close()
       await etcd.close()
       await logStore.close()
-      if (lock.kind === 'locked') lock.release()
+      release()
     }
   }
   return {

@@ -118,6 +118,8 @@ export interface Keep {
  * first one stays. Faults: `Unavailable` when the store does not answer or cannot write; `InvalidInput` for a query's field.
  */
 export interface LogStore extends OutputStore {
+  /** Whether it can be used, brought up to date if need be. Rejects with `InvalidInput` if a newer version made it. Every call asks it. */
+  ready(): Promise<void>
   /** In one transaction, on disk when it resolves. */
   record(results: readonly StoredResult[]): Promise<void>
   /**

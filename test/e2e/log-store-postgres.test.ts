@@ -125,6 +125,22 @@ test('another operator, which has nothing but the keys, shows the same history',
   expect(await shown(/out/, 'logs', 'first', '--shell-run')).toBe('out\n')
 })
 
+test('an operator that is older than the database says so and ends', async () => {
+  await postgres.database('newer')
+  await postgres.ask('CREATE TABLE schema_version AS SELECT 1000::bigint AS version', 'newer')
+  const [directory, state] = [join(dir, 'objects'), join(dir, 'newer')]
+  const store = `postgres://shellcron@127.0.0.1:${postgres.port}/newer`
+  const args = ['--directory', directory, '--state', state, '--endpoints', 'https://127.0.0.1:1']
+  const password = ['--log-store-password-file', postgres.passwordFile]
+  const ended = promisify(execFile)(program, ['operator', ...args, '--log-store', store, ...password], {
+    timeout: 30_000,
+  })
+  await expect(ended).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^shellcron: log store: the database has schema 1000.*newer/m) as string,
+  })
+})
+
 test('nobody who sees processes or logs sees the password', async () => {
   const secrets = [postgres.password, encodeURIComponent(postgres.password)]
   const commandLine = await readFile(`/proc/${operator.child.pid}/cmdline`, 'utf8')

@@ -1,4 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { usableLogStore } from '../../operator/log-store.ts'
+import { systemClock } from '../../runtime/clock.ts'
+import { silentLog } from '../../runtime/log.ts'
 import type { LogStore, OutputPiece, StoredResult } from '../../store/log/port.ts'
 import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
 import { chunk, outputOf, result, T0 } from '../contract/log-stores.ts'
@@ -203,5 +206,30 @@ test('output goes on days after it began, when its day was empty and dropped; wi
 test('a schema of a newer version is refused with what to do', async () => {
   await open().beacon()
   await postgres.ask('UPDATE schema_version SET version = 1000', `f${databases}`)
-  await expect(open().beacon()).rejects.toThrow(/schema 1000.*newer shellcron/)
+  const refused = expect.objectContaining({
+    name: 'InvalidInput',
+    message: expect.stringMatching(/schema 1000.*knows up to \d+: use a newer shellcron/) as string,
+  })
+  await expect(open().ready()).rejects.toEqual(refused)
+  await expect(open().beacon()).rejects.toEqual(refused)
+})
+
+test('what does not answer at the start is asked again, and refused when it turns out to be newer', async () => {
+  await open().ready()
+  await postgres.ask('UPDATE schema_version SET version = 1000', `f${databases}`)
+  proxy.set({ kind: 'refuse' })
+  const stop = new AbortController()
+  const config = { kind: 'postgres', url, passwordFile: postgres.passwordFile } as const
+  const clock = { ...systemClock, sleep: (_: number, until?: AbortSignal) => systemClock.sleep(50, until) }
+  const of = { stateDir: '/nowhere', clock, log: silentLog }
+  const { logStore, settled } = await usableLogStore(config, of, stop.signal)
+  opened.push(logStore)
+  proxy.set({ kind: 'pass' })
+  await expect(settled).rejects.toMatchObject({ name: 'InvalidInput', field: 'log store' })
+  await expect(usableLogStore(config, of, stop.signal)).rejects.toMatchObject({ name: 'InvalidInput' })
+  await postgres.ask('DELETE FROM schema_version', `f${databases}`)
+  await postgres.ask('INSERT INTO schema_version VALUES (3)', `f${databases}`)
+  const good = await usableLogStore(config, of, stop.signal)
+  opened.push(good.logStore)
+  await good.settled
 })

@@ -1,3 +1,4 @@
+import { newerSchema } from '../newer.ts'
 import type { Ask, Connection } from './connection.ts'
 
 /**
@@ -126,7 +127,7 @@ export async function lockSchema(ask: Ask): Promise<void> {
   await ask('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
 }
 
-/** Brings the schema up to date, wholly or not at all, however many start at once. Throws if a newer version made it. */
+/** Brings the schema up to date, wholly or not at all, however many start at once. Throws InvalidInput if a newer version made it. */
 export async function migrate(connection: Connection): Promise<void> {
   await connection.transaction(async ask => {
     await lockSchema(ask)
@@ -134,9 +135,7 @@ export async function migrate(connection: Connection): Promise<void> {
     const { rows } = await ask('SELECT max(version) AS version FROM schema_version')
     const version = Number(rows[0]?.version ?? 0)
     if (version > migrations.length)
-      throw new TypeError(
-        `the log store's database has schema ${version}, this version knows up to ${migrations.length}: use a newer shellcron`,
-      )
+      throw newerSchema({ place: 'the database', found: version, known: migrations.length })
     for (const sql of migrations.slice(version)) await ask(sql)
     await ask('DELETE FROM schema_version')
     await ask('INSERT INTO schema_version VALUES ($1)', [migrations.length])

@@ -40,6 +40,7 @@ export function openPostgresLogStore(options: ConnectionOptions): LogStore {
     })
 
   return {
+    ready,
     record: results => writing(() => record({ connection, partitions }, results)),
     recent: ({ uid }, limit) => reading(ask => recentFires(ask, uid, limit)),
     milestones: ({ uid }) => reading(ask => milestonesOf(ask, uid)),

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { newerSchema } from '../newer.ts'
 
 /**
  * Each takes the database from version i to i + 1 (`PRAGMA user_version`); what has been released is never changed, only followed.
@@ -115,14 +116,11 @@ const migrations: readonly string[] = [
   `,
 ]
 
-/** Brings the schema up to date (or to an earlier version), each step wholly or not at all. Throws if a newer version made the file. */
+/** Brings the schema up to date (or to an earlier version), each step wholly or not at all. Throws InvalidInput if a newer version made the file. */
 export function migrate(db: DatabaseSync, to = migrations.length): void {
   const version = versionOf(db)
-  if (version > migrations.length) {
-    throw new Error(
-      `${db.location() ?? 'the log store'} has schema ${version}, this version knows up to ${migrations.length}: use a newer shellcron`,
-    )
-  }
+  if (version > migrations.length)
+    throw newerSchema({ place: db.location() ?? 'the file', found: version, known: migrations.length })
   for (const [from, sql] of migrations.slice(0, to).entries()) {
     if (from < version) continue
     db.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${from + 1}; COMMIT`)

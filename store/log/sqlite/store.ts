@@ -16,8 +16,8 @@ import { createRetention } from './retention.ts'
 const BUSY_MS = 5_000
 
 /**
- * The log store in one file, for one operator. Throws `Unavailable` if the file cannot be opened, and an error that says so if a newer
- * version made it. `path`: of the file; its folder exists.
+ * The log store in one file, for one operator. Throws `Unavailable` if the file cannot be opened, `InvalidInput` if a newer version made
+ * it. `path`: of the file; its folder exists.
  */
 export function openSqliteLogStore(path: string): LogStore {
   return guarded(path, () => {
@@ -95,6 +95,8 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
   const asked = async <T>(work: () => T): Promise<T> => guarded(path, work)
 
   return {
+    // Opening it was all.
+    ready: async () => undefined,
     record: results => asked(() => transaction(db, () => recordAll(results))),
     recent: ({ uid }, limit) => asked(() => fires.recent(uid, limit)),
     milestones: ({ uid }) => asked(() => fires.milestones(uid)),
