@@ -47,7 +47,7 @@ export function addHistoryCommand(program: Command): void {
     })
 }
 
-/** A page that was looked through for a text may end before it is full: then the next one goes on. */
+/** A page that looked for what is rare, or for a text, may end before it is full: then the next one goes on. */
 async function read(socket: string, query: Record<string, string>): ReturnType<typeof readHistory> {
   const limit = Number(query.limit)
   let page = await readHistory(socket, query)

@@ -29,6 +29,12 @@ export function positionIn(row: Row): Position {
   return { time: number(row.time) ?? 0, id: number(row.id) ?? 0 }
 }
 
+/**
+ * So many rows are looked at for a page, if what is asked of them no index answers: it may have fewer rows than its limit, even none, and
+ * yet a cursor.
+ */
+export const LOOKED_AT = 2_000
+
 export function checkLimit({ limit }: HistoryQuery): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
     throw new InvalidInput('limit', `must be a whole number from 1 to 1000, not ${limit}`)

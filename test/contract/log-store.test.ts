@@ -281,6 +281,34 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(third.cursor).toBeUndefined()
     })
 
+    test('a question that few rows answer looks only so far in a page, and finds them all in the end', async () => {
+      const rare = (n: number) => (n % 2_500 === 0 ? { namespace: 'rare', uid: 'u2' } : {})
+      for (let from = 0; from < 5_001; from += 1_000)
+        await store.record(
+          Array.from({ length: Math.min(1_000, 5_001 - from) }, (_, i) => result(from + i, rare(from + i))),
+        )
+      const pagesOf = async (query: Partial<Parameters<LogStore['history']>[0]>) => {
+        const pages: number[][] = []
+        let cursor: string | undefined
+        do {
+          const page = await store.history({ limit: 100, ...query, ...(cursor ? { cursor } : {}) })
+          pages.push(page.rows.map(({ time }) => (time - T0) / 1_000))
+          cursor = page.cursor
+        } while (cursor)
+        return pages
+      }
+      const each = [[5_000], [2_500], [0]]
+      expect(await pagesOf({ agent: 'a', namespace: 'rare' })).toEqual(each)
+      expect(await pagesOf({ name: 'report', uid: 'u2' })).toEqual([each.flat()])
+      expect(await pagesOf({ namespace: 'rare', name: 'report' })).toEqual([each.flat()])
+      expect((await pagesOf({ namespace: 'rare' })).flat()).toEqual(each.flat())
+      expect(await pagesOf({ namespace: 'rare', agent: 'a', limit: 1 })).toEqual(
+        each.flatMap(page => [page, []]),
+      )
+      expect((await pagesOf({ agent: 'a', outcome: 'Failed' })).flat()).toEqual([])
+      expect((await pagesOf({ agent: 'a', outcome: 'Succeeded', limit: 1_000 })).flat()).toHaveLength(5_001)
+    })
+
     test('a malformed query names its field', async () => {
       await expect(store.history({ limit: 0 })).rejects.toMatchObject({ field: 'limit' })
       await expect(store.history({ limit: 1, cursor: 'x; DROP' })).rejects.toMatchObject({ field: 'cursor' })
@@ -365,31 +393,6 @@ describe('SQLite', () => {
     expect(slow).toEqual([])
   })
 
-  test('a question that few rows answer looks only so far in a page, and finds them all in the end', async () => {
-    const store = openSqliteLogStore(join(dir, 'log.db'))
-    const rare = (n: number) => n % 2_500 === 0
-    for (let from = 0; from < 5_001; from += 1_000)
-      await store.record(
-        Array.from({ length: Math.min(1_000, 5_001 - from) }, (_, i) =>
-          result(from + i, rare(from + i) ? { namespace: 'rare', uid: 'u2' } : {}),
-        ),
-      )
-    const pages: number[] = []
-    let cursor: string | undefined
-    do {
-      const page = await store.history({
-        agent: 'a',
-        namespace: 'rare',
-        limit: 100,
-        ...(cursor ? { cursor } : {}),
-      })
-      pages.push(page.rows.length)
-      cursor = page.cursor
-    } while (cursor)
-    expect(pages).toEqual([1, 1, 1])
-    await store.close()
-  })
-
   test('a file of a newer version is refused with what to do', () => {
     const path = join(dir, 'new.db')
     const db = new DatabaseSync(path)
@@ -415,5 +418,17 @@ describe('SQLite', () => {
     expect(() => openSqliteLogStore(join(dir, 'absent', 'log.db'))).toThrow(
       expect.objectContaining({ name: 'Unavailable' }),
     )
+  })
+})
+
+describe('PostgreSQL', () => {
+  const { store } = logStoreForEach(logStores.postgres as (typeof logStores)[string])
+
+  test('of a namespace, which no index has beside the time alone, a page looks only so far too', async () => {
+    for (let from = 0; from < 3_000; from += 1_000)
+      await store.record(Array.from({ length: 1_000 }, (_, i) => result(from + i)))
+    const { rows, cursor } = await store.history({ namespace: 'rare', limit: 10 })
+    expect([rows, cursor === undefined]).toEqual([[], false])
+    expect(await store.history({ namespace: 'rare', limit: 10, cursor: cursor ?? '' })).toEqual({ rows: [] })
   })
 })

@@ -1,31 +1,69 @@
 import type { HistoryQuery } from '../port.ts'
-import { checkLimit, positionOf } from '../position.ts'
+import { checkLimit, LOOKED_AT, type Page, positionOf } from '../position.ts'
+import type { Row } from '../rows.ts'
 
-/** The statement for a page. Partitions hold different days: those that are not needed for it are not looked into. */
-export function pageOf(query: HistoryQuery): { sql: string; parameters: unknown[] } {
+type Column = keyof Pick<HistoryQuery, 'uid' | 'namespace' | 'name' | 'kind' | 'agent' | 'outcome'>
+
+/** `isBounded`: rows come with `wanted`, and the last one that was looked at with them. */
+export interface PagePlan {
+  sql: string
+  parameters: unknown[]
+  isBounded: boolean
+}
+
+/**
+ * The statement for a page. Partitions hold different days: those that are not needed for it are not looked into. What an index has
+ * before the time is asked of it; what else is asked is asked row by row, of so many rows at most: a question that few rows answer takes
+ * no longer than others, and its page says where to go on.
+ */
+export function pageOf(query: HistoryQuery): PagePlan {
   checkLimit(query)
   const parameters: unknown[] = []
-  const terms: string[] = []
-  const term = (sql: (place: string) => string, value: unknown) => {
-    if (value === undefined) return
-    parameters.push(value)
-    terms.push(sql(`$${parameters.length}`))
-  }
-  for (const column of ['uid', 'namespace', 'name', 'kind', 'agent', 'outcome'] as const)
-    term(place => `${column} = ${place}`, query[column])
-  if (query.outcome !== undefined && query.outcome !== 'Succeeded') terms.push(`outcome <> 'Succeeded'`)
-  term(place => `time >= ${place}`, query.from)
-  term(place => `time < ${place}`, query.to)
+  const place = (value: unknown) => `$${parameters.push(value)}`
+  const known = knownOf(query)
+  const equals = (column: Column) => `${column} = ${place(query[column])}`
+  const terms = known.map(equals)
+  // As the partial index says it.
+  if (isBad(query) && known.length === 0) terms.push(`outcome <> 'Succeeded'`)
+  if (query.from !== undefined) terms.push(`time >= ${place(query.from)}`)
+  if (query.to !== undefined) terms.push(`time < ${place(query.to)}`)
   if (query.cursor !== undefined) {
     const { time, id } = positionOf(query.cursor)
-    term(place => `time <= ${place}`, time)
-    parameters.push(time, id)
-    terms.push(`(time, id) < ($${parameters.length - 1}, $${parameters.length})`)
+    terms.push(`time <= ${place(time)}`, `(time, id) < (${place(time)}, ${place(id)})`)
   }
-  parameters.push(query.limit)
+  const rest = ASKED.filter(column => query[column] !== undefined && !known.includes(column)).map(equals)
   const where = terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''
-  return {
-    sql: `SELECT * FROM results ${where} ORDER BY time DESC, id DESC LIMIT $${parameters.length}`,
-    parameters,
-  }
+  const order = 'ORDER BY time DESC, id DESC'
+  const all = `SELECT * FROM results ${where} ${order}`
+  if (rest.length === 0) return { sql: `${all} LIMIT ${place(query.limit)}`, parameters, isBounded: false }
+  // Whatever is wanted, and behind it the row at which the looking ended.
+  const sql = `
+    SELECT * FROM (
+      SELECT *, (${rest.join(' AND ')}) AS wanted, row_number() OVER (${order}) AS nth
+      FROM (${all} LIMIT ${LOOKED_AT}) AS looked) AS numbered
+    WHERE wanted OR nth = ${LOOKED_AT} ${order} LIMIT ${place(query.limit + 1)}`
+  return { sql, parameters, isBounded: true }
+}
+
+/** The page that lies in the rows of the plan's statement. */
+export function pageIn(rows: readonly Row[], { isBounded }: PagePlan, limit: number): Page {
+  if (!isBounded) return { rows: [...rows], last: rows.length === limit ? rows.at(-1) : undefined }
+  const page = rows.filter(({ wanted }) => wanted === true).slice(0, limit)
+  if (page.length === limit) return { rows: page, last: page.at(-1) }
+  const last = rows.at(-1)
+  return { rows: page, last: last?.nth === LOOKED_AT ? last : undefined }
+}
+
+const ASKED: readonly Column[] = ['uid', 'namespace', 'name', 'kind', 'agent', 'outcome']
+
+/** What an index has before the time. */
+function knownOf({ uid, namespace, name, kind, agent }: HistoryQuery): Column[] {
+  if (uid !== undefined) return ['uid']
+  if (namespace !== undefined && name !== undefined) return ['namespace', 'name']
+  if (agent !== undefined) return ['agent']
+  return kind === 'run' ? ['kind'] : []
+}
+
+function isBad({ outcome }: HistoryQuery): boolean {
+  return outcome !== undefined && outcome !== 'Succeeded'
 }

@@ -5,7 +5,7 @@ import { number, type Row, resultOf } from '../rows.ts'
 import { pageWith } from '../search.ts'
 import { type Ask, type Connection, type ConnectionOptions, connectPostgres } from './connection.ts'
 import { milestonesOf, recentFires } from './fires.ts'
-import { pageOf } from './history.ts'
+import { pageIn, pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
 import { addPiece, firstTimes, headsOf, lockHeads, outputsOf, readOutput } from './output.ts'
 import { createPartitions, type Partitions } from './partitions.ts'
@@ -92,18 +92,18 @@ async function storeOutput(
 
 async function historyOf(ask: Ask, query: HistoryQuery): ReturnType<LogStore['history']> {
   const store = {
-    pageIn: (part: HistoryQuery) => pageIn(ask, part),
+    pageIn: (part: HistoryQuery) => pageFrom(ask, part),
     outputsOf: (rows: readonly Row[]) => outputsOf(ask, rows),
   }
   const { rows, last } =
-    query.text === undefined ? await pageIn(ask, query) : await pageWith(query.text, query, store)
+    query.text === undefined ? await pageFrom(ask, query) : await pageWith(query.text, query, store)
   return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
 }
 
-async function pageIn(ask: Ask, query: HistoryQuery): Promise<Page> {
-  const { sql, parameters } = pageOf(query)
-  const rows = (await ask(sql, parameters)).rows.map(unescaped)
-  return { rows, last: rows.length === query.limit ? rows.at(-1) : undefined }
+async function pageFrom(ask: Ask, query: HistoryQuery): Promise<Page> {
+  const plan = pageOf(query)
+  const { rows } = await ask(plan.sql, plan.parameters)
+  return pageIn(rows.map(unescaped), plan, query.limit)
 }
 
 async function beacon(ask: Ask): Promise<number> {

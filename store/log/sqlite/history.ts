@@ -1,5 +1,5 @@
 import type { HistoryQuery } from '../port.ts'
-import { checkLimit, positionOf } from '../position.ts'
+import { checkLimit, LOOKED_AT, positionOf } from '../position.ts'
 import type { Row } from '../rows.ts'
 
 type Parameter = string | number
@@ -17,8 +17,6 @@ export interface PagePlan {
   isWanted(row: Row): boolean
   most: number | undefined
 }
-
-const LOOKED_AT = 2_000
 
 /**
  * The index is named, so that the planner never sorts a million rows: all have the time (and, as every index of SQLite, the row's id)
