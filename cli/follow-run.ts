@@ -1,7 +1,10 @@
 import { isNamed } from '../core/keys.ts'
+import type { Result } from '../core/records/state.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { Unavailable } from '../runtime/errors.ts'
+import { readAttempts } from './logs/client.ts'
 import { readHistory, readRun } from './operator-client.ts'
+import { type End, endIn, reasoned } from './run-end.ts'
 import { renderOutcome } from './up/table.ts'
 
 /** Looks at a ShellRun until it has ended, and prints what ends of it. Answers the exit code, as `run --help` says it. */
@@ -9,6 +12,9 @@ import { renderOutcome } from './up/table.ts'
 const LOOK_EVERY_MS = 250
 /** An operator that is started again is waited for so long, ms. */
 const AWAY_MS = 60_000
+/** Of a run whose object is gone: so long after the last of its results no more is expected; and so long after it went none is, ms. */
+const SETTLED_MS = 1_000
+const RECORDED_WITHIN_MS = 15_000
 const TIMED_OUT = 124
 
 interface Made {
@@ -26,18 +32,15 @@ export async function followRun(
   const what = `${made.namespace}/${made.name}`
   const until = systemClock.monotonic() + timeoutMs
   const say = saying(what)
-  const outcomes = printing(socket, made)
+  const look = looking(socket, made)
   let answeredAt = systemClock.monotonic()
   while (systemClock.monotonic() < until) {
     try {
-      const object = await readRun(socket, made)
+      const seen = await look()
       answeredAt = systemClock.monotonic()
-      if (!object) return say('it was deleted before its end was seen', 1)
-      await outcomes(Date.parse(object.metadata.creationTimestamp))
-      const end = endOf(object.status)
-      if (end) return end.succeeded ? 0 : say(end.message, 1)
-      const waiting = waitingFor(object.status)
-      if (waiting) say(waiting, 0)
+      if (seen === 'unseen') return say('it was deleted before its end was seen', 1)
+      if (seen.end) return seen.end.succeeded ? 0 : say(seen.end.message, 1)
+      if (seen.waiting) say(seen.waiting, 0)
     } catch (error) {
       if (!(error instanceof Unavailable) || systemClock.monotonic() - answeredAt > AWAY_MS) throw error
     }
@@ -59,16 +62,51 @@ function saying(what: string): <C extends number>(message: string, code: C) => C
   }
 }
 
+type Seen = { end?: End | undefined; waiting?: string | undefined } | 'unseen'
+
+/**
+ * One look, which prints what has ended. The object says how it stands with the run; when that is gone (by its ttlSecondsAfterFinished, say)
+ * the log store does, which stores results a moment after they were made.
+ */
+function looking(socket: string, made: Made): () => Promise<Seen> {
+  const printed = new Set<string>()
+  let goneAt: number | undefined
+  let newsAt = 0
+  const print = (results: readonly Result[]) => {
+    for (const row of results) {
+      const key = `${row.run} ${row.attempt}`
+      if (printed.has(key)) continue
+      printed.add(key)
+      newsAt = systemClock.monotonic()
+      process.stdout.write(`${renderOutcome(row)}\n`)
+    }
+  }
+  return async () => {
+    const object = await readRun(socket, made)
+    const results = await resultsOf(socket, made)
+    print(results)
+    if (object) return { end: endOf(object.status), waiting: waitingFor(object.status) }
+    const now = systemClock.monotonic()
+    goneAt ??= now
+    const end = endIn(results)
+    if (!end && now - goneAt > RECORDED_WITHIN_MS) return (await isGoing(socket, made.run)) ? {} : 'unseen'
+    if (!end || now - Math.max(newsAt, goneAt) < SETTLED_MS) return {}
+    return (await isGoing(socket, made.run)) ? {} : { end }
+  }
+}
+
+async function isGoing(socket: string, run: string): Promise<boolean> {
+  const { attempts, waits } = await readAttempts(socket, run)
+  return waits || attempts.some(({ going }) => going)
+}
+
 type Status = NonNullable<Awaited<ReturnType<typeof readRun>>>['status']
 
-function endOf({ conditions, runs }: Status): { succeeded: boolean; message: string } | undefined {
+function endOf({ conditions, runs }: Status): End | undefined {
   const end = conditions.find(
     ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
   )
-  if (!end) return undefined
-  const reason = runs[0]?.reason
-  const why = reason && !end.message.includes(reason) ? ` (${reason})` : ''
-  return { succeeded: end.type === 'Complete', message: `${end.message}${why}` }
+  return end && { succeeded: end.type === 'Complete', message: reasoned(end.message, runs[0]?.reason) }
 }
 
 /** Why it cannot begin, if it is that. */
@@ -78,17 +116,15 @@ function waitingFor({ conditions }: Status): string | undefined {
   return `waits: ${ready.reason}: ${ready.message}`
 }
 
-/** Prints each result of the run once. `since`: of its creation; a ShellRun of its name may have been before. */
-function printing(socket: string, { namespace, name, run }: Made): (since: number) => Promise<void> {
-  const printed = new Set<string>()
-  return async since => {
-    const query = { namespace, name, kind: 'run', from: String(since), limit: '1000' }
-    const { rows } = await readHistory(socket, query)
-    for (const row of rows.toReversed()) {
-      const key = `${row.run} ${row.attempt}`
-      if (printed.has(key) || !isNamed(row.run, run)) continue
-      printed.add(key)
-      process.stdout.write(`${renderOutcome(row)}\n`)
-    }
-  }
+/** Each result of the run, in the order of their ends. A ShellRun of its name may have been before: its id has another uid. */
+async function resultsOf(socket: string, { namespace, name, run }: Made): Promise<Result[]> {
+  const results: Result[] = []
+  let cursor: string | undefined
+  do {
+    const query = { namespace, name, kind: 'run', limit: '1000', ...(cursor ? { cursor } : {}) }
+    const page = await readHistory(socket, query)
+    results.push(...page.rows.filter(row => isNamed(row.run, run)))
+    cursor = page.cursor
+  } while (cursor)
+  return results.toReversed()
 }

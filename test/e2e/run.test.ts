@@ -166,6 +166,15 @@ test('what has ended goes when its time is over', async () => {
   await eventually('it is gone', async () => !(await files()).includes('default.brief.yaml'))
 })
 
+test('the end is seen of one that goes as soon as it has ended', async () => {
+  const brief = (n: number, script: string) =>
+    shellRun(inline(`{ name: at-once-${n} }`, script, '  ttlSecondsAfterFinished: 0\n'), '--wait')
+  const [good, bad] = await Promise.all([brief(1, 'echo done'), brief(2, 'exit 3')])
+  expect(good).toMatchObject({ code: 0, stdout: expect.stringMatching(/Succeeded.*: done/) as string })
+  const stderr = 'shellcron: default/at-once-2: Failed: exit code 3 (NonZeroExitCode)\n'
+  expect(bad).toMatchObject({ code: 1, stderr })
+})
+
 test('kill ends it by its name', async () => {
   const { child, ran } = started(['run', 'ops/long', '--wait'])
   const first = await new Promise<string>(resolve =>
