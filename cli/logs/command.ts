@@ -42,7 +42,7 @@ export function addLogsCommand(program: Command): void {
       'only what was written since: RFC 3339, or a duration such as 90s, 5m, 2h',
       since,
     )
-    .option('--tail <n>', 'only so many of the last lines', whole)
+    .option('--tail <n>', 'only so many of the last lines, of each target', whole)
     .action(async (what: string, flags: LogsFlags) => {
       process.exitCode = (await logs(what, flags)) ? 0 : 1
     })

@@ -17,15 +17,17 @@ interface Printed {
 /** How often it is looked whether more parts of a fire have begun, ms. */
 const LOOK_MS = 500
 
-/** What has come of each, one after the other. Answers where each goes on, by its run. */
+/** What has come of each, or the last lines of it, one after the other. Answers where each goes on, by its run. */
 export async function printAttempts(
   shown: Shown,
   attempts: readonly Attempt[],
 ): Promise<ReadonlyMap<string, Printed>> {
   const printed = new Map<string, Printed>()
-  for (const attempt of attempts)
+  for (const attempt of attempts) {
+    shown.printer.hold(attempt.run)
     printed.set(attempt.run, await print(shown, attempt, { follow: false, from: 0 }))
-  await shown.printer.flush()
+    await shown.printer.release(attempt.run)
+  }
   return printed
 }
 
@@ -91,6 +93,7 @@ async function print(
     else if (chunk.stream === 'lost') printed.isGood = false
   }
   await printer.finish(run)
+  await printer.release(run)
   // Who follows is told so only when nothing more is to be hoped for.
   const isOver = on.follow || outcome !== undefined
   if (isEnded || !isOver) return printed

@@ -43,10 +43,11 @@ test('a line has its prefix and the time at which it began, however it came', as
 
 test('the last lines only, of both streams in their order; then what follows', async () => {
   const { got, printer } = printing({ tail: 2 })
+  printer.hold('r')
   await printer.print(chunk('stdout', 'one\ntwo\n'), 'r')
   await printer.print(chunk('stderr', 'three\n'), 'r')
   expect(got).toEqual({ stdout: '', stderr: '' })
-  await printer.flush()
+  await printer.release('r')
   expect(got).toEqual({ stdout: 'two\n', stderr: 'three\n' })
   await printer.print(chunk('stdout', 'four\n'), 'r')
   expect(got.stdout).toBe('two\nfour\n')

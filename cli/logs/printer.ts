@@ -11,8 +11,9 @@ export interface Printer {
   print(chunk: OutputChunk, prefix: string): Promise<void>
   /** Lines that have no end yet, of an attempt. */
   finish(prefix: string): Promise<void>
-  /** Lines that were held back for `tail`. */
-  flush(): Promise<void>
+  /** Of what comes of this attempt only the `tail` is printed, once it is released. Without a `tail` nothing is held. */
+  hold(prefix: string): void
+  release(prefix: string): Promise<void>
   say(message: string): void
 }
 
@@ -24,7 +25,7 @@ export interface PrinterOptions {
   prefixes: boolean
   /** Unix ms; what came before is left out. */
   since?: number
-  /** Only so many of the last lines, until `flush`. */
+  /** Only so many of the last lines of what is held. */
   tail?: number
 }
 
@@ -40,13 +41,14 @@ const NEWLINE = 10
 export function createPrinter(options: PrinterOptions): Printer {
   const { out, only, since = 0, timestamps, prefixes } = options
   const isByLine = timestamps || prefixes || options.tail !== undefined
-  let last: Line[] | undefined = options.tail === undefined ? undefined : []
+  const held = new Map<string, Line[]>()
   const begun = new Map<string, Buffer>()
 
   const write = async ({ stream, bytes }: Line) => {
     if (bytes.length > 0 && !out[stream].write(bytes)) await once(out[stream], 'drain')
   }
-  const put = async (line: Line) => {
+  const put = async (prefix: string, line: Line) => {
+    const last = held.get(prefix)
     if (!last) return write(line)
     last.push(line)
     if (last.length > (options.tail ?? 0)) last.shift()
@@ -62,7 +64,7 @@ export function createPrinter(options: PrinterOptions): Printer {
       if (newline < 0) begun.set(key, bytes)
       else {
         begun.delete(key)
-        await put({ stream, bytes })
+        await put(prefix, { stream, bytes })
       }
       from = to
     }
@@ -87,13 +89,17 @@ export function createPrinter(options: PrinterOptions): Printer {
         const bytes = begun.get(`${stream} ${prefix}`)
         begun.delete(`${stream} ${prefix}`)
         // Side by side, another one's line must not go on where this one had no end.
-        if (bytes) await put({ stream, bytes: prefixes ? Buffer.concat([bytes, Buffer.from('\n')]) : bytes })
+        if (bytes)
+          await put(prefix, { stream, bytes: prefixes ? Buffer.concat([bytes, Buffer.from('\n')]) : bytes })
       }
     },
-    async flush() {
-      const held = last ?? []
-      last = undefined
-      for (const line of held) await write(line)
+    hold(prefix) {
+      if (options.tail !== undefined) held.set(prefix, [])
+    },
+    async release(prefix) {
+      const lines = held.get(prefix) ?? []
+      held.delete(prefix)
+      for (const line of lines) await write(line)
     },
   }
 }

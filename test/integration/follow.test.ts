@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { followRun } from '../../cli/logs/follow.ts'
+import { followRun, printAttempts } from '../../cli/logs/follow.ts'
 import { createPrinter } from '../../cli/logs/printer.ts'
 import { lostChunk, stopChunk } from '../../core/output/chunks.ts'
 import { outputRoutes } from '../../operator/api/output.ts'
@@ -95,4 +95,18 @@ test('of what never started nothing is waited for', async () => {
   isWaiting = false
   outputs = {}
   expect(await follow()).toEqual({ isGood: true, stdout: '', stderr: '' })
+})
+
+test('the last lines are those of each target', async () => {
+  attempts = [going(`${ID}.a`), going(`${ID}.b`)]
+  const lines = (name: string) => [1, 2, 3].map(n => written(`${name}${n}`))
+  outputs = {
+    [`${ID}.a`]: { chunks: [...lines('a'), stop()] },
+    [`${ID}.b`]: { chunks: [...lines('b'), stop()] },
+  }
+  const out = { stdout: new PassThrough(), stderr: new PassThrough() }
+  const printer = createPrinter({ out, timestamps: false, prefixes: false, tail: 2 })
+  await printAttempts({ socket: join(dir, 'sock'), printer }, attempts)
+  out.stdout.end()
+  expect(await text(out.stdout)).toBe('a2\na3\nb2\nb3\n')
 })
