@@ -75,7 +75,10 @@ function apiPart(path: string, of: { seen: Seen; tail: Tail; logStore: LogStore 
         attempts: run => attemptsOf(known, run),
         waits: run => waits(observed, run),
         stream: (of, until) =>
-          streamOf({ ...of, store: logStore, tail, clock, isGoing: () => isGoing(known, of.attempt) }, until),
+          streamOf(
+            { ...of, store: logStore, tail, clock, isGoing: () => isGoing(observed, of.attempt) },
+            until,
+          ),
       }),
       runRoutes({ resources, objectOf: ref => seen.object(resources, ref) }),
     ]

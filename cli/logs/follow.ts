@@ -14,8 +14,9 @@ interface Printed {
   next: number
 }
 
-/** How often it is looked whether more parts of a fire have begun, ms. */
+/** How often it is looked whether more parts of a fire have begun: ever more seldom while none has, as each look is at all of them, ms. */
 const LOOK_MS = 500
+const LONGEST_LOOK_MS = 5_000
 
 /** What has come of each, or the last lines of it, one after the other. Answers where each goes on, by its run. */
 export async function printAttempts(
@@ -41,6 +42,7 @@ export async function followRun(
   { choose, from }: { choose(all: Attempt[]): Attempt[]; from?: ReadonlyMap<string, Printed> },
 ): Promise<boolean> {
   const following = new Map<string, Promise<Printed>>()
+  let lookMs = LOOK_MS
   for (let ended: Printed[] | undefined; ; ) {
     const { attempts, waits } = await lookFor(shown, run, following.size > 0)
     const more = choose(attempts).filter(attempt => !following.has(attempt.run))
@@ -52,9 +54,12 @@ export async function followRun(
       printing.catch(() => undefined)
       following.set(attempt.run, printing)
     }
-    const next = systemClock.sleep(LOOK_MS)
-    ended = await Promise.race([Promise.all(following.values()), next.then(() => undefined)])
-    if (ended) await next
+    lookMs = more.length > 0 || waits ? LOOK_MS : Math.min(lookMs * 1.5, LONGEST_LOOK_MS)
+    const resting = new AbortController()
+    const rest = systemClock.sleep(lookMs, resting.signal).catch(() => undefined)
+    ended = await Promise.race([Promise.all(following.values()), rest.then(() => undefined)])
+    if (ended) await Promise.race([rest, systemClock.sleep(LOOK_MS)])
+    resting.abort()
   }
 }
 

@@ -7,7 +7,14 @@ import {
   shellRunId,
 } from '../../core/keys.ts'
 import type { Outcome } from '../../core/records/state.ts'
-import type { HistoryQuery, LogStore, OutputHead, OutputStore, StoredResult } from '../../store/log/port.ts'
+import type {
+  AttemptRef,
+  HistoryQuery,
+  LogStore,
+  OutputHead,
+  OutputStore,
+  StoredResult,
+} from '../../store/log/port.ts'
 import type { Context } from '../context.ts'
 
 /** An attempt whose output somebody may ask for: it goes on, or it has ended, or there is output of it. */
@@ -25,7 +32,7 @@ export interface AttemptSeen {
   output?: Pick<OutputHead, 'stored' | 'bytes' | 'cut' | 'lost' | 'ended' | 'expired'>
 }
 
-type Deps = { observed: Pick<Context['observed'], 'actives' | 'activesOf'> } & {
+type Deps = { observed: Pick<Context['observed'], 'activesOf'> } & {
   store: Pick<LogStore, 'history'> & OutputStore
 }
 
@@ -51,7 +58,8 @@ export async function attemptsOf({ observed, store }: Deps, id: string): Promise
     const known = { stored, bytes, cut, lost, ended, ...(expired ? { expired } : {}) }
     Object.assign(at({ uid, run, attempt }), { agent, output: known })
   }
-  for (const { value } of observed.actives.entries()) {
+  const { kind, namespace, name } = objectOf(id)
+  for (const { value } of observed.activesOf(kind, namespace, name)) {
     // What has ended is taken out of etcd first, and stored then: for a moment between the two it is neither.
     if (isNamed(value.run, id) && at(value).outcome === undefined) at(value).going = true
   }
@@ -60,19 +68,17 @@ export async function attemptsOf({ observed, store }: Deps, id: string): Promise
 
 /** A part of the fire, or of the ShellRun, waits for another run to end: for its place in a wave, say. */
 export function waits({ cellsOf }: Pick<Context['observed'], 'cellsOf'>, id: string): boolean {
-  const [namespace = '', name = '', time = ''] = id.split('.')
-  const kind = isShellRunId(id) ? 'run' : 'job'
+  const { kind, namespace, name, time } = objectOf(id)
   const isMeant = (waiting: number) => kind === 'run' || waiting === Number(time)
   return cellsOf(kind, namespace, name).some(({ value }) => value?.waiting && isMeant(value.waiting.time))
 }
 
-/** Whether more is to be expected of an attempt. */
-export async function isGoing(
-  deps: Deps,
-  { uid, run, attempt }: { uid: string; run: string; attempt: number },
-): Promise<boolean> {
-  const seen = (await attemptsOf(deps, run)).find(each => each.uid === uid && each.attempt === attempt)
-  return seen?.going ?? false
+/** Whether an attempt is in flight or pending, by what is seen of etcd. */
+export function isGoing({ activesOf }: Pick<Context['observed'], 'activesOf'>, of: AttemptRef): boolean {
+  const { kind, namespace, name } = objectOf(of.run)
+  return activesOf(kind, namespace, name).some(
+    ({ value }) => value.run === of.run && value.uid === of.uid && value.attempt === of.attempt,
+  )
 }
 
 /** The newest fire of a ShellCronJob, or a ShellRun's only one; undefined: it has none yet. */
@@ -90,8 +96,7 @@ export async function latestRun(
 }
 
 async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGenerator<StoredResult> {
-  const [namespace = '', name = '', time = ''] = id.split('.')
-  const kind = isShellRunId(id) ? 'run' : 'job'
+  const { kind, namespace, name, time } = objectOf(id)
   const at = Number(time)
   if (kind === 'job' && !Number.isSafeInteger(at)) return
   const query: HistoryQuery = {
@@ -107,6 +112,12 @@ async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGe
     for (const row of page.rows) if (row.attempt > 0 && isNamed(row.run, id)) yield row
     cursor = page.cursor
   } while (cursor)
+}
+
+/** Whose run or fire it is, by its id. `time`: the scheduled one, of a job's. */
+function objectOf(id: string): { kind: CellKind; namespace: string; name: string; time: string } {
+  const [namespace = '', name = '', time = ''] = id.split('.')
+  return { kind: isShellRunId(id) ? 'run' : 'job', namespace, name, time }
 }
 
 function order(a: string, b: string): number {

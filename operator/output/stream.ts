@@ -14,13 +14,17 @@ export interface StreamOptions {
   attempt: AttemptRef
   from: number
   follow: boolean
-  /** The attempt is in flight, or its result is not stored yet. */
-  isGoing(): Promise<boolean>
+  /** The attempt is in flight. Asked often. */
+  isGoing(): boolean
 }
 
 const READ_BYTES = 256 * 1024
-/** How often a silent attempt is looked at, and after how long one that has ended is given up, ms. */
+/**
+ * How often it is looked whether a silent attempt goes on, and how often the log store is asked about one that does: whatever comes rings,
+ * and hundreds may be followed at once. How long one that has ended is waited for. ms.
+ */
 const LOOK_MS = 2_000
+const ASK_MS = 30_000
 const GIVEN_UP_MS = 15_000
 
 export async function* streamOf(options: StreamOptions, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -30,7 +34,7 @@ export async function* streamOf(options: StreamOptions, signal: AbortSignal): As
   let since: number | undefined
   try {
     for (;;) {
-      const rung = bell.next()
+      bell.begin()
       const part = await store.output(attempt, from, READ_BYTES)
       for (const { chunks, lost, next } of part.pieces) {
         if (lost !== undefined) yield lostChunk({ at: 0, bytes: lost, next })
@@ -41,10 +45,9 @@ export async function* streamOf(options: StreamOptions, signal: AbortSignal): As
       if (isMore) since = undefined
       else if (part.ended || !follow) return yield stopChunk({ at: clock.now(), ended: part.ended })
       else {
-        since = (await options.isGoing()) ? undefined : (since ?? clock.monotonic())
+        since = await silence(options, bell, since)
         if (since !== undefined && clock.monotonic() - since > GIVEN_UP_MS)
           return yield stopChunk({ at: clock.now(), ended: false })
-        await rung
       }
       signal.throwIfAborted()
     }
@@ -53,16 +56,45 @@ export async function* streamOf(options: StreamOptions, signal: AbortSignal): As
   }
 }
 
-/** Rings when there is more, and from time to time. */
-function createBell({ tail, clock, attempt }: StreamOptions, signal: AbortSignal) {
-  let ring = () => {}
-  const stop = tail.listen(attempt.run, () => ring())
+/** Until it is worth to ask again. Answers since when it has ended, and nothing has come of it. */
+async function silence(
+  { clock, isGoing }: StreamOptions,
+  bell: Bell,
+  since: number | undefined,
+): Promise<number | undefined> {
+  const until = clock.monotonic() + ASK_MS
+  while (isGoing()) {
+    if ((await bell.wait(LOOK_MS)) || clock.monotonic() >= until) return undefined
+  }
+  // What has just ended may have said its last word before.
+  if (since !== undefined) await bell.wait(LOOK_MS)
+  return since ?? clock.monotonic()
+}
+
+interface Bell {
+  /** What rings from now on is heard. */
+  begin(): void
+  /** At most so long; at once, if it rang since `begin`. Answers whether it did. Never rejects. */
+  wait(ms: number): Promise<boolean>
+  stop(): void
+}
+
+function createBell({ tail, clock, attempt }: StreamOptions, signal: AbortSignal): Bell {
+  let rang = false
+  let wake = () => {}
+  const stop = tail.listen(attempt.run, () => {
+    rang = true
+    wake()
+  })
   return {
-    next(): Promise<void> {
+    begin: () => void (rang = false),
+    async wait(ms) {
+      if (rang) return true
       const waiting = new AbortController()
-      const rung = new Promise<void>(resolve => (ring = resolve))
-      const pause = clock.sleep(LOOK_MS, AbortSignal.any([waiting.signal, signal])).catch(() => undefined)
-      return Promise.race([rung, pause]).finally(() => waiting.abort())
+      const woken = new Promise<void>(resolve => (wake = resolve))
+      const pause = clock.sleep(ms, AbortSignal.any([waiting.signal, signal])).catch(() => undefined)
+      await Promise.race([woken, pause]).finally(() => waiting.abort())
+      return rang || signal.aborted
     },
     stop,
   }

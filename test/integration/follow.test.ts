@@ -10,6 +10,7 @@ import { lostChunk, stopChunk } from '../../core/output/chunks.ts'
 import { outputRoutes } from '../../operator/api/output.ts'
 import { serveApi } from '../../operator/api/server.ts'
 import type { AttemptSeen } from '../../operator/output/attempts.ts'
+import { systemClock } from '../../runtime/clock.ts'
 import { createLog } from '../../runtime/log.ts'
 
 /** `shellcron logs -f` on the operator's own routes; what the operator knows is said by the test. */
@@ -19,16 +20,21 @@ let api: { close(): Promise<void> }
 let attempts: AttemptSeen[]
 let isWaiting: boolean
 /** What comes of an attempt, and what is done when it has come. */
-let outputs: Record<string, { chunks: Uint8Array[]; then?: () => void }>
+let outputs: Record<string, { chunks: Uint8Array[]; before?: () => Promise<void>; then?: () => void }>
+let onLook = () => {}
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'shellcron-follow-'))
   const routes = outputRoutes({
     latest: async () => ID,
-    attempts: async () => attempts,
+    attempts: async () => {
+      onLook()
+      return attempts
+    },
     waits: () => isWaiting,
     async *stream({ attempt }) {
-      const { chunks, then } = outputs[attempt.run] ?? { chunks: [] }
+      const { chunks, before, then } = outputs[attempt.run] ?? { chunks: [] }
+      await before?.()
       yield* chunks
       then?.()
     },
@@ -109,4 +115,16 @@ test('the last lines are those of each target', async () => {
   await printAttempts({ socket: join(dir, 'sock'), printer }, attempts)
   out.stdout.end()
   expect(await text(out.stdout)).toBe('a2\na3\nb2\nb3\n')
+})
+
+test('the longer nothing new begins, the more seldom it is looked for', async () => {
+  let looks = 0
+  attempts = [going(ID)]
+  isWaiting = false
+  onLook = () => {
+    looks++
+  }
+  outputs = { [ID]: { chunks: [written('first'), stop()], before: () => systemClock.sleep(6_000) } }
+  expect(await follow()).toMatchObject({ isGood: true, stdout: 'first\n' })
+  expect(looks).toBeLessThan(9)
 })
