@@ -1,8 +1,10 @@
+import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { usableLogStore } from '../../operator/log-store.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
 import type { LogStore, OutputPiece, StoredResult } from '../../store/log/port.ts'
+import { connectPostgres } from '../../store/log/postgres/connection.ts'
 import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
 import { chunk, outputOf, result, T0 } from '../contract/log-stores.ts'
 import { type Postgres, startPostgres } from '../controlplane/postgres.ts'
@@ -212,6 +214,40 @@ test('a schema of a newer version is refused with what to do', async () => {
   })
   await expect(open().ready()).rejects.toEqual(refused)
   await expect(open().beacon()).rejects.toEqual(refused)
+})
+
+test('the first packet has nothing that a pooler does not know; what is set is set afterwards', async () => {
+  const first = Promise.withResolvers<Buffer>()
+  const listener = createServer(socket => {
+    socket.once('data', packet => {
+      first.resolve(packet)
+      socket.destroy()
+    })
+    socket.on('error', () => undefined)
+  })
+  await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
+  const { port } = listener.address() as AddressInfo
+  url = url.replace(`:${proxy.port}/`, `:${port}/`)
+  await expect(open().ready()).rejects.toEqual(unavailable)
+  listener.close()
+  // After its length and the version: names and values.
+  const said = (await first.promise).subarray(8).toString().split('\0')
+  const names = said.filter((name, n) => n % 2 === 0 && name !== '')
+  expect(names.toSorted()).toEqual(['application_name', 'client_encoding', 'database', 'user'])
+
+  const connection = connectPostgres({
+    url: `postgres://shellcron@127.0.0.1:${postgres.port}/f${databases}`,
+    password: async () => postgres.password,
+    statementMs: 7_000,
+  })
+  await postgres.ask(`ALTER DATABASE f${databases} SET synchronous_commit = off`)
+  for (const [setting, value] of Object.entries({
+    statement_timeout: '7s',
+    jit: 'off',
+    synchronous_commit: 'on',
+  }))
+    expect((await connection.ask(`SHOW ${setting}`)).rows).toEqual([{ [setting]: value }])
+  await connection.close()
 })
 
 test('what does not answer at the start is asked again, and refused when it turns out to be newer', async () => {

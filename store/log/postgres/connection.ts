@@ -31,8 +31,13 @@ const STATEMENT_MS = 30_000
 /** How much later than the server we give up: it has gone, without a word. */
 const GRACE_MS = 5_000
 
-/** What is stored is deleted elsewhere next: it is on disk when it is committed, whatever the server's default is. */
-const DURABLE = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
+/**
+ * Of each new connection, and not in its first packet, of which poolers such as PgBouncer refuse what they do not know. What is stored is
+ * deleted elsewhere next: it is on disk when it is committed, whatever the server's default is. Compiling a page's statement over many
+ * partitions takes longer than the page.
+ */
+const SETTINGS = `SELECT set_config('statement_timeout', $1, false), set_config('jit', 'off', false),
+  set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)`
 
 /** Nothing is sent before the first question. Idle connections that break are replaced. */
 export function connectPostgres({
@@ -42,20 +47,17 @@ export function connectPostgres({
 }: ConnectionOptions): Connection {
   const config = parseIntoClientConfig(url)
   const pool = new pg.Pool({
-    // Compiling a page's statement over many partitions takes longer than the page.
-    options: '-c jit=off',
     // Given as `connectionString` it would take the password away.
     ...config,
     ...(password ? { password } : {}),
     max: CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MS,
     idleTimeoutMillis: 60_000,
-    statement_timeout: statementMs,
     query_timeout: statementMs + GRACE_MS,
     keepAlive: true,
     application_name: 'shellcron',
     // The pool waits for it, though its type does not say so.
-    onConnect: (client => client.query(DURABLE)) as (client: pg.ClientBase) => void,
+    onConnect: (client => client.query(SETTINGS, [String(statementMs)])) as (client: pg.ClientBase) => void,
     types: { getTypeParser: parserOf as never },
   })
   // Of idle connections. Those in use tell whoever uses them.
