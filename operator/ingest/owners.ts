@@ -13,9 +13,9 @@ import type { Observed } from '../observed.ts'
  *
  * Nobody knows for some milliseconds, while a watch lags behind a claim; until the outbox is drained, of what ended while no operator was
  * there; and until its result comes, of a job that was deleted or moved to another pool while no operator looked. It is brought again
- * then. Of what etcd lost when it was restored from a snapshot, and of what retention has removed, nobody will ever know: that output
- * stays on its machine until the quota takes it. To take it would let any agent be the first to speak for a run; to refuse it would
- * destroy, for a watch that lags, what a run really wrote. Room within a quota is the least of the three.
+ * then. Of what etcd lost when it was restored from a snapshot, what retention has removed, or the file of another operator holds, nobody
+ * here will ever know: that output stays on its machine until the quota takes it. To take it would let any agent be the first to speak for
+ * a run; to refuse it would destroy, for a watch that lags, what a run really wrote. Room within a quota is the least of the three.
  */
 export interface Owners {
   /** Of each; undefined: nobody knows yet. `speaker`: the agent that asks, of what it says is its own. Faults as the log store's. */
