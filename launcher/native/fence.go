@@ -43,6 +43,9 @@ func (f *fences) refusal(session string) *refusal {
 	return nil
 }
 
+// areSeveral: there is one of an earlier session.
+func (f *fences) areSeveral() bool { return len(f.until) > 1 }
+
 // keep drops all but the current session's and those in use.
 func (f *fences) keep(inUse func(session string) bool) {
 	for session := range f.until {

@@ -6,13 +6,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 )
-
-// A journal that has grown by so much is rewritten with what still counts.
-const rewriteBytes = 4 << 20
 
 // journal is what must survive the launcher, one JSON line each, appended: which process a run is, how it ended, and that the
 // agent has taken that over.
@@ -31,6 +27,7 @@ type journal struct {
 }
 
 type endingLine struct {
+	id   string
 	line []byte
 	done func()
 }
@@ -68,7 +65,7 @@ func (j *journal) armed(lines []armedLine) {
 	var all []byte
 	for _, line := range lines {
 		encoded := encodeLine(line)
-		j.apply(encoded)
+		j.live[line.ID] = encoded
 		all = append(all, encoded...)
 	}
 	j.write(all)
@@ -76,16 +73,19 @@ func (j *journal) armed(lines []armedLine) {
 
 // started survives the end of this process when it returns.
 func (j *journal) started(line startedLine) {
+	encoded := encodeLine(line)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.append(encodeLine(line))
+	j.live[line.ID] = encoded
+	j.write(encoded)
 }
 
 // ended calls `done`, from another goroutine, when the line survives a power cut; lines that wait at the same time share one
 // sync. A full disk must not keep a run's end from being told: then it is called nevertheless.
-func (j *journal) ended(line endedLine, done func()) {
+func (j *journal) ended(id string, line endedLine, done func()) {
+	ending := endingLine{id, encodeLine(line), done}
 	j.mu.Lock()
-	j.ending = append(j.ending, endingLine{encodeLine(line), done})
+	j.ending = append(j.ending, ending)
 	j.mu.Unlock()
 	select {
 	case j.work <- struct{}{}:
@@ -96,8 +96,11 @@ func (j *journal) ended(line endedLine, done func()) {
 func (j *journal) forgotten(ids []string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.append(encodeLine(forgottenLine{"forgotten", ids}))
-	if j.size > rewriteBytes || len(j.live) == 0 && j.size > rewriteBytes/64 {
+	for _, id := range ids {
+		delete(j.live, id)
+	}
+	j.write(encodeLine(forgottenLine{"forgotten", ids}))
+	if j.isLarge() {
 		if err := j.rewrite(); err != nil {
 			complain(err)
 		}
@@ -122,9 +125,12 @@ func (j *journal) sync() {
 		j.mu.Lock()
 		batch := j.ending
 		j.ending = nil
+		var all []byte
 		for _, each := range batch {
-			j.append(each.line)
+			j.live[each.id] = each.line
+			all = append(all, each.line...)
 		}
+		j.write(all)
 		file := j.file
 		j.mu.Unlock()
 		if err := datasync(file); err != nil {
@@ -137,11 +143,6 @@ func (j *journal) sync() {
 	}
 }
 
-func (j *journal) append(line []byte) {
-	j.apply(line)
-	j.write(line)
-}
-
 func (j *journal) write(lines []byte) {
 	if _, err := j.file.Write(lines); err != nil {
 		complain(err)
@@ -149,6 +150,7 @@ func (j *journal) write(lines []byte) {
 	j.size += len(lines)
 }
 
+// apply takes a line that an earlier launcher wrote.
 func (j *journal) apply(line []byte) {
 	var entry struct {
 		Type   string   `json:"type"`
@@ -171,35 +173,4 @@ func (j *journal) apply(line []byte) {
 			delete(j.live, id)
 		}
 	}
-}
-
-// rewrite puts a file with what still counts in the place of the old one, durably.
-func (j *journal) rewrite() error {
-	file, err := os.OpenFile(j.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	size := 0
-	for _, line := range j.live {
-		n, writeErr := file.Write(line)
-		size += n
-		err = errors.Join(err, writeErr)
-	}
-	if err = errors.Join(err, file.Sync()); err == nil {
-		err = os.Rename(j.path+".new", j.path)
-	}
-	if err != nil {
-		return errors.Join(err, file.Close())
-	}
-	old := j.file
-	j.file, j.size = file, size
-	if old != nil {
-		// A sync that still uses it is let finish.
-		_ = old.Close()
-	}
-	folder, err := os.Open(filepath.Dir(j.path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

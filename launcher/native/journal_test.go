@@ -30,7 +30,7 @@ func left(t *testing.T, path string) []string {
 
 func end(j *journal, id string) <-chan struct{} {
 	done := make(chan struct{})
-	j.ended(endedLine{"ended", 1, true, json.RawMessage(fmt.Sprintf(`{"id":%q}`, id))}, func() { close(done) })
+	j.ended(id, endedLine{"ended", 1, true, json.RawMessage(fmt.Sprintf(`{"id":%q}`, id))}, func() { close(done) })
 	return done
 }
 
@@ -78,5 +78,31 @@ func TestAJournalOfWhichLittleCountsBecomesSmallAgain(t *testing.T) {
 	}
 	if got := left(t, path); !slices.Equal(got, []string{"started kept"}) {
 		t.Fatal(got)
+	}
+}
+
+func TestALargeJournalIsRewrittenWhenNothingIsDue(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := openJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	isBusy := true
+	j.isBusy = func() bool { return isBusy }
+	sizeAfter := func(id string) int64 {
+		j.started(startedLine{Type: "started", ID: id, Mark: string(make([]byte, rewriteBytes/64))})
+		j.forgotten([]string{id})
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	if size := sizeAfter("in a burst"); size < rewriteBytes/64 {
+		t.Errorf("rewritten to %d bytes while runs are due", size)
+	}
+	isBusy = false
+	if size := sizeAfter("after it"); size != 0 {
+		t.Errorf("%d bytes are left", size)
 	}
 }

@@ -53,7 +53,7 @@ func settleLeftovers(j *journal, in places, boot string, killer *killer) []ended
 	for _, each := range running {
 		line := lostLine(each, in, boot)
 		ended = append(ended, line)
-		j.ended(line, func() { settled <- struct{}{} })
+		j.ended(each.ID, line, func() { settled <- struct{}{} })
 	}
 	for range running {
 		<-settled

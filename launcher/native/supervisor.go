@@ -93,27 +93,41 @@ func (s *supervisor) enforce(session string) {
 	}
 }
 
+// forget touches the disk without the lock, which whoever starts runs needs; and before the runs are gone: what is armed under the
+// same id afterwards finds nothing of them, and loses nothing.
 func (s *supervisor) forget(ids []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var gone []string
-	for _, id := range ids {
-		if e := s.entries[id]; e != nil && e.record != nil {
-			delete(s.entries, id)
-			_ = os.Remove(filepath.Join(s.spoolDir, spoolName(id)))
-			_ = os.Remove(filepath.Join(s.machine.notesDir, spoolName(id)))
-			gone = append(gone, id)
-		}
-	}
+	gone := s.endedOf(ids)
 	if len(gone) == 0 {
 		return
 	}
-	s.journal.forgotten(gone)
-	sessions := map[string]bool{}
-	for _, e := range s.entries {
-		sessions[e.session] = true
+	for _, id := range gone {
+		_ = os.Remove(filepath.Join(s.spoolDir, spoolName(id)))
+		_ = os.Remove(filepath.Join(s.machine.notesDir, spoolName(id)))
 	}
-	s.fences.keep(func(session string) bool { return sessions[session] })
+	s.journal.forgotten(gone)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range gone {
+		delete(s.entries, id)
+	}
+	if s.fences.areSeveral() {
+		sessions := map[string]bool{}
+		for _, e := range s.entries {
+			sessions[e.session] = true
+		}
+		s.fences.keep(func(session string) bool { return sessions[session] })
+	}
+}
+
+func (s *supervisor) endedOf(ids []string) (ended []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		if e := s.entries[id]; e != nil && e.record != nil {
+			ended = append(ended, id)
+		}
+	}
+	return ended
 }
 
 func (s *supervisor) stop(whenIdle bool) {

@@ -38,7 +38,7 @@ func (s *supervisor) settle(e *entry, record *exitRecord) {
 	e.isEnding = true
 	record.ID, record.Session, record.Labels = e.id, e.session, e.labels
 	encoded := encodeRecord(record)
-	s.journal.ended(endedLine{"ended", e.at, e.fenced, record.journalled()}, func() {
+	s.journal.ended(e.id, endedLine{"ended", e.at, e.fenced, record.journalled()}, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		e.record, e.kept, e.order, e.command, e.live = encoded, record.kept(), nil, nil, nil
