@@ -9,54 +9,73 @@ import (
 // An agent that takes nothing (it hangs) is cut off; it gets all that counts when it connects again.
 const maxUnsentBytes = 32 << 20
 
-// While runs are due, what is told is gathered for so long: the agent works on whatever it is told, on the processors that the
-// starts need.
-const (
-	gatherFor  = 100 * time.Millisecond
-	gatherStep = 10 * time.Millisecond
-)
+const gatherStep = 10 * time.Millisecond
 
 // connection writes in a goroutine of its own, so that nobody waits for an agent: what is told meanwhile leaves in one write.
 type connection struct {
 	socket *net.UnixConn
-	// isBusy: runs are due.
-	isBusy func() bool
+	// holdFor is how long what is told of runs may be held now.
+	holdFor func() time.Duration
 	// closed is closed when nothing more can be written.
 	closed chan struct{}
 	// heard is closed when all that came has been obeyed, and no more will come.
 	heard chan struct{}
 
-	mu       sync.Mutex
-	more     sync.Cond
-	unsent   []byte
-	isEnding bool
+	mu   sync.Mutex
+	more sync.Cond
+	// unsent leaves now; held is told of runs, since then.
+	unsent, held []byte
+	heldSince    time.Time
+	isEnding     bool
 	// isReplaced: by a newer connection, which ends it.
 	isReplaced bool
 }
 
-func newConnection(socket *net.UnixConn, isBusy func() bool) *connection {
-	c := &connection{socket: socket, isBusy: isBusy, closed: make(chan struct{}), heard: make(chan struct{})}
+func newConnection(socket *net.UnixConn, holdFor func() time.Duration) *connection {
+	c := &connection{socket: socket, holdFor: holdFor, closed: make(chan struct{}), heard: make(chan struct{})}
 	c.more.L = &c.mu
 	return c
 }
 
-// send takes the frame over.
-func (c *connection) send(frame []byte) {
+// tell takes over a frame that says what became of a run.
+func (c *connection) tell(frame []byte) {
+	c.add(func() {
+		if len(c.held) == 0 {
+			c.heldSince = time.Now()
+		}
+		c.held = append(c.held, frame...)
+	})
+}
+
+// say takes over a frame that leaves now, behind all that was told.
+func (c *connection) say(frame []byte) {
+	c.add(func() {
+		c.release()
+		c.unsent = append(c.unsent, frame...)
+	})
+}
+
+// answer takes over a frame that leaves now, and may overtake what was told: output, for which somebody waits.
+func (c *connection) answer(frame []byte) {
+	c.add(func() { c.unsent = append(c.unsent, frame...) })
+}
+
+func (c *connection) add(put func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.isEnding {
 		return
 	}
-	if c.unsent == nil {
-		c.unsent = frame
-	} else {
-		c.unsent = append(c.unsent, frame...)
-	}
-	if len(c.unsent) > maxUnsentBytes {
-		c.isEnding, c.unsent = true, nil
+	put()
+	if len(c.unsent)+len(c.held) > maxUnsentBytes {
+		c.isEnding, c.unsent, c.held = true, nil, nil
 		_ = c.socket.Close()
 	}
 	c.more.Signal()
+}
+
+func (c *connection) release() {
+	c.unsent, c.held = append(c.unsent, c.held...), nil
 }
 
 // replace lets what has come be obeyed, and no more: before a newer connection acts.
@@ -83,31 +102,35 @@ func (c *connection) end() {
 func (c *connection) write() {
 	defer close(c.closed)
 	defer c.socket.Close()
-	for {
-		c.mu.Lock()
-		for len(c.unsent) == 0 && !c.isEnding {
-			c.more.Wait()
-		}
-		c.mu.Unlock()
-		c.gather()
-		c.mu.Lock()
-		bytes := c.unsent
-		c.unsent = nil
-		c.mu.Unlock()
-		if len(bytes) == 0 {
-			return
-		}
+	for bytes := c.next(); bytes != nil; bytes = c.next() {
 		if _, err := c.socket.Write(bytes); err != nil {
 			c.mu.Lock()
-			c.isEnding, c.unsent = true, nil
+			c.isEnding, c.unsent, c.held = true, nil, nil
 			c.mu.Unlock()
 			return
 		}
 	}
 }
 
-func (c *connection) gather() {
-	for since := time.Now(); c.isBusy() && time.Since(since) < gatherFor; {
+// next waits for what is to leave; nil: nothing more will.
+func (c *connection) next() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		if c.isEnding || len(c.held) > 0 && time.Since(c.heldSince) >= c.holdFor() {
+			c.release()
+		}
+		if len(c.unsent) > 0 || c.isEnding {
+			bytes := c.unsent
+			c.unsent = nil
+			return bytes
+		}
+		if len(c.held) == 0 {
+			c.more.Wait()
+			continue
+		}
+		c.mu.Unlock()
 		time.Sleep(gatherStep)
+		c.mu.Lock()
 	}
 }

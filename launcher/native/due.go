@@ -48,6 +48,15 @@ func (q *dueQueue) isBehind() bool {
 	return len(q.waiting) > 0 && q.waiting[0].at <= nowMs()
 }
 
+// So many that wait, the first of them overdue, are a crowd.
+const crowd = 100
+
+func (q *dueQueue) isCrowded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) >= crowd && q.waiting[0].at <= nowMs()
+}
+
 func (q *dueQueue) work() {
 	for {
 		if e := q.next(); e != nil {

@@ -17,12 +17,12 @@ func (s *server) sendRuns(seq float64) {
 			panic(err)
 		}
 		if size += len(encoded); size > runsPartBytes && len(part) > 0 {
-			s.tell(runsAnswer{"runs", seq, part, true})
+			s.say(runsAnswer{"runs", seq, part, true})
 			part, size = []json.RawMessage{}, len(encoded)
 		}
 		part = append(part, encoded)
 	}
-	s.tell(runsAnswer{"runs", seq, part, false})
+	s.say(runsAnswer{"runs", seq, part, false})
 }
 
 func (s *server) read(c *connection, said message) {
@@ -31,5 +31,5 @@ func (s *server) read(c *connection, said message) {
 		logEvent(levelError, "spool.unreadable", fields{"run": said.ID, "error": err})
 		answer = readAnswer{Seq: said.Seq, Next: answer.Next, End: true, Error: err.Error()}
 	}
-	c.send(answer.frame())
+	c.answer(answer.frame())
 }

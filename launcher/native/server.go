@@ -41,7 +41,7 @@ func (s *server) work() {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		c := newConnection(socket, s.supervisor.starter.isBusy)
+		c := newConnection(socket, s.supervisor.starter.holdFor)
 		s.mu.Lock()
 		s.connections[c] = true
 		s.mu.Unlock()
@@ -118,7 +118,7 @@ func (s *server) install(c *connection) {
 	s.supervisor.mu.Lock()
 	defer s.supervisor.mu.Unlock()
 	if older := s.acting; older != nil && older != c {
-		s.tell(event{Type: "replaced"})
+		s.say(event{Type: "replaced"})
 		s.forget(older)
 	}
 	s.acting = c
@@ -126,9 +126,9 @@ func (s *server) install(c *connection) {
 	if s.supervisor.machine.cgroups.canLimit() {
 		features = append(features, "resources", "oom")
 	}
-	s.tell(helloMessage{"hello", protocolVersion, "native", s.instance, os.Getpid(), boottimeMs(), features, s.build})
+	s.say(helloMessage{"hello", protocolVersion, "native", s.instance, os.Getpid(), boottimeMs(), features, s.build})
 	for _, e := range s.supervisor.inOrder() {
-		s.tell(e.latest())
+		s.say(e.latest())
 	}
 }
 
@@ -157,8 +157,13 @@ func (s *server) obey(c *connection, said message) {
 	}
 }
 
-// tell is called with the supervisor's lock held.
-func (s *server) tell(value any) {
+// tell is called with the supervisor's lock held, as say is.
+func (s *server) tell(value any) { s.send(value, (*connection).tell) }
+
+// say is for what is no event of a run: nothing is gained by holding it.
+func (s *server) say(value any) { s.send(value, (*connection).say) }
+
+func (s *server) send(value any, by func(*connection, []byte)) {
 	if s.acting == nil {
 		return
 	}
@@ -167,5 +172,5 @@ func (s *server) tell(value any) {
 		logEvent(levelError, "event.unsendable", fields{"error": err})
 		return
 	}
-	s.acting.send(frame)
+	by(s.acting, frame)
 }

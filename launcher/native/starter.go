@@ -43,9 +43,6 @@ func newStarter(s *supervisor) (*starter, error) {
 	return st, err
 }
 
-// isBusy: runs are due, or being started.
-func (st *starter) isBusy() bool { return st.due.isBehind() || st.supervisor.reaper.isStarting() }
-
 func threads() int { return min(runtime.NumCPU()+1, mostThreads) }
 
 func (st *starter) work() {
