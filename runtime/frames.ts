@@ -17,44 +17,67 @@ export function encodeFrame(value: unknown): Buffer {
   return frame
 }
 
+/** Room for a frame is kept for the next one, up to so much. */
+const KEPT_BYTES = 256 * 1024
+
 /**
  * Takes a stream's pieces as they come and returns the values that each completes. Throws RangeError for a length over the limit
- * and SyntaxError for what is not JSON: the stream is of no use after either.
+ * and SyntaxError for what is not JSON: the stream is of no use after either. `parse` makes a value of a frame. Neither a piece nor a frame
+ * is kept, so that both may lie in memory that is used again: what is taken anew for each is a burden to the collector.
  */
 export class FrameDecoder {
-  #pieces: Buffer[] = []
+  readonly #parse: (frame: Buffer) => unknown
+  readonly #header = Buffer.alloc(HEADER_BYTES)
+  #space = Buffer.alloc(0)
+  /** Of the frame that is not complete, with its header. */
   #held = 0
+
+  constructor(parse: (frame: Buffer) => unknown = frame => JSON.parse(frame.toString('utf8'))) {
+    this.#parse = parse
+  }
 
   push(piece: Buffer): unknown[] {
     const values: unknown[] = []
-    this.#pieces.push(piece)
-    this.#held += piece.length
-    while (this.#held >= HEADER_BYTES) {
-      const length = this.#peek(HEADER_BYTES).readUInt32BE(0)
-      if (length > MAX_FRAME_BYTES)
-        throw new RangeError(`a frame of ${length} bytes exceeds ${MAX_FRAME_BYTES} bytes`)
-      if (this.#held < HEADER_BYTES + length) break
-      const frame = this.#peek(HEADER_BYTES + length).subarray(HEADER_BYTES, HEADER_BYTES + length)
-      this.#drop(HEADER_BYTES + length)
-      values.push(JSON.parse(frame.toString('utf8')))
+    let at = 0
+    while (at < piece.length) {
+      if (this.#held < HEADER_BYTES) {
+        const copied = piece.copy(this.#header, this.#held, at)
+        this.#held += copied
+        at += copied
+        if (this.#held < HEADER_BYTES) break
+      }
+      const length = this.#length()
+      const missing = length + HEADER_BYTES - this.#held
+      const isHere = missing === length && piece.length - at >= length
+      const frame = isHere
+        ? piece.subarray(at, at + length)
+        : this.#gathered(piece.subarray(at, at + missing))
+      at += Math.min(missing, piece.length - at)
+      if (!frame) break
+      this.#held = 0
+      values.push(this.#parse(frame))
+      if (this.#space.length > KEPT_BYTES) this.#space = Buffer.alloc(0)
     }
     return values
   }
 
-  /** The first piece, joined with later ones until it has at least `bytes`. */
-  #peek(bytes: number): Buffer {
-    const [first] = this.#pieces
-    if (first && first.length >= bytes) return first
-    const joined = Buffer.concat(this.#pieces)
-    this.#pieces = [joined]
-    return joined
+  #length(): number {
+    const length = this.#header.readUInt32BE()
+    if (length > MAX_FRAME_BYTES)
+      throw new RangeError(`a frame of ${length} bytes exceeds ${MAX_FRAME_BYTES} bytes`)
+    return length
   }
 
-  #drop(bytes: number) {
-    const [first] = this.#pieces
-    if (!first) return
-    this.#held -= bytes
-    if (first.length === bytes) this.#pieces.shift()
-    else this.#pieces[0] = first.subarray(bytes)
+  /** undefined: more is to come. */
+  #gathered(part: Buffer): Buffer | undefined {
+    const length = this.#length()
+    if (this.#space.length < length) {
+      const larger = Buffer.allocUnsafeSlow(length)
+      this.#space.copy(larger)
+      this.#space = larger
+    }
+    part.copy(this.#space, this.#held - HEADER_BYTES)
+    this.#held += part.length
+    return this.#held === HEADER_BYTES + length ? this.#space.subarray(0, length) : undefined
   }
 }

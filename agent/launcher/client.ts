@@ -17,8 +17,10 @@ import {
   PROTOCOL_VERSION,
   type ToLauncher,
 } from './messages.ts'
+import { parseMessage } from './parse.ts'
 
 const HELLO_WITHIN_MS = 10_000
+const PIECE_BYTES = 64 * 1024
 /** Two readings of the same clock are never so far apart; those of two origins are. */
 const OTHER_CLOCK_MS = 60_000
 
@@ -29,8 +31,10 @@ const OTHER_CLOCK_MS = 60_000
 export async function connectLauncher(path: string, signal?: AbortSignal): Promise<Launcher> {
   const wait = deadline(HELLO_WITHIN_MS, signal)
   try {
-    const socket = await open(path, wait.signal)
-    const connection = new Connection(socket)
+    let connection: Connection | undefined
+    const socket = await open(path, piece => connection?.receive(piece), wait.signal)
+    // It says nothing before it is greeted, which this does.
+    connection = new Connection(socket)
     const hello = await connection.hello(wait.signal)
     return launcherOn(connection, hello)
   } finally {
@@ -38,9 +42,15 @@ export async function connectLauncher(path: string, signal?: AbortSignal): Promi
   }
 }
 
-async function open(path: string, signal: AbortSignal): Promise<Socket> {
+/** Pieces lie in memory that is used again: output comes through here, and would leave a buffer behind for each 64 KiB of it. */
+async function open(path: string, receive: (piece: Buffer) => void, signal: AbortSignal): Promise<Socket> {
   const short = socketPath(path)
-  const socket = createConnection({ path: short.path, signal })
+  const buffer = Buffer.alloc(PIECE_BYTES)
+  const callback = (length: number) => {
+    receive(buffer.subarray(0, length))
+    return true
+  }
+  const socket = createConnection({ path: short.path, signal, onread: { buffer, callback } })
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
@@ -75,7 +85,12 @@ function launcherOn(connection: Connection, hello: Hello): Launcher {
     forget: ids => send({ type: 'forget', ids }),
     read: async (id, request, signal) => {
       const answer = await answers.askRead(seq => send({ type: 'read', seq, id, ...request }), signal)
-      return { bytes: Buffer.from(answer.data, 'base64'), next: answer.next, end: answer.end }
+      const { data } = answer
+      return {
+        bytes: typeof data === 'string' ? Buffer.from(data, 'base64') : data,
+        next: answer.next,
+        end: answer.end,
+      }
     },
     onEvent: listener => connection.onEvent(listener),
     onClosed: listener => connection.onClosed(listener),
@@ -93,7 +108,7 @@ class Connection {
   /** Resolves, with the reason, when the socket has ended, whoever ended it. */
   readonly ended: Promise<string>
   readonly #socket: Socket
-  readonly #decoder = new FrameDecoder()
+  readonly #decoder = new FrameDecoder(parseMessage)
   readonly #greeting = Promise.withResolvers<Hello>()
   readonly #listeners = new Set<(event: LauncherEvent) => void>()
   #early: LauncherEvent[] | undefined = []
@@ -106,7 +121,6 @@ class Connection {
     socket.on('error', error => {
       this.#reason = error.message
     })
-    socket.on('data', piece => this.#decode(piece as Buffer))
     this.ended = new Promise(resolve => {
       socket.once('close', () => {
         const error = new Unavailable(`the launcher's connection ended: ${this.#reason}`)
@@ -158,7 +172,8 @@ class Connection {
     this.#socket.resume()
   }
 
-  #decode(piece: Buffer) {
+  /** The piece is not kept. */
+  receive(piece: Buffer) {
     try {
       for (const value of this.#decoder.push(piece)) {
         const message = fromLauncher.safeParse(value)

@@ -165,8 +165,8 @@ const runsAnswer = z.object({
 const readAnswer = z.object({
   type: z.literal('read'),
   seq: z.number(),
-  /** Spool bytes, whole chunks, base64. */
-  data: z.string(),
+  /** Spool bytes, whole chunks: base64, or decoded by `parseMessage`. */
+  data: z.union([z.string(), z.instanceof(Buffer)]),
   /** Where to read on. */
   next: z.number(),
   /** Nothing will come after `next`. */

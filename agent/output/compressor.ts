@@ -11,12 +11,17 @@ export interface Compressor {
 }
 
 const CHUNK_BYTES = 64 * 1024
+/** It looks back by 256 KiB (the power of two): by the usual 2 MiB it finds little more in lines of text, and takes some MB for it. */
+const WINDOW_LOG = 18
 
 export function createCompressor(): Compressor {
   let stream: ZstdCompress | undefined
   return {
     async compress(parts) {
-      stream ??= createZstdCompress({ chunkSize: CHUNK_BYTES })
+      stream ??= createZstdCompress({
+        chunkSize: CHUNK_BYTES,
+        params: { [constants.ZSTD_c_windowLog]: WINDOW_LOG },
+      })
       try {
         return await frameOf(stream, parts)
       } catch (error) {

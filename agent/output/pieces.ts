@@ -5,6 +5,7 @@ import type { Launcher } from '../launcher/launcher.ts'
 import type { ExitRecord } from '../launcher/messages.ts'
 import type { Launch } from './launch.ts'
 import type { Loss } from './losses.ts'
+import type { Room } from './room.ts'
 
 /** What is to be told of a launch next. */
 
@@ -13,26 +14,26 @@ const READ_BYTES = 64 * 1024
 const NOTHING = new Uint8Array()
 
 /**
- * About `bytes` of its spool, from where it is stored on; undefined: nothing is to be told now. Rejects if the launcher goes, and with
- * SpoolUnreadable when it is at the end of a spool that holds less than its run wrote: one that was deleted, or never reached the disk.
+ * About `bytes` of its spool, from where it is stored on, gathered in `room`; undefined: nothing is to be told now. Rejects if the launcher
+ * goes, and with SpoolUnreadable when it is at the end of a spool that holds less than its run wrote: one that was deleted, or never reached
+ * the disk.
  */
 export async function nextPiece(
   launch: Launch,
   launcher: Launcher,
-  bytes: number,
+  { bytes, room }: { bytes: number; room: Room },
 ): Promise<BatchPiece | undefined> {
   const { attempt, from, record } = launch
   if (!attempt) return undefined
   if (from === undefined) return { ...attempt, offset: 0, next: 0, chunks: NOTHING }
-  const { parts, isAll } =
+  const { chunks: read, isAll } =
     record && isEmpty(record)
-      ? { parts: [], isAll: true }
-      : await readOn(launcher, { id: launch.id, from, bytes })
+      ? { chunks: NOTHING, isAll: true }
+      : await readOn(launcher, { id: launch.id, from, bytes, room })
   // Of a launch whose end was seen before it was read, there is no more than what was there.
-  const end = isAll && record && isComplete(record, launch.brought, parts) ? record : undefined
-  if (end?.spoolError !== undefined) parts.push(unwritten(end))
-  if (parts.length === 0 && !end) return undefined
-  const chunks = Buffer.concat(parts)
+  const end = isAll && record && isComplete(record, launch.brought, read) ? record : undefined
+  const chunks = end?.spoolError === undefined ? read : Buffer.concat([read, unwritten(end)])
+  if (chunks.length === 0 && !end) return undefined
   return { ...attempt, offset: from, next: from + chunks.length, chunks, ...(end ? { end: true } : {}) }
 }
 
@@ -54,27 +55,49 @@ export function lossOf({ id, attempt, record }: Launch): Loss | undefined {
   return { launch: id, ...attempt, total, ...(cut ? { cut } : {}), at: endedAt }
 }
 
+interface Reading {
+  id: string
+  from: number
+  bytes: number
+  room: Room
+}
+
 async function readOn(
   launcher: Launcher,
-  { id, from, bytes }: { id: string; from: number; bytes: number },
-): Promise<{ parts: Uint8Array[]; isAll: boolean }> {
-  const parts: Uint8Array[] = []
-  for (let length = 0; length < bytes; ) {
+  { id, from, bytes, room }: Reading,
+): Promise<{ chunks: Uint8Array; isAll: boolean }> {
+  const gathered = gathering(bytes > READ_BYTES ? room.take(bytes + READ_BYTES) : undefined)
+  for (let length = 0; length < bytes; length = gathered.all().length) {
     const part = await readPart(launcher, id, {
       offset: from + length,
       length: Math.min(READ_BYTES, bytes - length),
     })
     if (part instanceof SpoolUnreadable) {
-      if (parts.length === 0) throw part
+      if (length === 0) throw part
       // It is met again when what comes before it is stored.
-      return { parts, isAll: false }
+      return { chunks: gathered.all(), isAll: false }
     }
-    if (part.bytes.length === 0) return { parts, isAll: true }
-    parts.push(part.bytes)
-    length += part.bytes.length
-    if (part.end) return { parts, isAll: true }
+    const isThere = part.bytes.length > 0
+    if (isThere && !gathered.add(part.bytes)) break
+    if (!isThere || part.end) return { chunks: gathered.all(), isAll: true }
   }
-  return { parts, isAll: false }
+  return { chunks: gathered.all(), isAll: false }
+}
+
+/** Parts behind one another in `space`; `add` answers whether there was room. Of one part there always is. */
+function gathering(space: Buffer | undefined): { add(part: Uint8Array): boolean; all(): Uint8Array } {
+  let all: Uint8Array = NOTHING
+  return {
+    add(part) {
+      const end = all.length + part.length
+      const fits = space !== undefined && end <= space.length
+      if (!fits && all.length > 0) return false
+      if (fits) space.set(part, all.length)
+      all = fits ? space.subarray(0, end) : part
+      return true
+    },
+    all: () => all,
+  }
 }
 
 async function readPart(launcher: Launcher, id: string, at: { offset: number; length: number }) {
@@ -86,17 +109,16 @@ async function readPart(launcher: Launcher, id: string, at: { offset: number; le
   }
 }
 
-/** Whether these parts are the last, with those that were brought before. What a spool holds is brought before it is said to lack something. */
+/** Whether these chunks are the last, with those that were brought before. What a spool holds is brought before it is said to lack something. */
 function isComplete(
   { stdout, stderr }: ExitRecord,
   brought: number | undefined,
-  parts: readonly Uint8Array[],
+  chunks: Uint8Array,
 ): boolean {
   if (brought === undefined) return true
-  const found = parts.reduce((sum, part) => sum + outputBytes(part), brought)
-  const missing = stdout.bytes + stderr.bytes - found
+  const missing = stdout.bytes + stderr.bytes - brought - outputBytes(chunks)
   if (missing <= 0) return true
-  if (parts.length === 0) throw new SpoolUnreadable(`${missing} bytes are not in the spool`)
+  if (chunks.length === 0) throw new SpoolUnreadable(`${missing} bytes are not in the spool`)
   return false
 }
 

@@ -10,6 +10,7 @@ import type { Launches } from './launches.ts'
 import type { Losses } from './losses.ts'
 import { createPatience, type Patience } from './patience.ts'
 import { nextPiece } from './pieces.ts'
+import { createRoom } from './room.ts'
 
 /**
  * Brings output to the operator, one batch at a time: what is held in memory is one batch.
@@ -52,6 +53,7 @@ class OneAtATime implements Shipper {
   readonly #options: ShipperOptions
   readonly #ready = new Set<Launch>()
   readonly #awaited: Awaited
+  readonly #room = createRoom(2 * TARGET_BYTES)
   readonly #deliver: Deliver
   readonly #patience: Patience
   #launcher: Launcher | undefined
@@ -116,11 +118,13 @@ class OneAtATime implements Shipper {
     // Without a pause as long as there is more than one batch.
     for (let isFull = true; isFull && !signal.aborted; ) {
       const batch = await this.#collect()
-      if (batch.length === 0) return
+      if (batch.length === 0) break
       const pieces = batch.map(({ piece }) => piece)
       this.#patience.wait(this.#take(batch, await this.#deliver(pieces, signal)), signal)
       isFull = batch.reduce((sum, { piece }) => sum + piece.chunks.length, 0) >= TARGET_BYTES / 2
+      this.#room.clear()
     }
+    this.#room.release()
   }
 
   #hasWork(): boolean {
@@ -150,7 +154,7 @@ class OneAtATime implements Shipper {
     return async (launch, bytes) => {
       if (launch.acknowledged) return undefined
       try {
-        const piece = await nextPiece(launch, launcher, bytes)
+        const piece = await nextPiece(launch, launcher, { bytes, room: this.#room })
         if (!piece && launch.isRunning) this.#awaited.wait(launch)
         return piece
       } catch (error) {

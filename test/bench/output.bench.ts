@@ -3,12 +3,14 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Attempt, readAttempts, readLatest, readOutput } from '../../cli/logs/client.ts'
 import { systemClock } from '../../runtime/clock.ts'
+import { bundle } from '../../scripts/bundle.ts'
+import { temporaryDirectory } from '../controlplane/directory.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 import { flags, quantile, say, usage } from './figures.ts'
 
 /**
- * Output, on `shellcron up` as people start it: from the write of a line to its arrival at `shellcron logs -f`; and a lot of it at once,
+ * Output, on `shellcron up` as it is released: from the write of a line to its arrival at `shellcron logs -f`; and a lot of it at once,
  * with what agent, launcher and operator take of memory meanwhile.
  *
  *   node test/bench/output.bench.ts [--lines 200] [--mb 100]
@@ -98,7 +100,10 @@ async function flood(up: Up, mb: number): Promise<void> {
 }
 
 const { lines, mb } = flags({ lines: 200, mb: 100 })
-const up = await upOn(undefined)
+const directory = await temporaryDirectory('shellcron-output-')
+const release = join(directory.path, 'release')
+await bundle(release)
+const up = await upOn(undefined, [], { release })
 try {
   await eventually(
     'it is up',
@@ -113,4 +118,5 @@ try {
 } finally {
   await up.interrupt()
   await up.remove()
+  await directory.remove()
 }
