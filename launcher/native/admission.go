@@ -41,13 +41,19 @@ func (s *supervisor) inOrder() []*entry {
 func (s *supervisor) get(id string) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.entries[id]
+	if e := s.entries[id]; e != nil && !e.isGoing {
+		return e
+	}
+	return nil
 }
 
-// keptOf is how many bytes of output were kept of a run that has ended.
+// keptOf is how many bytes of output were kept of a run that has ended; of one that is being forgotten, none.
 func (s *supervisor) keptOf(e *entry) (bytes int64, hasEnded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e.isGoing {
+		return 0, true
+	}
 	return e.kept, e.record != nil
 }
 

@@ -26,7 +26,9 @@ type connection struct {
 	// unsent leaves now; held is told of runs, since then.
 	unsent, held []byte
 	heldSince    time.Time
-	isEnding     bool
+	// told is how much was told and has not left. What was asked for is no sign of an agent that hangs.
+	told     int
+	isEnding bool
 	// isReplaced: by a newer connection, which ends it.
 	isReplaced bool
 }
@@ -44,6 +46,7 @@ func (c *connection) tell(frame []byte) {
 			c.heldSince = time.Now()
 		}
 		c.held = append(c.held, frame...)
+		c.told += len(frame)
 	})
 }
 
@@ -67,7 +70,7 @@ func (c *connection) add(put func()) {
 		return
 	}
 	put()
-	if len(c.unsent)+len(c.held) > maxUnsentBytes {
+	if c.told > maxUnsentBytes {
 		c.isEnding, c.unsent, c.held = true, nil, nil
 		_ = c.socket.Close()
 	}
@@ -123,6 +126,7 @@ func (c *connection) next() []byte {
 		if len(c.unsent) > 0 || c.isEnding {
 			bytes := c.unsent
 			c.unsent = nil
+			c.told = len(c.held)
 			return bytes
 		}
 		if len(c.held) == 0 {

@@ -99,3 +99,22 @@ func TestWhatIsHeldLeavesBeforeTheEnd(t *testing.T) {
 	<-c.closed
 	c.tell([]byte("b"))
 }
+
+func TestAnAgentThatTakesNothingIsCutOffForWhatItWasToldNotForWhatItAsked(t *testing.T) {
+	c, _, received := connected(t, 0)
+	half := make([]byte, maxUnsentBytes/2+1)
+	for range 3 {
+		c.say(half)
+	}
+	if got := received(3 * len(half)); len(got) != 3*len(half) {
+		t.Error(len(got))
+	}
+	for range 3 {
+		c.tell(half)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.isEnding {
+		t.Error("it is still told")
+	}
+}

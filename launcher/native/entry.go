@@ -22,7 +22,9 @@ type entry struct {
 	wanted     *ending
 	// isEnding: its end is decided, though it may not be on the disk yet: nothing may start or end it any more.
 	isEnding bool
-	record   json.RawMessage
+	// isGoing: it is being forgotten.
+	isGoing bool
+	record  json.RawMessage
 	// kept is how many bytes of output the spool was given, once there is a record.
 	kept    int64
 	changed bell

@@ -19,9 +19,11 @@ type journal struct {
 	// isBusy: runs are due.
 	isBusy func() bool
 
-	mu     sync.Mutex
-	file   *os.File
-	size   int
+	mu   sync.Mutex
+	file *os.File
+	size int
+	// kept is its size after the last rewrite.
+	kept   int
 	live   map[string][]byte
 	ending []endingLine
 }

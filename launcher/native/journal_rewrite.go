@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// A journal that has grown by so much is rewritten with what still counts: when no run is due, as whatever starts then would wait for
+// A journal that has grown by so much, and to twice of what counted, is rewritten with what still counts: when no run is due, as whatever starts then would wait for
 // the disk, and else at the latest when it is so large.
 const (
 	rewriteBytes     = 4 << 20
@@ -14,10 +14,11 @@ const (
 )
 
 func (j *journal) isLarge() bool {
-	if j.size <= mostRewriteBytes && j.isBusy() {
+	grown := j.size - j.kept
+	if grown <= mostRewriteBytes && j.isBusy() {
 		return false
 	}
-	return j.size > rewriteBytes || len(j.live) == 0 && j.size > rewriteBytes/64
+	return grown > max(rewriteBytes, j.kept) || len(j.live) == 0 && j.size > rewriteBytes/64
 }
 
 // rewrite puts a file with what still counts in the place of the old one, durably.
@@ -39,7 +40,7 @@ func (j *journal) rewrite() error {
 		return errors.Join(err, file.Close())
 	}
 	old := j.file
-	j.file, j.size = file, size
+	j.file, j.size, j.kept = file, size, size
 	if old != nil {
 		// A sync that still uses it is let finish.
 		_ = old.Close()

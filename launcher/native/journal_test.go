@@ -106,3 +106,28 @@ func TestALargeJournalIsRewrittenWhenNothingIsDue(t *testing.T) {
 		t.Errorf("%d bytes are left", size)
 	}
 }
+
+func TestOfWhatIsKeptAsOneForgottenLittleIsWrittenAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := openJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := startedLine{Type: "started", Mark: string(make([]byte, rewriteBytes/64))}
+	for n := range 40 {
+		line.ID = fmt.Sprintf("run-%d", n)
+		j.started(line)
+	}
+	before, _ := j.file.Stat()
+	rewritten := 0
+	for n := range 20 {
+		j.forgotten([]string{fmt.Sprintf("run-%d", n)})
+		if now, _ := j.file.Stat(); !os.SameFile(before, now) {
+			before = now
+			rewritten++
+		}
+	}
+	if rewritten > 1 {
+		t.Errorf("rewritten %d times", rewritten)
+	}
+}

@@ -1,13 +1,26 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const longestWaitMs = 60_000
+
+// When too much is open on the machine, a spool is not lost for it: it is read a moment later.
+const (
+	hinderedFor  = 200 * time.Millisecond
+	mostHindered = 150
+)
+
+func isPassing(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
+}
 
 // answerRead waits, if nothing is there yet, for more, for the run's end, or as long as the reader said. Of a run that is not
 // known there is nothing.
@@ -20,11 +33,17 @@ func (s *supervisor) answerRead(asked message) (readAnswer, error) {
 	path := filepath.Join(s.spoolDir, spoolName(e.id))
 	length := int(math.Min(math.Max(asked.Length, 0), maxReadBytes))
 	timeout := time.After(ms(math.Min(math.Max(asked.WaitMs, 0), longestWaitMs)))
+	hindered := 0
 	for isLast := asked.WaitMs <= 0; ; {
 		// Asked for before the file is read, so that what is written meanwhile is not slept through.
 		more := e.changed.next()
 		kept, hasEnded := s.keptOf(e)
 		part, err := readSpool(path, answer.Next, length, otherThan(asked.Stream))
+		if isPassing(err) && hindered < mostHindered {
+			hindered++
+			time.Sleep(hinderedFor)
+			continue
+		}
 		if err != nil {
 			return answer, err
 		}

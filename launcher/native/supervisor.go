@@ -96,13 +96,15 @@ func (s *supervisor) enforce(session string) {
 // forget touches the disk without the lock, which whoever starts runs needs; and before the runs are gone: what is armed under the
 // same id afterwards finds nothing of them, and loses nothing.
 func (s *supervisor) forget(ids []string) {
-	gone := s.endedOf(ids)
-	if len(gone) == 0 {
+	going := s.letGo(ids)
+	if len(going) == 0 {
 		return
 	}
-	for _, id := range gone {
-		_ = os.Remove(filepath.Join(s.spoolDir, spoolName(id)))
-		_ = os.Remove(filepath.Join(s.machine.notesDir, spoolName(id)))
+	gone := make([]string, 0, len(going))
+	for _, e := range going {
+		_ = os.Remove(filepath.Join(s.spoolDir, spoolName(e.id)))
+		_ = os.Remove(filepath.Join(s.machine.notesDir, spoolName(e.id)))
+		gone = append(gone, e.id)
 	}
 	s.journal.forgotten(gone)
 	s.mu.Lock()
@@ -119,15 +121,17 @@ func (s *supervisor) forget(ids []string) {
 	}
 }
 
-func (s *supervisor) endedOf(ids []string) (ended []string) {
+// letGo marks those that have ended, so that nobody reads of them any more, nor forgets them a second time.
+func (s *supervisor) letGo(ids []string) (going []*entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range ids {
-		if e := s.entries[id]; e != nil && e.record != nil {
-			ended = append(ended, id)
+		if e := s.entries[id]; e != nil && e.record != nil && !e.isGoing {
+			e.isGoing = true
+			going = append(going, e)
 		}
 	}
-	return ended
+	return going
 }
 
 func (s *supervisor) stop(whenIdle bool) {
