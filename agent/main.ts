@@ -89,7 +89,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       stop,
     ).catch(error => {
       if (!stop.aborted) throw error
-      log.info('agent.stoppedEarly')
+      log.info({ error: messageOf(error) }, 'agent.stoppedEarly')
     })
     // It had not seen its pool yet: nothing is claimed, and what runs goes on for the next one.
     if (!agent) return

@@ -17,6 +17,7 @@ export interface Awaited {
 }
 
 const YOUNG_MS = 100
+const UNREADABLE_MS = 5_000
 const WAIT_MS = 60_000
 
 /** `onMore`: there may be something of it, or there is no launcher to wait with. */
@@ -25,6 +26,11 @@ export function createAwaited({ clock, onMore }: { clock: Clock; onMore(launch: 
   const young: { launch: Launch; at: number }[] = []
   let current: Launcher | undefined
 
+  const later = (launch: Launch, inMs: number) => {
+    const at = clock.monotonic() + inMs
+    const behind = young.findIndex(other => other.at > at)
+    young.splice(behind < 0 ? young.length : behind, 0, { launch, at })
+  }
   const wait = (launch: Launch) => {
     const launcher = current
     if (!launcher) return onMore(launch)
@@ -37,14 +43,19 @@ export function createAwaited({ clock, onMore }: { clock: Clock; onMore(launch: 
         // Its end is told by an event, and looked at then.
         if (launch.isRunning && !end) onMore(launch)
       },
-      () => undefined,
+      () => {
+        if (launcher !== current) return
+        waiting.delete(launch)
+        // Its spool could not be read: it is asked about again, and when it has ended told as lost.
+        if (launch.isRunning) later(launch, UNREADABLE_MS)
+      },
     )
   }
   return {
     get hasYoung() {
       return young.length > 0
     },
-    later: launch => void young.push({ launch, at: clock.monotonic() + YOUNG_MS }),
+    later: launch => later(launch, YOUNG_MS),
     grownUp() {
       const now = clock.monotonic()
       const still = young.findIndex(({ at }) => at > now)

@@ -41,7 +41,7 @@ export async function collect({ losses, resting, ready, reader }: Source): Promi
     if (!read) break
     const wave = firstOf(ready, WAVE)
     for (const launch of wave) ready.delete(launch)
-    const part = Math.max(LEAST_PART_BYTES, TARGET_BYTES / wave.length)
+    const part = Math.max(LEAST_PART_BYTES, Math.floor(TARGET_BYTES / wave.length))
     const pieces = await Promise.all(wave.map(launch => read(launch, part)))
     for (const [index, launch] of wave.entries()) {
       const piece = pieces[index]

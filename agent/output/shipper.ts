@@ -167,7 +167,7 @@ class OneAtATime implements Shipper {
   #notRead(launch: Launch, launcher: Launcher, error: unknown) {
     if (error instanceof SpoolUnreadable) {
       // One that runs is looked at again when it ends.
-      if (launch.record) this.#options.onUnreadable(launch, error.message)
+      if (launch.record && !launch.acknowledged) this.#options.onUnreadable(launch, error.message)
       return
     }
     // The launcher went: the next one tells of it again, or it is still there then.
@@ -214,8 +214,10 @@ class OneAtATime implements Shipper {
 
 /** From where the operator is, whatever was sent. */
 function goOn(launch: Launch, { offset, next, chunks }: BatchPiece, { stored, bytes }: Taken) {
+  // The same part can be twice in one batch, as it ended between two looks: it counts once.
   if (launch.from === undefined) launch.brought = bytes
-  else if (stored === next && launch.brought !== undefined) launch.brought += outputBytes(chunks)
+  else if (stored === next && launch.from === offset && launch.brought !== undefined)
+    launch.brought += outputBytes(chunks)
   // Where it is unexpected it is asked again: what it has there is not known.
   const isKnown = launch.from === undefined || stored === next || stored === offset
   launch.from = isKnown ? stored : undefined
