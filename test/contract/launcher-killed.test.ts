@@ -62,7 +62,7 @@ describe.each(Object.entries(implementations))('launcher/%s: killed', (_, comman
     agent.launcher.fence(SESSION, farAway())
     agent.launcher.arm([
       script('ended', noise, { outputLimit: 1e9 }),
-      script('lost', `${noise} >&2; exec sleep 1000`, { outputLimit: 1e9, ...agent.marked() }),
+      script('lost', `{ ${noise}; } >&2; exec sleep 1000`, { outputLimit: 1e9, ...agent.marked() }),
     ])
     const { tail } = await agent.ended('ended')
     const spool = join(agent.stateDir, 'spool', 'lost')

@@ -52,8 +52,9 @@ const whole = (name: string, ...args: string[]) =>
   eventually(
     `the output of ${name}`,
     async () => {
-      const ran = await logs(name, '--shell-run', ...args)
+      // Before it is read: it may end meanwhile.
       const isOver = up.outcomes().some(each => each.name === name)
+      const ran = await logs(name, '--shell-run', ...args)
       return isOver && ran.code === 0 && !ran.stderr.includes('has not come') && ran
     },
     60_000,
