@@ -32,7 +32,8 @@ const DRAIN_SECONDS = 10
 /** And the agent so long to record them, ms. */
 const AGENT_GRACE_MS = 30_000
 const RESTART_MS = 1_000
-const program = fileURLToPath(new URL('../main.ts', import.meta.url))
+/** With the settings of Node that each part wants. */
+const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
 
 export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
   const say = (line: string) => void process.stderr.write(`${line}\n`)
@@ -142,8 +143,8 @@ function keepRunning(
     while (!ending.aborted) {
       child = await startChild({
         name: of.name,
-        command: process.execPath,
-        args: ['--disable-warning=ExperimentalWarning', program, of.name, ...of.args],
+        command: program,
+        args: [of.name, ...of.args],
         onLine: of.say,
         ...(of.env ? { env: of.env } : {}),
       })
