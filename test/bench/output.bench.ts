@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Attempt, readAttempts, readLatest, readOutput } from '../../cli/logs/client.ts'
@@ -6,6 +5,7 @@ import { systemClock } from '../../runtime/clock.ts'
 import { bundle } from '../../scripts/bundle.ts'
 import { temporaryDirectory } from '../controlplane/directory.ts'
 import { eventually } from '../fault/eventually.ts'
+import { partsOf } from '../fixtures/processes.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 import { flags, quantile, say, usage } from './figures.ts'
 
@@ -54,30 +54,8 @@ async function tail(up: Up, lines: number): Promise<number[]> {
   return latencies.sort((a, b) => a - b)
 }
 
-/** Pids by part. */
-function partsOf(up: Up): Record<string, number> {
-  const parts: Record<string, number> = {}
-  for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
-    const args = argumentsOf(pid)
-    if (!args.some(arg => arg.startsWith(up.directory))) continue
-    if (args[0]?.includes('launcher') || args.some(arg => arg.endsWith('launcher/node/main.ts')))
-      parts.launcher = Number(pid)
-    else if (args.includes('agent')) parts.agent = Number(pid)
-    else if (args.includes('operator')) parts.operator = Number(pid)
-  }
-  return parts
-}
-
-function argumentsOf(pid: string): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-  } catch {
-    return []
-  }
-}
-
 async function flood(up: Up, mb: number): Promise<void> {
-  const parts = Object.entries(partsOf(up))
+  const parts = Object.entries(partsOf(up.directory))
   const before = new Map(parts.map(([name, pid]) => [name, usage(pid)]))
   const from = systemClock.monotonic()
   const bytes = mb * 1_000_000

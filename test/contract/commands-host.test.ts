@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { nodeLauncher } from '../../agent/launcher/program.ts'
+import { growthOf } from '../fixtures/processes.ts'
 import { gigabyte } from './commands/output.ts'
 import type { CommandRow } from './commands/row.ts'
 import { carryOut, commands, entryOf, expectSeen, SESSION } from './commands.ts'
@@ -40,12 +41,9 @@ describe.each(environments)('%s', (_, { by, tty, megabytes }) => {
   test.concurrent.each(rows)('%s', async (_name, row) => check(row))
 
   test(`${gigabyte.name}, and costs the launcher little memory`, async () => {
-    const { pid } = agent.launcher
-    const before = memoryOf(pid, 'VmRSS')
-    // From here on the peak is counted anew.
-    writeFileSync(`/proc/${pid}/clear_refs`, '5')
+    const growth = growthOf(agent.launcher.pid)
     await check(gigabyte)
-    expect(memoryOf(pid, 'VmHWM') - before).toBeLessThanOrEqual(megabytes * 1_000_000)
+    expect(growth()).toBeLessThanOrEqual(megabytes * 1_000_000)
   })
 
   const check = async (row: CommandRow) => {
@@ -55,11 +53,6 @@ describe.each(environments)('%s', (_, { by, tty, megabytes }) => {
     expectSeen(row, await carryOut(row, entry, { agent }), { tty })
   }
 })
-
-function memoryOf(pid: number, what: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
-}
 
 /** Processes that know they are of this launcher's. */
 function withLaunchOf(instance: string): string[] {
