@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"unicode/utf16"
@@ -121,11 +122,21 @@ func (s *spool) write(kind byte, chunk []byte) bool {
 	return false
 }
 
+// open makes the folder too, if somebody took that away.
 func (s *spool) open() (err error) {
-	if s.file == nil {
-		s.file, err = os.OpenFile(s.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if s.file != nil {
+		return nil
+	}
+	if s.file, err = makeFile(s.path); errors.Is(err, os.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(s.path), 0o700); err == nil {
+			s.file, err = makeFile(s.path)
+		}
 	}
 	return err
+}
+
+func makeFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 }
 
 // errorName is as <errno.h> has it, like ENOSPC.

@@ -1,5 +1,5 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
-import { basename, isAbsolute, join } from 'node:path'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { killOne, pidsIn, removeGroup } from './cgroups.ts'
 import type { Arm } from './protocol.ts'
 
@@ -72,6 +72,7 @@ export function killAllNoted(dir: string) {
 
 /** An empty file, for the launcher's own user. */
 export function makeNotes(path: string): Notes {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   closeSync(openSync(path, 'w', 0o600))
   return new Notes(path)
 }

@@ -44,13 +44,14 @@ test('a tail is valid text of at most 512 bytes', () => {
 })
 
 test('without a file that can be written all output is cut, with the reason', async () => {
-  const spool = new Spool(join(dir, 'no', 'such', 'folder'), 100)
+  writeFileSync(join(dir, 'file'), '')
+  const spool = new Spool(join(dir, 'file', 'spool'), 100)
   spool.push('stdout', 1, Buffer.from('hello'))
   expect(await spool.finish(2)).toEqual({
     stdout: { bytes: 0, cut: 5 },
     stderr: { bytes: 0, cut: 0 },
     tail: 'hello',
-    spoolError: 'ENOENT',
+    spoolError: 'ENOTDIR',
   })
 })
 

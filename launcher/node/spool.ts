@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Output } from './protocol.ts'
 import { chunkHeader, HEADER_BYTES, KIND, type Stream } from './spool-format.ts'
 import { Tail } from './tail.ts'
@@ -106,7 +107,7 @@ export class Spool {
   async #append(batch: Buffer[]) {
     if (this.#error !== undefined) return this.#countAsCut(batch)
     try {
-      this.#file ??= await open(this.#path, 'w', 0o600)
+      this.#file ??= await makeFile(this.#path)
       for (let bytes = Buffer.concat(batch); bytes.length > 0; ) {
         const { bytesWritten } = await this.#file.write(bytes)
         bytes = bytes.subarray(bytesWritten)
@@ -130,5 +131,17 @@ export class Spool {
       this.#counts[stream].bytes -= data.length
       this.#counts[stream].cut += data.length
     }
+  }
+}
+
+/** Its folder too, if somebody took that away. */
+async function makeFile(path: string): Promise<FileHandle> {
+  const make = () => open(path, 'w', 0o600)
+  try {
+    return await make()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    return make()
   }
 }
