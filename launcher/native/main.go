@@ -169,8 +169,7 @@ func endOnSignals(s *supervisor) {
 
 // endWith looks for a process until it is gone.
 func endWith(pid int, s *supervisor) {
-	first, _ := readProcess(pid, false)
-	for now, alive := readProcess(pid, false); alive && now.ticks == first.ticks; now, alive = readProcess(pid, false) {
+	for first, _ := readProcess(pid, false); !hasGone(pid, first.ticks); {
 		time.Sleep(lookForParentEvery)
 	}
 	s.stop(false)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"os"
 	"strconv"
@@ -36,10 +37,25 @@ type root struct {
 	named atomic.Pointer[[]string]
 }
 
-// readProcess is false if it is gone. A zombie is there only for who asks for it.
+// readProcess is false if it is gone, or cannot be looked at. A zombie is there only for who asks for it.
 func readProcess(pid int, zombies bool) (process, bool) {
 	var buffer [1024]byte
-	stat := readSmall("/proc/"+itoa(pid)+"/stat", buffer[:])
+	return parseProcess(pid, readSmall(statOf(pid), buffer[:]), zombies)
+}
+
+// hasGone says whether the process that began so is no more. One that cannot be looked at, for want of descriptors, has not.
+func hasGone(pid int, ticks uint64) bool {
+	stat, err := os.ReadFile(statOf(pid))
+	if err != nil {
+		return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH)
+	}
+	now, alive := parseProcess(pid, stat, false)
+	return !alive || now.ticks != ticks
+}
+
+func statOf(pid int) string { return "/proc/" + itoa(pid) + "/stat" }
+
+func parseProcess(pid int, stat []byte, zombies bool) (process, bool) {
 	// The command's name, in parentheses, may hold anything.
 	var fields [20]string
 	n := 0

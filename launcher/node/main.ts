@@ -13,7 +13,7 @@ import { endedEntry } from './entry.ts'
 import { Journal } from './journal.ts'
 import { settleLeftovers } from './leftovers.ts'
 import { Pipes } from './pipes.ts'
-import { readProcess } from './process-table.ts'
+import { hasGone, readProcess } from './process-table.ts'
 import { listen } from './server.ts'
 import { TreeSignaller } from './signal-tree.ts'
 import { Supervisor } from './supervisor.ts'
@@ -107,7 +107,7 @@ async function dieWith(pid: number, supervisor: Supervisor, clock: Clock, signal
   const isAlive = () => {
     try {
       process.kill(pid, 0)
-      return readProcess(pid)?.ticks === ticks
+      return ticks === undefined || !hasGone(pid, ticks)
     } catch {
       return false
     }

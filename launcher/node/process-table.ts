@@ -23,17 +23,30 @@ export interface Root {
   notes?: Notes | undefined
 }
 
-/** Undefined if it is gone, or there is no /proc. */
+/** Undefined if it is gone, cannot be looked at, or there is no /proc. */
 export function readProcess(pid: number): Process | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const [parent, group, session, ticks] = [fields[1], fields[2], fields[3], fields[19]].map(Number)
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined
-    return { pid, parent: parent ?? 0, group: group ?? 0, session: session ?? 0, ticks: ticks ?? 0 }
+    return lookAt(pid)
   } catch {
     return undefined
   }
+}
+
+/** Whether the process that began so is no more. One that cannot be looked at, for want of descriptors, is not gone. */
+export function hasGone(pid: number, ticks: number): boolean {
+  try {
+    return lookAt(pid)?.ticks !== ticks
+  } catch (error) {
+    return ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')
+  }
+}
+
+function lookAt(pid: number): Process | undefined {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [parent, group, session, ticks] = [fields[1], fields[2], fields[3], fields[19]].map(Number)
+  if (fields[0] === 'Z' || fields[0] === 'X') return undefined
+  return { pid, parent: parent ?? 0, group: group ?? 0, session: session ?? 0, ticks: ticks ?? 0 }
 }
 
 /** Every living process; none where there is no /proc. */

@@ -5,6 +5,11 @@ import type { ExitRecord, ReadRequest } from './protocol.ts'
 import { spoolName } from './spool.ts'
 import { readSpool, type SpoolPart } from './spool-read.ts'
 
+/** When too much is open on the machine, a spool is not lost for it: it is read a moment later. */
+const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM'])
+const HINDERED_MS = 200
+const MOST_HINDERED = 150
+
 export interface ReadAnswer {
   type: 'read'
   seq: number
@@ -30,8 +35,9 @@ export async function answerRead(
   for (let { offset } = request; ; ) {
     const more = nextChange(entry)
     const { record } = entry
-    const part = await readSpool(path, { ...request, offset })
-    const end = record !== undefined && isEnd(part, record, { ...request, offset })
+    const at = { ...request, offset }
+    const part = await patiently(deps.clock, () => readSpool(path, at))
+    const end = record !== undefined && isEnd(part, record, at)
     const left = latest - deps.clock.monotonic()
     const isThere = part.data.length > 0 || (request.length === 0 && part.size > offset)
     if (isThere || record || left <= 0) {
@@ -53,6 +59,18 @@ function isEnd({ data, next, size }: SpoolPart, { stdout, stderr }: ExitRecord, 
   const isShort = size < stdout.bytes + stderr.bytes
   if (isAtEnd && isShort && data.length === 0) throw new Error(`the spool has only ${size} bytes`)
   return isAtEnd && !isShort
+}
+
+async function patiently<T>(clock: Clock, read: () => Promise<T>): Promise<T> {
+  for (let hindered = 0; ; hindered++) {
+    try {
+      return await read()
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (hindered === MOST_HINDERED || !PASSING.has(code)) throw error
+    }
+    await clock.sleep(HINDERED_MS)
+  }
 }
 
 /** Asked for before the file is read, so that what is written meanwhile is not slept through. */

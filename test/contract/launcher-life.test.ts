@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { connectLauncher } from '../../agent/launcher/client.ts'
 import { ensureLauncher } from '../../agent/launcher/start.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
+import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
 import {
   bench,
@@ -18,6 +19,10 @@ import {
   script,
 } from './launcher.ts'
 import { launcherForEach } from './launcher-for-each.ts'
+
+/** What is open stays so. */
+const limitDescriptors = (pid: number, most: number) =>
+  execFileSync('prlimit', ['--pid', `${pid}`, `--nofile=${most}:`])
 
 describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives', (_, command) => {
   const agent = launcherForEach(command)
@@ -225,6 +230,26 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       await agent.connect()
       expect(await agent.launcher.runs()).toEqual([])
       expect(agent.events).toEqual([])
+    })
+
+    test('a spool folder that somebody took away is made again', async () => {
+      for (const folder of ['spool', 'notes'])
+        rmSync(join(agent.stateDir, folder), { recursive: true, force: true })
+      run(script('again', 'echo output', { notes: true }))
+      expect(await agent.ended('again')).toMatchObject({ code: 0, stdout: { bytes: 7, cut: 0 } })
+      expect(bytesOf(await agent.output('again'), 'stdout').toString()).toBe('output\n')
+      expect(statSync(join(agent.stateDir, 'spool')).mode & 0o777).toBe(0o700)
+    })
+
+    test('a spool that cannot be opened for want of descriptors is read when there are some', async () => {
+      run(script('kept', 'echo output'))
+      await agent.ended('kept')
+      const { pid } = agent.launcher
+      limitDescriptors(pid, 3)
+      const reading = agent.launcher.read('kept', { offset: 0, length: 1_000 })
+      await systemClock.sleep(500)
+      limitDescriptors(pid, 1_024)
+      expect(bytesOf((await reading).bytes, 'stdout').toString()).toBe('output\n')
     })
 
     test('the newer connection acts, the older is told and closed', async () => {
