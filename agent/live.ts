@@ -156,8 +156,11 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       happen(live, { type: 'ended', end: { kind: 'cancelled', reason } })
       return
     }
-    const change = { generation: entry.value.generation, instance: launcher.instance }
-    const { txn, active: next } = restamp(active, change, entry)
+    const { txn, active: next } = restamp(
+      active,
+      { instance: launcher.instance, now: context.clock.now() },
+      entry,
+    )
     void context.batcher.txn(txn).then(
       answer => {
         byLaunch.delete(live.launch)

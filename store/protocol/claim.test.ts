@@ -3,6 +3,7 @@ import { ANYWHERE, type CellRef, createKeys } from '../../core/keys.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { claim, moveFrontier } from './claim.ts'
+import { restamp } from './retry.ts'
 
 const keys = createKeys('/claim/v1/')
 const T0 = 1_750_000_000_000
@@ -32,6 +33,52 @@ test('a target that has retired stays so when its cell moves on', () => {
     retired: true,
   })
   expect(moveFrontier(cell, { entry, time: T0 + 1, settle: [] })).not.toHaveProperty('retired')
+})
+
+const continuing = (activeDeadlineSeconds: number) => ({
+  ...entry,
+  value: {
+    ...job,
+    command: { ...job.command, onDisconnect: 'Continue' as const, activeDeadlineSeconds },
+  },
+})
+
+test('one that goes on without its agent is spared from when it starts, not from when it was due', () => {
+  const ref: CellRef = { pool: 'default', kind: 'job', namespace: 'ops', name: 'a', target: ANYWHERE }
+  const claimed = (of: typeof entry, now: number) =>
+    claim({
+      keys,
+      ref,
+      agent: 'w1',
+      session: 7,
+      entry: of,
+      cell: { key: keys.cell(ref), mod: 1, value: cell },
+      run: 'ops.a.1',
+      time: T0,
+      notBefore: T0,
+      instance: 'boot/1',
+      settle: [],
+      now,
+    }).active
+  const longest = 600_000 + job.command.terminationGracePeriodSeconds * 1_000
+  const spared = (active: { buryAfter?: number | undefined }) => (active.buryAfter ?? 0) - longest
+  for (const [now, start] of [
+    [T0 - 500, T0],
+    [T0 + 3_600_000, T0 + 3_600_000],
+  ] as const) {
+    const late = spared(claimed(continuing(600), now)) - start
+    expect(late).toBeGreaterThan(5_000)
+    expect(late).toBeLessThan(30_000)
+  }
+  expect(claimed(entry, T0)).not.toHaveProperty('buryAfter')
+
+  // Edited before it started: the deadline is another one, and counts from now.
+  const active = { key: 'active', mod: 3, value: claimed(continuing(600), T0) }
+  const change = { instance: 'boot/2', now: T0 + 60_000 }
+  const longer = restamp(active, change, continuing(1_200)).active
+  expect(longer.instance).toBe('boot/2')
+  expect(spared(longer)).toBeGreaterThan(T0 + 660_000)
+  expect(restamp(active, change, entry).active).not.toHaveProperty('buryAfter')
 })
 
 /** The job's cell as the claim of a ShellRun puts it where there was none. */

@@ -85,10 +85,18 @@ function putHolder(wave: Maybe<Cell>, { entry: { value: entry }, agent, run }: C
   return { put: wave.key, value: JSON.stringify(holding(wave.value, { uid, agent, run, attempt: 1 })) }
 }
 
+/** A launcher that starts a crowd is late by some seconds, and machines' clocks differ. */
+const LATE_START_MS = 10_000
+
+/** onDisconnect Continue: a run that is to start at `from`, or at once if that is past, has ended by then, whatever became of its agent. */
+export function buryAfter({ command }: Entry, from: number, now: number): Pick<Active, 'buryAfter'> {
+  const { onDisconnect, activeDeadlineSeconds, terminationGracePeriodSeconds } = command
+  if (onDisconnect !== 'Continue' || activeDeadlineSeconds === undefined) return {}
+  const longest = (activeDeadlineSeconds + terminationGracePeriodSeconds) * 1_000
+  return { buryAfter: Math.max(from, now) + LATE_START_MS + longest }
+}
+
 function activeOf(c: Claim): Active {
-  const { command } = c.entry.value
-  const continues = command.onDisconnect === 'Continue' && command.activeDeadlineSeconds !== undefined
-  const longest = ((command.activeDeadlineSeconds ?? 0) + command.terminationGracePeriodSeconds) * 1_000
   return {
     run: c.run,
     kind: c.ref.kind,
@@ -102,7 +110,7 @@ function activeOf(c: Claim): Active {
     attempt: 1,
     session: c.session,
     instance: c.instance,
-    ...(continues ? { buryAfter: c.notBefore + longest } : {}),
+    ...buryAfter(c.entry.value, c.notBefore, c.now),
     ...(c.jobName ? { jobName: c.jobName } : {}),
     ...(c.wave ? { wave: true } : {}),
   }

@@ -1,7 +1,9 @@
 import { type Keys, NOBODY } from '../../core/keys.ts'
+import type { Entry } from '../../core/records/entry.ts'
 import type { Active, Cell } from '../../core/records/state.ts'
 import { holding } from '../../core/wave.ts'
 import type { Txn } from '../etcd/types.ts'
+import { buryAfter } from './claim.ts'
 import type { Held, Maybe } from './held.ts'
 import { rules } from './rules.ts'
 
@@ -90,10 +92,12 @@ export function markKill(active: Held<Active>, reason: string): Txn {
 /** The owner says under which launcher, and of which generation, it starts an attempt that it was given or claims anew. */
 export function restamp(
   active: Held<Active>,
-  change: { generation: number; instance: string },
-  entry: { key: string; mod: number },
+  { instance, now }: { instance: string; now: number },
+  entry: Held<Entry>,
 ): { txn: Txn; active: Active } {
-  const next = { ...active.value, ...change }
+  const { buryAfter: _, ...same } = active.value
+  const { generation } = entry.value
+  const next = { ...same, generation, instance, ...buryAfter(entry.value, same.notBefore, now) }
   return {
     active: next,
     txn: {
