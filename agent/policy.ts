@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { InvalidInput } from '../core/errors.ts'
+import { judgedUser, whyJudged } from '../core/host-user.ts'
+import { isLike } from '../core/pattern.ts'
 import type { Entry } from '../core/records/entry.ts'
 
 /**
@@ -42,20 +44,14 @@ export async function readLocalPolicy(path: string, named: boolean, self: string
   const { allowHost, allowedUsers, allowedNamespaces } = parsed.data
   return {
     refusal({ namespace, command }) {
-      if (!allowedNamespaces.some(pattern => matches(pattern, namespace)))
+      if (!allowedNamespaces.some(pattern => isLike(pattern, namespace)))
         return `namespace ${namespace} is not in allowedNamespaces`
       if (!command.host) return undefined
       if (!allowHost) return 'allowHost is not set'
-      const user = command.host.user ?? self
-      return allowedUsers.some(pattern => matches(pattern, user))
-        ? undefined
-        : `user ${user} is not in allowedUsers`
+      const user = judgedUser(command.host, self)
+      if (allowedUsers.some(pattern => isLike(pattern, user))) return undefined
+      const why = whyJudged(command.host, self)
+      return `user ${user}${why ? ` (${why})` : ''} is not in allowedUsers`
     },
   }
-}
-
-/** `*` stands for any characters. */
-function matches(pattern: string, text: string): boolean {
-  const parts = pattern.split('*').map(part => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`).test(text)
 }

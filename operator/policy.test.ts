@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { PolicyRule } from '../core/schema/fleet.ts'
 import type { ShellPolicy } from '../core/schema/objects.ts'
-import { judge, judgedUser } from './policy.ts'
+import { judge } from './policy.ts'
 
 const policy = (namespaces: string[], ...rules: PolicyRule[]) =>
   ({ metadata: { name: 'p' }, spec: { namespaces, rules } }) as unknown as ShellPolicy
@@ -57,17 +57,4 @@ test('the limits are those of the most generous rule that allows it', () => {
     maxJobs: 20,
   })
   expect(ask(host('nobody'), [policy(['ops'], limited(5), nobody)])).toEqual({})
-})
-
-test('root by another name is root', () => {
-  expect(
-    [
-      {},
-      { user: '0' },
-      { user: '00' },
-      { user: 'nobody', group: 'docker' },
-      { user: 'nobody', group: '0' },
-    ].map(judgedUser),
-  ).toEqual(Array.from({ length: 5 }, () => 'root'))
-  expect(judgedUser({ user: 'nobody', group: 'nogroup' })).toBe('nobody')
 })

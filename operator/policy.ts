@@ -1,3 +1,5 @@
+import { judgedUser, whyJudged } from '../core/host-user.ts'
+import { isLike } from '../core/pattern.ts'
 import type { PolicyRule } from '../core/schema/fleet.ts'
 import type { ShellPolicy } from '../core/schema/objects.ts'
 import type { TemplateSpec } from '../core/schema/template.ts'
@@ -42,32 +44,17 @@ function allows(rule: PolicyRule, { target, host, container }: PolicyQuestion['t
   return (rule.host.users ?? []).some(pattern => isLike(pattern, user))
 }
 
-const ROOT = 'root'
-/** Groups whose members can make themselves root. A number may be any of them. */
-const ROOTS_GROUPS = ['root', 'docker', 'lxd', 'disk', 'shadow', 'sudo', 'wheel', 'kmem']
-
-/** Unset is the agent's own user, judged as root; so is what is root by another name. */
-export function judgedUser({ user, group }: NonNullable<TemplateSpec['host']>): string {
-  const isRoot = user === undefined || /^0+$/.test(user)
-  const asRoot = group !== undefined && (ROOTS_GROUPS.includes(group) || /^\d+$/.test(group))
-  return isRoot || asRoot ? ROOT : user
-}
-
 function refusal({ namespace, template }: PolicyQuestion): Blocked {
   const { pool } = template.target
   const { host } = template
   const what = host ? `host mode as user ${judgedUser(host)}` : 'container mode'
-  const why = host && judgedUser(host) !== host.user ? ` (${asWritten(host)})` : ''
+  const because = host && whyJudged(host)
+  const why = because ? ` (${because})` : ''
   return blocked(
     'PolicyRefused',
     `spec.template.spec.${host ? 'host' : 'container'}: no ShellPolicy allows ${what}${why} in pool ${pool} for namespace ${namespace}; ask for a rule, or change the template`,
     true,
   )
-}
-
-function asWritten({ user, group }: NonNullable<TemplateSpec['host']>): string {
-  if (user === undefined) return "user is unset, which is the agent's own"
-  return /^0+$/.test(user) ? `user ${user}` : `group ${group} can be root`
 }
 
 /** The most generous first: unlimited before limited, more before less. */
@@ -80,10 +67,4 @@ function byGenerosity(a: Limits, b: Limits): number {
   const [x, y] = [of(a), of(b)]
   const differing = x.findIndex((value, i) => value !== y[i])
   return differing < 0 ? 0 : (y[differing] ?? 0) > (x[differing] ?? 0) ? 1 : -1
-}
-
-/** `*` stands for any characters. */
-function isLike(pattern: string, text: string): boolean {
-  const parts = pattern.split('*').map(part => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`).test(text)
 }

@@ -1,0 +1,5 @@
+/** `*` stands for any characters. */
+export function isLike(pattern: string, text: string): boolean {
+  const parts = pattern.split('*').map(part => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`).test(text)
+}
