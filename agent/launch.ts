@@ -80,6 +80,11 @@ function hostParts(command: Command, { by, env }: Surroundings): Parts | Refusal
   if (command.tty && !by.launcher.features.has('tty')) {
     return { reason: 'Unsupported', message: "this agent's launcher has no pseudo-terminals" }
   }
+  if (host.resources && !by.launcher.features.has('resources')) {
+    const message =
+      "this agent's launcher can write no control groups, so host.resources would limit nothing: see Limits in docs/servers.md"
+    return { reason: 'Unsupported', message }
+  }
   return {
     argv: [...command.shell, command.script],
     env,
@@ -88,9 +93,7 @@ function hostParts(command: Command, { by, env }: Surroundings): Parts | Refusal
     ...(host.group ? { group: host.group } : {}),
     userEnv: true,
     ...(command.tty ? { tty: { columns: 80, rows: 24 } } : {}),
-    ...(host.resources && by.launcher.features.has('resources')
-      ? { resources: present(host.resources) }
-      : {}),
+    ...(host.resources ? { resources: present(host.resources) } : {}),
   }
 }
 

@@ -1,0 +1,59 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { jobEntrySchema } from '../core/records/entry.ts'
+import { activeSchema } from '../core/records/state.ts'
+import { launchOf } from './launch.ts'
+
+const attempt = activeSchema.parse({
+  run: 'ops.a.1750000000',
+  kind: 'job',
+  uid: 'u',
+  generation: 1,
+  namespace: 'ops',
+  name: 'a',
+  target: '-',
+  time: 1_750_000_000_000,
+  notBefore: 1_750_000_000_000,
+  attempt: 1,
+  session: 7,
+  instance: 'boot/1',
+})
+
+const launch = (how: object, features: string[]) =>
+  launchOf(
+    jobEntrySchema.parse({
+      kind: 'job',
+      uid: 'u',
+      generation: 1,
+      namespace: 'ops',
+      name: 'a',
+      pool: 'default',
+      schedules: ['@hourly'],
+      timeZone: 'UTC',
+      daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+      scheduleChangedAt: 0,
+      command: {
+        placement: { mode: 'One', agents: [] },
+        host: {},
+        shell: ['/bin/sh', '-c'],
+        script: 'true',
+        outputLimit: 0,
+        ...how,
+      },
+    }),
+    attempt,
+    {
+      agent: 'here',
+      poolKey: createSecretKey(randomBytes(32)),
+      launcher: { features: new Set(features), instance: 'boot/1' },
+      containers: { helper: undefined, endpoints: [], podsOnly: false },
+    },
+  )
+
+test.each([
+  ['limits', { host: { resources: { memoryBytes: 1_000_000 } } }, 'resources', 'host.resources'],
+  ['a terminal', { tty: true }, 'tty', 'pseudo-terminals'],
+])('%s that the launcher cannot give are no start without them', (_, how, feature, said) => {
+  expect(launch(how, [])).toEqual({ reason: 'Unsupported', message: expect.stringContaining(said) })
+  expect(launch(how, [feature])).toHaveProperty(feature)
+})
