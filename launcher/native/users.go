@@ -57,6 +57,9 @@ func identityOf(user, group string, ask ask) (*identity, *startFailure) {
 	} else {
 		return nil, &startFailure{reason: "NoSuchUser", message: "there is no user " + user + " on this machine"}
 	}
+	if group == "" && who.account == nil && int(who.uid) != os.Getuid() {
+		return nil, noGroup(user)
+	}
 	if group != "" {
 		gid, known := groupID(group, ask)
 		if !known {
@@ -76,6 +79,12 @@ func identityOf(user, group string, ask ask) (*identity, *startFailure) {
 		who.groups = supplementary(who.account, ask)
 	}
 	return who, nil
+}
+
+// noGroup is of a number that no user has: our own group, which may be root's, is not for it.
+func noGroup(user string) *startFailure {
+	message := "user " + user + " has no account on this machine, and so no group: set host.group"
+	return &startFailure{reason: "NoSuchGroup", message: message}
 }
 
 var ownAccount = sync.OnceValue(func() *account {

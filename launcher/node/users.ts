@@ -28,20 +28,28 @@ export async function identityOf(
   const account = await accountOf(user ?? String(process.getuid?.()))
   const uid = account?.uid ?? numberOf(user)
   if (uid === undefined) return { reason: 'NoSuchUser', message: `there is no user ${user} on this machine` }
-  const gid = await groupFor(group, account)
-  if (gid === undefined)
-    return { reason: 'NoSuchGroup', message: `there is no group ${group} on this machine` }
+  const gid = await groupFor(group, { uid, account })
+  if (gid === undefined) return noSuchGroup(user, group)
   const mayBecome = process.getuid?.() === 0 || (process.getuid?.() === uid && process.getgid?.() === gid)
   if (!mayBecome) return notPermitted(user, group)
   return { uid, gid, groups: await supplementary(account, gid), account }
 }
 
-/** A number without an account keeps the launcher's own group. */
+/** Of a number that no user has there is none: the launcher's own, which may be root's, is not for it. */
 async function groupFor(
   group: string | undefined,
-  account: Account | undefined,
+  { uid, account }: { uid: number; account: Account | undefined },
 ): Promise<number | undefined> {
-  return group === undefined ? (account?.gid ?? process.getgid?.()) : groupId(group)
+  if (group !== undefined) return groupId(group)
+  return account?.gid ?? (uid === process.getuid?.() ? process.getgid?.() : undefined)
+}
+
+function noSuchGroup(user: string | undefined, group: string | undefined): IdentityProblem {
+  const message =
+    group === undefined
+      ? `user ${user} has no account on this machine, and so no group: set host.group`
+      : `there is no group ${group} on this machine`
+  return { reason: 'NoSuchGroup', message }
 }
 
 function notPermitted(user: string | undefined, group: string | undefined): IdentityProblem {

@@ -183,8 +183,8 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
     expect((await agent.ended('user')).tail).toBe('nobody\nnogroup\nnogroup\n')
     run(script('group', 'id -un; id -gn; id -Gn', { user: 'nobody', group: 'daemon' }))
     expect((await agent.ended('group')).tail).toBe('nobody\ndaemon\ndaemon\n')
-    run(script('number', 'id -u', { user: '4321' }))
-    expect((await agent.ended('number')).tail).toBe('4321\n')
+    run(script('number', 'id -u; id -g', { user: '4321', group: '4321' }))
+    expect((await agent.ended('number')).tail).toBe('4321\n4321\n')
     run(
       script('home', 'echo $HOME $USER $LOGNAME $SHELL', {
         user: 'daemon',
@@ -210,6 +210,7 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
     ['no such directory', { workingDir: '/no/such/place' }, null, 'NoSuchDirectory'],
     ['no such user', { user: 'no-such-user' }, null, 'NoSuchUser'],
     ['no such group', { group: 'no-such-group' }, null, 'NoSuchGroup'],
+    ['a number that no user has, without a group,', { user: '4321' }, null, 'NoSuchGroup'],
   ])('%s is a failed start with its reason', async (name, more, code, reason) => {
     run(script(name, 'true', more))
     expect(await agent.ended(name)).toMatchObject({
