@@ -23,6 +23,7 @@ import { createReadiness } from './readiness.ts'
 import { takeStock } from './reconcile.ts'
 import { createRequests, type Requests } from './requests.ts'
 import { holdSessions, type Session, type SessionOptions } from './session.ts'
+import { watchSilence } from './silence.ts'
 import { tend } from './tend.ts'
 import { observe, type World } from './world.ts'
 
@@ -100,7 +101,11 @@ export async function startAgent(
   /** From the first look of a session on; what is being asked for may be ours already. */
   let mine: { runs: Runs; asked: ReadonlySet<string> } | undefined
   const running = () => (mine ? mine.runs.size + mine.asked.size : 0)
-  const readiness = createReadiness({ world, keys, clock, pool, agent }, running)
+  let isLauncherSilent = false
+  const readiness = createReadiness(
+    { world, keys, clock, pool, agent },
+    { running, isLauncherSilent: () => isLauncherSilent },
+  )
   let isHeld = false
   let isHandedOver = false
   let handOver: ((session: Session) => Promise<void>) | undefined
@@ -180,6 +185,7 @@ export async function startAgent(
       const isBusy = () => running() > 0
       if (build !== undefined)
         void replaceWhenIdle({ launcher, build, isBusy, hold, clock, log, signal: lost })
+      void watchSilence({ runs, clock, log }, lost, is => void (isLauncherSilent = is))
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       part = undefined

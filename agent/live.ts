@@ -18,6 +18,8 @@ import { shown } from './shown.ts'
 export interface Runs {
   readonly size: number
   has(run: string): boolean
+  /** How many were to start before this instant, Unix ms, and have not, nor ended. */
+  unstarted(before: number): number
   /** A claim was won: arm it. */
   start(active: Held<Active>, entry: Entry): void
   /** A run that the launcher already has. */
@@ -44,6 +46,8 @@ interface Live {
   state: RunState
   /** As it was claimed, or adopted; what ends is judged by it, and its Secrets are masked. */
   entry: Entry | undefined
+  /** When it was to start, as far as I know it, Unix ms. */
+  startsAt: number
 }
 
 export function createRuns(context: Context, onFree: (ref: CellRef) => void): Runs {
@@ -61,7 +65,8 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     of: { launch: string; state: RunState; entry: Entry | undefined },
   ): Live => {
     const { kind, namespace, name, run } = active.value
-    const live = { active, entryKey: keys[kind]({ pool, namespace, name }), ...of }
+    const startsAt = Math.max(active.value.notBefore, context.clock.now())
+    const live = { active, entryKey: keys[kind]({ pool, namespace, name }), startsAt, ...of }
     byRun.set(run, live)
     byLaunch.set(live.launch, live)
     return live
@@ -214,6 +219,9 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
       return byRun.size
     },
     has: run => byRun.has(run),
+    unstarted: before =>
+      [...byRun.values()].filter(({ state, startsAt }) => state.phase === 'armed' && startsAt < before)
+        .length,
     start: (active, entry) =>
       arm(remember(active, { launch: launchId(active.value), state: { phase: 'armed' }, entry }), entry),
     adopt(active, { id, state, record }) {

@@ -28,7 +28,7 @@ function hand<T>(): Mirror<T> & { put(key: string, value: T): void } {
   }
 }
 
-function setUp(running = 0) {
+function setUp(running = 0, isLauncherSilent = false) {
   const clock = createFakeClock(1_000_000)
   const pools = hand<{ ttlSeconds: number; paused: boolean; draining: boolean; sealKey: string }>()
   const members = hand<{
@@ -39,7 +39,10 @@ function setUp(running = 0) {
   }>()
   const beacon = hand<Beacon>()
   const world = { pools, members, beacon } as unknown as World
-  const readiness = createReadiness({ world, keys, clock, pool: 'p', agent: 'a' }, () => running)
+  const readiness = createReadiness(
+    { world, keys, clock, pool: 'p', agent: 'a' },
+    { running: () => running, isLauncherSilent: () => isLauncherSilent },
+  )
   const member = (over: object = {}) =>
     members.put(keys.member('p', 'a'), { labels: {}, cordoned: false, enrolledAt: 0, ...over })
   const beat = (epoch: number, n: number, time = clock.now()) => beacon.put(keys.beacon, { epoch, n, time })
@@ -53,6 +56,12 @@ test('an agent that nobody enrolled, or that is cordoned, claims nothing', () =>
   expect(readiness.refusal()).toBeUndefined()
   member({ cordoned: true })
   expect(readiness.refusal()).toBe('Cordoned')
+})
+
+test('who has a launcher that starts nothing claims nothing', () => {
+  const { readiness, member } = setUp(0, true)
+  member()
+  expect(readiness.refusal()).toBe('LauncherSilent')
 })
 
 test('nothing is claimed in a paused pool, and nothing above maxConcurrentRuns', () => {

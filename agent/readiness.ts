@@ -21,7 +21,7 @@ export function createReadiness(
     pool,
     agent,
   }: { world: World; keys: Keys; clock: Clock; pool: string; agent: string },
-  running: () => number,
+  own: { running(): number; isLauncherSilent(): boolean },
 ): Readiness {
   const skews: number[] = []
   let highest: Beacon | undefined
@@ -45,7 +45,8 @@ export function createReadiness(
     ['Cordoned', () => memberOf()?.cordoned === true],
     ['RestoredSnapshot', () => restored],
     ['ClockSkewed', () => skews.length === BEACONS && skews.every(skew => skew > MOST_SKEW_MS)],
-    ['AtCapacity', () => running() >= (memberOf()?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY)],
+    ['LauncherSilent', own.isLauncherSilent],
+    ['AtCapacity', () => own.running() >= (memberOf()?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY)],
   ]
   const poolOf = () => world.pools.get(keys.pool(pool))?.value
   const memberOf = () => world.members.get(keys.member(pool, agent))?.value
