@@ -34,6 +34,8 @@ export interface DrainOptions {
   log: Log
   /** Called after a result was stored, and again for the same one after a crash: its object's status may be another now. */
   onOutcome(result: StoredResult): void
+  /** Why nothing is stored for now, at each try; undefined: it is again. */
+  onTrouble?(why: string | undefined): void
 }
 
 const MOST_AT_ONCE = 100
@@ -143,6 +145,7 @@ class OutboxDrain implements Drain {
         items.filter(({ key, mod }) => this.#storedAt.get(key) === mod),
         signal,
       )
+      if (this.#failures > 0) this.#options.onTrouble?.(undefined)
       this.#failures = 0
     } catch (error) {
       if (signal.aborted) return
@@ -196,7 +199,9 @@ class OutboxDrain implements Drain {
   async #pause(cause: unknown, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options
     const inMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 20), LONGEST_PAUSE_MS)
-    const facts = { error: messageOf(cause), waiting: this.#waiting.size, inMs }
+    const why = messageOf(cause)
+    this.#options.onTrouble?.(`outcomes are not stored for now, and wait in etcd: ${why}`)
+    const facts = { error: why, waiting: this.#waiting.size, inMs }
     if (cause instanceof Unavailable) log.warn(facts, 'drain.unavailable')
     else log.error(facts, 'drain.failed')
     await clock.sleep(inMs, signal).catch(() => undefined)

@@ -20,6 +20,7 @@ import { rememberAgent } from './local-agents.ts'
 import type { Part } from './operator.ts'
 import { attemptsOf, isGoing, latestRun, waits } from './output/attempts.ts'
 import { streamOf } from './output/stream.ts'
+import type { Problem } from './resources/port.ts'
 import { retentionPart } from './retention.ts'
 import { secretsFromEnv, variablesOf } from './secret-from-env.ts'
 import { createSeen, type Seen } from './seen.ts'
@@ -38,9 +39,11 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     const ingest = config.ingest ? [ingestPart({ listen: config.ingest, authority, store, tail })] : []
     if (config.mode.kind !== 'directory') return [createReport(report), retain, ...ingest]
     const seen = createSeen(outcomes)
+    let trouble: string | undefined
+    const problems = (): Problem[] => (trouble === undefined ? [] : [{ file: 'log store', message: trouble }])
     return [
-      createReport({ ...report, onStatus: seen.onStatus }),
-      apiPart(join(stateDir, 'operator.sock'), { seen, tail, logStore: outcomes.logStore }),
+      createReport({ ...report, onStatus: seen.onStatus, onTrouble: why => void (trouble = why) }),
+      apiPart(join(stateDir, 'operator.sock'), { seen, tail, logStore: outcomes.logStore, problems }),
       retain,
       ...ingest,
     ]
@@ -50,9 +53,12 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
 }
 
 /** The routes on the operator's socket, while it leads. */
-function apiPart(path: string, of: { seen: Seen; tail: Tail; logStore: LogStore }): Part {
+function apiPart(
+  path: string,
+  of: { seen: Seen; tail: Tail; logStore: LogStore; problems(): Problem[] },
+): Part {
   return async (context, signal) => {
-    const { seen, tail, logStore } = of
+    const { seen, tail, logStore, problems } = of
     const { resources, clock, observed } = context
     const known = { observed, store: logStore }
     resources.onChange(ref => {
@@ -62,7 +68,7 @@ function apiPart(path: string, of: { seen: Seen; tail: Tail; logStore: LogStore 
     const routes = [
       objectRoutes({
         objects: () => seen.objects(resources),
-        problems: () => resources.problems(),
+        problems: () => [...resources.problems(), ...problems()],
         onOutcome: seen.onOutcome,
       }),
       historyRoutes(logStore),

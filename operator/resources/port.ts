@@ -46,7 +46,10 @@ export interface Occurrence {
   message: string
 }
 
-/** A file that cannot be taken over as it is: its objects stay as they were when it last could. Or one that should be mended. */
+/**
+ * A file that cannot be taken over as it is: its objects stay as they were when it last could. Or one that should be mended, or `file` names
+ * something else that should, as the log store.
+ */
 export interface Problem {
   file: string
   /** Counted from 1, where it is known. */

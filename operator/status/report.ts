@@ -21,6 +21,8 @@ export interface ReportOptions {
   writesPerSecond?: number
   /** Gets each status that is written. */
   onStatus?(ref: ObjectRef, uid: string, status: object): void
+  /** Why outcomes are not stored for now; undefined: they are again. */
+  onTrouble?(why: string | undefined): void
 }
 
 /** Whatever was told or not, each object is looked at so often, ms. */
@@ -31,7 +33,7 @@ const FLEET_MS = 2_000
 const FLEET_SHARE = 0.1
 const KINDS = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPool'] as const
 
-export function createReport({ logStore, writesPerSecond = 20, onStatus }: ReportOptions): Part {
+export function createReport({ logStore, writesPerSecond = 20, onStatus, onTrouble }: ReportOptions): Part {
   return async (context, signal) => {
     const { resources, etcd, keys, clock, log, observed } = context
     const runs = countRuns(context)
@@ -51,6 +53,7 @@ export function createReport({ logStore, writesPerSecond = 20, onStatus }: Repor
       store: logStore,
       clock,
       log,
+      ...(onTrouble ? { onTrouble } : {}),
       onOutcome: ({ kind, namespace, name, outcome }) =>
         projection.touch(refOf(kind, namespace, name), kind === 'run' || outcome !== 'Succeeded'),
     })

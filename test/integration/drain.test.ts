@@ -174,6 +174,27 @@ test('when only the deletion fails it is tried again, and nothing is stored or t
   expect(one.told).toHaveLength(1)
 })
 
+test('while nothing can be stored it says why, and then that it is over', async () => {
+  const said: (string | undefined)[] = []
+  let isAway = true
+  drain({
+    store: {
+      async record(results) {
+        if (isAway) throw new Unavailable('log store: it is locked')
+        await store.record(results)
+      },
+    },
+    onTrouble: why => said.push(why),
+  })
+  await put(result(1))
+  await eventually('it says so', () => said[0])
+  expect(said[0]).toBe('outcomes are not stored for now, and wait in etcd: log store: it is locked')
+  isAway = false
+  await eventually('an empty outbox', async () => (await outbox()).length === 0)
+  await eventually('it is over', () => said.at(-1) === undefined)
+  expect(await rows()).toHaveLength(1)
+})
+
 test('a result that is put again between storing and deleting is not deleted unseen', async () => {
   let again = true
   const one = drain({
