@@ -51,12 +51,28 @@ function result(n: number, of: number): StoredResult {
   }
 }
 
+/** A job that was deleted and made again: one that runs often, of two lives. */
+function often(n: number, of: number): StoredResult {
+  const { time } = result(n, of)
+  const uid = `0b8a2c1e-0000-4000-9000-00000000000${n < of / 2 ? 1 : 2}`
+  return {
+    ...result(n, of),
+    kind: 'job',
+    uid,
+    namespace: 'team-7',
+    name: 'often',
+    run: `team-7.often.${time}.${n}`,
+  }
+}
+
 async function fill(store: LogStore, bytesOf: () => Promise<number>, runs: number): Promise<void> {
   const began = performance.now()
   for (let from = 0; from < runs; from += TOGETHER)
     await store.record(
       Array.from({ length: Math.min(TOGETHER, runs - from) }, (_, i) => result(from + i, runs)),
     )
+  for (let from = 0; from < runs / 4; from += TOGETHER)
+    await store.record(Array.from({ length: TOGETHER }, (_, i) => often(from + i, runs / 4)))
   const seconds = (performance.now() - began) / 1_000
   say('filled', { runs, seconds, 'a-second': runs / seconds, 'MB-on-disk': (await bytesOf()) / 1e6 })
 }
@@ -75,6 +91,12 @@ const shapes: Record<string, Omit<HistoryQuery, 'limit'>> = {
   ShellRuns: { kind: 'run' },
   'ShellRuns of a namespace': { kind: 'run', namespace: 'team-0' },
   'a job on an agent': { namespace: 'team-7', name: 'job-7', agent: 'node-11' },
+  'a job of two lives': { namespace: 'team-7', name: 'often' },
+  'a job of two lives, on an agent that never ran it': {
+    namespace: 'team-7',
+    name: 'often',
+    agent: 'nobody',
+  },
   'an hour': { from: middle, to: middle + 3_600_000 },
   'before the middle': { to: middle },
   'a namespace on an agent, before the middle': { namespace: 'team-7', agent: 'node-11', to: middle },

@@ -309,6 +309,24 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect((await pagesOf({ agent: 'a', outcome: 'Succeeded', limit: 1_000 })).flat()).toHaveLength(5_001)
     })
 
+    test('of a name with several lives too a page looks only so far, over all of them', async () => {
+      const isRare = (n: number) => n % 2_500 === 0
+      const life = (n: number) => ({ uid: `u${n % 3}`, agent: isRare(n) ? 'rare' : 'a' })
+      for (let from = 0; from < 5_001; from += 1_000)
+        await store.record(
+          Array.from({ length: Math.min(1_000, 5_001 - from) }, (_, i) => result(from + i, life(from + i))),
+        )
+      const pages: number[][] = []
+      let cursor: string | undefined
+      do {
+        const of = { namespace: 'ops', name: 'report', agent: 'rare', limit: 100 }
+        const page = await store.history({ ...of, ...(cursor ? { cursor } : {}) })
+        pages.push(page.rows.map(({ time }) => (time - T0) / 1_000))
+        cursor = page.cursor
+      } while (cursor)
+      expect(pages).toEqual([[5_000], [2_500], [0]])
+    })
+
     test('a malformed query names its field', async () => {
       await expect(store.history({ limit: 0 })).rejects.toMatchObject({ field: 'limit' })
       await expect(store.history({ limit: 1, cursor: 'x; DROP' })).rejects.toMatchObject({ field: 'cursor' })

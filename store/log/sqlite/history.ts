@@ -24,11 +24,40 @@ export interface PagePlan {
  */
 export function pageOf(query: HistoryQuery): PagePlan {
   checkLimit(query)
-  const { from, to, limit } = query
-  const after = query.cursor === undefined ? undefined : positionOf(query.cursor)
   const { index, known } = indexFor(query)
-  const terms: [string, ...Parameter[]][] = []
-  if (known && known !== 'kind') terms.push([`${known} = ?`, query[known] ?? ''])
+  const terms = termsOf(query, known)
+  if (known && known !== 'kind') terms.unshift([`${known} = ?`, query[known] ?? ''])
+  const rest = restOf(query, known)
+  const most = rest.length > 0 ? LOOKED_AT : undefined
+  return {
+    sql: `SELECT * FROM results INDEXED BY ${index} ${whereOf(terms)} ORDER BY time DESC, id DESC LIMIT ?`,
+    parameters: [...parametersOf(terms), most ?? query.limit],
+    isWanted: row => rest.every(([column, value]) => row[column] === value),
+    most,
+  }
+}
+
+/** Of each life that an object had under the name that is asked of: its uid, and the time of its newest row that a page may begin with. */
+export function livesOf(query: HistoryQuery): Pick<PagePlan, 'sql' | 'parameters'> {
+  const { namespace = '', name = '' } = query
+  const { index, known } = indexFor({ ...query, uid: '' })
+  const terms: Term[] = [['uid = objects.uid'], ...termsOf(query, known)]
+  const newest = `SELECT time FROM results INDEXED BY ${index} ${whereOf(terms)} ORDER BY time DESC LIMIT 1`
+  return {
+    sql: `SELECT * FROM (SELECT uid, (${newest}) AS newest FROM objects WHERE namespace = ? AND name = ?)
+      WHERE newest IS NOT NULL ORDER BY newest DESC`,
+    parameters: [...parametersOf(terms), namespace, name],
+  }
+}
+
+/** A condition in SQL, and what it asks for. */
+type Term = [string, ...Parameter[]]
+
+/** What the index answers, but for what it has first. */
+function termsOf(query: HistoryQuery, known: Known | undefined): Term[] {
+  const { from, to } = query
+  const after = query.cursor === undefined ? undefined : positionOf(query.cursor)
+  const terms: Term[] = []
   // Literals, as it is by them that SQLite knows that a partial index will do.
   if (known === 'agent') terms.push(['agent IS NOT NULL'])
   if (known === 'kind') terms.push(["kind = 'run'"])
@@ -36,15 +65,15 @@ export function pageOf(query: HistoryQuery): PagePlan {
   if (from !== undefined) terms.push(['time >= ?', from])
   if (to !== undefined) terms.push(['time < ?', to])
   if (after) terms.push(['(time, id) < (?, ?)', after.time, after.id])
-  const where = terms.length > 0 ? `WHERE ${terms.map(([term]) => term).join(' AND ')}` : ''
-  const rest = restOf(query, known)
-  const most = rest.length > 0 ? LOOKED_AT : undefined
-  return {
-    sql: `SELECT * FROM results INDEXED BY ${index} ${where} ORDER BY time DESC, id DESC LIMIT ?`,
-    parameters: [...terms.flatMap(([, ...values]) => values), most ?? limit],
-    isWanted: row => rest.every(([column, value]) => row[column] === value),
-    most,
-  }
+  return terms
+}
+
+function whereOf(terms: readonly Term[]): string {
+  return terms.length > 0 ? `WHERE ${terms.map(([term]) => term).join(' AND ')}` : ''
+}
+
+function parametersOf(terms: readonly Term[]): Parameter[] {
+  return terms.flatMap(([, ...values]) => values)
 }
 
 /** What has to be asked of each row. */

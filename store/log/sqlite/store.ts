@@ -1,14 +1,14 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { messageOf, Unavailable } from '../../../runtime/errors.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
-import { cursorAt, type Page, positionIn } from '../position.ts'
-import { COLUMNS, columnsOf, number, type Row, resultOf, text } from '../rows.ts'
+import { cursorAt, positionIn } from '../position.ts'
+import { COLUMNS, columnsOf, number, resultOf } from '../rows.ts'
 import { type Has, pageWith } from '../search.ts'
 import { createFires } from './fires.ts'
-import { pageOf } from './history.ts'
 import { migrate } from './migrations.ts'
 import { createOutputs } from './output.ts'
 import { ownerOnly } from './owner-only.ts'
+import { createPages } from './pages.ts'
 import { createRanBy } from './ran-by.ts'
 import { createRetention } from './retention.ts'
 
@@ -44,7 +44,6 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
      ON CONFLICT (uid, time, run, attempt) DO NOTHING`,
   )
   const named = db.prepare('INSERT OR IGNORE INTO objects (namespace, name, uid) VALUES (?, ?, ?)')
-  const uidsOf = db.prepare('SELECT uid FROM objects WHERE namespace = ? AND name = ?')
   const fires = createFires(db)
   const outputs = createOutputs(db)
   const fact = db.prepare('SELECT value FROM facts WHERE key = ?')
@@ -59,27 +58,7 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
       fires.add(result, Number(lastInsertRowid))
     }
   }
-  const pageFrom = (query: HistoryQuery, isBounded: boolean): Page => {
-    const { sql, parameters, isWanted, most = query.limit } = pageOf(query)
-    const rows: Row[] = []
-    let looked = 0
-    for (const row of db.prepare(sql).iterate(...parameters.slice(0, -1), isBounded ? most : -1)) {
-      looked++
-      if (isWanted(row)) rows.push(row)
-      if (rows.length === query.limit || (isBounded && looked === most)) return { rows, last: row }
-    }
-    return { rows, last: undefined }
-  }
-  const pageIn = (query: HistoryQuery): Page => {
-    const queries = split(query, uidsOf)
-    const [only] = queries
-    if (only && queries.length === 1) return pageFrom(only, true)
-    const rows = queries
-      .flatMap(each => pageFrom(each, false).rows)
-      .sort((a, b) => positionIn(b).time - positionIn(a).time || positionIn(b).id - positionIn(a).id)
-      .slice(0, query.limit)
-    return { rows, last: rows.length === query.limit ? rows.at(-1) : undefined }
-  }
+  const pageIn = createPages(db)
   // Each look by itself: others ask between them.
   const searched = {
     pageIn: (query: HistoryQuery) => guarded(path, () => pageIn(query)),
@@ -110,13 +89,6 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
     raiseBeacon: n => asked(() => void raise.run('beacon', n)),
     close: () => asked(() => db.close()),
   }
-}
-
-/** What is asked of a name is asked of each life that an object had under it: there is no index by name. */
-function split(query: HistoryQuery, uidsOf: StatementSync): HistoryQuery[] {
-  const { namespace, name, uid } = query
-  if (namespace === undefined || name === undefined || uid !== undefined) return [query]
-  return uidsOf.all(namespace, name).map(row => ({ ...query, uid: text(row.uid) ?? '' }))
 }
 
 function transaction<T>(db: DatabaseSync, work: () => T): T {
