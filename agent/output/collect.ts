@@ -30,17 +30,24 @@ export interface Source {
 /** About so many bytes; undefined: nothing is to be told of it now. */
 export type Read = (launch: Launch, bytes: number) => Promise<BatchPiece | undefined>
 
-/** The next batch: what was lost, and then a part of each that is ready. Who does not fit stays ready. */
+/**
+ * The next batch: what was lost, and then a part of each that is ready. Who does not fit stays ready, and who is ready again: where it goes
+ * on is known from the answer.
+ */
 export async function collect({ losses, resting, ready, reader }: Source): Promise<Sending[]> {
   const batch = losses
     .first(MOST_PIECES, resting)
     .map((loss): Sending => ({ of: { loss }, piece: pieceOfLoss(loss) }))
   let bytes = 0
-  while (bytes < TARGET_BYTES && batch.length < MOST_PIECES && ready.size > 0) {
+  const asked = new Set<Launch>()
+  while (bytes < TARGET_BYTES && batch.length < MOST_PIECES) {
     const read = reader()
-    if (!read) break
-    const wave = firstOf(ready, WAVE)
-    for (const launch of wave) ready.delete(launch)
+    const wave = firstOf(ready, WAVE, asked)
+    if (!read || wave.length === 0) break
+    for (const launch of wave) {
+      ready.delete(launch)
+      asked.add(launch)
+    }
     const part = Math.max(LEAST_PART_BYTES, Math.floor(TARGET_BYTES / wave.length))
     const pieces = await Promise.all(wave.map(launch => read(launch, part)))
     for (const [index, launch] of wave.entries()) {
@@ -56,8 +63,8 @@ export async function collect({ losses, resting, ready, reader }: Source): Promi
   return batch
 }
 
-function firstOf<T>(all: Iterable<T>, count: number): T[] {
+function firstOf<T>(all: Iterable<T>, count: number, but: ReadonlySet<T>): T[] {
   const first: T[] = []
-  for (const each of all) if (first.push(each) === count) break
+  for (const each of all) if (!but.has(each) && first.push(each) === count) break
   return first
 }

@@ -214,10 +214,8 @@ class OneAtATime implements Shipper {
 
 /** From where the operator is, whatever was sent. */
 function goOn(launch: Launch, { offset, next, chunks }: BatchPiece, { stored, bytes }: Taken) {
-  // The same part can be twice in one batch, as it ended between two looks: it counts once.
   if (launch.from === undefined) launch.brought = bytes
-  else if (stored === next && launch.from === offset && launch.brought !== undefined)
-    launch.brought += outputBytes(chunks)
+  else if (stored === next && launch.brought !== undefined) launch.brought += outputBytes(chunks)
   // Where it is unexpected it is asked again: what it has there is not known.
   const isKnown = launch.from === undefined || stored === next || stored === offset
   launch.from = isKnown ? stored : undefined
