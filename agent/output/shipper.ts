@@ -206,7 +206,8 @@ class OneAtATime implements Shipper {
     }
     goOn(launch, piece, answer)
     if (answer.refused || answer.ended || (piece.end && answer.stored >= piece.next)) return true
-    if (launch.isRunning) this.#awaited.wait(launch)
+    // Where it is not known how far it is there is nothing to wait for: that is asked next.
+    if (launch.isRunning && launch.from !== undefined) this.#awaited.wait(launch)
     else if (!launch.acknowledged) this.look(launch)
     return false
   }

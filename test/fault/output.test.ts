@@ -188,6 +188,42 @@ test('of a launcher that died what it had written is stored, to the last whole c
   await forgotten()
 })
 
+test('what runs is stored again from its beginning, while it runs, where the operator has it no more', async () => {
+  const gate = join(ship.stateDir, 'gate')
+  ship.run(
+    'long',
+    `${digits(100)}; until [ -e ${gate} ]; do sleep 0.02; done; ${digits(200)}; exec sleep 1000`,
+  )
+  await eventually('its beginning is stored', async () => (await head('long'))?.bytes === 3_200)
+  // As of a file that was restored from a copy.
+  const file = new DatabaseSync(ingest.file)
+  file.exec('DELETE FROM output_pieces; DELETE FROM outputs')
+  file.close()
+  await writeFile(gate, '')
+  await eventually('all of it is stored', async () => (await head('long'))?.bytes === 9_600)
+  expect(await stdout('long')).toEqual(Buffer.concat([written(100), written(200)]))
+})
+
+test('an operator that answers what cannot be is asked again, but not without a pause', async () => {
+  const gate = join(ship.stateDir, 'gate')
+  ship.run(
+    'long',
+    `echo first; until [ -e ${gate} ]; do sleep 0.02; done; ${digits(40_000)}; exec sleep 1000`,
+  )
+  await eventually('its beginning is stored', async () => (await head('long'))?.bytes === 6)
+  let answers = 0
+  fault = () => async pieces => {
+    answers++
+    return pieces.map(() => 1)
+  }
+  await writeFile(gate, '')
+  const began = performance.now()
+  await eventually('it is asked again', () => answers > 10)
+  expect(performance.now() - began).toBeGreaterThan(500)
+  fault = undefined
+  await eventually('all of it is stored', async () => (await head('long'))?.bytes === 1_280_006)
+})
+
 test('past the quota the output that ended first goes, and its loss is recorded to the byte, across a restart', async () => {
   await ship.crash()
   await ship.start(await client(), 1_500_000)
