@@ -1,6 +1,7 @@
 import { type BatchPiece, MAX_BATCH_BYTES } from '../../core/output/batch.ts'
 import type { Launch } from './launch.ts'
-import type { Loss, Losses } from './losses.ts'
+import type { Loss } from './loss-file.ts'
+import type { Losses } from './losses.ts'
 import { pieceOfLoss } from './pieces.ts'
 
 /** What is read of one batch, about; a part of each of so many launches at a time. */
@@ -8,6 +9,8 @@ export const TARGET_BYTES = 1024 * 1024
 const LEAST_PART_BYTES = 16 * 1024
 const WAVE = 48
 const MOST_PIECES = 1_000
+/** However many there are: what runs now has output too. */
+const MOST_LOSSES = 500
 /** Beside the chunks: what a batch says of each piece. */
 const ROOM_FOR_HEADER = 1024 * 1024
 
@@ -35,9 +38,8 @@ export type Read = (launch: Launch, bytes: number) => Promise<BatchPiece | undef
  * on is known from the answer.
  */
 export async function collect({ losses, resting, ready, reader }: Source): Promise<Sending[]> {
-  const batch = losses
-    .first(MOST_PIECES, resting)
-    .map((loss): Sending => ({ of: { loss }, piece: pieceOfLoss(loss) }))
+  const lost = await losses.first(MOST_LOSSES, resting)
+  const batch = lost.map((loss): Sending => ({ of: { loss }, piece: pieceOfLoss(loss) }))
   let bytes = 0
   const asked = new Set<Launch>()
   while (bytes < TARGET_BYTES && batch.length < MOST_PIECES) {

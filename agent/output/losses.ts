@@ -1,46 +1,65 @@
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import * as z from 'zod'
+import { readdir, stat } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { messageOf } from '../../runtime/errors.ts'
+import type { Log } from '../../runtime/log.ts'
+import { type Line, type Loss, type LossFile, lineOf, lossFile } from './loss-file.ts'
 
 /**
- * Output that had to go before it was stored, until the operator has been told: a line each in a file of the state directory, on the disk
- * before the spool goes.
+ * Output that had to go before it was stored, until the operator has been told: on the disk before the spool goes. It may be millions of
+ * runs, where the operator is away for long.
+ *
+ *   losses, losses.1, losses.2 …: so many in each, the oldest first
+ *   └─ in memory, told next ─┘
  */
-const loss = z.object({
-  launch: z.string(),
-  uid: z.string(),
-  run: z.string(),
-  attempt: z.number(),
-  namespace: z.string(),
-  name: z.string(),
-  /** Bytes of stdout and stderr that the spool held, stored or not. */
-  total: z.number(),
-  /** What the launcher had cut before. */
-  cut: z.object({ stdout: z.number(), stderr: z.number(), error: z.string().optional() }).optional(),
-  /** When the run ended, Unix ms. */
-  at: z.number(),
-})
-export type Loss = z.infer<typeof loss>
-
 export interface Losses {
-  readonly size: number
+  /** Whether there may be others to be told now than these. */
+  isAny(but: ReadonlySet<Loss>): boolean
+  /** Of those that are in memory. Another one may be brought and told: what comes second changes nothing. */
   has(launch: string): boolean
   /** The oldest ones, but for these. */
-  first(count: number, but: ReadonlySet<Loss>): Loss[]
-  /** On the disk when it resolves. Beyond so many they are not kept: answers how many were. */
+  first(count: number, but: ReadonlySet<Loss>): Promise<Loss[]>
+  /** On the disk when it resolves, but for those at the end that there is no room for: answers how many are. */
   add(losses: readonly Loss[]): Promise<number>
   /** The operator has taken them. */
   told(launches: readonly string[]): Promise<void>
 }
 
-/** More are not remembered one by one: the file stays small whatever happens. */
-const MOST = 50_000
+export interface LossesOptions {
+  /** The first file. */
+  path: string
+  /** On the disk. */
+  mostBytes: number
+  log: Log
+}
 
-export async function openLosses(path: string): Promise<Losses> {
-  const known = new Map((await linesOf(path)).map(each => [each.launch, each]))
-  const rewrite = async () => {
-    if (known.size === 0) return rm(path, { force: true })
-    await writeFile(`${path}.new`, [...known.values()].map(lineOf).join(''), { mode: 0o600, flush: true })
-    await rename(`${path}.new`, path)
+/** About so many: a file is written anew when some of it have been told. */
+const OF_A_FILE = 10_000
+const IN_MEMORY = 50_000
+
+export async function openLosses(options: LossesOptions): Promise<Losses> {
+  const { path, mostBytes, log } = options
+  const numbers = await numbersAt(path)
+  let files = await Promise.all(numbers.map(number => fileAt(path, number)))
+  let next = (numbers.at(-1) ?? -1) + 1
+  /** The end of a file may be torn, by a crash or a full disk: nothing is put behind it. */
+  let growing: LossFile | undefined
+  const inMemory = () => files.reduce((sum, { known }) => sum + (known?.size ?? 0), 0)
+  const readOn = async () => {
+    const file = files.find(each => !each.known)
+    if (!file || inMemory() >= IN_MEMORY) return false
+    await file.read().catch(error => {
+      files = files.filter(each => each !== file)
+      log.error({ file: file.path, error: messageOf(error) }, 'output.lossesUnreadable')
+    })
+    return true
+  }
+  const append = async (lines: readonly Line[]) => {
+    const isKnown = inMemory() < IN_MEMORY && files.every(each => each.known)
+    const file = growing ?? lossFile(pathOf(path, next++), { bytes: 0, isKnown })
+    growing = undefined
+    const added = await file.append(lines)
+    if (!files.includes(file)) files.push(file)
+    if (added < OF_A_FILE) growing = file
   }
   let last: Promise<unknown> = Promise.resolve()
   /** One after the other: two changes at once would undo one another. */
@@ -49,52 +68,69 @@ export async function openLosses(path: string): Promise<Losses> {
     last = done.catch(() => undefined)
     return done
   }
+  while (await readOn());
   return {
-    get size() {
-      return known.size
-    },
-    has: launch => known.has(launch),
-    first: (count, but) => [...known.values()].filter(each => !but.has(each)).slice(0, count),
+    isAny: but => inMemory() > but.size || (inMemory() < IN_MEMORY && files.some(each => !each.known)),
+    has: launch => files.some(({ known }) => known?.has(launch)),
+    first: (count, but) =>
+      inTurn(async () => {
+        for (;;) {
+          const found = firstIn(files, count, but)
+          if (found.length === count || !(await readOn())) return found
+        }
+      }),
     add: losses =>
       inTurn(async () => {
-        const more = losses.slice(0, Math.max(0, MOST - known.size))
-        await append(path, more.map(lineOf).join(''))
-        for (const each of more) known.set(each.launch, each)
-        return more.length
+        const lines = fitting(losses, mostBytes - files.reduce((sum, { bytes }) => sum + bytes, 0))
+        if (lines.length > 0) await append(lines)
+        return lines.length
       }),
     told: launches =>
       inTurn(async () => {
-        for (const launch of launches) known.delete(launch)
-        await rewrite()
+        for (const file of files) await file.remove(launches)
+        files = files.filter(({ known }) => known?.size !== 0)
+        if (growing && !files.includes(growing)) growing = undefined
       }),
   }
 }
 
-async function append(path: string, text: string): Promise<void> {
-  const file = await open(path, 'a', 0o600)
-  try {
-    await file.write(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+function firstIn(files: readonly LossFile[], count: number, but: ReadonlySet<Loss>): Loss[] {
+  const first: Loss[] = []
+  for (const { known } of files)
+    for (const each of known?.values() ?? []) if (!but.has(each) && first.push(each) === count) return first
+  return first
 }
 
-/** What a crash left of a last line is none. */
-async function linesOf(path: string): Promise<Loss[]> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return ''
+/** The first ones, in so many bytes. */
+function fitting(losses: readonly Loss[], room: number): Line[] {
+  const lines: Line[] = []
+  let left = room
+  for (const line of losses.map(lineOf)) {
+    left -= Buffer.byteLength(line.text)
+    if (left < 0) break
+    lines.push(line)
+  }
+  return lines
+}
+
+/** The oldest first; 0 is `path` itself. */
+async function numbersAt(path: string): Promise<number[]> {
+  const names = await readdir(dirname(path)).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return []
     throw error
   })
-  return text.split('\n').flatMap(line => {
-    try {
-      return [loss.parse(JSON.parse(line))]
-    } catch {
-      return []
-    }
+  const numbers = names.flatMap(name => {
+    const number = Number(/\.(\d{1,15})$/.exec(name)?.[1] ?? 0)
+    return name === basename(pathOf(path, number)) ? [number] : []
   })
+  return numbers.toSorted((a, b) => a - b)
 }
 
-function lineOf(of: Loss): string {
-  return `${JSON.stringify(of)}\n`
+async function fileAt(path: string, number: number): Promise<LossFile> {
+  const { size } = await stat(pathOf(path, number))
+  return lossFile(pathOf(path, number), { bytes: size, isKnown: false })
+}
+
+function pathOf(path: string, number: number): string {
+  return number === 0 ? path : `${path}.${number}`
 }

@@ -6,6 +6,7 @@ import type { Launcher } from '../launcher/launcher.ts'
 import type { IngestClient } from './ingest-client.ts'
 import type { Launch } from './launch.ts'
 import { createLaunches } from './launches.ts'
+import type { Loss } from './loss-file.ts'
 import { type Losses, openLosses } from './losses.ts'
 import { lossOf } from './pieces.ts'
 import { createShipper, type Shipper } from './shipper.ts'
@@ -37,12 +38,18 @@ export interface OutputOptions {
 }
 
 const FILE = 'lost-output.jsonl'
+/** What is remembered of output that went takes as much as output that waits, and this however small the quota is. */
+const LEAST_LOSS_BYTES = 64 * 1024 * 1024
 const LOOK_MS = 50
 
 /** Ends with the signal. */
 export async function startOutput(options: OutputOptions, signal: AbortSignal): Promise<Output> {
   const { client, clock, log } = options
-  const losses = await openLosses(join(options.stateDir, FILE))
+  const losses = await openLosses({
+    path: join(options.stateDir, FILE),
+    mostBytes: Math.max(options.quota, LEAST_LOSS_BYTES),
+    log,
+  })
   let launcher: Launcher | undefined
   let shipper: Shipper | undefined
   const launches = createLaunches({
@@ -126,8 +133,14 @@ export async function startOutput(options: OutputOptions, signal: AbortSignal): 
 
 async function remember(losses: Losses, going: readonly Launch[], log: Log): Promise<void> {
   const lost = going.flatMap(launch => lossOf(launch) ?? [])
-  const kept = await losses.add(lost)
   if (lost.length === 0) return
+  const kept = await losses.add(lost)
+  log.warn(summaryOf(lost), 'output.lost')
+  // Nothing tells the operator of these.
+  if (kept < lost.length) log.error(summaryOf(lost.slice(kept)), 'output.lossNotRecorded')
+}
+
+function summaryOf(lost: readonly Loss[]) {
   const bytes = lost.reduce((sum, { total }) => sum + total, 0)
-  log.warn({ runs: lost.slice(0, 10).map(({ run }) => run), count: lost.length, bytes, kept }, 'output.lost')
+  return { runs: lost.slice(0, 10).map(({ run }) => run), count: lost.length, bytes }
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { silentLog } from '../../runtime/log.ts'
 import type { Sending } from './collect.ts'
 import type { Launch } from './launch.ts'
-import type { Loss } from './losses.ts'
+import type { Loss } from './loss-file.ts'
 import { createPatience } from './patience.ts'
 
 const DAY_MS = 86_400_000

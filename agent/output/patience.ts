@@ -2,7 +2,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { Log } from '../../runtime/log.ts'
 import type { Sending } from './collect.ts'
 import type { Launch } from './launch.ts'
-import type { Loss } from './losses.ts'
+import type { Loss } from './loss-file.ts'
 
 /**
  * What the operator does not know yet waits: a moment at first, as its claim may only just have been made, then ever longer. It is asked

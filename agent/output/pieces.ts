@@ -4,7 +4,7 @@ import { SpoolUnreadable } from '../launcher/answers.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { ExitRecord } from '../launcher/messages.ts'
 import type { Launch } from './launch.ts'
-import type { Loss } from './losses.ts'
+import type { Loss } from './loss-file.ts'
 import type { Room } from './room.ts'
 
 /** What is to be told of a launch next. */

@@ -129,7 +129,7 @@ class OneAtATime implements Shipper {
 
   #hasWork(): boolean {
     return (
-      this.#options.losses.size > this.#patience.resting.size ||
+      this.#options.losses.isAny(this.#patience.resting) ||
       (this.#ready.size > 0 && this.#launcher !== undefined)
     )
   }
