@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,11 @@ const readBytes = 64 << 10
 type collector struct {
 	epoll  int
 	buffer []byte
+	// rest is for who takes what the thread has not read at a run's end: one at a time.
+	rest struct {
+		sync.Mutex
+		buffer []byte
+	}
 
 	mu      sync.Mutex
 	streams map[int32]*stream
@@ -45,7 +51,9 @@ type output struct {
 
 func newCollector() (*collector, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	return &collector{epoll: epoll, buffer: make([]byte, chunkHeaderBytes+readBytes), streams: map[int32]*stream{}}, err
+	c := &collector{epoll: epoll, buffer: make([]byte, chunkHeaderBytes+readBytes), streams: map[int32]*stream{}}
+	c.rest.buffer = make([]byte, chunkHeaderBytes+readBytes)
+	return c, err
 }
 
 // collect takes over both descriptors; the second may be -1. `onMore` is called when something was written.
@@ -93,20 +101,42 @@ func (c *collector) work() {
 }
 
 func (s *stream) read(buffer []byte) {
-	out := s.output
-	out.mu.Lock()
-	defer out.mu.Unlock()
-	if s.fd < 0 {
-		return
+	s.output.mu.Lock()
+	defer s.output.mu.Unlock()
+	if s.fd >= 0 {
+		s.take(buffer)
 	}
+}
+
+// take reads once; 0: nothing lies there, or the stream has ended and is closed.
+func (s *stream) take(buffer []byte) int {
+	out := s.output
 	n, err := unix.Read(s.fd, buffer[chunkHeaderBytes:])
+	for err == unix.EINTR {
+		n, err = unix.Read(s.fd, buffer[chunkHeaderBytes:])
+	}
 	if n > 0 {
 		out.lastAt = time.Now()
 		out.spool.push(s.kind, buffer[:chunkHeaderBytes+n])
 		out.onMore()
-	} else if err != unix.EAGAIN && err != unix.EINTR {
+	} else if err != unix.EAGAIN {
 		// The end of a pipe; or EIO: that of a terminal.
 		out.closeStream(s)
+	}
+	return max(n, 0)
+}
+
+// takeRest reads no more than lay there: who writes on is not waited for.
+func (s *stream) takeRest(buffer []byte) {
+	if s.fd < 0 {
+		return
+	}
+	left, err := unix.FcntlInt(uintptr(s.fd), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		left = readBytes // A terminal; it holds less.
+	}
+	for n := 1; n > 0 && left > 0 && s.fd >= 0; left -= n {
+		n = s.take(buffer[:chunkHeaderBytes+min(left, readBytes)])
 	}
 }
 
@@ -141,24 +171,50 @@ func (out *output) isHeld() bool {
 func (out *output) isQuiet(duration time.Duration) bool {
 	out.mu.Lock()
 	defer out.mu.Unlock()
+	return !out.hasMore() && time.Since(out.lastAt) > duration
+}
+
+// hasMore: something waits to be read.
+func (out *output) hasMore() bool {
 	var waiting []unix.PollFd
 	for _, each := range out.streams {
 		if each.fd >= 0 {
 			waiting = append(waiting, unix.PollFd{Fd: int32(each.fd), Events: unix.POLLIN})
 		}
 	}
-	n, err := unix.Poll(waiting, 0)
-	return n == 0 && err == nil && time.Since(out.lastAt) > duration
+	if len(waiting) == 0 {
+		return false
+	}
+	_, err := unix.Poll(waiting, 0)
+	isReady := func(each unix.PollFd) bool { return each.Revents&unix.POLLIN != 0 }
+	return err != nil || slices.ContainsFunc(waiting, isReady)
 }
 
-// finish closes what is still open, and tells what was written.
+// finish tells what was written. What still lies in the pipes is written first, however long the disk takes; then they are closed.
 func (out *output) finish() written {
 	out.mu.Lock()
 	defer out.mu.Unlock()
+	if out.hasMore() {
+		out.mu.Unlock()
+		out.takeRest()
+		out.mu.Lock()
+	}
 	for _, each := range out.streams {
 		out.closeStream(each)
 	}
 	return out.spool.finish()
+}
+
+// takeRest is waited for in a queue of its own, so that the collector's thread is not kept out meanwhile.
+func (out *output) takeRest() {
+	rest := &out.streams[0].collector.rest
+	rest.Lock()
+	defer rest.Unlock()
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	for _, each := range out.streams {
+		each.takeRest(rest.buffer)
+	}
 }
 
 // forget comes before a close: of a terminal there may be a second descriptor, which would keep it in the set.

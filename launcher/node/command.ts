@@ -1,6 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { closeSync, existsSync } from 'node:fs'
-import type { Pipes } from './pipes.ts'
+import type { OutputReader, Pipes } from './pipes.ts'
 import type { Arm } from './protocol.ts'
 import { findProgram, type StartFailure, startFailure } from './start-failure.ts'
 import { type Identity, ownAccount, withGroups } from './users.ts'
@@ -11,8 +11,8 @@ export interface Command {
   child: ChildProcess
   pid: number
   startedAt: number
-  stdout: ReturnType<Pipes['open']>['reader']
-  stderr: ReturnType<Pipes['open']>['reader']
+  stdout: OutputReader
+  stderr: OutputReader
 }
 
 /**
@@ -43,8 +43,8 @@ export async function startCommand(
   closeSync(stdout.writer)
   closeSync(stderr.writer)
   if ('error' in result) {
-    stdout.reader.destroy()
-    stderr.reader.destroy()
+    stdout.reader.stream.destroy()
+    stderr.reader.stream.destroy()
     return startFailure(result.error, arm)
   }
   const { child, pid } = result

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../../runtime/clock.ts'
 import type { Command } from './command.ts'
 import type { Notes } from './notes.ts'
+import { emitRest, type OutputReader } from './pipes.ts'
 import { type Root, readProcess } from './process-table.ts'
 import type { Arm, EndCause, Output } from './protocol.ts'
 import { signalGroup, type TreeSignaller } from './signal-tree.ts'
@@ -42,7 +43,7 @@ export class LiveRun {
   readonly #signaller: TreeSignaller
   readonly #root: Root
   readonly #spool: Spool
-  readonly #streams: Socket[]
+  readonly #pipes: OutputReader[]
   readonly #over = new AbortController()
   #cause: EndCause | undefined
   #terminated = false
@@ -65,12 +66,12 @@ export class LiveRun {
     const { pid, ticks } = this
     this.#root = { pid, ticks, mark: arm.mark, isGroupKnown: true, strays: new Map(), notes: deps.notes }
     this.#signaller.watch(this.#root)
-    this.#streams = [command.stdout, command.stderr]
+    this.#pipes = [command.stdout, command.stderr]
     this.#closed = Promise.all([
-      this.#collect(command.stdout, 'stdout'),
-      this.#collect(command.stderr, 'stderr'),
+      this.#collect(command.stdout.stream, 'stdout'),
+      this.#collect(command.stderr.stream, 'stderr'),
     ])
-    this.#spool.onDrain = () => this.#streams.forEach(stream => stream.resume())
+    this.#spool.onDrain = () => this.#pipes.forEach(({ stream }) => stream.resume())
     this.ended = new Promise((resolve, reject) => {
       command.child.once('exit', (code, signal) => void this.#finish(code, signal).then(resolve, reject))
     })
@@ -108,7 +109,7 @@ export class LiveRun {
   #collect(stream: Socket, name: Stream): Promise<void> {
     stream.on('data', (data: Buffer) => {
       this.#lastOutput = this.#clock.monotonic()
-      if (!this.#spool.push(name, this.#clock.now(), data)) this.#streams.forEach(each => each.pause())
+      if (!this.#spool.push(name, this.#clock.now(), data)) this.#pipes.forEach(each => each.stream.pause())
     })
     stream.on('error', () => {})
     return new Promise(resolve => {
@@ -127,7 +128,10 @@ export class LiveRun {
     if (this.#cause) void this.#signaller.kill(this.#root)
     else void this.#signaller.sweep(this.#root)
     await Promise.race([this.#closed, this.#quiet()])
-    for (const stream of this.#streams) stream.destroy()
+    for (const pipe of this.#pipes) {
+      emitRest(pipe)
+      pipe.stream.destroy()
+    }
     const output = await this.#spool.finish(this.#clock.now())
     const told = this.#root.notes?.readTold()
     const own: EndCause = signal ? { kind: 'signaled', signal } : { kind: 'exited', code: code ?? 0 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { constants, fchownSync, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs'
+import { constants, fchownSync, mkdirSync, openSync, readSync, rmSync, unlinkSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -7,10 +7,44 @@ import { text } from 'node:stream/consumers'
 /** Each `mkfifo` makes so many at once. */
 const BATCH = 200
 
+/** Our end. */
+export interface OutputReader {
+  stream: Socket
+  /** The stream's: valid until that is destroyed. */
+  fd: number
+}
+
 interface OutputPipe {
-  reader: Socket
+  reader: OutputReader
   /** The command's end: closed here as soon as the command has it. */
   writer: number
+}
+
+/** As much as Linux lets a pipe hold whose writer is not root. */
+const LARGEST_PIPE_BYTES = 1024 * 1024
+
+/** Emits what lies in a pipe now, and no more than fits in there: who writes on is not waited for. */
+export function emitRest({ stream, fd }: OutputReader) {
+  stream.pause()
+  for (let left = LARGEST_PIPE_BYTES; left > 0 && !stream.destroyed; ) {
+    // Reading what the stream has read ahead emits it.
+    if (stream.read()) continue
+    const data = readNow(fd)
+    if (!data) return
+    left -= data.length
+    stream.emit('data', data)
+  }
+}
+
+/** Undefined: nothing lies there, now or ever. */
+function readNow(fd: number): Buffer | undefined {
+  const buffer = Buffer.allocUnsafe(64 * 1024)
+  try {
+    const length = readSync(fd, buffer)
+    return length > 0 ? buffer.subarray(0, length) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -44,11 +78,11 @@ export class Pipes {
   open(owner: { uid: number; gid: number } | undefined): OutputPipe {
     const path = this.#ready.pop()
     if (path === undefined) throw new Error('no pipe is ready')
-    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const writer = openSync(path, constants.O_WRONLY)
     unlinkSync(path)
     if (owner) fchownSync(writer, owner.uid, owner.gid)
-    return { reader: new Socket({ fd: reader, readable: true, writable: false }), writer }
+    return { reader: { stream: new Socket({ fd, readable: true, writable: false }), fd }, writer }
   }
 
   async #make(count: number): Promise<void> {

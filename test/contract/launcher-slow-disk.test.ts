@@ -1,0 +1,62 @@
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { bytesOf, eventually, implementations, isAlive, script } from './launcher.ts'
+import { launcherForEach } from './launcher-for-each.ts'
+
+describe.each(Object.entries(implementations))('launcher/%s: a slow disk', (_, command) => {
+  const agent = launcherForEach(command)
+  const { run } = agent
+  const spool = (id: string) => join(agent.stateDir, 'spool', id)
+  /** It says so much when the gate is open, and ends if it can leave that much behind. */
+  const says = (id: string, bytes: number) =>
+    script(id, `until [ -e ${agent.stateDir}/${id} ]; do sleep 0.02; done; head -c ${bytes} /dev/zero`)
+  const open = (id: string) => writeFileSync(join(agent.stateDir, id), '')
+
+  /** The first keeps launcher/native's only writer waiting; the last is more than launcher/node holds in memory. */
+  const SIZES = { first: 10, little: 50_000, much: 350_000 }
+
+  test.each([
+    ['nobody holds', false],
+    ['somebody holds', true],
+  ])('what lies in a pipe that %s at the end is kept, however long the disk takes', async (_, isHeld) => {
+    // As slow as a disk can be: whoever opens a fifo to write waits until somebody reads.
+    execFileSync('mkfifo', Object.keys(SIZES).map(spool))
+    const pids = new Map<string, number>()
+    for (const [id, bytes] of Object.entries(SIZES)) {
+      run(says(id, bytes))
+      pids.set(id, (await agent.started(id)).pid)
+    }
+    const held = isHeld ? [...pids.values()].map(pid => openSync(`/proc/${pid}/fd/1`, 'w')) : []
+    for (const [id, pid] of pids) {
+      open(id)
+      // What its pipe does not hold keeps `much` with launcher/native.
+      if (id !== 'much') await eventually(`${id} has ended`, () => !isAlive(pid))
+    }
+    run(script('meanwhile', 'sleep 3'))
+    await agent.ended('meanwhile')
+    const read = Object.keys(SIZES).map(id =>
+      promisify(execFile)('cat', [spool(id)], { encoding: 'buffer', maxBuffer: 1e6, timeout: 30_000 }),
+    )
+    for (const [n, [id, bytes]] of Object.entries(SIZES).entries()) {
+      expect(bytesOf((await read[n])?.stdout ?? Buffer.alloc(0), 'stdout')).toHaveLength(bytes)
+      expect((await agent.ended(id)).stdout).toEqual({ bytes, cut: 0 })
+    }
+    held.forEach(closeSync)
+  })
+
+  test('who writes without end into the pipe of a command that has ended is not waited for', async () => {
+    run(says('endless', 0))
+    const { pid } = await agent.started('endless')
+    const fd = openSync(`/proc/${pid}/fd/1`, 'w')
+    const yes = spawn('yes', { stdio: ['ignore', fd, 'ignore'] })
+    closeSync(fd)
+    open('endless')
+    const { code, stdout } = await agent.ended('endless')
+    expect(code).toBe(0)
+    expect(stdout.bytes + stdout.cut).toBeGreaterThan(0)
+    await eventually('its writer is told', () => yes.signalCode === 'SIGPIPE')
+  })
+})
