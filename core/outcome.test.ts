@@ -15,6 +15,12 @@ test('exit codes are judged by successExitCodes', () => {
   expect(verdictOf({ kind: 'exited', code: 127 }, command)).toMatchObject({ reason: 'CommandNotFound' })
 })
 
+test('what is told beside an exit code is said, also of a success', () => {
+  const end = { kind: 'exited', code: 0, message: 'output may be missing' } as const
+  expect(verdictOf(end, command)).toMatchObject({ outcome: 'Succeeded', message: 'output may be missing' })
+  expect(verdictOf({ ...end, code: 1 }, command)).toMatchObject({ outcome: 'Failed', message: end.message })
+})
+
 test('each other end has an outcome and a reason of its own', () => {
   expect(verdictOf({ kind: 'signaled', signal: 'SIGKILL', oom: true }, command)).toMatchObject({
     outcome: 'Failed',

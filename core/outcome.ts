@@ -59,7 +59,7 @@ export function saying(verdict: Verdict, more: string | undefined): Verdict {
 
 function exitVerdict(end: Extract<End, { kind: 'exited' }>, successExitCodes: readonly number[]): Verdict {
   if (successExitCodes.includes(end.code)) {
-    return { outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }
+    return saying({ outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }, end.message)
   }
   return {
     outcome: 'Failed',
