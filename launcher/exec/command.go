@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,6 @@ const (
 	exitKilled = 128 + 9
 	// A shell has so long to say its first words: a runtime may be busy, an image's disk cold.
 	shellWithin = time.Minute
-	// What a runtime may take to tell of an end that we saw.
-	endWithin = 10 * time.Second
 	// A container's first process ends a moment after those that die with it.
 	dyingWithin = 300 * time.Millisecond
 	longestWord = 4096
@@ -39,6 +38,11 @@ type command struct {
 	terminal *terminal
 	session  session
 	reader   *bufio.Reader
+	// takers of output that keep us waiting.
+	takers  atomic.Int32
+	isLetGo atomic.Bool
+	// missing says that output may be, and why.
+	missing string
 }
 
 // result is how it ended in one container.
@@ -47,12 +51,13 @@ type result struct {
 	code      int
 	oom       bool
 	failure   *failure
+	missing   string
 }
 
 // run is over when nothing of the command is left. `begun` ends what has not begun; what has is others' to end.
 func (c *command) run(begun context.Context) result {
 	code, err := c.attempt(begun)
-	how := result{container: c.container, code: code}
+	how := result{container: c.container, code: code, missing: c.missing}
 	if err != nil {
 		how.code, how.failure = exitFailed, failureOf(err)
 	}
@@ -126,43 +131,6 @@ func (c *command) confine(inner int) (err error) {
 		c.terminal, err = openTerminal(c.shell, c.asked.TTY)
 	}
 	return err
-}
-
-// follow copies the output until the command has ended, and with it whatever it left behind.
-func (c *command) follow(copied <-chan struct{}) (int, error) {
-	over := make(chan struct{})
-	go func() {
-		c.shell.wait()
-		c.killRest()
-		select {
-		case <-over:
-		case <-time.After(endWithin):
-			c.session.close()
-		}
-	}()
-	// How it ended is told apart from what it wrote.
-	_, _ = io.Copy(c.stdout, c.reader)
-	<-copied
-	defer close(over)
-	return c.session.wait()
-}
-
-// killRest is for who the command has left behind: they may hold its output open.
-func (c *command) killRest() {
-	for _, group := range c.confined.paths() {
-		killGroup(group)
-	}
-}
-
-func (c *command) copyErrors() <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if from := c.session.stderr(); from != nil {
-			_, _ = io.Copy(c.stderr, from)
-		}
-	}()
-	return done
 }
 
 func (c *command) isGone() bool {

@@ -108,7 +108,9 @@ func (s *hijacked) split() {
 		if header[0] == 2 {
 			to = s.toErrors
 		}
-		_, err = io.CopyN(to, s.connection, int64(binary.BigEndian.Uint32(header[4:])))
+		if _, err = io.CopyN(to, s.connection, int64(binary.BigEndian.Uint32(header[4:]))); err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
 	}
 	_ = s.toOutput.CloseWithError(err)
 	_ = s.toErrors.CloseWithError(err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -86,18 +87,21 @@ func prepare(ctx context.Context, asked *request, notes *notes) ([]*command, err
 }
 
 func toldOf(how result) told {
-	t := told{Oom: how.oom, code: how.code}
+	t := told{Message: how.missing, Oom: how.oom, code: how.code}
 	if how.failure != nil {
-		t.Reason, t.Message = how.failure.reason, how.failure.message
+		t.Reason, t.Message = how.failure.reason, sentences(how.failure.message, how.missing)
 	}
 	return t
 }
 
 // summary of many: the first that failed gives the code and the reason, and the message says which did.
 func summary(asked *request, results []result) told {
-	var complaints []string
+	var complaints, missing []string
 	first := -1
 	for n, how := range results {
+		if how.missing != "" {
+			missing = append(missing, how.container.name+": "+how.missing)
+		}
 		switch {
 		case how.failure != nil:
 			complaints = append(complaints, fmt.Sprintf("%s: %s", how.container.name, how.failure.reason))
@@ -112,12 +116,17 @@ func summary(asked *request, results []result) told {
 			first = n
 		}
 	}
-	if first < 0 {
-		return toldOf(results[0])
+	t := toldOf(results[max(first, 0)])
+	t.Message = ""
+	if first >= 0 {
+		t.Message = fmt.Sprintf("failed in %d of %d containers: %s", len(complaints), len(results), strings.Join(complaints, ", "))
 	}
-	t := toldOf(results[first])
-	t.Message = fmt.Sprintf("failed in %d of %d containers: %s", len(complaints), len(results), strings.Join(complaints, ", "))
+	t.Message = sentences(append([]string{t.Message}, missing...)...)
 	return t
+}
+
+func sentences(all ...string) string {
+	return strings.Join(slices.DeleteFunc(all, func(each string) bool { return each == "" }), "; ")
 }
 
 // longestLine: what is longer is told apart by its container all the same, in pieces.
