@@ -23,7 +23,10 @@ type journal struct {
 	file *os.File
 	size int
 	// kept is its size after the last rewrite.
-	kept   int
+	kept int
+	// isBehind: the disk has refused something that counts. As soon as it takes lines again the file is rewritten.
+	isBehind bool
+
 	live   map[string][]byte
 	ending []endingLine
 }
@@ -34,7 +37,8 @@ type endingLine struct {
 	done func()
 }
 
-// openJournal reads what an earlier launcher left; a last line that a crash cut short is none.
+// openJournal reads what an earlier launcher left; a last line that a crash cut short is none. On a full disk it goes on with the file as
+// it is: that launcher's runs must not live on, and what they wrote takes the room.
 func openJournal(path string) (*journal, error) {
 	j := &journal{
 		path: path, work: make(chan struct{}, 1), live: map[string][]byte{}, isBusy: func() bool { return false },
@@ -43,10 +47,20 @@ func openJournal(path string) (*journal, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	whole := bytes.LastIndexByte(left, '\n') + 1
+	if len(left) > whole {
+		left = append(left, '\n')
+	}
 	for line := range bytes.Lines(left) {
 		j.apply(bytes.Clone(line))
 	}
-	return j, j.rewrite()
+	if err := j.rewrite(); err != nil {
+		j.refused(err)
+	}
+	if j.file == nil {
+		return j, j.reopen(whole)
+	}
+	return j, nil
 }
 
 // lines are what counts: started without an end, or ended and not forgotten.
@@ -145,11 +159,19 @@ func (j *journal) sync() {
 	}
 }
 
+// write takes lines of which what counts is in `live` already.
 func (j *journal) write(lines []byte) {
 	if _, err := j.file.Write(lines); err != nil {
-		complain(err)
+		j.refused(err)
+		// The next line must not stand behind a part of this one.
+		_ = j.file.Truncate(int64(j.size))
+		return
 	}
 	j.size += len(lines)
+	if j.isBehind && !j.isBusy() {
+		// If that is refused it is tried with the next line.
+		_ = j.rewrite()
+	}
 }
 
 // apply takes a line that an earlier launcher wrote.

@@ -23,24 +23,20 @@ func (j *journal) isLarge() bool {
 
 // rewrite puts a file with what still counts in the place of the old one, durably.
 func (j *journal) rewrite() error {
-	file, err := os.OpenFile(j.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(j.path+".new", os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	size := 0
-	for _, line := range j.live {
-		n, writeErr := file.Write(line)
-		size += n
-		err = errors.Join(err, writeErr)
-	}
-	if err = errors.Join(err, file.Sync()); err == nil {
+	size, err := j.copyTo(file)
+	if err == nil {
 		err = os.Rename(j.path+".new", j.path)
 	}
 	if err != nil {
-		return errors.Join(err, file.Close())
+		// Half a file only takes room.
+		return errors.Join(err, file.Close(), os.Remove(j.path+".new"))
 	}
 	old := j.file
-	j.file, j.size, j.kept = file, size, size
+	j.file, j.size, j.kept, j.isBehind = file, size, size, false
 	if old != nil {
 		// A sync that still uses it is let finish.
 		_ = old.Close()
@@ -50,4 +46,33 @@ func (j *journal) rewrite() error {
 		return err
 	}
 	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// copyTo writes what still counts, durably, and answers how much that is.
+func (j *journal) copyTo(file *os.File) (size int, err error) {
+	for _, line := range j.live {
+		n, err := file.Write(line)
+		size += n
+		if err != nil {
+			return size, err
+		}
+	}
+	return size, file.Sync()
+}
+
+// reopen goes on with the file that is there, as far as its lines are whole.
+func (j *journal) reopen(whole int) (err error) {
+	if j.file, err = os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return err
+	}
+	j.size = whole
+	return j.file.Truncate(int64(whole))
+}
+
+// refused complains once, until the file has been rewritten.
+func (j *journal) refused(err error) {
+	if !j.isBehind {
+		complain(err)
+	}
+	j.isBehind = true
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -53,6 +54,46 @@ func TestWhatHasNeitherEndedNorBeenForgottenIsFoundAgainAlsoBehindATornLine(t *t
 	_ = file.Close()
 	if got := left(t, path); !slices.Equal(got, []string{"ended b", "started a"}) {
 		t.Fatal(got)
+	}
+}
+
+// fullOnce: the next time that it is rewritten the disk is full.
+func fullOnce(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Symlink("/dev/full", path+".new"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOnAFullDiskItGoesOnWithTheFileThatIsThereAndIsRewrittenWhenThereIsRoom(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	fullOnce(t, path)
+	a, whole, torn := startedLine{Type: "started", ID: "a"}, startedLine{Type: "started", ID: "whole"}, `{"type":"forg`
+	for _, last := range []string{torn, string(bytes.TrimSpace(encodeLine(whole)))} {
+		if err := os.WriteFile(path, append(encodeLine(a), last...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, err := openJournal(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now, _ := os.ReadFile(path); !bytes.Equal(now, encodeLine(a)) {
+			t.Fatalf("%q", now)
+		}
+		fullOnce(t, path)
+		j.started(startedLine{Type: "started", ID: "b"})
+		if !j.isBehind {
+			t.Error("it was rewritten on a full disk")
+		}
+		j.started(startedLine{Type: "started", ID: "c"})
+		want := []string{"started a", "started b", "started c"}
+		if last != torn {
+			want = append(want, "started whole")
+		}
+		if got := left(t, path); !slices.Equal(got, want) || j.isBehind {
+			t.Error(got, j.isBehind)
+		}
+		fullOnce(t, path)
 	}
 }
 

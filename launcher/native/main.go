@@ -129,9 +129,8 @@ func newSupervisor(stateDir string) (*supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(spoolDir, 0o700); err != nil {
-		return nil, err
-	}
+	// Where that fails, whoever writes there makes it.
+	_ = os.MkdirAll(spoolDir, 0o700)
 	devNull, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("open /dev/null", err)

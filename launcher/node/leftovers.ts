@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bootId } from '../../runtime/boottime.ts'
@@ -84,6 +84,6 @@ async function removeUnknown(journal: Journal, dir: string) {
   const known = new Set(
     journal.entries.map(entry => spoolName(entry.type === 'started' ? entry.id : entry.record.id)),
   )
-  const unknown = readdirSync(dir).filter(name => !known.has(name))
+  const unknown = existsSync(dir) ? readdirSync(dir).filter(name => !known.has(name)) : []
   await Promise.all(unknown.map(name => rm(join(dir, name), { force: true })))
 }

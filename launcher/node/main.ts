@@ -56,8 +56,10 @@ async function serve(
   const clock = systemClock
   const spoolDir = join(stateDir, 'spool')
   const notesDir = resolve(stateDir, 'notes')
-  for (const dir of [spoolDir, notesDir]) mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const journal = new Journal(join(stateDir, 'launcher.journal'))
+  for (const dir of [spoolDir, notesDir]) makeFolder(dir)
+  const journal = new Journal(join(stateDir, 'launcher.journal'), error =>
+    log.error({ error: messageOf(error) }, 'journal.unwritable'),
+  )
   const signaller = new TreeSignaller(clock)
   const left = await settleLeftovers(journal, { spoolDir, notesDir }, signaller)
   await clearGroups(stateDir, clock)
@@ -84,6 +86,15 @@ async function serve(
   ending.abort()
   await server.close()
   log.info({}, 'launcher.ended')
+}
+
+/** Where that fails, on a full disk, whoever writes there makes it. */
+function makeFolder(dir: string) {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+  } catch {
+    // What is in there is looked for first.
+  }
 }
 
 /** The machine goes down, or somebody ends this process by hand: runs must not live on unwatched. */

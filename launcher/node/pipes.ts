@@ -1,5 +1,15 @@
 import { spawn } from 'node:child_process'
-import { constants, fchownSync, mkdirSync, openSync, readSync, rmSync, unlinkSync } from 'node:fs'
+import {
+  constants,
+  existsSync,
+  fchownSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -57,11 +67,10 @@ export class Pipes {
   #made = 0
   #making: Promise<void> | undefined
 
-  /** `dir` is emptied. */
+  /** `dir` is emptied, and not made anew: on a full disk that may not be possible. */
   constructor(dir: string) {
     this.#dir = dir
-    rmSync(dir, { recursive: true, force: true })
-    mkdirSync(dir, { mode: 0o700 })
+    for (const name of existsSync(dir) ? readdirSync(dir) : []) rmSync(join(dir, name), { recursive: true })
   }
 
   /** Resolves when at least `count` are ready. Rejects if none can be made. */
@@ -86,6 +95,7 @@ export class Pipes {
   }
 
   async #make(count: number): Promise<void> {
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 })
     const paths = Array.from({ length: Math.min(count, BATCH) }, () => join(this.#dir, String(this.#made++)))
     const maker = spawn('mkfifo', ['-m', '600', ...paths], { stdio: ['ignore', 'ignore', 'pipe'] })
     const message = text(maker.stderr)

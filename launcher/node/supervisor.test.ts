@@ -20,7 +20,7 @@ test('a launcher that breaks ends what its runs have started elsewhere', async (
     writeFileSync(join(group, 'cgroup.procs'), `${child.pid}\n`)
     writeFileSync(join(notesDir, 'run'), `cgroup ${group}\n`)
     const clock = systemClock
-    const journal = new Journal(join(dir, 'journal'))
+    const journal = new Journal(join(dir, 'journal'), () => {})
     const pipes = new Pipes(join(dir, 'pipes'))
     const signaller = new TreeSignaller(clock)
     const deps = { clock, log: silentLog, journal, pipes, signaller, spoolDir: dir, notesDir }

@@ -100,7 +100,7 @@ export class Supervisor {
     const lines = fresh.flatMap(({ id, arm }) =>
       arm?.mark || arm?.notes ? [{ type: 'armed' as const, id, boot: this.#boot, mark: arm.mark ?? '' }] : [],
     )
-    if (lines.length > 0) this.#journal(...lines)
+    if (lines.length > 0) this.#deps.journal.append(...lines)
   }
 
   /** An order is admitted if it is new and its session may arm. One that is known is told again. */
@@ -147,7 +147,7 @@ export class Supervisor {
       for (const dir of [this.#deps.spoolDir, this.#deps.notesDir])
         rmSync(join(dir, spoolName(id)), { force: true })
     }
-    this.#journal({ type: 'forgotten', ids: gone })
+    this.#deps.journal.append({ type: 'forgotten', ids: gone })
     this.#fences.keep(new Set([...this.#entries.values()].map(entry => entry.session)))
   }
 
@@ -221,7 +221,7 @@ export class Supervisor {
     const { id, session, at, fenced } = entry
     const { pid, ticks, startedAt } = live
     const optional = { ...(mark ? { mark } : {}), ...(labels ? { labels } : {}) }
-    this.#journal({
+    this.#deps.journal.append({
       type: 'started',
       id,
       session,
@@ -249,27 +249,15 @@ export class Supervisor {
 
   async #settle(entry: Entry, record: ExitRecord) {
     entry.isEnding = true
-    this.#journal({ type: 'ended', at: entry.at, fenced: entry.fenced, record: silent(record) })
-    await this.#deps.journal.durable().catch(error => this.#complain(error))
+    const { journal } = this.#deps
+    journal.append({ type: 'ended', at: entry.at, fenced: entry.fenced, record: silent(record) })
+    await journal.durable()
     entry.record = record
     entry.arm = undefined
     entry.live = undefined
     this.#tell({ type: 'ended', id: entry.id, record })
     this.#wakeReaders(entry)
     this.#stopIfIdle()
-  }
-
-  /** A full disk must not keep a run's end from being told. */
-  #journal(...lines: Parameters<Journal['append']>) {
-    try {
-      this.#deps.journal.append(...lines)
-    } catch (error) {
-      this.#complain(error)
-    }
-  }
-
-  #complain(error: unknown) {
-    this.#deps.log.error({ error: messageOf(error) }, 'journal.unwritable')
   }
 
   #wakeReaders(entry: Entry) {

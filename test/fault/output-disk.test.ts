@@ -1,24 +1,13 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { bytesOf, implementations } from '../contract/launcher.ts'
 import { ingestBench } from '../fixtures/ingest.ts'
 import { attemptOf, shipping } from '../fixtures/shipping.ts'
+import { mayMount, mountSmall, unmount } from '../fixtures/small-disk.ts'
 import { eventually } from './eventually.ts'
 
 /** A disk that is full in the middle of a stream: a small one of its own for the spools. */
-const mount = (dir: string) => spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir]).status === 0
-const unmount = (dir: string) => spawnSync('umount', ['--lazy', dir])
-
-const mayMount = (() => {
-  const dir = mkdtempSync(join(tmpdir(), 'shellcron-mount-'))
-  const may = mount(dir)
-  if (may) unmount(dir)
-  rmSync(dir, { recursive: true })
-  return may
-})()
 
 describe.each(Object.entries(implementations))('%s', (_, command) => {
   test.skipIf(!mayMount)('what the disk took is stored, and the rest is said to be cut', async () => {
@@ -27,7 +16,7 @@ describe.each(Object.entries(implementations))('%s', (_, command) => {
     const ship = await shipping(command, await ingest.client('a'), stateDir => {
       spools = join(stateDir, 'spool')
       mkdirSync(spools, { recursive: true })
-      mount(spools)
+      mountSmall(spools)
     })
     try {
       ship.run('full', 'yes | head -c 3000000')
