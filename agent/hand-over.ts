@@ -23,7 +23,10 @@ export interface Held {
 
 export const handOverSeconds = ({ ttlSeconds }: Held): number => Math.max(HAND_OVER_SECONDS, ttlSeconds)
 
-/** To a lease of so many seconds. undefined: the session has ended. Rejects if etcd does not answer: then either lease may hold. */
+/**
+ * To a lease of so many seconds. undefined: the session has ended. The same lease: that of another could not be saved, and nothing has
+ * changed. Rejects if etcd does not answer: then either lease may hold.
+ */
 export async function moveTo(
   options: SessionOptions,
   session: Held & { id: number },
@@ -34,7 +37,10 @@ export async function moveTo(
   const { id: lease, ttl } = await etcd.lease(seconds)
   const fence = () => options.fence(session.id, sent + ttl * 1_000 * FENCE_AT)
   // Before it is used: whoever comes after a crash right here finds its registration under one of them.
-  await saveLeases(options, [lease, session.lease])
+  if (!(await saveLeases(options, [lease, session.lease]))) {
+    await etcd.revoke(lease)
+    return session
+  }
   const isRaised = seconds >= session.ttlSeconds
   if (!isRaised) fence()
   const said = await etcd.txn(

@@ -1,6 +1,8 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
+import { messageOf } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
 
 /** By which leases an agent's registration may live, as its state directory tells the next life of it. */
 
@@ -31,11 +33,22 @@ export async function savedLeases({ stateDir, pool, agent }: Whose): Promise<str
   }
 }
 
+/**
+ * False if the disk refuses. What an older life has saved is then left: no registration lives by that, if not by one of the leases it names,
+ * and those are this agent's.
+ */
 export async function saveLeases(
-  { stateDir, pool, agent }: Whose,
+  { stateDir, pool, agent, log }: Whose & { log: Log },
   [lease, former]: [lease: string, former?: string],
-): Promise<void> {
+): Promise<boolean> {
   const path = join(stateDir, FILE)
-  await writeFile(`${path}.new`, JSON.stringify({ pool, agent, lease, former }), { mode: 0o600 })
-  await rename(`${path}.new`, path)
+  try {
+    await writeFile(`${path}.new`, JSON.stringify({ pool, agent, lease, former }), { mode: 0o600 })
+    await rename(`${path}.new`, path)
+    return true
+  } catch (error) {
+    log.warn({ error: messageOf(error) }, 'session.notSaved')
+    await rm(`${path}.new`, { force: true }).catch(() => undefined)
+    return false
+  }
 }

@@ -96,7 +96,8 @@ async function resume(options: SessionOptions): Promise<Session | undefined> {
   if (left !== options.ttlSeconds()) {
     const held = { id: item.create, lease, ttlSeconds: left }
     const moved = await moveTo(options, held, options.ttlSeconds())
-    return moved && { id: item.create, ...moved, resumed: true }
+    if (moved?.lease !== lease) return moved && { id: item.create, ...moved, resumed: true }
+    // On a full disk it stays as it is: so the next life finds it.
   }
   options.fence(item.create, sent + left * 1_000 * FENCE_AT)
   const said = await etcd.txn(
@@ -109,7 +110,8 @@ async function begin(options: SessionOptions): Promise<Session | undefined> {
   const { etcd, keys, pool, agent, log } = options
   const sent = boottimeMs()
   const { id: lease, ttl } = await etcd.lease(options.ttlSeconds())
-  // Saved before it is used: after a crash right here the next life finds its own registration and resumes it.
+  // Saved before it is used: after a crash right here the next life finds its own registration and resumes it. Where it cannot be saved the
+  // next life has to wait for its end; to have no session would be worse.
   await saveLeases(options, [lease])
   const answer = await etcd.txn(register(keys, { pool, agent, lease }, options.registration()))
   if (answer.ok) {
