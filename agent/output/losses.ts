@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
@@ -10,6 +10,8 @@ import { type Line, type Loss, type LossFile, lineOf, lossFile } from './loss-fi
  *
  *   losses, losses.1, losses.2 …: so many in each, the oldest first
  *   └─ in memory, told next ─┘
+ *
+ * Where the disk is full the spool goes all the same, as nothing else would make room: those are in memory alone until there is some.
  */
 export interface Losses {
   /** Whether there may be others to be told now than these. */
@@ -18,7 +20,7 @@ export interface Losses {
   has(launch: string): boolean
   /** The oldest ones, but for these. */
   first(count: number, but: ReadonlySet<Loss>): Promise<Loss[]>
-  /** On the disk when it resolves, but for those at the end that there is no room for: answers how many are. */
+  /** Kept when it resolves, on the disk unless that is full, but for those at the end that are beyond `mostBytes`: answers how many are. */
   add(losses: readonly Loss[]): Promise<number>
   /** The operator has taken them. */
   told(launches: readonly string[]): Promise<void>
@@ -35,6 +37,7 @@ export interface LossesOptions {
 /** About so many: a file is written anew when some of it have been told. */
 const OF_A_FILE = 10_000
 const IN_MEMORY = 50_000
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT'])
 
 export async function openLosses(options: LossesOptions): Promise<Losses> {
   const { path, mostBytes, log } = options
@@ -43,7 +46,11 @@ export async function openLosses(options: LossesOptions): Promise<Losses> {
   let next = (numbers.at(-1) ?? -1) + 1
   /** The end of a file may be torn, by a crash or a full disk: nothing is put behind it. */
   let growing: LossFile | undefined
-  const inMemory = () => files.reduce((sum, { known }) => sum + (known?.size ?? 0), 0)
+  /** By launch: what the disk had no room for. */
+  const unwritten = new Map<string, Line>()
+  const inMemory = () => files.reduce((sum, { known }) => sum + (known?.size ?? 0), unwritten.size)
+  const bytes = () =>
+    files.reduce((sum, file) => sum + file.bytes, 0) + sizeOf([...unwritten.values()].map(({ text }) => text))
   const readOn = async () => {
     const file = files.find(each => !each.known)
     if (!file || inMemory() >= IN_MEMORY) return false
@@ -57,9 +64,23 @@ export async function openLosses(options: LossesOptions): Promise<Losses> {
     const isKnown = inMemory() < IN_MEMORY && files.every(each => each.known)
     const file = growing ?? lossFile(pathOf(path, next++), { bytes: 0, isKnown })
     growing = undefined
-    const added = await file.append(lines)
-    if (!files.includes(file)) files.push(file)
-    if (added < OF_A_FILE) growing = file
+    try {
+      const added = await file.append(lines)
+      if (!files.includes(file)) files.push(file)
+      if (added < OF_A_FILE) growing = file
+    } catch (error) {
+      if (!files.includes(file)) await rm(file.path, { force: true }).catch(() => undefined)
+      throw error
+    }
+  }
+  const appendIfRoom = async (lines: readonly Line[]) => {
+    try {
+      await append([...unwritten.values(), ...lines])
+      unwritten.clear()
+    } catch (error) {
+      if (!FULL.has((error as NodeJS.ErrnoException).code)) throw error
+      for (const line of lines) unwritten.set(line.loss.launch, line)
+    }
   }
   let last: Promise<unknown> = Promise.resolve()
   /** One after the other: two changes at once would undo one another. */
@@ -71,22 +92,26 @@ export async function openLosses(options: LossesOptions): Promise<Losses> {
   while (await readOn());
   return {
     isAny: but => inMemory() > but.size || (inMemory() < IN_MEMORY && files.some(each => !each.known)),
-    has: launch => files.some(({ known }) => known?.has(launch)),
+    has: launch => unwritten.has(launch) || files.some(({ known }) => known?.has(launch)),
     first: (count, but) =>
       inTurn(async () => {
         for (;;) {
           const found = firstIn(files, count, but)
-          if (found.length === count || !(await readOn())) return found
+          if (found.length === count) return found
+          if (await readOn()) continue
+          const late = [...unwritten.values()].map(({ loss }) => loss).filter(loss => !but.has(loss))
+          return [...found, ...late.slice(0, count - found.length)]
         }
       }),
     add: losses =>
       inTurn(async () => {
-        const lines = fitting(losses, mostBytes - files.reduce((sum, { bytes }) => sum + bytes, 0))
-        if (lines.length > 0) await append(lines)
+        const lines = fitting(losses, mostBytes - bytes())
+        if (lines.length > 0) await appendIfRoom(lines)
         return lines.length
       }),
     told: launches =>
       inTurn(async () => {
+        for (const launch of launches) unwritten.delete(launch)
         for (const file of files) await file.remove(launches)
         files = files.filter(({ known }) => known?.size !== 0)
         if (growing && !files.includes(growing)) growing = undefined
@@ -100,6 +125,8 @@ function firstIn(files: readonly LossFile[], count: number, but: ReadonlySet<Los
     for (const each of known?.values() ?? []) if (!but.has(each) && first.push(each) === count) return first
   return first
 }
+
+const sizeOf = (texts: readonly string[]) => texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
 
 /** The first ones, in so many bytes. */
 function fitting(losses: readonly Loss[], room: number): Line[] {

@@ -1,10 +1,13 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { type Losses, openLosses } from '../../agent/output/losses.ts'
+import { silentLog } from '../../runtime/log.ts'
 import { bytesOf, implementations } from '../contract/launcher.ts'
 import { ingestBench } from '../fixtures/ingest.ts'
 import { attemptOf, shipping } from '../fixtures/shipping.ts'
-import { mayMount, mountSmall, unmount } from '../fixtures/small-disk.ts'
+import { fill, mayMount, mountSmall, unmount } from '../fixtures/small-disk.ts'
 import { eventually } from './eventually.ts'
 
 /** A disk that is full in the middle of a stream: a small one of its own for the spools. */
@@ -42,3 +45,40 @@ describe.each(Object.entries(implementations))('%s', (_, command) => {
     }
   })
 })
+
+test.skipIf(!mayMount)(
+  'what a full disk has no line for is lost all the same, and remembered when there is room',
+  async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'shellcron-losses-'))
+    mountSmall(dir)
+    try {
+      const path = join(dir, 'losses')
+      const loss = (launch: string) => ({
+        launch,
+        uid: 'u',
+        run: 'n.j.1',
+        attempt: 1,
+        namespace: 'n',
+        name: 'x'.repeat(1_000),
+        total: 5,
+        at: 9,
+      })
+      const opened = () => openLosses({ path, mostBytes: 1e9, log: silentLog })
+      const toTell = async (of: Losses) => (await of.first(10, new Set())).map(({ launch }) => launch)
+      const losses = await opened()
+      await losses.add([loss('first')])
+      const disk = fill(dir)
+      // Of the last one that there is some room for a part is written.
+      for (const launch of ['a', 'b', 'c', 'd']) expect(await losses.add([loss(launch)])).toBe(1)
+      expect(await toTell(losses)).toEqual(['first', 'a', 'b', 'c', 'd'])
+      expect((await toTell(await opened())).length).toBeLessThan(5)
+      disk.free()
+      await losses.told(['b'])
+      await losses.add([loss('e')])
+      expect((await toTell(await opened())).toSorted()).toEqual(['a', 'c', 'd', 'e', 'first'])
+    } finally {
+      unmount(dir)
+      rmSync(dir, { recursive: true })
+    }
+  },
+)
