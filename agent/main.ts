@@ -12,7 +12,7 @@ import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
 import { type AgentConfig, readConfig } from './config.ts'
 import { readIdentity } from './identity.ts'
-import { containerHelper, type LauncherProgram, launcherProgram } from './launcher/program.ts'
+import { buildOf, containerHelper, type LauncherProgram, launcherProgram } from './launcher/program.ts'
 import { ensureLauncher } from './launcher/start.ts'
 import { copyToHost } from './launcher/surroundings.ts'
 import { connectIngest } from './output/ingest-client.ts'
@@ -130,9 +130,10 @@ async function programsFor(
     log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
   }
   if (!config.hostNamespaces) return { program, ...(helper ? { helper } : {}) }
-  const onHost = (path: string) => copyToHost(path, config.state)
+  const onHost = (path: string) => copyToHost(path, config.state, log)
+  const launcher = await onHost(program.command[0] ?? '')
   return {
-    program: { ...program, command: [await onHost(program.command[0] ?? '')] },
+    program: { ...program, build: await buildOf(launcher), command: [launcher] },
     ...(helper ? { helper: await onHost(helper) } : {}),
   }
 }

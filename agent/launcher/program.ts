@@ -26,13 +26,16 @@ export async function launcherProgram(dist = DIST): Promise<LauncherProgram> {
   const native = join(dist, `launcher-${process.platform}-${ARCHITECTURES[process.arch] ?? process.arch}`)
   try {
     await access(native, constants.X_OK)
-    const digest = createHash('sha256')
-      .update(await readFile(native))
-      .digest('hex')
-    return { implementation: 'native', build: digest.slice(0, 12), command: [native] }
+    return { implementation: 'native', build: await buildOf(native), command: [native] }
   } catch {
     return { implementation: 'node', build: version, command: nodeLauncher() }
   }
+}
+
+/** Tells a native launcher from any other. */
+export async function buildOf(path: string): Promise<string> {
+  const digest = createHash('sha256').update(await readFile(path))
+  return digest.digest('hex').slice(0, 12)
 }
 
 /** The helper that runs commands in containers, `exec-<os>-<architecture>`; undefined where none was built. */

@@ -80,6 +80,15 @@ function waysOf({ stateDir, dieWith, program, surroundings }: LauncherOptions): 
 
 const ownUser = () => process.getuid?.() ?? 0
 
+/** Where it cannot be made, as on a full disk, the launcher has none. */
+function openLog(path: string): number | 'ignore' {
+  try {
+    return openSync(path, 'a', 0o600)
+  } catch {
+    return 'ignore'
+  }
+}
+
 function start(
   { stateDir, log }: LauncherOptions,
   [program = '', ...args]: readonly string[] = [],
@@ -89,7 +98,7 @@ function start(
   gaveWay(): boolean
 } {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
-  const output = openSync(join(stateDir, 'launcher.log'), 'a', 0o600)
+  const output = openLog(join(stateDir, 'launcher.log'))
   const child = spawn(program, args, {
     cwd: stateDir,
     detached: true,
@@ -97,7 +106,7 @@ function start(
     env: { PATH, ...(ownUser() === 0 ? {} : { XDG_RUNTIME_DIR: `/run/user/${ownUser()}` }) },
     stdio: ['ignore', output, output],
   })
-  closeSync(output)
+  if (output !== 'ignore') closeSync(output)
   let failure: string | undefined
   let gaveWay = false
   child.once('error', error => {

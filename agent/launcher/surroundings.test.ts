@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { silentLog } from '../../runtime/log.ts'
 import { copyToHost, startedIn } from './surroundings.ts'
 
 let root: string
@@ -51,12 +52,32 @@ test('a program is copied for the host, executable, in the place of an older one
   const state = join(root, 'state')
   await mkdir(state)
   await writeFile(join(root, 'launcher'), 'one')
-  const before = await copyToHost(join(root, 'launcher'), state)
+  const before = await copyToHost(join(root, 'launcher'), state, silentLog)
   await writeFile(join(root, 'launcher'), 'two')
-  const path = await copyToHost(join(root, 'launcher'), state)
+  const path = await copyToHost(join(root, 'launcher'), state, silentLog)
   // What was armed with the one finds the other.
   expect(path).toBe(before)
   expect(await readdir(state)).toEqual(['launcher'])
   expect(await readFile(path, 'utf8')).toBe('two')
   expect((await stat(path)).mode & 0o777).toBe(0o755)
 })
+
+test.runIf(process.platform === 'linux')(
+  'a program that the disk does not take leaves the older one; without one it is an error',
+  async () => {
+    const [program, state] = [join(root, 'launcher'), join(root, 'state')]
+    await mkdir(state)
+    const full = () => symlink('/dev/full', join(state, 'launcher.new'))
+    await writeFile(program, 'one')
+    await full()
+    await expect(copyToHost(program, state, silentLog)).rejects.toThrow('copyfile')
+    const path = await copyToHost(program, state, silentLog)
+    await full()
+    // The same is not copied.
+    expect(await copyToHost(program, state, silentLog)).toBe(path)
+    await writeFile(program, 'two')
+    expect(await copyToHost(program, state, silentLog)).toBe(path)
+    expect(await readFile(path, 'utf8')).toBe('one')
+    expect(await readdir(state)).toEqual(['launcher'])
+  },
+)

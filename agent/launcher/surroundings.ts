@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, rename } from 'node:fs/promises'
+import { chmod, copyFile, readFile, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { messageOf } from '../../runtime/errors.ts'
+import type { Log } from '../../runtime/log.ts'
 
 /**
  * Where a launcher is started, so that it outlives its agent and its runs are born in the right place:
@@ -57,13 +59,21 @@ export function startedIn(
 
 /**
  * Puts a program where the host has it too, in the place of an earlier version: what was armed with that one's path runs this one. Returns
- * its path.
+ * its path. On a full disk the earlier version stays, if there is one.
  */
-export async function copyToHost(program: string, stateDir: string): Promise<string> {
+export async function copyToHost(program: string, stateDir: string, log: Log): Promise<string> {
   const path = join(stateDir, basename(program))
-  await copyFile(program, `${path}.new`)
-  await chmod(`${path}.new`, 0o755)
-  // One that runs must not be written over.
-  await rename(`${path}.new`, path)
+  const [own, there] = await Promise.all([readFile(program), readFile(path).catch(() => undefined)])
+  if (there?.equals(own)) return path
+  try {
+    await copyFile(program, `${path}.new`)
+    await chmod(`${path}.new`, 0o755)
+    // One that runs must not be written over.
+    await rename(`${path}.new`, path)
+  } catch (error) {
+    await rm(`${path}.new`, { force: true }).catch(() => undefined)
+    if (!there) throw error
+    log.warn({ path, error: messageOf(error) }, 'program.notCopied')
+  }
   return path
 }
