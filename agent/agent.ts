@@ -11,6 +11,7 @@ import { createCells } from './cells.ts'
 import { type Claims, createClaims } from './claims.ts'
 import type { ContainerSettings } from './container.ts'
 import type { Context } from './context.ts'
+import { watchFullness } from './fullness.ts'
 import { handOverSeconds, moveTo } from './hand-over.ts'
 import type { Launcher } from './launcher/launcher.ts'
 import type { LauncherEvent } from './launcher/messages.ts'
@@ -19,7 +20,7 @@ import { createRuns, type Runs } from './live.ts'
 import type { Output } from './output/output.ts'
 import type { LocalPolicy } from './policy.ts'
 import { createPresence } from './presence.ts'
-import { createReadiness } from './readiness.ts'
+import { createReadiness, type Trouble } from './readiness.ts'
 import { takeStock } from './reconcile.ts'
 import { createRequests, type Requests } from './requests.ts'
 import { holdSessions, type Session, type SessionOptions } from './session.ts'
@@ -101,11 +102,8 @@ export async function startAgent(
   /** From the first look of a session on; what is being asked for may be ours already. */
   let mine: { runs: Runs; asked: ReadonlySet<string> } | undefined
   const running = () => (mine ? mine.runs.size + mine.asked.size : 0)
-  let isLauncherSilent = false
-  const readiness = createReadiness(
-    { world, keys, clock, pool, agent },
-    { running, isLauncherSilent: () => isLauncherSilent },
-  )
+  const troubles = new Set<Trouble>()
+  const readiness = createReadiness({ world, keys, clock, pool, agent }, { running, troubles })
   let isHeld = false
   let isHandedOver = false
   let handOver: ((session: Session) => Promise<void>) | undefined
@@ -185,7 +183,8 @@ export async function startAgent(
       const isBusy = () => running() > 0
       if (build !== undefined)
         void replaceWhenIdle({ launcher, build, isBusy, hold, clock, log, signal: lost })
-      void watchSilence({ runs, clock, log }, lost, is => void (isLauncherSilent = is))
+      void watchSilence({ runs, clock, log }, lost, is => setOf(troubles, 'LauncherSilent', is))
+      void watchFullness({ etcd, clock, log }, lost, is => setOf(troubles, 'EtcdFull', is))
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       part = undefined
@@ -272,4 +271,9 @@ function forwardChanges(world: World, part: () => Part | undefined): void {
     part()?.claims.wakeAll()
     part()?.requests.lookAgain()
   })
+}
+
+function setOf<T>(set: Set<T>, member: T, isIn: boolean) {
+  if (isIn) set.add(member)
+  else set.delete(member)
 }

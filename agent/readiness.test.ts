@@ -4,7 +4,7 @@ import type { Beacon } from '../core/records/state.ts'
 import { createFakeClock } from '../runtime/fake-clock.ts'
 import type { Mirror } from '../store/mirror.ts'
 import type { Held } from '../store/protocol/held.ts'
-import { createReadiness } from './readiness.ts'
+import { createReadiness, type Trouble } from './readiness.ts'
 import type { World } from './world.ts'
 
 const keys = createKeys('/t/')
@@ -28,7 +28,7 @@ function hand<T>(): Mirror<T> & { put(key: string, value: T): void } {
   }
 }
 
-function setUp(running = 0, isLauncherSilent = false) {
+function setUp(running = 0, trouble?: Trouble) {
   const clock = createFakeClock(1_000_000)
   const pools = hand<{ ttlSeconds: number; paused: boolean; draining: boolean; sealKey: string }>()
   const members = hand<{
@@ -41,7 +41,7 @@ function setUp(running = 0, isLauncherSilent = false) {
   const world = { pools, members, beacon } as unknown as World
   const readiness = createReadiness(
     { world, keys, clock, pool: 'p', agent: 'a' },
-    { running: () => running, isLauncherSilent: () => isLauncherSilent },
+    { running: () => running, troubles: new Set(trouble ? [trouble] : []) },
   )
   const member = (over: object = {}) =>
     members.put(keys.member('p', 'a'), { labels: {}, cordoned: false, enrolledAt: 0, ...over })
@@ -58,10 +58,10 @@ test('an agent that nobody enrolled, or that is cordoned, claims nothing', () =>
   expect(readiness.refusal()).toBe('Cordoned')
 })
 
-test('who has a launcher that starts nothing claims nothing', () => {
-  const { readiness, member } = setUp(0, true)
+test.each<Trouble>(['LauncherSilent', 'EtcdFull'])('in trouble nothing is claimed: %s', trouble => {
+  const { readiness, member } = setUp(0, trouble)
   member()
-  expect(readiness.refusal()).toBe('LauncherSilent')
+  expect(readiness.refusal()).toBe(trouble)
 })
 
 test('nothing is claimed in a paused pool, and nothing above maxConcurrentRuns', () => {

@@ -8,6 +8,9 @@ export interface Readiness {
   refusal(): string | undefined
 }
 
+/** What the agent has found out itself. */
+export type Trouble = 'LauncherSilent' | 'EtcdFull'
+
 /** A clock further off than this cannot be trusted with instants, ms. */
 const MOST_SKEW_MS = 2_000
 /** Skew is judged by so many beacons in a row, as one may simply come late. */
@@ -21,7 +24,7 @@ export function createReadiness(
     pool,
     agent,
   }: { world: World; keys: Keys; clock: Clock; pool: string; agent: string },
-  own: { running(): number; isLauncherSilent(): boolean },
+  own: { running(): number; troubles: ReadonlySet<Trouble> },
 ): Readiness {
   const skews: number[] = []
   let highest: Beacon | undefined
@@ -45,7 +48,8 @@ export function createReadiness(
     ['Cordoned', () => memberOf()?.cordoned === true],
     ['RestoredSnapshot', () => restored],
     ['ClockSkewed', () => skews.length === BEACONS && skews.every(skew => skew > MOST_SKEW_MS)],
-    ['LauncherSilent', own.isLauncherSilent],
+    ['EtcdFull', () => own.troubles.has('EtcdFull')],
+    ['LauncherSilent', () => own.troubles.has('LauncherSilent')],
     ['AtCapacity', () => own.running() >= (memberOf()?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY)],
   ]
   const poolOf = () => world.pools.get(keys.pool(pool))?.value
