@@ -190,8 +190,7 @@ func (k *killer) settle(killing []*root, found map[*root][]process) (isIdle bool
 	defer k.mu.Unlock()
 	for _, root := range killing {
 		isGone := len(found[root]) == 0 && (!root.group.isOver() || root.group.isEmpty())
-		if until := k.killing[root]; isGone || time.Now().After(until) {
-			root.removeNoted()
+		if until := k.killing[root]; isGone && root.removeNoted() || time.Now().After(until) {
 			delete(k.killing, root)
 		}
 	}

@@ -90,9 +90,11 @@ func (r *root) killNoted() {
 	}
 }
 
-// removeNoted is for when nothing is left in there.
-func (r *root) removeNoted() {
+// removeNoted is for when nothing is left in there: who has just died may keep a group for a moment. Then it is false.
+func (r *root) removeNoted() bool {
+	isGone := true
 	for _, folder := range r.noted() {
-		removeGroup(folder)
+		isGone = removeGroup(folder) && isGone
 	}
+	return isGone
 }

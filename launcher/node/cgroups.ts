@@ -68,13 +68,14 @@ export function pidsIn(group: string): number[] {
   }
 }
 
-/** With what is below; nothing happens while somebody is in there. */
-export function removeGroup(group: string) {
+/** With what is below. False: somebody is still in there, and it stays. */
+export function removeGroup(group: string): boolean {
   try {
     for (const each of below(group)) removeGroup(each)
     rmdirSync(group)
-  } catch {
-    // It has gone, or somebody is still in there.
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
   }
 }
 

@@ -28,9 +28,9 @@ export class Notes {
     return this.#named().flatMap(pidsIn)
   }
 
-  /** For when nothing is left in there. */
-  removeGroups() {
-    for (const group of this.#named()) removeGroup(group)
+  /** For when nothing is left in there: who has just died may keep a group for a moment. Then it is false. */
+  removeGroups(): boolean {
+    return this.#named().filter(group => !removeGroup(group)).length === 0
   }
 
   /** Of a run that writes no more: the file may go before the tree is dead. */

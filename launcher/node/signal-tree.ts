@@ -87,7 +87,11 @@ export class TreeSignaller {
       for (const member of [...left.values()].flat()) signalOne(member, 'SIGKILL')
       roots = roots.filter(root => (left.get(root)?.length ?? 0) > 0)
     }
-    for (const root of killing) root.notes?.removeGroups()
+    let held = killing.filter(({ notes }) => notes?.removeGroups() === false)
+    for (let round = 0; round < KILL_ROUNDS && held.length > 0; round++) {
+      await this.#clock.sleep(ROUND_MS)
+      held = held.filter(({ notes }) => notes?.removeGroups() === false)
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -252,12 +252,10 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   })
 })
 
-/** Control groups of commands below this one. */
+/** Control groups of commands below this one. Others may go meanwhile, which `find` complains of. */
 function groupsIn(parent: string): string[] {
   const args = ['/sys/fs/cgroup', '-path', `*${parent}/*/shellcron-*`, '-type', 'd']
-  return execFileSync('find', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-    .split('\n')
-    .filter(Boolean)
+  return spawnSync('find', args, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean)
 }
 
 function commandLine(pid: string): string {
