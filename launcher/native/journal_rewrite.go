@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // A journal that has grown by so much, and to twice of what counted, is rewritten with what still counts: when no run is due, as whatever starts then would wait for
@@ -69,10 +70,23 @@ func (j *journal) reopen(whole int) (err error) {
 	return j.file.Truncate(int64(whole))
 }
 
+const repairEvery = 5 * time.Second
+
 // refused complains once, until the file has been rewritten.
 func (j *journal) refused(err error) {
-	if !j.isBehind {
-		complain(err)
+	if j.isBehind {
+		return
 	}
+	complain(err)
 	j.isBehind = true
+	time.AfterFunc(repairEvery, j.repair)
+}
+
+// repair is tried until the disk takes it: it may be hours until there is another line.
+func (j *journal) repair() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.isBehind && j.rewrite() != nil {
+		time.AfterFunc(repairEvery, j.repair)
+	}
 }

@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { systemClock } from '../../runtime/clock.ts'
 import type { ExitRecord } from './protocol.ts'
 
 /**
@@ -54,6 +55,7 @@ export type StartedEntry = Extract<JournalEntry, { type: 'started' }>
 export type EndedEntry = Extract<JournalEntry, { type: 'ended' }>
 
 const REWRITE_BYTES = 4 * 1024 * 1024
+const REPAIR_MS = 5_000
 const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants
 const sync = promisify(fdatasync)
 
@@ -161,10 +163,21 @@ export class Journal {
     }
   }
 
+  /** Tried until the disk takes it: it may be hours until there is another line. */
+  async #repair() {
+    while (this.#isBehind) {
+      await systemClock.sleep(REPAIR_MS)
+      if (this.#isBehind) this.#replace()
+    }
+  }
+
   /** The next line must not stand behind a part of one. */
   #refused(error: unknown) {
-    if (!this.#isBehind) this.#complain(error)
-    this.#isBehind = true
+    if (!this.#isBehind) {
+      this.#complain(error)
+      this.#isBehind = true
+      void this.#repair()
+    }
     try {
       ftruncateSync(this.#fd, this.#size)
     } catch (failure) {
