@@ -183,7 +183,7 @@ export async function startAgent(
       const isBusy = () => running() > 0
       if (build !== undefined)
         void replaceWhenIdle({ launcher, build, isBusy, hold, clock, log, signal: lost })
-      void watchSilence({ runs, clock, log }, lost, is => setOf(troubles, 'LauncherSilent', is))
+      void watchSilence({ runs, launcher, clock, log }, lost, is => setOf(troubles, 'LauncherSilent', is))
       void watchFullness({ etcd, clock, log }, lost, is => setOf(troubles, 'EtcdFull', is))
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
