@@ -77,11 +77,24 @@ export function lossFile(path: string, had: { bytes: number; isKnown: boolean })
       const text = [...known.values()].map(each => lineOf(each).text).join('')
       if (text === '') await rm(path, { force: true })
       else {
-        await writeFile(`${path}.new`, text, { mode: 0o600, flush: true })
-        await rename(`${path}.new`, path)
+        await replace(path, text)
       }
       bytes = Buffer.byteLength(text)
     },
+  }
+}
+
+/** While it is written; what a crash left of it is nothing. */
+export const newOf = (path: string) => `${path}.new`
+
+async function replace(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(newOf(path), text, { mode: 0o600, flush: true })
+    await rename(newOf(path), path)
+  } catch (error) {
+    // Half a file only takes room.
+    await rm(newOf(path), { force: true }).catch(() => undefined)
+    throw error
   }
 }
 

@@ -2,7 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
-import { type Line, type Loss, type LossFile, lineOf, lossFile } from './loss-file.ts'
+import { type Line, type Loss, type LossFile, lineOf, lossFile, newOf } from './loss-file.ts'
 
 /**
  * Output that had to go before it was stored, until the operator has been told: on the disk before the spool goes. It may be millions of
@@ -11,7 +11,7 @@ import { type Line, type Loss, type LossFile, lineOf, lossFile } from './loss-fi
  *   losses, losses.1, losses.2 …: so many in each, the oldest first
  *   └─ in memory, told next ─┘
  *
- * Where the disk is full the spool goes all the same, as nothing else would make room: those are in memory alone until there is some.
+ * Where the disk is full the spool goes all the same, as nothing else would make room: so many are in memory alone until there is some.
  */
 export interface Losses {
   /** Whether there may be others to be told now than these. */
@@ -20,8 +20,10 @@ export interface Losses {
   has(launch: string): boolean
   /** The oldest ones, but for these. */
   first(count: number, but: ReadonlySet<Loss>): Promise<Loss[]>
-  /** Kept when it resolves, on the disk unless that is full, but for those at the end that are beyond `mostBytes`: answers how many are. */
+  /** Kept when it resolves, on the disk unless that is full, but for those at the end that there is no room for: answers how many are. */
   add(losses: readonly Loss[]): Promise<number>
+  /** Tries again what the disk had no room for. */
+  writeLate(): Promise<void>
   /** The operator has taken them. */
   told(launches: readonly string[]): Promise<void>
 }
@@ -37,11 +39,15 @@ export interface LossesOptions {
 /** About so many: a file is written anew when some of it have been told. */
 const OF_A_FILE = 10_000
 const IN_MEMORY = 50_000
-const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT'])
+const MOST_UNWRITTEN = OF_A_FILE
+const FULL = new Set(['ENOSPC', 'EDQUOT'])
+/** Too much is open on the machine, for a moment. */
+const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM'])
 
 export async function openLosses(options: LossesOptions): Promise<Losses> {
   const { path, mostBytes, log } = options
   const numbers = await numbersAt(path)
+  for (const number of numbers) await rm(newOf(pathOf(path, number)), { force: true })
   let files = await Promise.all(numbers.map(number => fileAt(path, number)))
   let next = (numbers.at(-1) ?? -1) + 1
   /** The end of a file may be torn, by a crash or a full disk: nothing is put behind it. */
@@ -49,15 +55,17 @@ export async function openLosses(options: LossesOptions): Promise<Losses> {
   /** By launch: what the disk had no room for. */
   const unwritten = new Map<string, Line>()
   const inMemory = () => files.reduce((sum, { known }) => sum + (known?.size ?? 0), unwritten.size)
-  const bytes = () =>
-    files.reduce((sum, file) => sum + file.bytes, 0) + sizeOf([...unwritten.values()].map(({ text }) => text))
+  const bytes = () => files.reduce((sum, file) => sum + file.bytes, 0)
   const readOn = async () => {
     const file = files.find(each => !each.known)
     if (!file || inMemory() >= IN_MEMORY) return false
-    await file.read().catch(error => {
+    try {
+      await file.read()
+    } catch (error) {
+      if (PASSING.has(codeOf(error))) return false
       files = files.filter(each => each !== file)
       log.error({ file: file.path, error: messageOf(error) }, 'output.lossesUnreadable')
-    })
+    }
     return true
   }
   const append = async (lines: readonly Line[]) => {
@@ -73,13 +81,13 @@ export async function openLosses(options: LossesOptions): Promise<Losses> {
       throw error
     }
   }
-  const appendIfRoom = async (lines: readonly Line[]) => {
+  const isWritten = async (lines: readonly Line[]) => {
     try {
-      await append([...unwritten.values(), ...lines])
-      unwritten.clear()
+      await append(lines)
+      return true
     } catch (error) {
-      if (!FULL.has((error as NodeJS.ErrnoException).code)) throw error
-      for (const line of lines) unwritten.set(line.loss.launch, line)
+      if (FULL.has(codeOf(error))) return false
+      throw error
     }
   }
   let last: Promise<unknown> = Promise.resolve()
@@ -106,8 +114,15 @@ export async function openLosses(options: LossesOptions): Promise<Losses> {
     add: losses =>
       inTurn(async () => {
         const lines = fitting(losses, mostBytes - bytes())
-        if (lines.length > 0) await appendIfRoom(lines)
-        return lines.length
+        if (lines.length === 0) return 0
+        if (unwritten.size === 0 && (await isWritten(lines))) return lines.length
+        const late = lines.slice(0, MOST_UNWRITTEN - unwritten.size)
+        for (const line of late) unwritten.set(line.loss.launch, line)
+        return late.length
+      }),
+    writeLate: () =>
+      inTurn(async () => {
+        if (unwritten.size > 0 && (await isWritten([...unwritten.values()]))) unwritten.clear()
       }),
     told: launches =>
       inTurn(async () => {
@@ -126,7 +141,7 @@ function firstIn(files: readonly LossFile[], count: number, but: ReadonlySet<Los
   return first
 }
 
-const sizeOf = (texts: readonly string[]) => texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? ''
 
 /** The first ones, in so many bytes. */
 function fitting(losses: readonly Loss[], room: number): Line[] {

@@ -41,6 +41,7 @@ const FILE = 'lost-output.jsonl'
 /** What is remembered of output that went takes as much as output that waits, and this however small the quota is. */
 const LEAST_LOSS_BYTES = 64 * 1024 * 1024
 const LOOK_MS = 50
+const WRITE_LATE_EVERY_MS = 5_000
 
 /** Ends with the signal. */
 export async function startOutput(options: OutputOptions, signal: AbortSignal): Promise<Output> {
@@ -127,7 +128,19 @@ export async function startOutput(options: OutputOptions, signal: AbortSignal): 
       const until = clock.monotonic() + limitMs
       while (launches.unacknowledged > 0 && clock.monotonic() < until) await clock.sleep(LOOK_MS)
     },
-    done: shipper?.run(signal) ?? Promise.resolve(),
+    done: Promise.all([shipper?.run(signal), writeLate(losses, options, signal)]).then(() => undefined),
+  }
+}
+
+/** Until the signal aborts, and then once more. */
+async function writeLate(
+  losses: Losses,
+  { clock, log }: Pick<OutputOptions, 'clock' | 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(WRITE_LATE_EVERY_MS, signal).catch(() => undefined)
+    await losses.writeLate().catch(error => log.warn({ error: messageOf(error) }, 'output.lossNotWritten'))
   }
 }
 

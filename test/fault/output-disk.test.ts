@@ -75,6 +75,7 @@ test.skipIf(!mayMount)(
       disk.free()
       await losses.told(['b'])
       await losses.add([loss('e')])
+      await losses.writeLate()
       expect((await toTell(await opened())).toSorted()).toEqual(['a', 'c', 'd', 'e', 'first'])
     } finally {
       unmount(dir)
