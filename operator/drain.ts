@@ -60,6 +60,7 @@ class OutboxDrain implements Drain {
   readonly #kept = new Set<string>()
   #stored = 0
   #failures = 0
+  #isInTrouble = false
   #wake: (() => void) | undefined
 
   constructor(options: DrainOptions) {
@@ -140,17 +141,28 @@ class OutboxDrain implements Drain {
 
   async #drain(items: readonly Item[], signal: AbortSignal): Promise<void> {
     try {
-      await this.#store(items.filter(({ key, mod }) => this.#storedAt.get(key) !== mod))
+      await this.#storeOrSay(items.filter(({ key, mod }) => this.#storedAt.get(key) !== mod))
       await this.#delete(
         items.filter(({ key, mod }) => this.#storedAt.get(key) === mod),
         signal,
       )
-      if (this.#failures > 0) this.#options.onTrouble?.(undefined)
       this.#failures = 0
     } catch (error) {
       if (signal.aborted) return
       await this.#pause(error, signal)
     }
+  }
+
+  async #storeOrSay(items: readonly Item[]): Promise<void> {
+    try {
+      await this.#store(items)
+    } catch (error) {
+      this.#isInTrouble = true
+      this.#options.onTrouble?.(`outcomes are not stored for now, and wait in etcd: ${messageOf(error)}`)
+      throw error
+    }
+    if (this.#isInTrouble) this.#options.onTrouble?.(undefined)
+    this.#isInTrouble = false
   }
 
   async #store(items: readonly Item[]): Promise<void> {
@@ -199,9 +211,7 @@ class OutboxDrain implements Drain {
   async #pause(cause: unknown, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options
     const inMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 20), LONGEST_PAUSE_MS)
-    const why = messageOf(cause)
-    this.#options.onTrouble?.(`outcomes are not stored for now, and wait in etcd: ${why}`)
-    const facts = { error: why, waiting: this.#waiting.size, inMs }
+    const facts = { error: messageOf(cause), waiting: this.#waiting.size, inMs }
     if (cause instanceof Unavailable) log.warn(facts, 'drain.unavailable')
     else log.error(facts, 'drain.failed')
     await clock.sleep(inMs, signal).catch(() => undefined)
