@@ -58,13 +58,13 @@ metadata: { name: flood }
 spec: { template: { spec: { host: {}, outputLimit: 2Gi, script: ${JSON.stringify(script)} } } }
 `,
   )
-  await eventually('it has run', () => outcomes().some(({ name }) => name === 'flood'), 120_000)
+  await eventually('it has run', () => outcomes().some(({ name }) => name === 'flood'), 300_000)
   const state = join(directory, '.shellcron')
   const stored = `${join(release, 'bin/shellcron')} logs flood --shell-run -f --state ${state}`
   const [came, written] = await Promise.all([stored, script].map(digestOf))
   for (const growth of growths) expect(growth()).toBeLessThanOrEqual(20_000_000)
   expect(came).toBe(written)
-})
+}, 600_000)
 
 test('Ctrl-C ends all of it', async () => {
   expect(await up.interrupt()).toBe(0)
