@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { jobEntrySchema } from '../core/records/entry.ts'
 import { activeSchema } from '../core/records/state.ts'
+import { jobEntry } from '../test/fixtures/job-entry.ts'
 import { launchOf } from './launch.ts'
 
 const attempt = activeSchema.parse({
@@ -20,35 +20,12 @@ const attempt = activeSchema.parse({
 })
 
 const launch = (how: object, features: string[]) =>
-  launchOf(
-    jobEntrySchema.parse({
-      kind: 'job',
-      uid: 'u',
-      generation: 1,
-      namespace: 'ops',
-      name: 'a',
-      pool: 'default',
-      schedules: ['@hourly'],
-      timeZone: 'UTC',
-      daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
-      scheduleChangedAt: 0,
-      command: {
-        placement: { mode: 'One', agents: [] },
-        host: {},
-        shell: ['/bin/sh', '-c'],
-        script: 'true',
-        outputLimit: 0,
-        ...how,
-      },
-    }),
-    attempt,
-    {
-      agent: 'here',
-      poolKey: createSecretKey(randomBytes(32)),
-      launcher: { features: new Set(features), instance: 'boot/1' },
-      containers: { helper: undefined, endpoints: [], podsOnly: false },
-    },
-  )
+  launchOf(jobEntry({ host: {}, ...how }), attempt, {
+    agent: 'here',
+    poolKey: createSecretKey(randomBytes(32)),
+    launcher: { features: new Set(features), instance: 'boot/1' },
+    containers: { helper: undefined, endpoints: [], podsOnly: false },
+  })
 
 test.each([
   ['limits', { host: { resources: { memoryBytes: 1_000_000 } } }, 'resources', 'host.resources'],

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Entry, jobEntrySchema } from '../core/records/entry.ts'
+import { jobEntry } from '../test/fixtures/job-entry.ts'
 import { type LocalPolicy, readLocalPolicy } from './policy.ts'
 
 let dir: string
@@ -17,40 +17,19 @@ async function policy(text: string): Promise<LocalPolicy> {
   return readLocalPolicy(path, true, 'root')
 }
 
-function entry(how: object, namespace = 'ops'): Entry {
-  return jobEntrySchema.parse({
-    kind: 'job',
-    uid: 'u',
-    generation: 1,
-    namespace,
-    name: 'a',
-    pool: 'default',
-    schedules: ['@hourly'],
-    timeZone: 'UTC',
-    daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
-    scheduleChangedAt: 0,
-    command: {
-      placement: { mode: 'One', agents: [] },
-      shell: ['/bin/sh', '-c'],
-      script: 'true',
-      outputLimit: 0,
-      ...how,
-    },
-  })
-}
 const host = (user?: string, group?: string) =>
-  entry({ host: { ...(user ? { user } : {}), ...(group ? { group } : {}) } })
+  jobEntry({ host: { ...(user ? { user } : {}), ...(group ? { group } : {}) } })
 
 test('what the file does not name is refused', async () => {
   const { refusal } = await policy(
     'allowHost: true\nallowedUsers: [nobody, app-*]\nallowedNamespaces: [ops]\n',
   )
-  expect([host('nobody'), host('app-web'), entry({ container: { selector: {} } })].map(refusal)).toEqual([
+  expect([host('nobody'), host('app-web'), jobEntry({ container: { selector: {} } })].map(refusal)).toEqual([
     undefined,
     undefined,
     undefined,
   ])
-  expect(refusal(entry({ host: {} }, 'dev'))).toBe('namespace dev is not in allowedNamespaces')
+  expect(refusal(jobEntry({ host: {} }, 'dev'))).toBe('namespace dev is not in allowedNamespaces')
   expect(refusal(host('deploy'))).toBe('user deploy is not in allowedUsers')
   expect((await policy('allowedNamespaces: ["*"]')).refusal(host('nobody'))).toBe('allowHost is not set')
 })
