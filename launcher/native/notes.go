@@ -84,6 +84,14 @@ func (r *root) pidsInGroups() []int {
 	return pids
 }
 
+// clearNoted ends what is left in the groups that the run named. It is for after the command's end, when nobody makes more of them, and
+// before that is told: then no later launcher has to find them.
+func (r *root) clearNoted() {
+	for _, folder := range r.noted() {
+		clearGroup(folder)
+	}
+}
+
 func (r *root) killNoted() {
 	for _, folder := range r.noted() {
 		killGroup(folder)

@@ -100,6 +100,7 @@ func (r *run) ended(how exit) *exitRecord {
 	oom := group.wasOom()
 	group.end()
 	told := r.root.note()
+	r.root.clearNoted()
 	if ended != nil {
 		r.killer.kill(r.root)
 	} else {

@@ -127,13 +127,14 @@ export class LiveRun {
     signalGroup(this.pid, 'SIGKILL')
     if (this.#cause) void this.#signaller.kill(this.#root)
     else void this.#signaller.sweep(this.#root)
+    const told = this.#root.notes?.readTold()
+    await this.#root.notes?.clearGroups(this.#clock)
     await Promise.race([this.#closed, this.#quiet()])
     for (const pipe of this.#pipes) {
       emitRest(pipe)
       pipe.stream.destroy()
     }
     const output = await this.#spool.finish(this.#clock.now())
-    const told = this.#root.notes?.readTold()
     const own: EndCause = signal ? { kind: 'signaled', signal } : { kind: 'exited', code: code ?? 0 }
     return { cause: this.#cause ?? own, code, signal, endedAt, output, told }
   }

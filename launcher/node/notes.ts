@@ -1,11 +1,14 @@
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join } from 'node:path'
+import type { Clock } from '../../runtime/clock.ts'
 import { killOne, pidsIn, removeGroup } from './cgroups.ts'
 import type { Arm } from './protocol.ts'
 
 /** No other group may be named: a note must not kill the machine. */
 const PREFIX = 'shellcron-'
 const LONGEST = 64 * 1024
+const CLEAR_ROUNDS = 40
+const CLEAR_ROUND_MS = 25
 
 /**
  * A file in which a run that may leave notes tells, a line each,
@@ -31,6 +34,18 @@ export class Notes {
   /** For when nothing is left in there: who has just died may keep a group for a moment. Then it is false. */
   removeGroups(): boolean {
     return this.#named().filter(group => !removeGroup(group)).length === 0
+  }
+
+  /**
+   * Ends what is left in its groups; what will not die in a second stays. It is for after the command's end, when nobody makes more of
+   * them, and before that is told: then no later launcher has to find them.
+   */
+  async clearGroups(clock: Clock): Promise<void> {
+    for (let round = 0; round < CLEAR_ROUNDS; round++) {
+      for (const pid of this.pids()) killOne(pid)
+      if (this.removeGroups()) return
+      await clock.sleep(CLEAR_ROUND_MS)
+    }
   }
 
   /** Of a run that writes no more: the file may go before the tree is dead. */

@@ -42,6 +42,11 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   /** Processes in the machine whose command line holds this word. */
   const alive = (word: string) =>
     readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && commandLine(pid).split('\0').includes(word))
+  const noGroupIsLeft = () =>
+    eventually(
+      () => `no cgroup is left: ${groupsIn(runtime.machine.cgroupParent).map(membersOf).join('; ')}`,
+      () => groupsIn(runtime.machine.cgroupParent).length === 0,
+    )
   /** A script that is going on, as it says by `echo begun`. */
   const begun = async (script: string, more?: More, app?: string) => {
     const id = arm(script, more, app)
@@ -171,6 +176,17 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     agent.launcher.fence(SESSION, farAway())
   })
 
+  test('a launcher that dies right after its end leaves none of its groups', async () => {
+    const id = await begun('trap "" TERM; echo begun; setsid sleep 3010 & sleep 3010', { graceMs: 100 })
+    agent.launcher.kill([id], 'Test')
+    await agent.ended(id)
+    process.kill(outerPid(runtime.machine, agent.launcher.pid), 'SIGKILL')
+    await agent.connect()
+    await noGroupIsLeft()
+    expect(alive('3010')).toEqual([])
+    agent.launcher.fence(SESSION, farAway())
+  })
+
   test('it does not outlive the helper that started it', async () => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3009 & sleep 3009')
     process.kill(outerPid(runtime.machine, (await agent.started(id)).pid), 'SIGKILL')
@@ -247,7 +263,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     const living = () => run('ps -o stat,args > /tmp/all; grep -v "^Z" /tmp/all | wc -l')
     // That one, the shell, ps, and the head of what it tells.
     await eventually('no other process is left', async () => (await living()).text === '4\n')
-    await eventually('no cgroup is left', () => groupsIn(runtime.machine.cgroupParent).length === 0)
+    await noGroupIsLeft()
     await web.stop()
   })
 })
@@ -256,6 +272,13 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
 function groupsIn(parent: string): string[] {
   const args = ['/sys/fs/cgroup', '-path', `*${parent}/*/shellcron-*`, '-type', 'd']
   return spawnSync('find', args, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean)
+}
+
+/** The group, and who is in there. */
+function membersOf(group: string): string {
+  const { stdout } = spawnSync('cat', [`${group}/cgroup.procs`], { encoding: 'utf8' })
+  const pids = stdout.split('\n').filter(Boolean)
+  return [group, ...pids.map(pid => `${pid} ${commandLine(pid)}`)].join(' ')
 }
 
 function commandLine(pid: string): string {

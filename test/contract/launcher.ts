@@ -25,14 +25,16 @@ const PATIENCE_MS = 60_000
 
 /** Waits until `look` gives something. */
 export async function eventually<T>(
-  what: string,
+  what: string | (() => string),
   look: () => T | undefined | false | Promise<T>,
 ): Promise<T> {
   const until = systemClock.monotonic() + PATIENCE_MS
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found
-    if (systemClock.monotonic() > until) throw new Error(`never: ${what}`)
+    if (systemClock.monotonic() > until) {
+      throw new Error(`never: ${typeof what === 'string' ? what : what()}`)
+    }
     await systemClock.sleep(10)
   }
 }
