@@ -45,6 +45,8 @@ export async function startMachine(
   const child = await startChild({
     name: prefix,
     command: '/usr/bin/unshare',
+    // What a runtime writes to where it was started goes with the machine.
+    cwd: directory.path,
     args: [
       '--pid',
       '--fork',
