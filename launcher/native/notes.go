@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Notes are a file in which a run that may leave some tells, a line each,
@@ -17,6 +18,8 @@ const (
 	// notesVariable tells the command where its notes are.
 	notesVariable = "SHELLCRON_NOTES"
 	longestNotes  = 64 << 10
+	// sparedFor: whoever runs something elsewhere may say so long after that was killed what it still said, and how it ended.
+	sparedFor = 2 * time.Second
 	// No other group may be named: a note must not kill the machine.
 	notedPrefix = "shellcron-"
 )
@@ -91,6 +94,15 @@ func (r *root) clearNoted() {
 		clearGroup(folder)
 	}
 }
+
+// spare is for a command that was asked to end before: it starts nothing any more.
+func (r *root) spare() {
+	if len(r.noted()) > 0 {
+		r.sparedUntil.Store(time.Now().Add(sparedFor).UnixMilli())
+	}
+}
+
+func (r *root) isSpared() bool { return time.Now().UnixMilli() < r.sparedUntil.Load() }
 
 func (r *root) killNoted() {
 	for _, folder := range r.noted() {

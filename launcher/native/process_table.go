@@ -35,6 +35,8 @@ type root struct {
 	// notes is the path of the run's notes, or ""; named is what they named when they were read for good.
 	notes string
 	named atomic.Pointer[[]string]
+	// sparedUntil, Unix ms: until then the command itself is not killed with what it runs elsewhere.
+	sparedUntil atomic.Int64
 }
 
 // readProcess is false if it is gone, or cannot be looked at. A zombie is there only for who asks for it.

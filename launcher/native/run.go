@@ -52,7 +52,8 @@ func (r *run) begin() {
 	}
 }
 
-// end is SIGTERM to the whole tree and SIGKILL after the grace; without grace SIGKILL at once. Repeating it does no harm.
+// end is SIGTERM to the whole tree and SIGKILL after the grace, to who runs something elsewhere after that; without grace SIGKILL at
+// once. Repeating it does no harm.
 func (r *run) end(how ending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,6 +64,7 @@ func (r *run) end(how ending) {
 		r.cause = &how.cause
 	}
 	if how.graceMs <= 0 {
+		r.root.sparedUntil.Store(0)
 		r.kill()
 	} else if !r.isTerminated {
 		r.isTerminated = true
@@ -70,6 +72,7 @@ func (r *run) end(how ending) {
 		r.after(how.graceMs, func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
+			r.root.spare()
 			r.kill()
 		})
 	}

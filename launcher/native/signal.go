@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,11 @@ func terminateMembers(roots []*root, found map[*root][]process) {
 }
 
 func killMembers(root *root, members []process) {
-	root.group.kill()
+	if root.isSpared() {
+		members = slices.DeleteFunc(slices.Clone(members), func(each process) bool { return each.group == root.pid })
+	} else {
+		root.group.kill()
+	}
 	root.killNoted()
 	signalMembers(root, members, unix.SIGKILL)
 }

@@ -14,6 +14,8 @@ const QUIET_MS = 250
 /** … or in any case so long after the command's end. */
 const LONGEST_DRAIN_MS = 2_000
 const DRAIN_STEP_MS = 25
+/** Whoever runs something elsewhere may say so long after that was killed what it still said, and how it ended. */
+const SPARED_MS = 2_000
 
 export interface Outcome {
   cause: EndCause
@@ -79,15 +81,25 @@ export class LiveRun {
       this.#after(arm.deadlineMs, () => this.end({ kind: 'timedOut' }, arm.graceMs))
   }
 
-  /** SIGTERM to the whole tree and SIGKILL after the grace; without grace SIGKILL at once. Repeating it does no harm. */
+  /**
+   * SIGTERM to the whole tree and SIGKILL after the grace, to who runs something elsewhere after that; without grace SIGKILL at once.
+   * Repeating it does no harm.
+   */
   end(cause: EndCause, graceMs: number) {
     if (this.#over.signal.aborted) return
     this.#cause ??= cause
-    if (graceMs <= 0) return this.#kill()
+    if (graceMs <= 0) {
+      this.#root.sparedUntil = undefined
+      return this.#kill()
+    }
     if (this.#terminated) return
     this.#terminated = true
     this.#signaller.terminate(this.#root)
-    this.#after(graceMs, () => this.#kill())
+    this.#after(graceMs, () => {
+      // It was asked to end: it starts nothing any more.
+      if (this.#root.notes?.hasGroups) this.#root.sparedUntil = this.#clock.monotonic() + SPARED_MS
+      this.#kill()
+    })
   }
 
   #kill() {

@@ -26,6 +26,10 @@ export class Notes {
     this.path = path
   }
 
+  get hasGroups(): boolean {
+    return this.#named().length > 0
+  }
+
   /** The processes in the control groups that it has named so far. */
   pids(): number[] {
     return this.#named().flatMap(pidsIn)

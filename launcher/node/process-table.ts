@@ -21,6 +21,8 @@ export interface Root {
   strays: Map<number, number>
   /** What the run has noted, if it may leave notes. */
   notes?: Notes | undefined
+  /** Monotonic ms: until then the command itself is not killed with what it runs elsewhere. */
+  sparedUntil?: number | undefined
 }
 
 /** Undefined if it is gone, cannot be looked at, or there is no /proc. */

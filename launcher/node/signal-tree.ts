@@ -2,7 +2,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import { membersOf, type Process, processTable, type Root } from './process-table.ts'
 
 /** Killed processes can have forked meanwhile: so often it is looked again. */
-const KILL_ROUNDS = 10
+const KILL_ROUNDS = 30
 const ROUND_MS = 100
 /** After ordinary ends the machine's processes are looked through this rarely. */
 const SWEEP_EVERY_MS = 250
@@ -80,11 +80,12 @@ export class TreeSignaller {
     this.#batch = undefined
     const found = membersOf([...terminating, ...roots], processTable(), this.#live)
     for (const [root, members] of found)
-      signalMembers(root, members, roots.includes(root) ? 'SIGKILL' : 'SIGTERM')
+      if (roots.includes(root)) this.#killMembers(root, members)
+      else signalMembers(root, members, 'SIGTERM')
     for (let round = 0; round < KILL_ROUNDS && roots.length > 0; round++) {
       await this.#clock.sleep(ROUND_MS)
       const left = membersOf(roots, processTable(), this.#live)
-      for (const member of [...left.values()].flat()) signalOne(member, 'SIGKILL')
+      for (const [root, members] of left) this.#killMembers(root, members)
       roots = roots.filter(root => (left.get(root)?.length ?? 0) > 0)
     }
     let held = killing.filter(({ notes }) => notes?.removeGroups() === false)
@@ -93,10 +94,16 @@ export class TreeSignaller {
       held = held.filter(({ notes }) => notes?.removeGroups() === false)
     }
   }
+
+  #killMembers(root: Root, members: readonly Process[]) {
+    const isSpared = (root.sparedUntil ?? 0) > this.#clock.monotonic()
+    const killed = isSpared ? members.filter(({ group }) => group !== root.pid) : members
+    signalMembers(root, killed, 'SIGKILL')
+  }
 }
 
 function signalMembers(root: Root, members: readonly Process[], signal: NodeJS.Signals) {
-  if (root.isGroupKnown) signalGroup(root.pid, signal)
+  if (root.isGroupKnown && members.some(({ group }) => group === root.pid)) signalGroup(root.pid, signal)
   for (const member of members) {
     if (root.isGroupKnown && member.group === root.pid) continue
     root.strays.set(member.pid, member.ticks)

@@ -162,6 +162,15 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     await eventually('nothing is left', () => alive('3005').length === 0)
   })
 
+  test('what it wrote until it was killed is all there, and so is its exit code', async () => {
+    const endless = 'trap "" TERM; while :; do printf %01000d 0; echo >> /tmp/written; done'
+    const { record, stdout } = await run(endless, { deadlineMs: 700, graceMs: 300 })
+    expect(record).toMatchObject({ cause: { kind: 'timedOut' }, code: 137 })
+    const written = Number((await run('wc -l < /tmp/written; rm /tmp/written')).text)
+    expect(written).toBeGreaterThan(0)
+    expect(stdout.length).toBeGreaterThanOrEqual(1_000 * written)
+  })
+
   test('a fence and the death of the launcher end it', async () => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3006 & sleep 3006')
     process.kill(outerPid(runtime.machine, agent.launcher.pid), 'SIGKILL')

@@ -76,6 +76,23 @@ describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command
     expect(await outsider.ended).toBe('SIGKILL')
   })
 
+  test.runIf(canGroup)('who runs it there may still say how that ended, but not for long', async () => {
+    const stubborn = () => outside(`perl -e '$SIG{TERM} = "IGNORE"; $| = 1; print "ready\n"; sleep 1000'`)
+    const untilAlone = ({ group }: Outsider) =>
+      `while read -r pid < ${group}/cgroup.procs; do sleep 0.05; done`
+    const [first, second] = [stubborn(), stubborn()]
+    await Promise.all([first.ready, second.ready])
+    const soon = { deadlineMs: 200, graceMs: 100 }
+    agent.launcher.arm([
+      naming('teller', first, `trap "" TERM; ${untilAlone(first)}; echo last words; exit 5`, soon),
+      naming('talker', second, `trap "" TERM; ${untilAlone(second)}; while :; do sleep 0.1; done`, soon),
+    ])
+    expect(await agent.ended('teller')).toMatchObject({ cause: { kind: 'timedOut' }, code: 5 })
+    expect((await agent.ended('teller')).tail).toBe('last words\n')
+    expect(await agent.ended('talker')).toMatchObject({ cause: { kind: 'timedOut' }, signal: 'SIGKILL' })
+    expect(await first.ended).toBe('SIGKILL')
+  })
+
   test.runIf(canGroup)("what is left in there does not outlive the run's own end", async () => {
     const outsider = outside('sleep 1000')
     agent.launcher.arm([naming('over', outsider, 'exit 0')])
