@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { type CellRef, type Keys, WAVE } from '../core/keys.ts'
+import type { Trouble } from '../core/records/state.ts'
 import { FIRST_PACE_MS } from '../core/wave.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -20,11 +21,12 @@ import { createRuns, type Runs } from './live.ts'
 import type { Output } from './output/output.ts'
 import type { LocalPolicy } from './policy.ts'
 import { createPresence } from './presence.ts'
-import { createReadiness, type Trouble } from './readiness.ts'
+import { createReadiness } from './readiness.ts'
 import { takeStock } from './reconcile.ts'
 import { createRequests, type Requests } from './requests.ts'
 import { holdSessions, type Session, type SessionOptions } from './session.ts'
 import { watchSilence } from './silence.ts'
+import { tellTrouble } from './tell-trouble.ts'
 import { tend } from './tend.ts'
 import { observe, type World } from './world.ts'
 
@@ -118,6 +120,13 @@ export async function startAgent(
   )
   forwardChanges(world, () => part)
 
+  const registrationWith = ({ instance }: Launcher) => ({
+    version,
+    instance,
+    startedAt,
+    tzdata: process.versions.tz ?? '',
+  })
+
   const onLauncher = async (launcher: Launcher) => {
     if (!launcher.features.has('resources'))
       log.info({ launcher: launcher.implementation }, 'launcher.withoutLimits')
@@ -133,12 +142,7 @@ export async function startAgent(
       clock,
       log,
       ttlSeconds: () => world.pools.get(keys.pool(pool))?.value.ttlSeconds ?? 30,
-      registration: () => ({
-        version,
-        instance: launcher.instance,
-        startedAt,
-        tzdata: process.versions.tz ?? '',
-      }),
+      registration: () => registrationWith(launcher),
       // A keepalive of the lease that is left says nothing any more.
       fence: (session, until) => void (isHandedOver || fence(session, until)),
     }
@@ -185,6 +189,8 @@ export async function startAgent(
         void replaceWhenIdle({ launcher, build, isBusy, hold, clock, log, signal: lost })
       void watchSilence({ runs, launcher, clock, log }, lost, is => setOf(troubles, 'LauncherSilent', is))
       void watchFullness({ etcd, clock, log }, lost, is => setOf(troubles, 'EtcdFull', is))
+      const registration = () => registrationWith(launcher)
+      void tellTrouble(context, { lease: session.lease, readiness, registration })
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       part = undefined

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { createKeys } from '../core/keys.ts'
-import type { Beacon } from '../core/records/state.ts'
+import type { Beacon, Trouble } from '../core/records/state.ts'
 import { createFakeClock } from '../runtime/fake-clock.ts'
 import type { Mirror } from '../store/mirror.ts'
 import type { Held } from '../store/protocol/held.ts'
-import { createReadiness, type Trouble } from './readiness.ts'
+import { createReadiness } from './readiness.ts'
 import type { World } from './world.ts'
 
 const keys = createKeys('/t/')
@@ -61,7 +61,7 @@ test('an agent that nobody enrolled, or that is cordoned, claims nothing', () =>
 test.each<Trouble>(['LauncherSilent', 'EtcdFull'])('in trouble nothing is claimed: %s', trouble => {
   const { readiness, member } = setUp(0, trouble)
   member()
-  expect(readiness.refusal()).toBe(trouble)
+  expect([readiness.refusal(), readiness.trouble()]).toEqual([trouble, trouble])
 })
 
 test('nothing is claimed in a paused pool, and nothing above maxConcurrentRuns', () => {
@@ -69,7 +69,7 @@ test('nothing is claimed in a paused pool, and nothing above maxConcurrentRuns',
   member({ maxConcurrentRuns: 3 })
   expect(readiness.refusal()).toBeUndefined()
   member({ maxConcurrentRuns: 2 })
-  expect(readiness.refusal()).toBe('AtCapacity')
+  expect([readiness.refusal(), readiness.trouble()]).toEqual(['AtCapacity', undefined])
   pools.put(keys.pool('p'), { ttlSeconds: 30, paused: true, draining: false, sealKey: '' })
   expect(readiness.refusal()).toBe('PoolPaused')
 })

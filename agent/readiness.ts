@@ -1,15 +1,14 @@
 import type { Keys } from '../core/keys.ts'
-import type { Beacon } from '../core/records/state.ts'
+import type { Beacon, Trouble } from '../core/records/state.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { World } from './world.ts'
 
 /** Why this agent claims nothing at the moment; undefined: it may. In this order. */
 export interface Readiness {
   refusal(): string | undefined
+  /** That of them which nobody but the agent can tell. */
+  trouble(): Trouble | undefined
 }
-
-/** What the agent has found out itself. */
-export type Trouble = 'LauncherSilent' | 'EtcdFull'
 
 /** A clock further off than this cannot be trusted with instants, ms. */
 const MOST_SKEW_MS = 2_000
@@ -42,18 +41,24 @@ export function createReadiness(
   // The first value may be of an operator long gone: it says nothing of the clock.
   world.beacon.onChange((_, now) => now && hear(now.value))
 
-  const checks: [reason: string, holds: () => boolean][] = [
-    ['PoolPaused', () => poolOf()?.paused === true || poolOf()?.draining === true],
-    ['NotEnrolled', () => memberOf() === undefined],
-    ['Cordoned', () => memberOf()?.cordoned === true],
+  const troubles: [reason: Trouble, holds: () => boolean][] = [
     ['RestoredSnapshot', () => restored],
     ['ClockSkewed', () => skews.length === BEACONS && skews.every(skew => skew > MOST_SKEW_MS)],
     ['EtcdFull', () => own.troubles.has('EtcdFull')],
     ['LauncherSilent', () => own.troubles.has('LauncherSilent')],
+  ]
+  const checks: [reason: string, holds: () => boolean][] = [
+    ['PoolPaused', () => poolOf()?.paused === true || poolOf()?.draining === true],
+    ['NotEnrolled', () => memberOf() === undefined],
+    ['Cordoned', () => memberOf()?.cordoned === true],
+    ...troubles,
     ['AtCapacity', () => own.running() >= (memberOf()?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY)],
   ]
   const poolOf = () => world.pools.get(keys.pool(pool))?.value
   const memberOf = () => world.members.get(keys.member(pool, agent))?.value
 
-  return { refusal: () => checks.find(([, holds]) => holds())?.[0] }
+  return {
+    refusal: () => checks.find(([, holds]) => holds())?.[0],
+    trouble: () => troubles.find(([, holds]) => holds())?.[0],
+  }
 }

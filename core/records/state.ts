@@ -89,11 +89,16 @@ export const resultSchema = z.object({
 })
 export type Result = z.infer<typeof resultSchema>
 
+/** Why an agent that lives and may claim does not, as far as only it can know. */
+export type Trouble = 'RestoredSnapshot' | 'ClockSkewed' | 'EtcdFull' | 'LauncherSilent'
+
 export const registrationSchema = z.object({
   version: z.string(),
   instance: z.string(),
   startedAt: z.number(),
   tzdata: z.string().default(''),
+  /** Any text: an agent may be newer than who reads this. */
+  trouble: z.object({ reason: z.string(), since: z.number() }).optional(),
 })
 export type Registration = z.infer<typeof registrationSchema>
 

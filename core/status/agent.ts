@@ -1,3 +1,4 @@
+import type { Trouble } from '../records/state.ts'
 import type { AgentStatus } from '../schema/status.ts'
 import { conditionsOf, type Said, type Statement } from './conditions.ts'
 import { short } from './size.ts'
@@ -10,9 +11,14 @@ export interface AgentFacts {
   generation: number
   cordoned: boolean
   /** undefined: it does not live. */
-  registration?: { session: number; version: string; startedAt: number } | undefined
-  /** Why it takes nothing although it lives, or is no member at all. */
-  blocked?: { reason: string; message: string; since: number } | undefined
+  registration?:
+    | {
+        session: number
+        version: string
+        startedAt: number
+        trouble?: { reason: string; since: number } | undefined
+      }
+    | undefined
   running: number
   previous?: readonly Said[] | undefined
 }
@@ -29,15 +35,15 @@ export function agentStatus(facts: AgentFacts): AgentStatus {
   }
 }
 
-function readyOf({ blocked, registration, cordoned, created }: AgentFacts): Statement {
+function readyOf({ registration, cordoned, created }: AgentFacts): Statement {
   const type = 'Ready'
-  if (blocked) return { type, status: 'False', ...blocked }
   if (!registration) {
     const message =
       'it has not registered, or its session has ended: is the agent running, and can it reach etcd?'
     return { type, status: 'False', reason: 'NotConnected', message, since: created }
   }
-  const since = registration.startedAt
+  const { trouble, startedAt: since } = registration
+  if (trouble) return { type, status: 'False', ...trouble, message: troubleText(trouble.reason) }
   return cordoned
     ? {
         type,
@@ -47,4 +53,17 @@ function readyOf({ blocked, registration, cordoned, created }: AgentFacts): Stat
         since,
       }
     : { type, status: 'True', reason: 'Connected', message: 'connected', since }
+}
+
+const TROUBLES: Record<Trouble, string> = {
+  RestoredSnapshot:
+    'etcd was put back to an older state, and the operator has not begun anew yet: does it run?',
+  ClockSkewed: "its clock is more than 2 s off the operator's: is the time of both synchronised?",
+  EtcdFull: 'more than 80 % of the quota of etcd is in use: compact and defragment it, or raise the quota',
+  LauncherSilent: "its launcher does not answer: does the disk with the agent's state hang?",
+}
+
+function troubleText(reason: string): string {
+  const why = reason in TROUBLES ? TROUBLES[reason as Trouble] : "the agent's log says why"
+  return `connected; it takes no new runs: ${why}`
 }

@@ -151,9 +151,11 @@ describe("a ShellAgent's status", () => {
     expect(ready({})).toBe('False NotConnected 00:00')
   })
 
-  test('it is not Ready if it lives but must not run anything', () => {
-    const blocked = { reason: 'ClockSkewed', message: 'x', since: T0 + 9_000 }
-    expect(ready({ registration, blocked })).toBe('False ClockSkewed 00:09')
+  test('it is not Ready if it lives but claims nothing', () => {
+    const trouble = { reason: 'ClockSkewed', since: T0 + 9_000 }
+    expect(ready({ registration: { ...registration, trouble } })).toBe('False ClockSkewed 00:09')
+    const unknown = { ...registration, trouble: { ...trouble, reason: 'OfALaterVersion' } }
+    expect(ready({ registration: unknown, cordoned: true })).toBe('False OfALaterVersion 00:09')
   })
 
   test('it says its session and version while it lives', () => {

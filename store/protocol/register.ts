@@ -19,6 +19,22 @@ export function register(
   }
 }
 
+/**
+ * The same session says more of itself, if its registration is still what it was: who comes late does not put it back under a lease that
+ * it has left.
+ */
+export function amend(
+  keys: Keys,
+  who: { pool: string; agent: string; lease: string; mod: number },
+  registration: Registration,
+): Txn {
+  const key = keys.agent(who.pool, who.agent)
+  return {
+    compare: [{ key, mod: who.mod }],
+    then: [{ put: key, value: JSON.stringify(registration), lease: who.lease }],
+  }
+}
+
 /** The same session says something new of itself (another launcher instance): a put keeps the create revision. */
 export function reregister(
   keys: Keys,

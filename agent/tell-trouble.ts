@@ -1,0 +1,33 @@
+import type { Registration } from '../core/records/state.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { amend } from '../store/protocol/register.ts'
+import type { Context } from './context.ts'
+import type { Readiness } from './readiness.ts'
+
+const LOOK_EVERY_MS = 5_000
+
+/** Says in the registration why this agent claims nothing, for its ShellAgent's status to show, until the session ends. */
+export async function tellTrouble(
+  context: Pick<
+    Context,
+    'etcd' | 'keys' | 'pool' | 'agent' | 'session' | 'world' | 'clock' | 'log' | 'signal'
+  >,
+  of: { lease: string; readiness: Pick<Readiness, 'trouble'>; registration(): Registration },
+): Promise<void> {
+  const { etcd, keys, pool, agent, session, world, clock, log, signal } = context
+  while (!signal.aborted) {
+    const said = world.agents.get(keys.agent(pool, agent))
+    const reason = of.readiness.trouble()
+    if (said?.value.session === session && said.value.trouble?.reason !== reason) {
+      const trouble = reason && { reason, since: clock.now() }
+      if (trouble) log.warn(trouble, 'agent.claimsNothing')
+      else log.info({}, 'agent.claimsAgain')
+      const now = { ...of.registration(), ...(trouble ? { trouble } : {}) }
+      // What is refused or not answered is seen at the next look.
+      await etcd
+        .txn(amend(keys, { pool, agent, lease: of.lease, mod: said.mod }, now))
+        .catch(error => log.warn({ error: messageOf(error) }, 'agent.troubleUntold'))
+    }
+    await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)
+  }
+}

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { registrationSchema } from '../../core/records/state.ts'
+import { eventually } from '../fault/eventually.ts'
+import { command } from '../fixtures/pool.ts'
+import { poolForEach } from '../fixtures/pool-for-each.ts'
+
+/** An agent that lives and claims nothing says why, for its ShellAgent's status. */
+const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
+
+test('it says in its registration what keeps it from claiming, and when it does no more', async () => {
+  await pool.agent('a')
+  const first = await eventually('its session', read)
+  expect(first.said).not.toHaveProperty('trouble')
+  for (const n of [1, 2, 3]) await beat(n, Date.now() - 60_000)
+  const troubled = await eventually('it says so', async () => {
+    const now = await read()
+    return now?.said.trouble && now
+  })
+  expect(troubled.said).toEqual({
+    ...first.said,
+    trouble: { reason: 'ClockSkewed', since: expect.any(Number) },
+  })
+  // The session, its lease and its runs are what they were.
+  expect([troubled.item.create, troubled.item.lease]).toEqual([first.item.create, first.item.lease])
+  await beat(4, Date.now())
+  await eventually('it says that it is over', async () => !(await read())?.said.trouble)
+  await pool.putJob({ name: 'j', schedules: ['@every 1s'], command: command('true') })
+  await eventually('it claims', async () => (await pool.results()).length > 0)
+})
+
+async function read() {
+  const item = await pool.etcd.get(pool.keys.agent('default', 'a'))
+  return item && { item, said: registrationSchema.parse(JSON.parse(item.value)) }
+}
+
+async function beat(n: number, time: number): Promise<void> {
+  const value = JSON.stringify({ epoch: 1, n, time })
+  await pool.etcd.txn({ compare: [], then: [{ put: pool.keys.beacon, value }] })
+}
