@@ -66,7 +66,11 @@ func (k *killer) terminate(r *root) {
 
 // kill is SIGKILL, again and again until nothing of the tree is found.
 func (k *killer) kill(r *root) {
-	k.ask(func() { k.killing[r] = time.Now().Add(killFor) })
+	until := time.Now().Add(killFor)
+	if r.isSpared(time.Now()) {
+		until = until.Add(sparedFor)
+	}
+	k.ask(func() { k.killing[r] = until })
 }
 
 // sweep is the same for the leftovers of a run that has ended by itself; there is no hurry.
@@ -133,6 +137,7 @@ func (k *killer) work() {
 // round looks up and signals all that is asked for; true if nothing is left. A tree is looked up before its first process ends:
 // orphans have no parent to be known by.
 func (k *killer) round() (isIdle bool) {
+	began := time.Now()
 	k.mu.Lock()
 	terminating := k.terminating
 	k.terminating = nil
@@ -154,19 +159,19 @@ func (k *killer) round() (isIdle bool) {
 		return r.group.isEmpty() && r.isConfined && r.notes == ""
 	})
 	if len(terminating)+len(uncertain) == 0 {
-		return k.settle(killing, nil)
+		return k.settle(killing, nil, began)
 	}
 	isStarting := k.reaper.isStarting()
 	table := processTable()
 	terminateMembers(terminating, membersOf(terminating, table, living))
 	found := membersOf(uncertain, table, living)
 	for _, root := range uncertain {
-		killMembers(root, found[root])
+		killMembers(root, found[root], began)
 	}
 	if !isStarting {
 		k.killOrphans(table)
 	}
-	return k.settle(killing, found)
+	return k.settle(killing, found, began)
 }
 
 // promote lets the sweep begin, if it is time.
@@ -184,13 +189,13 @@ func (k *killer) promote() {
 	k.sweeping = nil
 }
 
-// settle takes off what is dead, or will not die.
-func (k *killer) settle(killing []*root, found map[*root][]process) (isIdle bool) {
+// settle takes off what is dead, or will not die: that is who was killed in this round, and was asked to be long before it began.
+func (k *killer) settle(killing []*root, found map[*root][]process, began time.Time) (isIdle bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, root := range killing {
 		isGone := len(found[root]) == 0 && (!root.group.isOver() || root.group.isEmpty())
-		if until := k.killing[root]; isGone && root.removeNoted() || time.Now().After(until) {
+		if until := k.killing[root]; isGone && root.removeNoted() || began.After(until) {
 			delete(k.killing, root)
 		}
 	}

@@ -102,7 +102,7 @@ func (r *root) spare() {
 	}
 }
 
-func (r *root) isSpared() bool { return time.Now().UnixMilli() < r.sparedUntil.Load() }
+func (r *root) isSpared(at time.Time) bool { return at.UnixMilli() < r.sparedUntil.Load() }
 
 func (r *root) killNoted() {
 	for _, folder := range r.noted() {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,8 +14,8 @@ func terminateMembers(roots []*root, found map[*root][]process) {
 	}
 }
 
-func killMembers(root *root, members []process) {
-	if root.isSpared() {
+func killMembers(root *root, members []process, at time.Time) {
+	if root.isSpared(at) {
 		members = slices.DeleteFunc(slices.Clone(members), func(each process) bool { return each.group == root.pid })
 	} else {
 		root.group.kill()
