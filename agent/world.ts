@@ -105,7 +105,10 @@ export async function observe(options: WorldOptions, signal: AbortSignal): Promi
     for (const listener of listeners) listener()
   }
   world.members.onChange(changed)
-  world.agents.onChange(changed)
+  // What a session says of itself makes nobody able who was not.
+  world.agents.onChange((_, now, before) => {
+    if (now?.value.session !== before?.value.session) changed()
+  })
   return {
     ...world,
     staleForMs: () => Math.max(...views.map(view => view.staleForMs())),
