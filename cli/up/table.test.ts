@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Result, resultSchema } from '../../core/records/state.ts'
-import { renderOutcome, renderProblem, renderTable } from './table.ts'
+import { renderOutcome, renderProblem, renderTable, renderTroubles } from './table.ts'
 
 const result = (over: Partial<Result>): Result =>
   resultSchema.parse({
@@ -61,6 +61,19 @@ test('a suspended job, a refused one and a file that cannot be read say so', () 
   expect(text).toContain('InvalidSchedule: spec.schedule: no such day')
   expect(text).toContain('suspended')
   expect(text).toContain('! a.yaml:3: spec.schedul is not a known field')
+})
+
+test('an agent that claims nothing says why, and one that is not there yet nothing', () => {
+  const agent = (name: string, reason: string) => {
+    const conditions = [{ type: 'Ready', status: 'False', reason, message: 'its launcher does not answer' }]
+    return { ...job(name, { conditions }), kind: 'ShellAgent' }
+  }
+  const objects = [agent('vm', 'LauncherSilent'), agent('new', 'NotConnected')]
+  expect(renderTroubles({ objects, problems: [] })).toEqual([
+    'agent vm: LauncherSilent: its launcher does not answer',
+  ])
+  const text = renderTable({ overview: { objects, problems: [] }, last: new Map(), now: 0, width: 80 })
+  expect(text).toMatch(/\n\n! agent vm: LauncherSilent: its launcher does not answer$/)
 })
 
 test('what a command wrote cannot steer the terminal', () => {

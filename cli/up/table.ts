@@ -53,6 +53,15 @@ export function renderProblem({ file, line, field, message }: Overview['problems
   return `${file}${line === undefined ? '' : `:${line}`}: ${field ? `${field} ` : ''}${message}`
 }
 
+/** Agents that are there and claim nothing, in a line each. That one is not there yet is told by who starts it. */
+export function renderTroubles({ objects }: Overview): string[] {
+  return objects.flatMap(({ kind, metadata, status }) => {
+    const ready = status.conditions.find(({ type }) => type === 'Ready')
+    if (kind !== 'ShellAgent' || ready?.status !== 'False' || ready.reason === 'NotConnected') return []
+    return [`agent ${metadata.name}: ${ready.reason}: ${ready.message}`]
+  })
+}
+
 function rowOf(object: SeenObject, { last, now }: Shown): string[] {
   const { spec, status, kind, metadata } = object
   const result = last.get(`${kind}/${metadata.namespace}/${metadata.name}`)
@@ -73,9 +82,8 @@ function rowOf(object: SeenObject, { last, now }: Shown): string[] {
 }
 
 function problemLines({ overview }: Shown): string[] {
-  return overview.problems.length === 0
-    ? []
-    : ['', ...overview.problems.map(problem => `! ${renderProblem(problem)}`)]
+  const lines = [...overview.problems.map(renderProblem), ...renderTroubles(overview)]
+  return lines.length === 0 ? [] : ['', ...lines.map(line => `! ${line}`)]
 }
 
 function nameOf({ metadata }: SeenObject): string {

@@ -2,7 +2,7 @@ import type { Result } from '../../core/records/state.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { Unavailable } from '../../runtime/errors.ts'
 import { type Overview, outcomes, readOverview } from '../operator-client.ts'
-import { keyOfResult, renderOutcome, renderProblem, renderTable } from './table.ts'
+import { keyOfResult, renderOutcome, renderProblem, renderTable, renderTroubles } from './table.ts'
 
 /** Shows what happens until the signal aborts: a live table on a terminal, a line for each outcome elsewhere, JSON lines if asked. */
 export type Format = 'table' | 'lines' | 'json'
@@ -49,7 +49,11 @@ function createPoll(
   return async () => {
     const overview = await readOverview(socketPath, signal)
     screen?.(overview)
-    const now = new Set([...overview.problems.map(renderProblem), ...refusals(overview)])
+    const now = new Set([
+      ...overview.problems.map(renderProblem),
+      ...refusals(overview),
+      ...renderTroubles(overview),
+    ])
     for (const line of now) {
       if (told.has(line) || screen) continue
       out.write(format === 'json' ? `${JSON.stringify({ type: 'problem', message: line })}\n` : `! ${line}\n`)

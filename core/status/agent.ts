@@ -56,14 +56,13 @@ function readyOf({ registration, cordoned, created }: AgentFacts): Statement {
 }
 
 const TROUBLES: Record<Trouble, string> = {
-  RestoredSnapshot:
-    'etcd was put back to an older state, and the operator has not begun anew yet: does it run?',
-  ClockSkewed: "its clock is more than 2 s off the operator's: is the time of both synchronised?",
-  EtcdFull: 'more than 80 % of the quota of etcd is in use: compact and defragment it, or raise the quota',
-  LauncherSilent: "its launcher does not answer: does the disk with the agent's state hang?",
+  RestoredSnapshot: 'etcd was put back to an older state; it waits for the operator to begin a new epoch',
+  ClockSkewed: "its clock is more than 2 s off the operator's; synchronise the time of both",
+  EtcdFull: 'more than 80 % of the quota of etcd is in use; compact and defragment it, or raise the quota',
+  LauncherSilent: "its launcher does not answer; see to the disk with the agent's state",
 }
 
 function troubleText(reason: string): string {
   const why = reason in TROUBLES ? TROUBLES[reason as Trouble] : "the agent's log says why"
-  return `connected; it takes no new runs: ${why}`
+  return `connected, but takes no new runs: ${why}`
 }
