@@ -19,6 +19,7 @@ const AGENTS = 200
 const NAMESPACES = 20
 const DAYS = 90
 const TOGETHER = 1_000
+const LIVES = 10_000
 const SAID = Buffer.from('Filesystem 1K-blocks Used Available Use% Mounted on /dev/vda 252G 19G 73G 21% /\n')
 
 const T0 = Date.UTC(2026, 0, 1)
@@ -65,6 +66,20 @@ function often(n: number, of: number): StoredResult {
   }
 }
 
+/** A ShellRun that is deleted and made again under its name: each is a life of its own. */
+function again(n: number): StoredResult {
+  const { time } = result(n, LIVES)
+  const uid = `0b8a2c1e-0000-4000-a000-${String(n).padStart(12, '0')}`
+  return {
+    ...result(n, LIVES),
+    kind: 'run',
+    uid,
+    namespace: 'team-7',
+    name: 'again',
+    run: `team-7.again.${time}.${n}`,
+  }
+}
+
 async function fill(store: LogStore, bytesOf: () => Promise<number>, runs: number): Promise<void> {
   const began = performance.now()
   for (let from = 0; from < runs; from += TOGETHER)
@@ -73,6 +88,8 @@ async function fill(store: LogStore, bytesOf: () => Promise<number>, runs: numbe
     )
   for (let from = 0; from < runs / 4; from += TOGETHER)
     await store.record(Array.from({ length: TOGETHER }, (_, i) => often(from + i, runs / 4)))
+  for (let from = 0; from < LIVES; from += TOGETHER)
+    await store.record(Array.from({ length: TOGETHER }, (_, i) => again(from + i)))
   const seconds = (performance.now() - began) / 1_000
   say('filled', { runs, seconds, 'a-second': runs / seconds, 'MB-on-disk': (await bytesOf()) / 1e6 })
 }
@@ -95,6 +112,12 @@ const shapes: Record<string, Omit<HistoryQuery, 'limit'>> = {
   'a job of two lives, on an agent that never ran it': {
     namespace: 'team-7',
     name: 'often',
+    agent: 'nobody',
+  },
+  'a name of ten thousand lives': { namespace: 'team-7', name: 'again' },
+  'a name of ten thousand lives, on an agent that never ran it': {
+    namespace: 'team-7',
+    name: 'again',
     agent: 'nobody',
   },
   'an hour': { from: middle, to: middle + 3_600_000 },

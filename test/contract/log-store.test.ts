@@ -281,22 +281,24 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(third.cursor).toBeUndefined()
     })
 
+    /** The times of all pages, s since the first. */
+    const pagesOf = async (query: Partial<Parameters<LogStore['history']>[0]>) => {
+      const pages: number[][] = []
+      let cursor: string | undefined
+      do {
+        const page = await store.history({ limit: 100, ...query, ...(cursor ? { cursor } : {}) })
+        pages.push(page.rows.map(({ time }) => (time - T0) / 1_000))
+        cursor = page.cursor
+      } while (cursor)
+      return pages
+    }
+
     test('a question that few rows answer looks only so far in a page, and finds them all in the end', async () => {
       const rare = (n: number) => (n % 2_500 === 0 ? { namespace: 'rare', uid: 'u2' } : {})
       for (let from = 0; from < 5_001; from += 1_000)
         await store.record(
           Array.from({ length: Math.min(1_000, 5_001 - from) }, (_, i) => result(from + i, rare(from + i))),
         )
-      const pagesOf = async (query: Partial<Parameters<LogStore['history']>[0]>) => {
-        const pages: number[][] = []
-        let cursor: string | undefined
-        do {
-          const page = await store.history({ limit: 100, ...query, ...(cursor ? { cursor } : {}) })
-          pages.push(page.rows.map(({ time }) => (time - T0) / 1_000))
-          cursor = page.cursor
-        } while (cursor)
-        return pages
-      }
       const each = [[5_000], [2_500], [0]]
       expect(await pagesOf({ agent: 'a', namespace: 'rare' })).toEqual(each)
       expect(await pagesOf({ name: 'report', uid: 'u2' })).toEqual([each.flat()])
@@ -316,15 +318,23 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
         await store.record(
           Array.from({ length: Math.min(1_000, 5_001 - from) }, (_, i) => result(from + i, life(from + i))),
         )
-      const pages: number[][] = []
-      let cursor: string | undefined
-      do {
-        const of = { namespace: 'ops', name: 'report', agent: 'rare', limit: 100 }
-        const page = await store.history({ ...of, ...(cursor ? { cursor } : {}) })
-        pages.push(page.rows.map(({ time }) => (time - T0) / 1_000))
-        cursor = page.cursor
-      } while (cursor)
-      expect(pages).toEqual([[5_000], [2_500], [0]])
+      expect(await pagesOf({ namespace: 'ops', name: 'report', agent: 'rare' })).toEqual([
+        [5_000],
+        [2_500],
+        [0],
+      ])
+    })
+
+    test('of a name with many lives too, each of which is no more than a row', async () => {
+      const lives = Array.from({ length: 1_201 }, (_, n) =>
+        result(n, { uid: `u${n}`, agent: n % 600 === 0 ? 'rare' : 'a' }),
+      )
+      await store.record(lives)
+      const of = { namespace: 'ops', name: 'report' }
+      expect((await pagesOf({ ...of, agent: 'rare' })).flat()).toEqual([1_200, 600, 0])
+      const pages = await pagesOf(of)
+      expect(pages.flat()).toEqual(lives.map((_, n) => 1_200 - n))
+      expect(pages[0]).toHaveLength(100)
     })
 
     test('a malformed query names its field', async () => {

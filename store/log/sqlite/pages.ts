@@ -5,18 +5,24 @@ import { number, type Row, text } from '../rows.ts'
 import { livesOf, pageOf } from './history.ts'
 import { type Life, newestFirst } from './lives.ts'
 
+/** To begin to read a life takes as long as so many rows. */
+const ROWS_A_LIFE = 4
+
 /** Pages of history, as rows. */
 export function createPages(db: DatabaseSync): (query: HistoryQuery) => Page {
   return query => {
-    const ofName = isOfName(query)
+    const lives = isOfName(query) ? livesIn(db, query) : undefined
     // Lives differ in their uid only, which is asked of no row: an index has it.
-    const { isWanted, most = query.limit } = pageOf(ofName ? { ...query, uid: '' } : query)
+    const { isWanted, most = Number.POSITIVE_INFINITY } = pageOf(lives ? { ...query, uid: '' } : query)
     const rows: Row[] = []
-    let looked = 0
-    for (const row of ofName ? rowsOfName(db, query) : rowsOf(db, query)) {
-      looked++
+    let left = most
+    const began = () => {
+      left -= ROWS_A_LIFE
+    }
+    for (const row of lives ? rowsOfLives(db, query, { lives, began }) : rowsOf(db, query)) {
+      left--
       if (isWanted(row)) rows.push(row)
-      if (rows.length === query.limit || looked === most) return { rows, last: row }
+      if (rows.length === query.limit || left <= 0) return { rows, last: row }
     }
     return { rows, last: undefined }
   }
@@ -31,22 +37,28 @@ function isOfName({ namespace, name, uid }: HistoryQuery): boolean {
   return namespace !== undefined && name !== undefined && uid === undefined
 }
 
-/** What is asked of a name is asked of each life that an object had under it: there is no index by name. */
-function rowsOfName(db: DatabaseSync, query: HistoryQuery): Iterable<Row> {
+function livesIn(db: DatabaseSync, query: HistoryQuery): Life[] {
   const { sql, parameters } = livesOf(query)
-  const lives = db.prepare(sql).all(...parameters)
+  const rows = db.prepare(sql).all(...parameters)
+  return rows.map(({ uid, newest }) => ({ uid: text(uid) ?? '', newest: number(newest) ?? 0 }))
+}
+
+/** What is asked of a name is asked of each life that an object had under it: there is no index by name. */
+function rowsOfLives(
+  db: DatabaseSync,
+  query: HistoryQuery,
+  { lives, began }: { lives: readonly Life[]; began(): void },
+): Iterable<Row> {
   // The uid comes first.
   const plan = pageOf({ ...query, uid: '' })
   const others = plan.parameters.slice(1)
   const idle: StatementSync[] = []
   const rowsOfLife = function* (uid: string): Generator<Row> {
+    began()
     const statement = idle.pop() ?? db.prepare(plan.sql)
     yield* statement.iterate(uid, ...others)
     // Of thousands of short lives one statement reads one after the other.
     idle.push(statement)
   }
-  return newestFirst(
-    lives.map((row): Life => ({ uid: text(row.uid) ?? '', newest: number(row.newest) ?? 0 })),
-    rowsOfLife,
-  )
+  return newestFirst(lives, rowsOfLife)
 }
