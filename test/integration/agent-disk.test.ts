@@ -1,8 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Etcd } from '../../store/etcd/client.ts'
 import { eventually } from '../fault/eventually.ts'
+import { startLongRun } from '../fixtures/long-run.ts'
 import { command, due } from '../fixtures/pool.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 import { fill, mayMount, mountSmall, unmount } from '../fixtures/small-disk.ts'
@@ -28,16 +29,6 @@ describe.skipIf(!mayMount)('an agent', () => {
   afterEach(() => void unmount(disk))
 
   const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
-  const longRun = async () => {
-    const gate = `${pool.dir}/gate`
-    await pool.putJob({
-      name: 'long',
-      ...due(),
-      command: command(`echo x >> ${pool.truth}; until [ -e ${gate} ]; do sleep 0.1; done; exit 3`),
-    })
-    await eventually('it runs', async () => (await pool.ran()).length === 1)
-    return { gate, session: (await registered())?.create }
-  }
 
   test('holds a session and runs what is due, and after it the next one', async () => {
     fill(disk)
@@ -56,28 +47,26 @@ describe.skipIf(!mayMount)('an agent', () => {
 
   test('that is full when it is told to stop leaves its session as it is, for the next one', async () => {
     const first = await pool.agent('a', { etcd: counted })
-    const { gate, session } = await longRun()
+    const { session, letGo } = await startLongRun(pool)
     const { lease } = (await registered()) ?? {}
     fill(disk)
     await first.agent.handOver()
     await first.crash()
     await pool.agent('a', { etcd: counted })
-    await writeFile(gate, '')
-    expect(await eventually('it ends', () => pool.ended('long'))).toMatchObject({ exitCode: 3 })
+    await letGo()
     expect(await registered()).toMatchObject({ create: session, lease })
   })
 
   test('that is full when the next one comes has the session that was handed over', async () => {
     const first = await pool.agent('a', { etcd: counted })
-    const { gate, session } = await longRun()
+    const { session, letGo } = await startLongRun(pool)
     await first.agent.handOver()
     await first.crash()
     const { lease } = (await registered()) ?? {}
     fill(disk)
     leases = 0
     await pool.agent('a', { etcd: counted })
-    await writeFile(gate, '')
-    expect(await eventually('it ends', () => pool.ended('long'))).toMatchObject({ exitCode: 3 })
+    await letGo()
     expect(await registered()).toMatchObject({ create: session, lease })
     expect(leases).toBe(1)
   })

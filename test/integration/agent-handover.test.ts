@@ -1,10 +1,9 @@
-import { writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import type { Launcher } from '../../agent/launcher/launcher.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
 import type { Etcd } from '../../store/etcd/client.ts'
 import { eventually } from '../fault/eventually.ts'
-import { command, due } from '../fixtures/pool.ts'
+import { startLongRun } from '../fixtures/long-run.ts'
 import { poolForEach } from '../fixtures/pool-for-each.ts'
 
 /** An agent that is told to stop leaves its runs to the next one on its machine, which may take longer than the TTL to come. */
@@ -40,18 +39,11 @@ const registrations =
 async function longRun(options: Parameters<typeof pool.agent>[1]) {
   told = []
   const first = await pool.agent('a', options)
-  const gate = `${pool.dir}/gate`
-  await pool.putJob({
-    name: 'long',
-    ...due(),
-    command: command(`echo x >> ${pool.truth}; until [ -e ${gate} ]; do sleep 0.1; done; exit 3`),
-  })
-  await eventually('it runs', async () => (await pool.ran()).length === 1)
-  return { first, gate, session: (await registered())?.create }
+  return { first, ...(await startLongRun(pool)) }
 }
 
 test('a run outlives the TTL without an agent, and is adopted in the same session', async () => {
-  const { first, gate, session } = await longRun({ launcher: fences, etcd: registrations() })
+  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations() })
   told = []
   await first.agent.handOver()
   expect(told).toEqual(['registered', 'fence long'])
@@ -69,26 +61,18 @@ test('a run outlives the TTL without an agent, and is adopted in the same sessio
   const back = await registered()
   expect(back?.create).toBe(session)
   expect(await pool.etcd.keepAlive(back?.lease ?? '', 5_000)).toBeLessThanOrEqual(TTL)
-  await writeFile(gate, '')
-  expect(await eventually('it ends', () => pool.ended('long'))).toMatchObject({
-    outcome: 'Failed',
-    exitCode: 3,
-  })
+  await letGo()
   expect(await pool.ran()).toHaveLength(1)
 })
 
 test('where the answer is lost the fence is not raised, and the next agent finds the session all the same', async () => {
-  const { first, gate, session } = await longRun({ launcher: fences, etcd: registrations(true) })
+  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations(true) })
   told = ['registered']
   await expect(first.agent.handOver()).rejects.toThrow('lost')
   expect(told).not.toContain('fence long')
   await first.crash()
   await pool.agent('a')
-  await writeFile(gate, '')
-  expect(await eventually('it ends', () => pool.ended('long'))).toMatchObject({
-    outcome: 'Failed',
-    exitCode: 3,
-  })
+  await letGo()
   expect((await registered())?.create).toBe(session)
 })
 
@@ -98,7 +82,7 @@ test('a lease that is as long as that is never made shorter, and is not moved wh
     compare: [],
     then: [{ put: pool.keys.pool('default'), value: JSON.stringify(long) }],
   })
-  const { first, gate, session } = await longRun({ launcher: fences, etcd: registrations() })
+  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations() })
   told = []
   await first.agent.handOver()
   expect(told).toEqual(['registered', 'fence long'])
@@ -106,8 +90,7 @@ test('a lease that is as long as that is never made shorter, and is not moved wh
   expect(await pool.etcd.keepAlive(left?.lease ?? '', 5_000)).toBe(200)
   await first.crash()
   await pool.agent('a')
-  await writeFile(gate, '')
-  await eventually('it ends', () => pool.ended('long'))
+  await letGo()
   expect(await registered()).toMatchObject({ create: session, lease: left?.lease })
 })
 
