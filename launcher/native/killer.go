@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -66,8 +68,9 @@ func (k *killer) terminate(r *root) {
 
 // kill is SIGKILL, again and again until nothing of the tree is found.
 func (k *killer) kill(r *root) {
-	until := time.Now().Add(killFor)
-	if r.isSpared(time.Now()) {
+	now := time.Now()
+	until := now.Add(killFor)
+	if r.isSpared(now) {
 		until = until.Add(sparedFor)
 	}
 	k.ask(func() { k.killing[r] = until })
@@ -163,6 +166,11 @@ func (k *killer) round() (isIdle bool) {
 	}
 	isStarting := k.reaper.isStarting()
 	table := processTable()
+	if !hasUs(table) {
+		signalGroups(terminating, living, unix.SIGTERM)
+		signalGroups(killing, living, unix.SIGKILL)
+		return false
+	}
 	terminateMembers(terminating, membersOf(terminating, table, living))
 	found := membersOf(uncertain, table, living)
 	for _, root := range uncertain {

@@ -90,19 +90,24 @@ func (r *root) pidsInGroups() []int {
 // clearNoted ends what is left in the groups that the run named. It is for after the command's end, when nobody makes more of them, and
 // before that is told: then no later launcher has to find them.
 func (r *root) clearNoted() {
-	for _, folder := range r.noted() {
-		clearGroup(folder)
+	for until := time.Now().Add(clearFor); ; time.Sleep(clearStep) {
+		r.killNoted()
+		if r.removeNoted() || time.Now().After(until) {
+			return
+		}
 	}
 }
 
 // spare is for a command that was asked to end before: it starts nothing any more.
 func (r *root) spare() {
-	if len(r.noted()) > 0 {
-		r.sparedUntil.Store(time.Now().Add(sparedFor).UnixMilli())
-	}
+	until := time.Now().Add(sparedFor)
+	r.sparedUntil.Store(&until)
 }
 
-func (r *root) isSpared(at time.Time) bool { return at.UnixMilli() < r.sparedUntil.Load() }
+func (r *root) isSpared(at time.Time) bool {
+	until := r.sparedUntil.Load()
+	return until != nil && at.Before(*until)
+}
 
 func (r *root) killNoted() {
 	for _, folder := range r.noted() {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,8 +37,8 @@ type root struct {
 	// notes is the path of the run's notes, or ""; named is what they named when they were read for good.
 	notes string
 	named atomic.Pointer[[]string]
-	// sparedUntil, Unix ms: until then the command itself is not killed with what it runs elsewhere.
-	sparedUntil atomic.Int64
+	// sparedUntil: until then the command itself is not killed with what it runs elsewhere.
+	sparedUntil atomic.Pointer[time.Time]
 }
 
 // readProcess is false if it is gone, or cannot be looked at. A zombie is there only for who asks for it.
@@ -106,6 +108,11 @@ func processTable() []process {
 		}
 	}
 	return table
+}
+
+// hasUs is false if the table is not to be believed.
+func hasUs(table []process) bool {
+	return slices.ContainsFunc(table, func(each process) bool { return each.pid == os.Getpid() })
 }
 
 // membersOf says which processes belong to which root: by cgroup, group, session, ancestry, by having been seen before, or by

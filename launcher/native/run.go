@@ -64,25 +64,30 @@ func (r *run) end(how ending) {
 		r.cause = &how.cause
 	}
 	if how.graceMs <= 0 {
-		r.root.sparedUntil.Store(0)
-		r.kill()
+		// Also who was killed before, but spared.
+		r.root.sparedUntil.Store(nil)
+		r.isKilled = true
+		r.killer.kill(r.root)
 	} else if !r.isTerminated {
 		r.isTerminated = true
 		r.killer.terminate(r.root)
-		r.after(how.graceMs, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.root.spare()
-			r.kill()
-		})
+		r.after(how.graceMs, r.endGrace)
 	}
 }
 
-func (r *run) kill() {
-	if !r.isKilled && !r.isOver {
-		r.isKilled = true
-		r.killer.kill(r.root)
+func (r *run) endGrace() {
+	// Read before, as whoever wants to end the run waits for the lock.
+	runsElsewhere := len(r.root.noted()) > 0
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isKilled || r.isOver {
+		return
 	}
+	if runsElsewhere {
+		r.root.spare()
+	}
+	r.isKilled = true
+	r.killer.kill(r.root)
 }
 
 func (r *run) after(duration float64, act func()) {
@@ -103,12 +108,12 @@ func (r *run) ended(how exit) *exitRecord {
 	oom := group.wasOom()
 	group.end()
 	told := r.root.note()
-	r.root.clearNoted()
 	if ended != nil {
 		r.killer.kill(r.root)
 	} else {
 		r.killer.sweep(r.root)
 	}
+	r.root.clearNoted()
 	r.drain()
 	if input := r.command.stdio.input; input != nil {
 		_ = input.Close()

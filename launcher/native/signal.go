@@ -8,6 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// signalGroups is for when nobody can be looked up, for want of descriptors: as long as a command runs its group is its own.
+func signalGroups(roots []*root, living map[*root]bool, signal unix.Signal) {
+	for _, root := range roots {
+		if living[root] && (signal != unix.SIGKILL || !root.isSpared(time.Now())) {
+			_ = unix.Kill(-root.pid, signal)
+		}
+	}
+}
+
 func terminateMembers(roots []*root, found map[*root][]process) {
 	for _, root := range roots {
 		signalMembers(root, found[root], unix.SIGTERM)

@@ -89,7 +89,9 @@ export class LiveRun {
     if (this.#over.signal.aborted) return
     this.#cause ??= cause
     if (graceMs <= 0) {
+      // Also who was killed before, but spared.
       this.#root.sparedUntil = undefined
+      this.#killed = false
       return this.#kill()
     }
     if (this.#terminated) return
@@ -97,7 +99,8 @@ export class LiveRun {
     this.#signaller.terminate(this.#root)
     this.#after(graceMs, () => {
       // It was asked to end: it starts nothing any more.
-      if (this.#root.notes?.hasGroups) this.#root.sparedUntil = this.#clock.monotonic() + SPARED_MS
+      if (!this.#killed && this.#root.notes?.hasGroups)
+        this.#root.sparedUntil = this.#clock.monotonic() + SPARED_MS
       this.#kill()
     })
   }

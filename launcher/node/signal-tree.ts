@@ -23,6 +23,7 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
  */
 export class TreeSignaller {
   readonly #clock: Clock
+  readonly #table: () => Process[]
   /** Of the commands that run. */
   readonly #live = new Set<Root>()
   #terminating = new Set<Root>()
@@ -31,8 +32,9 @@ export class TreeSignaller {
   #sweeping: Promise<void> | undefined
   #wanted = new Set<Root>()
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, table = processTable) {
     this.#clock = clock
+    this.#table = table
   }
 
   /** The root's command runs, until `unwatch`. */
@@ -78,15 +80,23 @@ export class TreeSignaller {
     this.#terminating = new Set()
     this.#killing = new Set()
     this.#batch = undefined
-    const found = membersOf([...terminating, ...roots], processTable(), this.#live)
-    for (const [root, members] of found)
-      if (roots.includes(root)) this.#killMembers(root, members)
-      else signalMembers(root, members, 'SIGTERM')
+    const found = membersOf([...terminating, ...roots], this.#table(), this.#live)
+    const spared = new Set(roots.filter(root => this.#isSpared(root)))
+    for (const [root, members] of found) {
+      if (spared.has(root)) killStrays(root, members)
+      else signalMembers(root, members, roots.includes(root) ? 'SIGKILL' : 'SIGTERM')
+    }
     for (let round = 0; round < KILL_ROUNDS && roots.length > 0; round++) {
       await this.#clock.sleep(ROUND_MS)
-      const left = membersOf(roots, processTable(), this.#live)
-      for (const [root, members] of left) this.#killMembers(root, members)
-      roots = roots.filter(root => (left.get(root)?.length ?? 0) > 0)
+      const left = membersOf(roots, this.#table(), this.#live)
+      for (const [root, members] of left) {
+        if (this.#isSpared(root)) killStrays(root, members)
+        else if (spared.delete(root) && this.#live.has(root)) signalMembers(root, members, 'SIGKILL')
+        else for (const member of members) signalOne(member, 'SIGKILL')
+      }
+      const isDone = (root: Root) =>
+        left.get(root)?.length === 0 && !(spared.has(root) && this.#live.has(root))
+      roots = roots.filter(root => !isDone(root))
     }
     let held = killing.filter(({ notes }) => notes?.removeGroups() === false)
     for (let round = 0; round < KILL_ROUNDS && held.length > 0; round++) {
@@ -95,20 +105,24 @@ export class TreeSignaller {
     }
   }
 
-  #killMembers(root: Root, members: readonly Process[]) {
-    const isSpared = (root.sparedUntil ?? 0) > this.#clock.monotonic()
-    const killed = isSpared ? members.filter(({ group }) => group !== root.pid) : members
-    signalMembers(root, killed, 'SIGKILL')
+  #isSpared({ sparedUntil = 0 }: Root): boolean {
+    return sparedUntil > this.#clock.monotonic()
   }
 }
 
+/** The group is signalled whoever was found: without /proc nobody is. */
 function signalMembers(root: Root, members: readonly Process[], signal: NodeJS.Signals) {
-  if (root.isGroupKnown && members.some(({ group }) => group === root.pid)) signalGroup(root.pid, signal)
+  if (root.isGroupKnown) signalGroup(root.pid, signal)
   for (const member of members) {
     if (root.isGroupKnown && member.group === root.pid) continue
     root.strays.set(member.pid, member.ticks)
     signalOne(member, signal)
   }
+}
+
+/** All but the command itself, which is spared. */
+function killStrays(root: Root, members: readonly Process[]) {
+  for (const member of members) if (member.group !== root.pid) signalOne(member, 'SIGKILL')
 }
 
 function signalOne({ pid }: Process, signal: NodeJS.Signals) {

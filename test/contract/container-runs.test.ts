@@ -163,9 +163,11 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   })
 
   test('what it wrote until it was killed is all there, and so is its exit code', async () => {
-    const endless = 'trap "" TERM; while :; do printf %01000d 0; echo >> /tmp/written; done'
-    const { record, stdout } = await run(endless, { deadlineMs: 700, graceMs: 300 })
-    expect(record).toMatchObject({ cause: { kind: 'timedOut' }, code: 137 })
+    const endless = 'while :; do printf %01000d 0; echo >> /tmp/written; done'
+    const id = await begun(`trap "" TERM; echo begun; ${endless}`, { graceMs: 500 })
+    agent.launcher.kill([id], 'Test')
+    expect(await agent.ended(id)).toMatchObject({ cause: { kind: 'killed', reason: 'Test' }, code: 137 })
+    const stdout = bytesOf(await agent.output(id), 'stdout')
     const written = Number((await run('wc -l < /tmp/written; rm /tmp/written')).text)
     expect(written).toBeGreaterThan(0)
     expect(stdout.length).toBeGreaterThanOrEqual(1_000 * written)

@@ -82,14 +82,18 @@ describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command
       `while read -r pid < ${group}/cgroup.procs; do sleep 0.05; done`
     const [first, second] = [stubborn(), stubborn()]
     await Promise.all([first.ready, second.ready])
-    const soon = { deadlineMs: 200, graceMs: 100 }
+    const deaf = 'trap "" TERM; echo deaf'
+    const grace = { graceMs: 100 }
     agent.launcher.arm([
-      naming('teller', first, `trap "" TERM; ${untilAlone(first)}; echo last words; exit 5`, soon),
-      naming('talker', second, `trap "" TERM; ${untilAlone(second)}; while :; do sleep 0.1; done`, soon),
+      naming('teller', first, `${deaf}; ${untilAlone(first)}; echo last words; exit 5`, grace),
+      naming('talker', second, `${deaf}; ${untilAlone(second)}; while :; do sleep 0.1; done`, grace),
     ])
-    expect(await agent.ended('teller')).toMatchObject({ cause: { kind: 'timedOut' }, code: 5 })
-    expect((await agent.ended('teller')).tail).toBe('last words\n')
-    expect(await agent.ended('talker')).toMatchObject({ cause: { kind: 'timedOut' }, signal: 'SIGKILL' })
+    for (const id of ['teller', 'talker'])
+      await agent.launcher.read(id, { offset: 0, length: 1, waitMs: 30_000 })
+    agent.launcher.kill(['teller', 'talker'], 'Test')
+    const cause = { kind: 'killed', reason: 'Test' }
+    expect(await agent.ended('teller')).toMatchObject({ cause, code: 5, tail: 'deaf\nlast words\n' })
+    expect(await agent.ended('talker')).toMatchObject({ cause, signal: 'SIGKILL' })
     expect(await first.ended).toBe('SIGKILL')
   })
 
