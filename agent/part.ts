@@ -93,7 +93,7 @@ export function createPart(
       current.part = { session, runs, claims, requests }
       // From here on changes are forwarded; those since stock was taken are not.
       runs.recheck()
-      watchOver(whole, { context, runs, session, isBusy: () => runningIn(current) > 0 })
+      watchOver(whole, { context, runs, isBusy: () => runningIn(current) > 0 })
       await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       current.part = undefined
@@ -108,18 +108,17 @@ export function createPart(
 /** What is looked at again and again while a session lives. */
 function watchOver(
   { options, readiness, troubles, registration, hold }: Whole,
-  of: { context: Context; runs: Runs; session: Session; isBusy(): boolean },
+  of: { context: Context; runs: Runs; isBusy(): boolean },
 ): void {
   const { etcd, clock, log, launcherBuild: build } = options
-  const { context, runs, session, isBusy } = of
+  const { context, runs, isBusy } = of
   const { launcher, signal } = context
   const trouble = (which: Trouble) => (isIn: boolean) =>
     void (isIn ? troubles.add(which) : troubles.delete(which))
   if (build !== undefined) void replaceWhenIdle({ launcher, build, isBusy, hold, clock, log, signal })
   void watchSilence({ runs, launcher, clock, log }, signal, trouble('LauncherSilent'))
   void watchFullness({ etcd, clock, log }, signal, trouble('EtcdFull'))
-  const { lease } = session
-  void tellTrouble(context, { lease, readiness, registration: () => registration(launcher) })
+  void tellTrouble(context, { readiness, registration: () => registration(launcher) })
 }
 
 /** A ShellRun's cell is of use once, and a wave is always another one's. */

@@ -1,4 +1,4 @@
-import type { Registration } from '../core/records/state.ts'
+import type { Registration, Trouble } from '../core/records/state.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { amend } from '../store/protocol/register.ts'
 import type { Context } from './context.ts'
@@ -12,21 +12,23 @@ export async function tellTrouble(
     Context,
     'etcd' | 'keys' | 'pool' | 'agent' | 'session' | 'world' | 'clock' | 'log' | 'signal'
   >,
-  of: { lease: string; readiness: Pick<Readiness, 'trouble'>; registration(): Registration },
+  of: { readiness: Pick<Readiness, 'trouble'>; registration(): Registration },
 ): Promise<void> {
   const { etcd, keys, pool, agent, session, world, clock, log, signal } = context
+  let logged: Trouble | undefined
   while (!signal.aborted) {
     const said = world.agents.get(keys.agent(pool, agent))
     const reason = of.readiness.trouble()
+    if (reason !== logged && reason) log.warn({ reason }, 'agent.claimsNothing')
+    else if (reason !== logged) log.info({}, 'agent.claimsAgain')
+    logged = reason
     if (said?.value.session === session && said.value.trouble?.reason !== reason) {
       const trouble = reason && { reason, since: clock.now() }
-      if (trouble) log.warn(trouble, 'agent.claimsNothing')
-      else log.info({}, 'agent.claimsAgain')
       const now = { ...of.registration(), ...(trouble ? { trouble } : {}) }
-      // What is refused or not answered is seen at the next look.
+      // What is refused or not answered is seen at the next look; an etcd that is full to the brim refuses it until it is not.
       await etcd
-        .txn(amend(keys, { pool, agent, lease: of.lease, mod: said.mod }, now))
-        .catch(error => log.warn({ error: messageOf(error) }, 'agent.troubleUntold'))
+        .txn(amend(keys, { pool, agent, mod: said.mod }, now))
+        .catch(error => log.debug({ error: messageOf(error) }, 'agent.troubleUntold'))
     }
     await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)
   }

@@ -97,8 +97,11 @@ export const registrationSchema = z.object({
   instance: z.string(),
   startedAt: z.number(),
   tzdata: z.string().default(''),
-  /** Any text: an agent may be newer than who reads this. */
-  trouble: z.object({ reason: z.string(), since: z.number() }).optional(),
+  /** Any word: an agent may be newer than who reads this. What is none says nothing, of an agent that is there all the same. */
+  trouble: z
+    .object({ reason: z.string().regex(/^[A-Za-z]\w{0,63}$/), since: z.number() })
+    .optional()
+    .catch(undefined),
 })
 export type Registration = z.infer<typeof registrationSchema>
 

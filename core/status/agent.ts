@@ -63,6 +63,6 @@ const TROUBLES: Record<Trouble, string> = {
 }
 
 function troubleText(reason: string): string {
-  const why = reason in TROUBLES ? TROUBLES[reason as Trouble] : "the agent's log says why"
+  const why = Object.hasOwn(TROUBLES, reason) ? TROUBLES[reason as Trouble] : "the agent's log says why"
   return `connected, but takes no new runs: ${why}`
 }

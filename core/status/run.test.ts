@@ -154,6 +154,10 @@ describe("a ShellAgent's status", () => {
   test('it is not Ready if it lives but claims nothing', () => {
     const trouble = { reason: 'ClockSkewed', since: T0 + 9_000 }
     expect(ready({ registration: { ...registration, trouble } })).toBe('False ClockSkewed 00:09')
+    const inherited = { ...registration, trouble: { ...trouble, reason: 'toString' } }
+    expect(agentStatus({ ...agent, registration: inherited }).conditions?.[0]?.message).toMatch(
+      /log says why$/,
+    )
     const unknown = { ...registration, trouble: { ...trouble, reason: 'OfALaterVersion' } }
     expect(ready({ registration: unknown, cordoned: true })).toBe('False OfALaterVersion 00:09')
   })

@@ -169,7 +169,9 @@ function ownerOf(keys: Keys, key: string): string | undefined {
 function fleetWatch({ observed, keys, clock }: Context, projection: Projection, budget: number): () => void {
   const changed = new Set<string>()
   const note = (pool: string | undefined) => pool !== undefined && changed.add(pool)
-  observed.agents.onChange(key => note(keys.parseAgent(key)?.pool))
+  observed.agents.onChange((key, now, before) => {
+    if (now?.value.session !== before?.value.session) note(keys.parseAgent(key)?.pool)
+  })
   observed.members.onChange(key => note(keys.parseMember(key)?.pool))
   let notBefore = 0
   return () => {

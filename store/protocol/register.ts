@@ -20,18 +20,18 @@ export function register(
 }
 
 /**
- * The same session says more of itself, if its registration is still what it was: who comes late does not put it back under a lease that
- * it has left.
+ * The same session says more of itself, if its registration is still what it was; under whatever lease it is: a hand-over may have moved
+ * it, and whoever put it back would have it end before its runs' fence.
  */
 export function amend(
   keys: Keys,
-  who: { pool: string; agent: string; lease: string; mod: number },
+  who: { pool: string; agent: string; mod: number },
   registration: Registration,
 ): Txn {
   const key = keys.agent(who.pool, who.agent)
   return {
     compare: [{ key, mod: who.mod }],
-    then: [{ put: key, value: JSON.stringify(registration), lease: who.lease }],
+    then: [{ put: key, value: JSON.stringify(registration), ignoreLease: true }],
   }
 }
 
