@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
-import { nextBeacon } from './beacon.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { Unavailable } from '../runtime/errors.ts'
+import { silentLog } from '../runtime/log.ts'
+import { nextBeacon, openBeacon } from './beacon.ts'
 
 const time = 1_000
 
@@ -19,4 +22,24 @@ test('two restores of one snapshot begin two epochs', () => {
   const first = nextBeacon(snapshot, 9, time)
   const second = nextBeacon(snapshot, first.n, time)
   expect(second.epoch).toBeGreaterThan(first.epoch)
+})
+
+test('a memory that is not to be had is waited for, and no longer than the term', async () => {
+  let down = 2
+  const memory = {
+    async beacon() {
+      if (down-- > 0) throw new Unavailable('log store: down')
+      return 9
+    },
+    raiseBeacon: async () => undefined,
+  }
+  const clock = { ...systemClock, sleep: async (_: number, signal?: AbortSignal) => signal?.throwIfAborted() }
+  const etcd = {
+    get: async () => undefined,
+    txn: async () => ({ ok: true, revision: 1, gets: [] }),
+  }
+  const options = { etcd, key: 'beacon', memory, clock, log: silentLog, onEpoch: () => undefined }
+  expect((await openBeacon(options, new AbortController().signal)).epoch()).toBe(10)
+  down = Number.POSITIVE_INFINITY
+  await expect(openBeacon(options, AbortSignal.abort(new Error('over')))).rejects.toThrow('over')
 })

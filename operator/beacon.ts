@@ -1,6 +1,6 @@
 import { type Beacon, beaconSchema } from '../core/records/state.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { messageOf } from '../runtime/errors.ts'
+import { messageOf, Unavailable } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Etcd } from '../store/etcd/client.ts'
 import { putKnown } from '../store/protocol/entry.ts'
@@ -31,11 +31,15 @@ export interface BeaconOptions {
   onEpoch(epoch: number): void
 }
 
-/** The first beacon of a leader: after it `epoch` is known. Then `beat` until the signal aborts. */
+/**
+ * The first beacon of a leader: after it `epoch` is known. A memory that is not to be had is waited for, until the signal aborts: nothing
+ * else can tell whether etcd was put back. Then `beat` until its signal aborts.
+ */
 export async function openBeacon(
   options: BeaconOptions,
+  signal: AbortSignal,
 ): Promise<{ epoch(): number; beat(signal: AbortSignal): Promise<void> }> {
-  let current = await begin(options)
+  let current = await begin(options, signal)
   return {
     epoch: () => current.value.epoch,
     async beat(signal) {
@@ -56,9 +60,23 @@ export async function openBeacon(
 
 type Written = Maybe<Beacon> & { value: Beacon }
 
-async function begin(options: BeaconOptions): Promise<Written> {
+async function begin(options: BeaconOptions, signal: AbortSignal): Promise<Written> {
+  await untilRemembered(options, signal)
   const there = held(beaconSchema, options.key, await options.etcd.get(options.key))
   return write(options, there)
+}
+
+async function untilRemembered({ memory, clock, log }: BeaconOptions, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await memory.beacon()
+      return
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      log.warn({ error: error.message }, 'beacon.waitsForLogStore')
+    }
+    await clock.sleep(EVERY_MS, signal)
+  }
 }
 
 /** Over what we wrote last; if somebody else wrote meanwhile, over that: another leader, or a restore. */

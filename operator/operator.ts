@@ -58,7 +58,10 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
   const observed = await observe({ etcd, keys, publicKey: identity.publicKey, log }, signal)
   try {
     const onEpoch = () => queues && enqueueAll(context, queues)
-    const beacon = await openBeacon({ etcd, key: keys.beacon, memory: options.memory, clock, log, onEpoch })
+    const beacon = await openBeacon(
+      { etcd, key: keys.beacon, memory: options.memory, clock, log, onEpoch },
+      signal,
+    )
     const batcher = createBatcher(etcd)
     const requests = createRequests({
       etcd: { lease: etcd.lease, txn: txn => batcher.txn(txn) },

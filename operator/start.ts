@@ -68,7 +68,12 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
     throw new InvalidInput('--state', `${mode.stateDir} is in use by another operator`)
   const release = () => void (lock.kind === 'locked' && lock.release())
   const of = { stateDir: mode.stateDir, clock, log }
-  const { logStore, settled } = await usableLogStore(config.logStore, of, signal).catch((error: unknown) => {
+  const over = new AbortController()
+  const { logStore, settled } = await usableLogStore(
+    config.logStore,
+    of,
+    AbortSignal.any([signal, over.signal]),
+  ).catch((error: unknown) => {
     release()
     throw error
   })
@@ -155,6 +160,7 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
       if (!signal.aborted) throw error
     } finally {
       signal.removeEventListener('abort', told)
+      over.abort(new Error('the operator ends'))
       await health?.close()
       await etcd.close()
       await logStore.close()
