@@ -12,33 +12,83 @@ import { createPages } from './pages.ts'
 import { createRanBy } from './ran-by.ts'
 import { createRetention } from './retention.ts'
 
-/** How long to wait for another process that writes, ms: an operator that is just being replaced. */
-const BUSY_MS = 5_000
+/**
+ * How long to wait for another process that writes, ms: whoever asks stands still meanwhile. What is not had by then is asked for again by
+ * those that need it.
+ */
+const BUSY_MS = 1_000
 
 /**
- * The log store in one file, for one operator. Throws `Unavailable` if the file cannot be opened, `InvalidInput` if a newer version made
- * it. `path`: of the file; its folder exists.
+ * The log store in one file, for one operator. Throws `InvalidInput` if a newer version made it, and `Unavailable` if it cannot be opened
+ * for a reason that somebody has to mend. One that passes, as a lock, keeps nobody from starting: until it can be opened every call rejects
+ * with `Unavailable`. `path`: of the file; its folder exists.
  */
 export function openSqliteLogStore(path: string): LogStore {
-  return guarded(path, () => {
-    ownerOnly(path)
-    const db = new DatabaseSync(path, { timeout: BUSY_MS })
-    try {
-      // FULL: what is stored is deleted from etcd next, and must outlive a power cut. The cache, in KiB, holds the indexes' newest pages.
-      // What retention frees goes back to the file system; of a file that is older than this setting it is used again.
-      db.exec(
-        'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768',
-      )
-      migrate(db)
-      return storeOn(db, path)
-    } catch (error) {
-      db.close()
-      throw error
-    }
-  })
+  let parts: Parts | undefined
+  let isClosed = false
+  const opened = () => {
+    if (isClosed) throw new Unavailable(`log store ${path}: it is closed`)
+    parts ??= open(path)
+    return parts
+  }
+  try {
+    guarded(path, opened)
+  } catch (error) {
+    if (!(error instanceof Unavailable && isPassing(error.cause))) throw error
+  }
+  const asked = async <T>(work: (of: Parts) => T): Promise<T> => guarded(path, () => work(opened()))
+  // Each look by itself: others ask between them.
+  const searched = {
+    pageIn: (query: HistoryQuery) => guarded(path, () => opened().pageIn(query)),
+    outputsOf: (): Has => (of, last, search) => guarded(path, () => opened().outputs.has(of, last, search)),
+  }
+  const historyOf = async (query: HistoryQuery) => {
+    const { rows, last } =
+      query.text === undefined ? searched.pageIn(query) : await pageWith(query.text, query, searched)
+    return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
+  }
+
+  return {
+    ready: () => asked(() => undefined),
+    record: results => asked(({ db, record }) => transaction(db, () => record(results))),
+    recent: ({ uid }, limit) => asked(({ fires }) => fires.recent(uid, limit)),
+    milestones: ({ uid }) => asked(({ fires }) => fires.milestones(uid)),
+    ranBy: attempts => asked(({ ranBy }) => attempts.map(ranBy)),
+    history: historyOf,
+    storeOutput: pieces => asked(({ db, outputs }) => transaction(db, () => pieces.map(outputs.add))),
+    outputs: of => asked(({ outputs }) => outputs.heads(of)),
+    prune: keep => asked(({ db, retention }) => transaction(db, () => retention.prune(keep))),
+    output: (of, from, limit) => asked(({ outputs }) => outputs.read(of, from, limit)),
+    beacon: () => asked(({ beacon }) => beacon.read()),
+    raiseBeacon: n => asked(({ beacon }) => beacon.raise(n)),
+    async close() {
+      isClosed = true
+      guarded(path, () => parts?.db.close())
+    },
+  }
 }
 
-function storeOn(db: DatabaseSync, path: string): LogStore {
+/** An open file, and what it is asked by. */
+type Parts = ReturnType<typeof partsOn>
+
+function open(path: string): Parts {
+  ownerOnly(path)
+  const db = new DatabaseSync(path, { timeout: BUSY_MS })
+  try {
+    // FULL: what is stored is deleted from etcd next, and must outlive a power cut. The cache, in KiB, holds the indexes' newest pages.
+    // What retention frees goes back to the file system; of a file that is older than this setting it is used again.
+    db.exec(
+      'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768',
+    )
+    migrate(db)
+    return partsOn(db)
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function partsOn(db: DatabaseSync) {
   const insert = db.prepare(
     `INSERT INTO results (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(column => `:${column}`).join(', ')})
      ON CONFLICT (uid, time, run, attempt) DO NOTHING`,
@@ -50,44 +100,26 @@ function storeOn(db: DatabaseSync, path: string): LogStore {
   const raise = db.prepare(
     'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)',
   )
-  const recordAll = (results: readonly StoredResult[]) => {
-    for (const result of results) {
-      const { changes, lastInsertRowid } = insert.run(columnsOf(result))
-      if (changes === 0) continue
-      named.run(result.namespace, result.name, result.uid)
-      fires.add(result, Number(lastInsertRowid))
-    }
-  }
-  const pageIn = createPages(db)
-  // Each look by itself: others ask between them.
-  const searched = {
-    pageIn: (query: HistoryQuery) => guarded(path, () => pageIn(query)),
-    outputsOf: (): Has => (of, last, search) => guarded(path, () => outputs.has(of, last, search)),
-  }
-  const historyOf = async (query: HistoryQuery) => {
-    const { rows, last } =
-      query.text === undefined ? searched.pageIn(query) : await pageWith(query.text, query, searched)
-    return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
-  }
   const ranBy = createRanBy(db)
-  const retention = createRetention(db, { fires, outputs, ranBy })
-  const asked = async <T>(work: () => T): Promise<T> => guarded(path, work)
-
   return {
-    // Opening it was all.
-    ready: async () => undefined,
-    record: results => asked(() => transaction(db, () => recordAll(results))),
-    recent: ({ uid }, limit) => asked(() => fires.recent(uid, limit)),
-    milestones: ({ uid }) => asked(() => fires.milestones(uid)),
-    ranBy: attempts => asked(() => attempts.map(ranBy)),
-    history: historyOf,
-    storeOutput: pieces => asked(() => transaction(db, () => pieces.map(outputs.add))),
-    outputs: of => asked(() => outputs.heads(of)),
-    prune: keep => asked(() => transaction(db, () => retention.prune(keep))),
-    output: (of, from, limit) => asked(() => outputs.read(of, from, limit)),
-    beacon: () => asked(() => number(fact.get('beacon')?.value) ?? 0),
-    raiseBeacon: n => asked(() => void raise.run('beacon', n)),
-    close: () => asked(() => db.close()),
+    db,
+    fires,
+    outputs,
+    ranBy,
+    pageIn: createPages(db),
+    retention: createRetention(db, { fires, outputs, ranBy }),
+    beacon: {
+      read: () => number(fact.get('beacon')?.value) ?? 0,
+      raise: (n: number) => void raise.run('beacon', n),
+    },
+    record(results: readonly StoredResult[]) {
+      for (const result of results) {
+        const { changes, lastInsertRowid } = insert.run(columnsOf(result))
+        if (changes === 0) continue
+        named.run(result.namespace, result.name, result.uid)
+        fires.add(result, Number(lastInsertRowid))
+      }
+    },
   }
 }
 
@@ -105,15 +137,23 @@ function transaction<T>(db: DatabaseSync, work: () => T): T {
 
 /** SQLite's primary result codes for a call that was wrong in itself: SQL error, schema, too big, constraint, mismatch, misuse, range. */
 const BUGS = new Set([1, 17, 18, 19, 20, 21, 25])
+/** And for what may be over soon: busy, locked, a fault of the disk, a full one. */
+const PASSING = new Set([5, 6, 10, 13])
+
+const primaryOf = (error: unknown): number => ((error as { errcode?: number }).errcode ?? 1) & 0xff
+
+function isPassing(error: unknown): boolean {
+  return PASSING.has(primaryOf(error))
+}
 
 /** A disk that is full, a lock, a file that is damaged: not now. Anything else is a bug, and stays what it is. */
 function guarded<T>(path: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    const { code, errcode } = error as { code?: string; errcode?: number }
+    const { code } = error as { code?: string }
     const closed = code === 'ERR_INVALID_STATE'
-    if (!closed && (code !== 'ERR_SQLITE_ERROR' || BUGS.has((errcode ?? 1) & 0xff))) throw error
+    if (!closed && (code !== 'ERR_SQLITE_ERROR' || BUGS.has(primaryOf(error)))) throw error
     throw new Unavailable(`log store ${path}: ${messageOf(error)}`, { cause: error })
   }
 }
