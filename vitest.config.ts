@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{core,runtime,store,operator,agent,launcher,cli,scripts}/**/*.test.ts'],
+          include: ['{core,platform,store,operator,agent,launcher,cli,scripts}/**/*.test.ts'],
           testTimeout: 120_000,
           maxWorkers,
         },
@@ -18,7 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'server',
-          include: ['test/{architecture,contract,integration,fault,e2e,controlplane}/**/*.test.ts'],
+          include: ['test/{architecture,contract,integration,fault,e2e,servers}/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           pool: 'forks',

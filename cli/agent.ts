@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { untilStopped } from './stop.ts'
+import { untilStopped } from './until-stopped.ts'
 
 export function addAgentCommand(program: Command): void {
   program

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { OUTCOMES } from '../core/records/state.ts'
 import { readHistory } from './operator-client.ts'
-import { socketIn, stateOption } from './state-option.ts'
+import { socketIn, stateOption } from './options/state.ts'
 import { renderOutcome } from './up/table.ts'
 
 /** `shellcron history`: what ran, when, where and how it ended. */

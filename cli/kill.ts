@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
 import { killObject, killRun } from './operator-client.ts'
-import { socketIn, stateOption } from './state-option.ts'
+import { socketIn, stateOption } from './options/state.ts'
 
 /** `shellcron kill`: ends what runs. */
 export function addKillCommand(program: Command): void {

@@ -1,14 +1,14 @@
 import { Command, CommanderError } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
-import { Unavailable } from '../runtime/errors.ts'
-import { version } from '../runtime/version.ts'
+import { Unavailable } from '../platform/errors.ts'
+import { version } from '../platform/version.ts'
 
 type Add = (program: Command) => void
 
 /** By name, in the order of `--help`; each module adds its own. */
 const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   up: async () => (await import('./up/command.ts')).addUpCommand,
-  run: async () => (await import('./run.ts')).addRunCommand,
+  run: async () => (await import('./run/command.ts')).addRunCommand,
   history: async () => (await import('./history.ts')).addHistoryCommand,
   logs: async () => (await import('./logs/command.ts')).addLogsCommand,
   kill: async () => (await import('./kill.ts')).addKillCommand,

@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline'
 import * as z from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import { type Result, resultSchema } from '../core/records/state.ts'
-import { Unavailable } from '../runtime/errors.ts'
-import { socketPath } from '../runtime/unix-socket.ts'
+import { Unavailable } from '../platform/errors.ts'
+import { socketPath } from '../platform/unix-socket.ts'
 
 /** Asks the operator over its socket; nothing else is asked by this program. */
 

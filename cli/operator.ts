@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { secretFromEnvOption } from './secret-option.ts'
-import { untilStopped } from './stop.ts'
+import { secretFromEnvOption } from './options/secret-from-env.ts'
+import { untilStopped } from './until-stopped.ts'
 
 export function addOperatorCommand(program: Command): void {
   program

@@ -1,12 +1,12 @@
 import type { Keys } from '../core/keys.ts'
-import type { Clock } from '../runtime/clock.ts'
-import type { Log } from '../runtime/log.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
 import type { Etcd } from '../store/etcd/client.ts'
+import type { Requests } from './agent-requests.ts'
+import type { Observed } from './etcd-mirrors.ts'
 import type { Identity } from './identity/identity.ts'
-import type { Observed } from './observed.ts'
-import type { Requests } from './requests.ts'
 import type { Resources } from './resources/port.ts'
-import type { Verdicts } from './verdicts.ts'
+import type { Verdicts } from './status/compile-results.ts'
 
 /** What every part of a leading operator shares. */
 export interface Context {
@@ -19,7 +19,7 @@ export interface Context {
   observed: Observed
   requests: Requests
   verdicts: Verdicts
-  /** Of the beacon: see beacon.ts. */
+  /** Of the beacon: see upkeep/beacon.ts. */
   epoch(): number
   /** Being uninstalled: no finalizer is added, all are removed, `jobs/` is emptied. */
   draining(): boolean

@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type Machine, readMachine } from '../cli/up/config.ts'
-import { messageOf } from '../runtime/errors.ts'
-import { makeOnce } from '../runtime/make-once.ts'
+import { messageOf } from '../platform/errors.ts'
+import { makeOnce } from '../platform/make-once.ts'
 
 const run = promisify(execFile)
 const MODULES = {

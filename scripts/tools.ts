@@ -4,8 +4,8 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { messageOf } from '../runtime/errors.ts'
-import { criProgram, etcdPrograms, kubernetesPrograms } from '../test/controlplane/binaries.ts'
+import { messageOf } from '../platform/errors.ts'
+import { criProgram, etcdPrograms, kubernetesPrograms } from '../test/servers/binaries.ts'
 import { nativeExec } from './native.ts'
 
 await etcdPrograms()

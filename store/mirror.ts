@@ -1,7 +1,7 @@
 import type * as z from 'zod'
 import type { View } from './etcd/client.ts'
 import type { Change, KeyValue } from './etcd/types.ts'
-import { type Held, parseValue } from './protocol/held.ts'
+import { type Held, parseValue } from './protocol/versioned.ts'
 
 /** A prefix of etcd, parsed: what cannot be read is left out and told once. */
 export interface Mirror<T> {

@@ -1,11 +1,9 @@
 import { createConnection, type Socket } from 'node:net'
-import { boottimeMs } from '../../runtime/boottime.ts'
-import { deadline } from '../../runtime/clock.ts'
-import { messageOf, Unavailable } from '../../runtime/errors.ts'
-import { encodeFrame, FrameDecoder } from '../../runtime/frames.ts'
-import { socketPath } from '../../runtime/unix-socket.ts'
-import { Answers } from './answers.ts'
-import { batches } from './batches.ts'
+import { boottimeMs } from '../../platform/boottime.ts'
+import { deadline } from '../../platform/clock.ts'
+import { messageOf, Unavailable } from '../../platform/errors.ts'
+import { encodeFrame, FrameDecoder } from '../../platform/frames.ts'
+import { socketPath } from '../../platform/unix-socket.ts'
 import type { Launcher } from './launcher.ts'
 import {
   type Arm,
@@ -17,7 +15,9 @@ import {
   PROTOCOL_VERSION,
   type ToLauncher,
 } from './messages.ts'
-import { parseMessage } from './parse.ts'
+import { parseMessage } from './parse-message.ts'
+import { Answers } from './pending-answers.ts'
+import { batches } from './split-frames.ts'
 
 const HELLO_WITHIN_MS = 10_000
 const PIECE_BYTES = 64 * 1024

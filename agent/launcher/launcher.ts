@@ -46,7 +46,7 @@ export interface Launcher {
   runs(signal?: AbortSignal): Promise<LauncherRun[]>
   /** The exit records of these are taken over and their spools may go. */
   forget(ids: readonly string[]): void
-  /** Rejects with SpoolUnreadable (answers.ts) if only this spool is the matter, else if the connection ends. */
+  /** Rejects with SpoolUnreadable (pending-answers.ts) if only this spool is the matter, else if the connection ends. */
   read(id: string, request: ReadRequest, signal?: AbortSignal): Promise<ReadResult>
   /** Events that came before the first listener are kept for it. Returns the way to stop listening. */
   onEvent(listener: (event: LauncherEvent) => void): () => void

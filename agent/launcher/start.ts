@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemClock } from '../../runtime/clock.ts'
-import { messageOf, Unavailable } from '../../runtime/errors.ts'
-import type { Log } from '../../runtime/log.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { messageOf, Unavailable } from '../../platform/errors.ts'
+import type { Log } from '../../platform/log.ts'
+import type { LauncherProgram } from './binaries.ts'
 import { connectLauncher } from './client.ts'
+import { type Surroundings, startedIn } from './detach.ts'
 import type { Launcher } from './launcher.ts'
-import type { LauncherProgram } from './program.ts'
-import { type Surroundings, startedIn } from './surroundings.ts'
 
 const READY_WITHIN_MS = 15_000
 const LOOK_EVERY_MS = 25

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent as Connections, request } from 'node:https'
 import { type BatchPiece, decodeAnswer, encodeBatch, type PieceAnswer } from '../../core/output/batch.ts'
-import { deadline } from '../../runtime/clock.ts'
-import { messageOf } from '../../runtime/errors.ts'
+import { deadline } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
 import { createCompressor } from './compressor.ts'
 
 /** The operator's ingest, as an agent speaks to it: TLS, each side known to the other by a certificate of the same authority. */

@@ -1,5 +1,5 @@
 import type { ExitRecord } from '../launcher/messages.ts'
-import type { Attempt } from './labels.ts'
+import type { Attempt } from './attempt-labels.ts'
 
 /** A launch as its output is concerned. */
 export interface Launch {

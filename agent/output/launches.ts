@@ -1,5 +1,5 @@
 import type { Arm, ExitRecord, LauncherEvent, LauncherRun } from '../launcher/messages.ts'
-import { attemptOf } from './labels.ts'
+import { attemptOf } from './attempt-labels.ts'
 import { costOf, type Launch, unknown } from './launch.ts'
 
 /**

@@ -2,7 +2,7 @@ import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { silentLog } from '../../runtime/log.ts'
+import { silentLog } from '../../platform/log.ts'
 import type { Loss } from './loss-file.ts'
 import { type Losses, openLosses } from './losses.ts'
 

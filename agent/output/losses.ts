@@ -1,7 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { messageOf } from '../../runtime/errors.ts'
-import type { Log } from '../../runtime/log.ts'
+import { messageOf } from '../../platform/errors.ts'
+import type { Log } from '../../platform/log.ts'
 import { type Line, type Loss, type LossFile, lineOf, lossFile, newOf } from './loss-file.ts'
 
 /**

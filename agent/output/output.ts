@@ -1,14 +1,14 @@
 import { join } from 'node:path'
-import type { Clock } from '../../runtime/clock.ts'
-import { messageOf } from '../../runtime/errors.ts'
-import type { Log } from '../../runtime/log.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
+import type { Log } from '../../platform/log.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { IngestClient } from './ingest-client.ts'
 import type { Launch } from './launch.ts'
 import { createLaunches } from './launches.ts'
 import type { Loss } from './loss-file.ts'
 import { type Losses, openLosses } from './losses.ts'
-import { lossOf } from './pieces.ts'
+import { lossOf } from './next-piece.ts'
 import { createShipper, type Shipper } from './shipper.ts'
 
 /**

@@ -1,16 +1,16 @@
 import type { BatchPiece } from '../../core/output/batch.ts'
 import { outputBytes } from '../../core/output/chunks.ts'
-import { SpoolUnreadable } from '../launcher/answers.ts'
 import type { Launcher } from '../launcher/launcher.ts'
-import { type Awaited, createAwaited } from './awaited.ts'
-import { collect, type Read, type Sending, TARGET_BYTES } from './collect.ts'
-import { createDelivery, type Deliver, type DeliveryOptions, type Taken } from './delivery.ts'
+import { SpoolUnreadable } from '../launcher/pending-answers.ts'
+import { createRoom } from './batch-buffer.ts'
+import { collect, type Read, type Sending, TARGET_BYTES } from './gather-batch.ts'
 import type { Launch } from './launch.ts'
 import type { Launches } from './launches.ts'
 import type { Losses } from './losses.ts'
-import { createPatience, type Patience } from './patience.ts'
-import { nextPiece } from './pieces.ts'
-import { createRoom } from './room.ts'
+import { nextPiece } from './next-piece.ts'
+import { type Awaited, createAwaited } from './running-launches.ts'
+import { createDelivery, type Deliver, type DeliveryOptions, type Taken } from './send-until-answered.ts'
+import { createPatience, type Patience } from './unknown-attempts.ts'
 
 /**
  * Brings output to the operator, one batch at a time: what is held in memory is one batch.
@@ -18,7 +18,7 @@ import { createRoom } from './room.ts'
  *   something is there ─▶ gather for a moment ─▶ give way to what starts ─▶ read of each a part ─▶ send, until answered ─▶ from where to go on
  *
  * A launch that runs and has no more is waited for with a read of no length. What the answer says is stored is believed, whatever was
- * sent: after a restart of ours, a lost answer, a log store that was restored. What it does not know yet waits (patience.ts).
+ * sent: after a restart of ours, a lost answer, a log store that was restored. What it does not know yet waits (unknown-attempts.ts).
  */
 export interface Shipper {
   /** There may be something of it to be sent. */

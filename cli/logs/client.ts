@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import { type OutputChunk, placedChunks, wholeChunks } from '../../core/output/chunks.ts'
 import { OUTCOMES } from '../../core/records/state.ts'
-import { systemClock } from '../../runtime/clock.ts'
-import { Unavailable } from '../../runtime/errors.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { Unavailable } from '../../platform/errors.ts'
 import { ask, askWhole } from '../operator-client.ts'
 
 /** What `shellcron logs` asks the operator. */

@@ -1,4 +1,4 @@
-import { systemClock } from '../../runtime/clock.ts'
+import { systemClock } from '../../platform/clock.ts'
 import { type Attempt, isAway, readAttempts, readOutput } from './client.ts'
 import type { Printer } from './printer.ts'
 

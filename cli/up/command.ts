@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
-import { secretFromEnvOption } from '../secret-option.ts'
-import { untilStopped } from '../stop.ts'
+import { secretFromEnvOption } from '../options/secret-from-env.ts'
+import { untilStopped } from '../until-stopped.ts'
 import { up } from './up.ts'
 
 export function addUpCommand(program: Command): void {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { makeOnce } from '../../runtime/make-once.ts'
+import { makeOnce } from '../../platform/make-once.ts'
 import type { Machine } from './config.ts'
 
 /** The version that scripts/etcd/go.mod names. */

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { request } from 'node:https'
-import { type Child, startChild, untilReady } from '../../runtime/child.ts'
-import { onFreePorts } from '../../runtime/ports.ts'
+import { type Child, startChild, untilReady } from '../../platform/child-process.ts'
+import { onFreePorts } from '../../platform/free-ports.ts'
 
 /** Paths of PEM files. The certificate serves and calls (usage `both`) under the names `localhost` and `127.0.0.1`. */
 export interface TlsFiles {

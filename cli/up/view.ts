@@ -1,6 +1,6 @@
 import type { Result } from '../../core/records/state.ts'
-import { systemClock } from '../../runtime/clock.ts'
-import { Unavailable } from '../../runtime/errors.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { Unavailable } from '../../platform/errors.ts'
 import { type Overview, outcomes, readOverview } from '../operator-client.ts'
 import { keyOfResult, renderOutcome, renderProblem, renderTable, renderTroubles } from './table.ts'
 

@@ -1,7 +1,7 @@
+import { type CelRule, celRules } from './cel-rule.ts'
 import { DEFINITIONS } from './definitions.ts'
 import { GROUP, type Kind, VERSION } from './objects.ts'
-import { type CelRule, celRules } from './rule.ts'
-import { type Json, structural } from './structural.ts'
+import { type Json, structural } from './structural-schema.ts'
 
 /** The CustomResourceDefinition of a kind, made from its schemas; the rules in CEL. Equal schemas make equal definitions. */
 export function crdOf(kind: Kind): Json {

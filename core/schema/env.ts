@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { ruled } from './rule.ts'
+import { ruled } from './cel-rule.ts'
 import { dataKey, objectName, plainText, variableName } from './values.ts'
 
 /** Set by ShellCron for every command, and last: a value from elsewhere would be lost without a word. */

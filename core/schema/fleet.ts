@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { setOf } from './lists.ts'
-import { unchanging } from './rule.ts'
+import { unchanging } from './cel-rule.ts'
+import { setOf } from './list-types.ts'
 import { labels, poolName } from './values.ts'
 
 /** The kinds that describe machines and what may run on them. */

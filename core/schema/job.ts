@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { byName, setOf } from './lists.ts'
-import { ruled } from './rule.ts'
+import { ruled } from './cel-rule.ts'
+import { byName, setOf } from './list-types.ts'
 import { template } from './template.ts'
 import { parameterName, plainText, seconds } from './values.ts'
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { ACCEPTED, commanding, job, REFUSED } from '../../test/fixtures/objects.ts'
 import { InvalidObject, parseObject } from './objects.ts'
-import type { Problem } from './wording.ts'
+import type { Problem } from './problem-messages.ts'
 
-/** The same tables are put before a real API server in test/integration/schema.test.ts. */
+/** The same tables are put before a real API server in test/integration/resources/schema.test.ts. */
 function problems(input: unknown): readonly Problem[] {
   try {
     parseObject(input)

@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import { InvalidInput } from '../errors.ts'
+import { ruled } from './cel-rule.ts'
 import { agentSpec, policySpec, poolSpec, ticketSpec } from './fleet.ts'
 import { jobSpec } from './job.ts'
 import { metadata, nameWithoutDots } from './metadata.ts'
-import { ruled } from './rule.ts'
+import { judge, type Problem } from './problem-messages.ts'
 import { runSpec } from './run.ts'
 import { agentStatus, jobStatus, plainStatus, runStatus } from './status.ts'
-import { judge, type Problem } from './wording.ts'
 
 /** The kinds of group shellcron.dev, as an object carries them. */
 

@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { byName, setOf } from './lists.ts'
-import { ruled, unchanging } from './rule.ts'
+import { ruled, unchanging } from './cel-rule.ts'
+import { byName, setOf } from './list-types.ts'
 import { template } from './template.ts'
 import { objectName, parameterName, plainText, seconds } from './values.ts'
 

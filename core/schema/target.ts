@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { setOf } from './lists.ts'
-import { ruled } from './rule.ts'
+import { ruled } from './cel-rule.ts'
+import { setOf } from './list-types.ts'
 import { labelSelector, objectName, poolName, quantity } from './values.ts'
 
 const PARALLEL = 'must be a number from 1 or a percentage such as 25%'

@@ -1,7 +1,7 @@
 import * as z from 'zod'
+import { ruled } from './cel-rule.ts'
 import { envFromSource, envVar } from './env.ts'
-import { byName, setOf } from './lists.ts'
-import { ruled } from './rule.ts'
+import { byName, setOf } from './list-types.ts'
 import { container, host, target } from './target.ts'
 import { absolutePath, labels, plainText, quantity, seconds } from './values.ts'
 

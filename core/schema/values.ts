@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { ruled } from './rule.ts'
+import { ruled } from './cel-rule.ts'
 
 /** Kinds of values that several objects share. Every string and list has a maximum: CEL's cost is estimated by them. */
 

@@ -1,7 +1,7 @@
-import { nextBit, nextOfSixty } from './bits.ts'
-import { dayPhrase, list, monthPhrase } from './explaindays.ts'
-import type { CronLine } from './line.ts'
-import { compileSchedule } from './parse.ts'
+import { nextBit, nextOfSixty } from './bit-sets.ts'
+import type { CronLine } from './cron-line.ts'
+import { dayPhrase, list, monthPhrase } from './explain-days.ts'
+import { compileSchedule } from './parse-schedule.ts'
 
 /**
  * One English sentence that says when a schedule fires, H already resolved for this `<namespace>/<name>`. Throws InvalidInput with

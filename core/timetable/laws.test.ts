@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Shifts } from './search.ts'
+import type { Shifts } from './daylight-saving.ts'
 import { createTimetable } from './timetable.ts'
 import { pieceAt, type Zone, zoneOf } from './zone.ts'
 

@@ -1,9 +1,9 @@
 import { InvalidInput } from '../errors.ts'
 import { hash53 } from '../hash.ts'
-import { countFires } from './count.ts'
-import type { Line } from './line.ts'
-import { compileSchedule } from './parse.ts'
-import { nextFire, type Shifts } from './search.ts'
+import { countFires } from './count-fires.ts'
+import type { Line } from './cron-line.ts'
+import { nextFire, type Shifts } from './daylight-saving.ts'
+import { compileSchedule } from './parse-schedule.ts'
 import { type Zone, zoneOf } from './zone.ts'
 
 /** When a job fires. Times are ms since the Unix epoch, fires whole seconds of it. */

@@ -14,7 +14,7 @@ type notes struct {
 	mu   sync.Mutex
 }
 
-// told is how it ended, as far as the exit code does not say it; agent/container.ts reads it.
+// told is how it ended, as far as the exit code does not say it; agent/runs/container-command.ts reads it.
 type told struct {
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`

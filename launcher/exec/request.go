@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// request is what to run, and where. The agent makes it (agent/container.ts).
+// request is what to run, and where. The agent makes it (agent/runs/container-command.ts).
 type request struct {
 	// Endpoints of runtimes; empty: the well-known ones are looked for.
 	Endpoints []string `json:"endpoints"`

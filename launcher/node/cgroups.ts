@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import type { Clock } from '../../runtime/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 
 /** This launcher makes no control groups. It ends what is left in those that the native one made for this state directory. */
 

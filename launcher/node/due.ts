@@ -1,5 +1,5 @@
-import type { Clock } from '../../runtime/clock.ts'
-import { messageOf } from '../../runtime/errors.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
 import type { Entry } from './entry.ts'
 import { DueQueue } from './queue.ts'
 import { identityOf } from './users.ts'

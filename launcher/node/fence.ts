@@ -1,5 +1,5 @@
-import { boottimeMs } from '../../runtime/boottime.ts'
-import type { Clock } from '../../runtime/clock.ts'
+import { boottimeMs } from '../../platform/boottime.ts'
+import type { Clock } from '../../platform/clock.ts'
 
 /** A suspended machine's timers stand still, its boot time does not: so often it is looked. */
 const LOOK_EVERY_MS = 250

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { systemClock } from '../../runtime/clock.ts'
+import { systemClock } from '../../platform/clock.ts'
 import type { ExitRecord } from './protocol.ts'
 
 /**

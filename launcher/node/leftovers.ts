@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bootId } from '../../runtime/boottime.ts'
+import { bootId } from '../../platform/boottime.ts'
 import { recordOf } from './entry.ts'
 import { type ArmedEntry, type EndedEntry, type Journal, type StartedEntry, silent } from './journal.ts'
 import { Notes } from './notes.ts'

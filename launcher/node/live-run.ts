@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Clock } from '../../runtime/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Command } from './command.ts'
 import type { Notes } from './notes.ts'
 import { emitRest, type OutputReader } from './pipes.ts'

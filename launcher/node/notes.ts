@@ -1,6 +1,6 @@
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join } from 'node:path'
-import type { Clock } from '../../runtime/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { killOne, pidsIn, removeGroup } from './cgroups.ts'
 import type { Arm } from './protocol.ts'
 

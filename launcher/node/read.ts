@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Clock } from '../../runtime/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Entry } from './entry.ts'
 import type { ExitRecord, ReadRequest } from './protocol.ts'
 import { spoolName } from './spool.ts'

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { expect, test } from 'vitest'
-import { systemClock } from '../../runtime/clock.ts'
+import { systemClock } from '../../platform/clock.ts'
 import { TreeSignaller } from './signal-tree.ts'
 
 /** Where there is no /proc, or none can be read for want of descriptors, nobody is found. */

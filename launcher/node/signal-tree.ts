@@ -1,4 +1,4 @@
-import type { Clock } from '../../runtime/clock.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { membersOf, type Process, processTable, type Root } from './process-table.ts'
 
 /** Killed processes can have forked meanwhile: so often it is looked again. */

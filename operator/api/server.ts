@@ -1,7 +1,7 @@
 import { chmod, rm } from 'node:fs/promises'
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify'
 import { InvalidInput } from '../../core/errors.ts'
-import type { Log } from '../../runtime/log.ts'
+import type { Log } from '../../platform/log.ts'
 
 /**
  * What the operator tells and takes over its socket (0600, in its state directory); the run API serves the same routes on TLS later. Each

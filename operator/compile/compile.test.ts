@@ -2,10 +2,10 @@ import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { parseObject, type ShellCronJob, type ShellPolicy, type ShellRun } from '../../core/schema/objects.ts'
 import type { Lookup } from '../resources/port.ts'
+import { compileJob, type Surroundings } from './compile-job.ts'
+import { compileRun } from './compile-run.ts'
 import { environmentOf } from './env.ts'
-import { compileJob, type Surroundings } from './job.ts'
-import { compileRun } from './run.ts'
-import { sealedFor } from './sealed.ts'
+import { sealedFor } from './seal-values.ts'
 
 const host = { user: 'nobody' }
 const job = (spec: object = {}, template: object = {}, metadata: object = {}) =>

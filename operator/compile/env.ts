@@ -1,7 +1,7 @@
 import type { EnvFromSource, EnvVar } from '../../core/schema/env.ts'
 import type { TemplateSpec } from '../../core/schema/template.ts'
 import type { LookedUpKind, Lookup } from '../resources/port.ts'
-import { type Blocked, blocked } from './compiled.ts'
+import { type Blocked, blocked } from './blocked.ts'
 
 /** A command's environment, from the template and the Secrets and ConfigMaps that it names. Pure: they have been looked up before. */
 

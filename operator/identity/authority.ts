@@ -1,4 +1,4 @@
-import { createCa, issue, type KeyPair } from '../../runtime/certificates.ts'
+import { createCa, issue, type KeyPair } from '../../platform/certificates.ts'
 import type { KeyStore } from './keystore.ts'
 
 /** The certificate authority that etcd and everybody who speaks to it trusts. */

@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { IDENTITY_FILES } from '../../core/records/identity.ts'
+import { IDENTITY_FILES } from '../../core/records/identity-files.ts'
 import type { Authority } from './authority.ts'
 import { type Identity, pemOf } from './identity.ts'
 

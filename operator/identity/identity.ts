@@ -6,8 +6,8 @@ import {
   hkdfSync,
   type KeyObject,
 } from 'node:crypto'
-import { seal } from '../../runtime/sealing.ts'
-import { signText } from '../../runtime/signing.ts'
+import { seal } from '../../platform/sealing.ts'
+import { signText } from '../../platform/signing.ts'
 import type { KeyStore } from './keystore.ts'
 
 /** The operator's keys: made at its first start, the same ever after. */

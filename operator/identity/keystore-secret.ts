@@ -1,4 +1,4 @@
-import { Unavailable } from '../../runtime/errors.ts'
+import { Unavailable } from '../../platform/errors.ts'
 import { accepted, type KubeApi } from '../resources/kubernetes/api.ts'
 import type { KeyStore } from './keystore.ts'
 

@@ -1,7 +1,7 @@
 import { isRunOf, type Keys, NOBODY } from '../../core/keys.ts'
 import type { Active } from '../../core/records/state.ts'
 import type { AttemptRef, LogStore, Runner } from '../../store/log/port.ts'
-import type { Observed } from '../observed.ts'
+import type { Observed } from '../etcd-mirrors.ts'
 
 /**
  * Whose attempt it is: that of the agent that etcd or the log store says ran it, as nothing is taken on the word of who brings it.

@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { InvalidInput } from '../../core/errors.ts'
 import { type Batch, decodeBatch, encodeAnswer } from '../../core/output/batch.ts'
-import { messageOf, Unavailable } from '../../runtime/errors.ts'
-import type { Log } from '../../runtime/log.ts'
-import { bodyOf } from './body.ts'
-import { createGate, type Gate } from './gate.ts'
-import { type Speaker, speakerOn } from './speaker.ts'
-import type { Take } from './take.ts'
+import { messageOf, Unavailable } from '../../platform/errors.ts'
+import type { Log } from '../../platform/log.ts'
+import { createGate, type Gate } from './admission.ts'
+import { type Speaker, speakerOn } from './client-agent.ts'
+import { bodyOf } from './request-body.ts'
+import type { Take } from './store-pieces.ts'
 
 /**
  * Where agents bring output: `POST /v1/ingest`, a batch (core/output/batch.ts) packed with zstd or gzip. TLS, and a certificate of the

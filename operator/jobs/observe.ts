@@ -1,11 +1,11 @@
-import { isTarget } from '../../core/placement.ts'
+import { isTarget } from '../../core/fires/placement.ts'
 import { jobEntrySchema } from '../../core/records/entry.ts'
 import { cellSchema } from '../../core/records/state.ts'
-import { held } from '../../store/protocol/held.ts'
+import { held } from '../../store/protocol/versioned.ts'
 import type { Context } from '../context.ts'
-import { signed } from '../observed.ts'
-import { scheduledOf } from '../times.ts'
-import type { CellSeen, Desired, JobWorld, StoredEntry } from './world.ts'
+import { scheduledOf } from '../entry-times.ts'
+import { signed } from '../etcd-mirrors.ts'
+import type { CellSeen, Desired, JobWorld, StoredEntry } from './job-world.ts'
 
 /** The world of one job, as the mirrors show it (cheap, may lag) or as etcd says now (what is acted on). */
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
-import { scheduledOf } from '../times.ts'
+import { scheduledOf } from '../entry-times.ts'
+import type { CellSeen, Desired, JobWorld, StoredEntry } from './job-world.ts'
 import { planJob } from './plan.ts'
-import type { CellSeen, Desired, JobWorld, StoredEntry } from './world.ts'
 
 /** One job, as a table: what stands, what is wanted, what is to be done next. */
 const T0 = Date.UTC(2026, 0, 1)

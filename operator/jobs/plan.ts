@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isNamed } from '../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
-import type { Held } from '../../store/protocol/held.ts'
-import { rules } from '../rules.ts'
-import { cellsIn, hasRun, isShared, newTargets, oldTargets, settleAll } from './cells.ts'
-import type { Desired, DesiredEntry, JobWorld, Plan, Step, StoredEntry } from './world.ts'
+import type { Held } from '../../store/protocol/versioned.ts'
+import { rules } from '../model-guards.ts'
+import { cellsIn, hasRun, isShared, newTargets, oldTargets, settleAll } from './job-cells.ts'
+import type { Desired, DesiredEntry, JobWorld, Plan, Step, StoredEntry } from './job-world.ts'
 
 /**
  * One job: what is to be done so that etcd says what its object says. Pure; each answer is one stage, after which the world is looked

@@ -1,12 +1,12 @@
 import type { ShellCronJob } from '../../core/schema/objects.ts'
-import { identify } from '../compile/identified.ts'
+import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
-import type { Again } from '../queue.ts'
 import { FINALIZER } from '../resources/port.ts'
-import { carryOut } from './carry-out.ts'
+import type { Again } from '../work-queue.ts'
+import { carryOut } from './apply-plan.ts'
+import type { Desired, Plan } from './job-world.ts'
 import { mirrored, type Name, read } from './observe.ts'
 import { planJob } from './plan.ts'
-import type { Desired, Plan } from './world.ts'
 
 /** Ends an active run of a job: `shellcron.dev/kill: <runId>` on its ShellCronJob. */
 export const KILL_ANNOTATION = 'shellcron.dev/kill'

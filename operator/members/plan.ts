@@ -1,4 +1,4 @@
-import { selects } from '../../core/placement.ts'
+import { selects } from '../../core/fires/placement.ts'
 import type { Member, Pool } from '../../core/records/state.ts'
 import type { ShellAgent, ShellPool } from '../../core/schema/objects.ts'
 import type { AgentManifest, Node } from '../resources/port.ts'

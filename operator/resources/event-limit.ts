@@ -1,5 +1,5 @@
-import type { Clock } from '../../runtime/clock.ts'
-import { rememberLast } from './remember.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { rememberLast } from './bounded-map.ts'
 
 const BURST = 25
 const REFILL = 5 * 60_000

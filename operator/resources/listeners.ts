@@ -1,4 +1,4 @@
-import type { Log } from '../../runtime/log.ts'
+import type { Log } from '../../platform/log.ts'
 
 /** Who wants to be told. A listener's bug neither stops the teller nor keeps the news from the others. */
 export interface Listeners<T> {

@@ -1,5 +1,5 @@
-import { systemClock } from '../../runtime/clock.ts'
-import { firstBatch } from './batches.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { firstBatch } from './batch-limits.ts'
 import type { Etcd } from './client.ts'
 import type { Txn, TxnAnswer } from './types.ts'
 

@@ -1,16 +1,16 @@
-import { type Clock, systemClock } from '../../runtime/clock.ts'
-import type { Log } from '../../runtime/log.ts'
+import { type Clock, systemClock } from '../../platform/clock.ts'
+import type { Log } from '../../platform/log.ts'
 import type { Tls } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
 import { batch, get, list, txn } from './kv.ts'
 import { grantLease, keepLeaseAlive, revokeLease } from './lease.ts'
+import { createView, type View } from './list-and-watch.ts'
 import { Members } from './members.ts'
 import { readStatus } from './status.ts'
 import type { BatchAnswer, KeyValue, Status, Txn, TxnAnswer } from './types.ts'
-import { createView, type View } from './view.ts'
-import { Watches } from './watch.ts'
+import { Watches } from './watch-stream.ts'
 
-export type { View } from './view.ts'
+export type { View } from './list-and-watch.ts'
 
 export interface EtcdOptions {
   /** Of all members: `https://host:port`. */

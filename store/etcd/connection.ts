@@ -1,5 +1,5 @@
 import { Etcd3 } from 'etcd3'
-import { messageOf } from '../../runtime/errors.ts'
+import { messageOf } from '../../platform/errors.ts'
 
 /** PEM texts. */
 export interface Tls {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Ambiguous, Unavailable } from '../../runtime/errors.ts'
+import { Ambiguous, Unavailable } from '../../platform/errors.ts'
 import { EtcdAmbiguous, EtcdRefused, EtcdUnavailable, faultOf, readFaultOf } from './errors.ts'
 
 const grpc = (code: number, details: string) =>

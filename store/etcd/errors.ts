@@ -1,4 +1,4 @@
-import { Ambiguous, messageOf, Unavailable } from '../../runtime/errors.ts'
+import { Ambiguous, messageOf, Unavailable } from '../../platform/errors.ts'
 
 /**
  * Why etcd did not do it. `Unreachable`: no member took the request. `NoSpace`: the quota is used up. `PermissionDenied`: also

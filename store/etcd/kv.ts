@@ -1,6 +1,6 @@
 import type { IRangeResponse, ITxnResponse } from 'etcd3'
-import { messageOf, Unavailable } from '../../runtime/errors.ts'
-import { firstBatch } from './batches.ts'
+import { messageOf, Unavailable } from '../../platform/errors.ts'
+import { firstBatch } from './batch-limits.ts'
 import { EtcdRefused, EtcdUnavailable } from './errors.ts'
 import type { Members } from './members.ts'
 import type { BatchAnswer, KeyValue, Txn, TxnAnswer } from './types.ts'

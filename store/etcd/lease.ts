@@ -1,5 +1,5 @@
 import type { ILeaseGrantResponse, ILeaseKeepAliveResponse } from 'etcd3'
-import { deadline } from '../../runtime/clock.ts'
+import { deadline } from '../../platform/clock.ts'
 import type { RawStream } from './connection.ts'
 import { EtcdUnavailable, readFaultOf } from './errors.ts'
 import type { Member, Members } from './members.ts'

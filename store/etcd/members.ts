@@ -1,6 +1,6 @@
-import { type Clock, deadline } from '../../runtime/clock.ts'
-import { messageOf } from '../../runtime/errors.ts'
-import type { Log } from '../../runtime/log.ts'
+import { type Clock, deadline } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
+import type { Log } from '../../platform/log.ts'
 import { Connection, type Service, type Tls } from './connection.ts'
 import { EtcdAmbiguous, EtcdUnavailable, faultOf, readFaultOf } from './errors.ts'
 

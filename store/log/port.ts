@@ -1,6 +1,6 @@
 import type { CellKind } from '../../core/keys.ts'
 import type { Outcome, Result } from '../../core/records/state.ts'
-import type { FireSummary, Milestones } from '../../core/status/fires.ts'
+import type { FireSummary, Milestones } from '../../core/status/fire-summary.ts'
 
 /** A result with the pool under which it lay in the outbox. */
 export type StoredResult = Result & { pool: string }

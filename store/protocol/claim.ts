@@ -1,12 +1,12 @@
-import type { Settlement } from '../../core/due.ts'
+import type { Settlement } from '../../core/fires/decide.ts'
+import { holding } from '../../core/fires/wave.ts'
 import type { CellRef, Keys } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import type { Active, Cell } from '../../core/records/state.ts'
-import { holding } from '../../core/wave.ts'
 import type { Op, Txn } from '../etcd/types.ts'
-import type { Held, Maybe } from './held.ts'
-import { putSettlements } from './results.ts'
-import { rules } from './rules.ts'
+import { rules } from './model-guards.ts'
+import { putSettlements } from './outbox.ts'
+import type { Held, Maybe } from './versioned.ts'
 
 /**
  * Taking a fire, one transaction:

@@ -1,10 +1,10 @@
 import { type Keys, NOBODY, WAVE } from '../../core/keys.ts'
-import { retries, type Verdict } from '../../core/outcome.ts'
 import type { Active, Cell, Result } from '../../core/records/state.ts'
+import { retries, type Verdict } from '../../core/runs/outcome.ts'
 import type { Compare, Op, Txn } from '../etcd/types.ts'
-import type { Held } from './held.ts'
-import { putResult } from './results.ts'
-import { rules } from './rules.ts'
+import { rules } from './model-guards.ts'
+import { putResult } from './outbox.ts'
+import type { Held } from './versioned.ts'
 
 /**
  * The end of an attempt, one transaction, by its owner (finish) or by another for it (burial):

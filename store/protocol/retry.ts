@@ -1,11 +1,11 @@
+import { holding } from '../../core/fires/wave.ts'
 import { type Keys, NOBODY } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import type { Active, Cell } from '../../core/records/state.ts'
-import { holding } from '../../core/wave.ts'
 import type { Txn } from '../etcd/types.ts'
 import { buryAfter } from './claim.ts'
-import type { Held, Maybe } from './held.ts'
-import { rules } from './rules.ts'
+import { rules } from './model-guards.ts'
+import type { Held, Maybe } from './versioned.ts'
 
 /**
  * A pending attempt that lay under nobody, because nobody eligible lived, is taken over by an agent that does:

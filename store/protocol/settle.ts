@@ -1,12 +1,12 @@
-import type { Settlement } from '../../core/due.ts'
+import type { Settlement } from '../../core/fires/decide.ts'
 import type { CellRef, Keys } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import type { Txn } from '../etcd/types.ts'
 import { moveFrontier } from './claim.ts'
-import type { Held, Maybe } from './held.ts'
-import { putSettlements } from './results.ts'
-import { rules } from './rules.ts'
+import { rules } from './model-guards.ts'
+import { putSettlements } from './outbox.ts'
+import type { Held, Maybe } from './versioned.ts'
 
 /**
  * Moving the frontier without running anything, one transaction; the sweep of what nobody took is the same, sent by the operator.

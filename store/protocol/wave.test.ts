@@ -1,15 +1,15 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { isFull } from '../../core/fires/wave.ts'
 import { type CellRef, createKeys, NOBODY, scheduledRunId, WAVE } from '../../core/keys.ts'
 import { jobEntrySchema } from '../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema, resultSchema } from '../../core/records/state.ts'
-import { isFull } from '../../core/wave.ts'
 import type { KeyValue, Txn } from '../etcd/types.ts'
 import { claim } from './claim.ts'
 import { end, type Retry } from './end.ts'
-import { type Held, held, type Maybe, parseValue } from './held.ts'
+import { freeUnknown } from './free-wave-slot.ts'
 import { adopt } from './retry.ts'
-import { freeUnknown } from './wave.ts'
+import { type Held, held, type Maybe, parseValue } from './versioned.ts'
 
 /**
  * Random walks over all that can happen to a wave, by the protocol's own transactions on an etcd in memory: stale views, late claims,

@@ -8,12 +8,12 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
-  runtime: [],
-  store: ['core', 'runtime'],
-  operator: ['core', 'runtime', 'store'],
-  agent: ['core', 'runtime', 'store'],
-  'launcher/node': ['runtime'],
-  cli: ['core', 'runtime'],
+  platform: [],
+  store: ['core', 'platform'],
+  operator: ['core', 'platform', 'store'],
+  agent: ['core', 'platform', 'store'],
+  'launcher/node': ['platform'],
+  cli: ['core', 'platform'],
 }
 
 /** `cli/` reaches these by dynamic import only: the one exception. */
@@ -81,8 +81,8 @@ test('core has no clock, no randomness, no process and no Node', () => {
   expect(using(['core'], /\bDate\.now\(|\bnew Date\(\s*\)|\bMath\.random\(|\bprocess\.|'node:/)).toEqual([])
 })
 
-test('timers are set in runtime/clock.ts only', () => {
-  expect(using(everywhere, /\bset(Timeout|Interval)\(/, [/^runtime\/clock\.ts$/])).toEqual([])
+test('timers are set in platform/clock.ts only', () => {
+  expect(using(everywhere, /\bset(Timeout|Interval)\(/, [/^platform\/clock\.ts$/])).toEqual([])
 })
 
 test('only main.ts and config.ts see the environment', () => {

@@ -4,8 +4,8 @@ import { OUTCOMES } from '../../core/records/state.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../../store/log/port.ts'
 import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
-import { temporaryDirectory } from '../controlplane/directory.ts'
-import { startPostgres } from '../controlplane/postgres.ts'
+import { temporaryDirectory } from '../servers/directory.ts'
+import { startPostgres } from '../servers/postgres.ts'
 import { flags, median, say } from './figures.ts'
 
 /**

@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { systemClock } from '../../runtime/clock.ts'
-import { startEtcd } from '../controlplane/etcd.ts'
+import { systemClock } from '../../platform/clock.ts'
 import { eventually } from '../fault/eventually.ts'
 import { ingestBench } from '../fixtures/ingest.ts'
 import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { startEtcd } from '../servers/etcd.ts'
 import { flags, median, quantile, say } from './figures.ts'
 import { buildFloor, type Floor, latenesses, stampsOf } from './floor/floor.ts'
 

@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Attempt, readAttempts, readLatest, readOutput } from '../../cli/logs/client.ts'
-import { systemClock } from '../../runtime/clock.ts'
+import { systemClock } from '../../platform/clock.ts'
 import { bundle } from '../../scripts/bundle.ts'
-import { temporaryDirectory } from '../controlplane/directory.ts'
 import { eventually } from '../fault/eventually.ts'
 import { partsOf } from '../fixtures/processes.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
+import { temporaryDirectory } from '../servers/directory.ts'
 import { flags, quantile, say, usage } from './figures.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Child, startChild } from '../../runtime/child.ts'
-import type { EtcdCluster } from '../controlplane/etcd.ts'
+import { type Child, startChild } from '../../platform/child-process.ts'
+import type { EtcdCluster } from '../servers/etcd.ts'
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 

@@ -5,7 +5,7 @@ import { createKeys } from '../../core/keys.ts'
 import type { RunStatus } from '../../core/schema/status.ts'
 import type { KubeApi } from '../../operator/resources/kubernetes/api.ts'
 import { connectKubernetes } from '../../operator/resources/kubernetes/connect.ts'
-import { systemClock } from '../../runtime/clock.ts'
+import { systemClock } from '../../platform/clock.ts'
 import { eventually } from '../fault/eventually.ts'
 import { AGENT, type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
 import {

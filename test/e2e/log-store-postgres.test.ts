@@ -10,10 +10,10 @@ import { readMachine } from '../../cli/up/config.ts'
 import { findEtcd } from '../../cli/up/etcd-binary.ts'
 import { startEtcdServer } from '../../cli/up/etcd-server.ts'
 import { certifyEtcd, enrolLocal } from '../../operator/main.ts'
-import { type Child, startChild } from '../../runtime/child.ts'
-import { freePorts } from '../../runtime/ports.ts'
-import { type Postgres, startPostgres } from '../controlplane/postgres.ts'
+import { type Child, startChild } from '../../platform/child-process.ts'
+import { freePorts } from '../../platform/free-ports.ts'
 import { eventually } from '../fault/eventually.ts'
+import { type Postgres, startPostgres } from '../servers/postgres.ts'
 
 /** Operator and agent as processes of their own, with the history in a database. */
 const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bundle } from '../../scripts/bundle.ts'
-import { temporaryDirectory } from '../controlplane/directory.ts'
 import { eventually } from '../fault/eventually.ts'
 import { growthOf, partsOf } from '../fixtures/processes.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
+import { temporaryDirectory } from '../servers/directory.ts'
 
 /** The folder that is released needs nothing of the checkout: neither packages nor sources. */
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>

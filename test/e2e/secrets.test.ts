@@ -6,10 +6,10 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { OPERATOR_USER, openAuthority } from '../../operator/identity/authority.ts'
 import { fileKeyStore } from '../../operator/identity/keystore.ts'
-import { freePorts } from '../../runtime/ports.ts'
-import { etcdPrograms } from '../controlplane/binaries.ts'
+import { freePorts } from '../../platform/free-ports.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
+import { etcdPrograms } from '../servers/binaries.ts'
 
 /** A Secret's value is looked for everywhere it could have come to. Its bytes, or their base64, may be where its command is, and nowhere else. */
 const LINE = 'quince-ladder-tundra'

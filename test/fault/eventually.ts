@@ -1,4 +1,4 @@
-import { systemClock } from '../../runtime/clock.ts'
+import { systemClock } from '../../platform/clock.ts'
 
 /**
  * Waits until `check` gives something truthy, and resolves to it; after `ms` (generous: machines are noisy) throws, with `what` as it is

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import type { JobEntry } from '../../core/records/entry.ts'
-import { systemClock } from '../../runtime/clock.ts'
+import { systemClock } from '../../platform/clock.ts'
 import { type Fleet, startFleet } from '../fixtures/fleet.ts'
 import { broken } from '../fixtures/promise.ts'
 import { eventually } from './eventually.ts'

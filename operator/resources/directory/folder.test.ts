@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { systemClock } from '../../../runtime/clock.ts'
+import { systemClock } from '../../../platform/clock.ts'
 import { Folder } from './folder.ts'
 
 let root: string

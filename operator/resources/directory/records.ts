@@ -1,6 +1,6 @@
-import type { Clock } from '../../../runtime/clock.ts'
-import { messageOf } from '../../../runtime/errors.ts'
-import type { Log } from '../../../runtime/log.ts'
+import type { Clock } from '../../../platform/clock.ts'
+import { messageOf } from '../../../platform/errors.ts'
+import type { Log } from '../../../platform/log.ts'
 import { canonical, type ObjectRecord, parseRecord } from './record.ts'
 import type { StatusStore } from './status-store.ts'
 

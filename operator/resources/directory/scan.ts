@@ -1,7 +1,7 @@
 import type { Dirent, Stats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { messageOf } from '../../../runtime/errors.ts'
+import { messageOf } from '../../../platform/errors.ts'
 import type { Problem } from '../port.ts'
 
 /** The files that may hold objects, as they are at this moment. Paths are relative to the directory, with slashes. */

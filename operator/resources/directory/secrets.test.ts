@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ObjectRef } from '../port.ts'
-import { isExposed } from './exposed.ts'
 import { createFileLookups } from './secrets.ts'
+import { isExposed } from './world-readable.ts'
 
 let root: string
 let told: ObjectRef[]

@@ -1,10 +1,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { messageOf, Unavailable } from '../../../runtime/errors.ts'
+import { messageOf, Unavailable } from '../../../platform/errors.ts'
+import { utf8 } from '../decode-utf8.ts'
 import type { LookedUpKind, Lookup, ObjectRef, Problem } from '../port.ts'
-import { utf8 } from '../text.ts'
-import { isExposed } from './exposed.ts'
 import { signatureOf } from './scan.ts'
+import { isExposed } from './world-readable.ts'
 
 const FOLDERS: Record<LookedUpKind, string> = { Secret: 'secrets', ConfigMap: 'configmaps' }
 /** As in Kubernetes: letters, digits, '-', '_' and '.', but no name that leads elsewhere. */

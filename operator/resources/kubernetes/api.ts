@@ -2,8 +2,8 @@ import http from 'node:http'
 import https from 'node:https'
 import { text } from 'node:stream/consumers'
 import type { KubeConfig } from '@kubernetes/client-node'
-import { deadline } from '../../../runtime/clock.ts'
-import { messageOf, Unavailable } from '../../../runtime/errors.ts'
+import { deadline } from '../../../platform/clock.ts'
+import { messageOf, Unavailable } from '../../../platform/errors.ts'
 
 /**
  * HTTP to the API server with a kubeconfig's credentials. Not through the generated client of client-node: it makes a new connection

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Clock } from '../../../runtime/clock.ts'
-import { messageOf, Unavailable } from '../../../runtime/errors.ts'
-import type { Log } from '../../../runtime/log.ts'
+import type { Clock } from '../../../platform/clock.ts'
+import { messageOf, Unavailable } from '../../../platform/errors.ts'
+import type { Log } from '../../../platform/log.ts'
 import { accepted, type KubeApi, Refused } from './api.ts'
 
 /**

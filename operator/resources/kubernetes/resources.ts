@@ -1,5 +1,5 @@
-import type { Clock } from '../../../runtime/clock.ts'
-import type { Log } from '../../../runtime/log.ts'
+import type { Clock } from '../../../platform/clock.ts'
+import type { Log } from '../../../platform/log.ts'
 import { createListeners } from '../listeners.ts'
 import type { CachedKind, ObjectRef, Objects, Resources } from '../port.ts'
 import type { KubeApi } from './api.ts'

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { parseIntoClientConfig } from 'pg-connection-string'
 import { InvalidInput } from '../../../core/errors.ts'
-import { messageOf, Unavailable } from '../../../runtime/errors.ts'
+import { messageOf, Unavailable } from '../../../platform/errors.ts'
 
 /** Sends one statement. */
 export type Ask = (sql: string, parameters?: readonly unknown[]) => Promise<pg.QueryResult<pg.QueryResultRow>>

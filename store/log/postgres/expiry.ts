@@ -1,6 +1,6 @@
-import type { Budget } from '../budget.ts'
-import { number, type Row } from '../rows.ts'
-import { attemptIn } from '../search.ts'
+import { number, type Row } from '../result-rows.ts'
+import type { Budget } from '../retention-budget.ts'
+import { attemptIn } from '../text-search-page.ts'
 import type { Ask } from './connection.ts'
 import { ranBy } from './results.ts'
 

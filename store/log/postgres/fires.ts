@@ -1,9 +1,9 @@
 import { ANYWHERE } from '../../../core/keys.ts'
-import { type FireSummary, gravity, type Milestones } from '../../../core/status/fires.ts'
+import { type FireSummary, gravity, type Milestones } from '../../../core/status/fire-summary.ts'
+import { summaryOf } from '../fire-summary-row.ts'
+import { type FireSum, merged, sumOf } from '../fire-sums.ts'
 import type { StoredResult } from '../port.ts'
-import { columnsOf, given, number, type Row, text } from '../rows.ts'
-import { summaryOf } from '../summary.ts'
-import { type FireSum, merged, sumOf } from '../sums.ts'
+import { columnsOf, given, number, type Row, text } from '../result-rows.ts'
 import type { Ask } from './connection.ts'
 import { escaped, unescaped } from './rows.ts'
 
@@ -29,7 +29,7 @@ const SPEAKING = [
 const SUMMED = ['started_at', 'ended_at', 'succeeded', 'failed', 'missed', 'taken', 'failed_targets'] as const
 const COLUMNS = ['uid', 'time', ...SPEAKING, ...SUMMED]
 
-/** What `merged` of sums.ts does, where others do it at the same time: the row's lock is what makes it right. */
+/** What `merged` of fire-sums.ts does, where others do it at the same time: the row's lock is what makes it right. */
 const PUT = `
   INSERT INTO fires AS f (${COLUMNS.join(', ')})
   SELECT ${COLUMNS.join(', ')} FROM json_populate_recordset(null::fires, $1::json)

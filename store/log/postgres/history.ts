@@ -1,6 +1,6 @@
+import { checkLimit, LOOKED_AT, type Page, positionOf } from '../page-cursor.ts'
 import type { HistoryQuery } from '../port.ts'
-import { checkLimit, LOOKED_AT, type Page, positionOf } from '../position.ts'
-import type { Row } from '../rows.ts'
+import type { Row } from '../result-rows.ts'
 
 type Column = keyof Pick<HistoryQuery, 'uid' | 'namespace' | 'name' | 'kind' | 'agent' | 'outcome'>
 

@@ -1,4 +1,4 @@
-import { newerSchema } from '../newer.ts'
+import { newerSchema } from '../newer-schema.ts'
 import type { Ask, Connection } from './connection.ts'
 
 /**

@@ -1,8 +1,8 @@
-import { packed } from '../packing.ts'
-import { beyond, countsOf, pieceIn } from '../pieces.ts'
+import { packed } from '../compression.ts'
+import { beyond, countsOf, pieceIn } from '../output-pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
-import { headIn, number, type Row } from '../rows.ts'
-import { attemptIn, type Has } from '../search.ts'
+import { headIn, number, type Row } from '../result-rows.ts'
+import { attemptIn, type Has } from '../text-search-page.ts'
 import type { Ask } from './connection.ts'
 
 /** How many pieces are read at once: each is some hundred KiB at most. */

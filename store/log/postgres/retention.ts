@@ -1,6 +1,6 @@
 import type { Keep } from '../port.ts'
-import { number, type Row, text } from '../rows.ts'
-import { attemptIn } from '../search.ts'
+import { number, type Row, text } from '../result-rows.ts'
+import { attemptIn } from '../text-search-page.ts'
 import type { Ask, Connection } from './connection.ts'
 import { type Bare, expire, pruneOrphans, removePieces } from './expiry.ts'
 import type { Partitions } from './partitions.ts'

@@ -1,4 +1,4 @@
-import type { Row } from '../rows.ts'
+import type { Row } from '../result-rows.ts'
 
 /** PostgreSQL's text holds no NUL. U+10FFFF, which is no character, stands for it, and escapes itself. */
 const ESCAPE = '\u{10FFFF}'

@@ -1,10 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ANYWHERE } from '../../../core/keys.ts'
-import { type FireSummary, gravity, type Milestones } from '../../../core/status/fires.ts'
+import { type FireSummary, gravity, type Milestones } from '../../../core/status/fire-summary.ts'
+import { summaryOf } from '../fire-summary-row.ts'
+import { type FireSum, merged, sumOf } from '../fire-sums.ts'
 import type { StoredResult } from '../port.ts'
-import { given, number, type Row, text } from '../rows.ts'
-import { summaryOf } from '../summary.ts'
-import { type FireSum, merged, sumOf } from '../sums.ts'
+import { given, number, type Row, text } from '../result-rows.ts'
 
 /** At most so many targets are named. */
 const NAMED = 10

@@ -1,6 +1,6 @@
+import { checkLimit, LOOKED_AT, positionOf } from '../page-cursor.ts'
 import type { HistoryQuery } from '../port.ts'
-import { checkLimit, LOOKED_AT, positionOf } from '../position.ts'
-import type { Row } from '../rows.ts'
+import type { Row } from '../result-rows.ts'
 
 type Parameter = string | number
 

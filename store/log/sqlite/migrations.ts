@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { newerSchema } from '../newer.ts'
+import { newerSchema } from '../newer-schema.ts'
 
 /**
  * Each takes the database from version i to i + 1 (`PRAGMA user_version`); what has been released is never changed, only followed.

@@ -1,10 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type Budget, isSpent } from '../budget.ts'
-import { packed } from '../packing.ts'
-import { beyond, countsOf, pieceIn } from '../pieces.ts'
+import { packed } from '../compression.ts'
+import { beyond, countsOf, pieceIn } from '../output-pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
-import { headIn, number } from '../rows.ts'
-import { attemptIn } from '../search.ts'
+import { headIn, number } from '../result-rows.ts'
+import { type Budget, isSpent } from '../retention-budget.ts'
+import { attemptIn } from '../text-search-page.ts'
 
 /** Output of attempts: a head each, and the pieces of which it came. */
 export interface Outputs {

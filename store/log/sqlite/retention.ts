@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type Budget, isSpent } from '../budget.ts'
 import type { AttemptRef, Keep, Runner } from '../port.ts'
-import { number, type Row, text } from '../rows.ts'
-import { attemptIn } from '../search.ts'
+import { number, type Row, text } from '../result-rows.ts'
+import { type Budget, isSpent } from '../retention-budget.ts'
+import { attemptIn } from '../text-search-page.ts'
 import type { createFires } from './fires.ts'
 import type { Outputs } from './output.ts'
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Unavailable } from '../../../runtime/errors.ts'
+import { Unavailable } from '../../../platform/errors.ts'
 import { openSqliteLogStore } from './store.ts'
 
 let dir: string

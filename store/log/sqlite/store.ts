@@ -1,16 +1,16 @@
 import { DatabaseSync } from 'node:sqlite'
-import { messageOf, Unavailable } from '../../../runtime/errors.ts'
+import { messageOf, Unavailable } from '../../../platform/errors.ts'
+import { cursorAt, positionIn } from '../page-cursor.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
-import { cursorAt, positionIn } from '../position.ts'
-import { COLUMNS, columnsOf, number, resultOf } from '../rows.ts'
-import { type Has, pageWith } from '../search.ts'
+import { COLUMNS, columnsOf, number, resultOf } from '../result-rows.ts'
+import { type Has, pageWith } from '../text-search-page.ts'
+import { ownerOnly } from './file-mode.ts'
 import { createFires } from './fires.ts'
+import { createPages } from './history-page.ts'
 import { migrate } from './migrations.ts'
 import { createOutputs } from './output.ts'
-import { ownerOnly } from './owner-only.ts'
-import { createPages } from './pages.ts'
-import { createRanBy } from './ran-by.ts'
 import { createRetention } from './retention.ts'
+import { createRanBy } from './runner-of.ts'
 
 /**
  * How long to wait for another process that writes, ms: whoever asks stands still meanwhile. What is not had by then is asked for again by

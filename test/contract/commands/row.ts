@@ -1,5 +1,5 @@
 import type { ExitRecord } from '../../../agent/launcher/messages.ts'
-import type { Verdict } from '../../../core/outcome.ts'
+import type { Verdict } from '../../../core/runs/outcome.ts'
 
 /** One command of the table, and what is to be seen of it. */
 export interface CommandRow {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { rules } from '../../../agent/rules.ts'
+import { rules } from '../../../agent/model-guards.ts'
 import type { Result } from '../../../core/records/state.ts'
 import type { Etcd } from '../../../store/etcd/client.ts'
 import { EtcdAmbiguous } from '../../../store/etcd/errors.ts'

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Launcher } from '../../../agent/launcher/launcher.ts'
-import { isAlive } from '../../contract/launcher.ts'
+import { isAlive } from '../../contract/launcher/launcher.ts'
 import { command, type HandPool, handPool } from '../../fixtures/pool.ts'
-import { type Cluster, startCluster } from '../etcd-servers.ts'
+import { type Cluster, startCluster } from '../etcd/servers.ts'
 import { eventually } from '../eventually.ts'
 import { type Proxy, startProxy } from '../proxy.ts'
 

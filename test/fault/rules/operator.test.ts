@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Result } from '../../../core/records/state.ts'
-import { rules } from '../../../operator/rules.ts'
+import { rules } from '../../../operator/model-guards.ts'
 import { cronJob, object } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 import { eventually } from '../eventually.ts'

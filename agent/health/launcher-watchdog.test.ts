@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import { createFakeClock } from '../../platform/fake-clock.ts'
+import { silentLog } from '../../platform/log.ts'
+import { watchSilence } from './launcher-watchdog.ts'
+
+const ANSWER = { bytes: Buffer.alloc(0), next: 0, end: true }
+
+function watched() {
+  const clock = createFakeClock(1_000_000)
+  const due = clock.now()
+  const ending = new AbortController()
+  const told: boolean[] = []
+  let answer: (() => void) | undefined
+  const it = { unstarted: 1, isHung: true, asked: 0, told, answer: () => answer?.() }
+  const runs = { unstarted: (before: number) => (due < before ? it.unstarted : 0) }
+  const launcher = {
+    read: () => {
+      it.asked++
+      if (!it.isHung) return Promise.resolve(ANSWER)
+      return new Promise<typeof ANSWER>(resolve => {
+        answer = () => resolve(ANSWER)
+      })
+    },
+  }
+  const watching = watchSilence({ runs, launcher, clock, log: silentLog }, ending.signal, is => told.push(is))
+  const after = async (ms: number) => {
+    await clock.goTo(clock.now() + ms)
+    return told.at(-1)
+  }
+  const end = async () => {
+    ending.abort()
+    await watching
+    return told.at(-1)
+  }
+  return Object.assign(it, { after, end })
+}
+
+test('a launcher is silent that does not answer, when something should have started half a minute ago', async () => {
+  const it = watched()
+  expect(await it.after(25_000)).toBe(false)
+  expect(it.asked).toBe(0)
+  expect(await it.after(30_000)).toBe(true)
+  await it.after(60_000)
+  expect(it.asked).toBe(1)
+  // The answer to the one question ends it, though nothing has started yet.
+  it.isHung = false
+  it.answer()
+  expect(await it.after(20_000)).toBe(false)
+  it.isHung = true
+  expect(await it.after(30_000)).toBe(true)
+  it.unstarted = 0
+  expect(await it.after(20_000)).toBe(false)
+  it.unstarted = 1
+  expect(await it.after(30_000)).toBe(true)
+  expect(await it.end()).toBe(false)
+})
+
+test('one start that hangs is no silence', async () => {
+  const it = watched()
+  it.isHung = false
+  await it.after(300_000)
+  expect(it.told).not.toContain(true)
+  expect(it.asked).toBeGreaterThan(10)
+  await it.end()
+})

@@ -1,0 +1,83 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { silentLog } from '../../platform/log.ts'
+import { copyToHost, startedIn } from './detach.ts'
+
+let root: string
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'shellcron-root-'))
+})
+afterEach(() => rm(root, { recursive: true }))
+
+const launcher = ['/opt/launcher', '--state', '/var/lib/x']
+const at = { stateDir: '/var/lib/x', unit: 'u1', uid: 0 }
+const booted = () => mkdir(join(root, 'run/systemd/system'), { recursive: true })
+
+test('without systemd it is started as it is', () => {
+  expect(startedIn({ root }, launcher, at)).toEqual([launcher])
+})
+
+test('where systemd runs it gets a scope of its own with delegated groups, and is started plainly if that fails', async () => {
+  await booted()
+  const [scope, plain] = startedIn({ root }, launcher, at)
+  expect(scope?.slice(0, 2)).toEqual(['systemd-run', '--scope'])
+  expect(scope?.join(' ')).toMatch(
+    /--unit=shellcron-launcher-\w{8}-u1 .* -p Delegate=yes -p TasksMax=infinity -- \/opt\/launcher --state \/var\/lib\/x$/,
+  )
+  expect(plain).toEqual(launcher)
+})
+
+test("who is not root asks the user's own systemd", async () => {
+  await booted()
+  expect(startedIn({ root }, launcher, { ...at, uid: 1000 })[0]?.slice(0, 3)).toEqual([
+    'systemd-run',
+    '--user',
+    '--scope',
+  ])
+})
+
+test("in a pod the host's namespaces are entered first, and the pod's control group is left", async () => {
+  const enter = ['nsenter', '-t', '1', '-m', '-u', '-i', '-n', '-C', '--']
+  const plain = [...enter, ...launcher, '--leave-group', 'shellcron']
+  expect(startedIn({ root, hostNamespaces: true }, launcher, at)).toEqual([plain])
+  await booted()
+  const [scope, second] = startedIn({ root, hostNamespaces: true }, launcher, at)
+  expect(scope?.slice(0, 11)).toEqual([...enter, 'systemd-run', '--scope'])
+  expect(second).toEqual(plain)
+})
+
+test('a program is copied for the host, executable, in the place of an older one', async () => {
+  const state = join(root, 'state')
+  await mkdir(state)
+  await writeFile(join(root, 'launcher'), 'one')
+  const before = await copyToHost(join(root, 'launcher'), state, silentLog)
+  await writeFile(join(root, 'launcher'), 'two')
+  const path = await copyToHost(join(root, 'launcher'), state, silentLog)
+  // What was armed with the one finds the other.
+  expect(path).toBe(before)
+  expect(await readdir(state)).toEqual(['launcher'])
+  expect(await readFile(path, 'utf8')).toBe('two')
+  expect((await stat(path)).mode & 0o777).toBe(0o755)
+})
+
+test.runIf(process.platform === 'linux')(
+  'a program that the disk does not take leaves the older one; without one it is an error',
+  async () => {
+    const [program, state] = [join(root, 'launcher'), join(root, 'state')]
+    await mkdir(state)
+    const full = () => symlink('/dev/full', join(state, 'launcher.new'))
+    await writeFile(program, 'one')
+    await full()
+    await expect(copyToHost(program, state, silentLog)).rejects.toThrow('copyfile')
+    const path = await copyToHost(program, state, silentLog)
+    await full()
+    // The same is not copied.
+    expect(await copyToHost(program, state, silentLog)).toBe(path)
+    await writeFile(program, 'two')
+    expect(await copyToHost(program, state, silentLog)).toBe(path)
+    expect(await readFile(path, 'utf8')).toBe('one')
+    expect(await readdir(state)).toEqual(['launcher'])
+  },
+)

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest'
+import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
+import { createSharing } from './intern-entries.ts'
+
+const entry = (name: string, over: Partial<JobEntry['command']> = {}): JobEntry =>
+  jobEntrySchema.parse({
+    kind: 'job',
+    uid: name,
+    generation: 1,
+    pool: 'default',
+    namespace: 'ops',
+    name,
+    schedules: ['0 1 * * *'],
+    timeZone: 'UTC',
+    daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+    scheduleChangedAt: 0,
+    command: {
+      placement: { agents: ['a'] },
+      host: {},
+      shell: ['/bin/sh', '-c'],
+      script: name,
+      outputLimit: 1,
+      ...over,
+    },
+  })
+
+test('parts that are equal are kept once, and every entry says what it said', () => {
+  const share = createSharing()
+  const [one, two] = [share(entry('one')), share(entry('two'))]
+  expect(one).toEqual(entry('one'))
+  expect(two).toEqual(entry('two'))
+  expect(two.command.placement).toBe(one.command.placement)
+  expect(two.command.shell).toBe(one.command.shell)
+  expect(two.schedules).toBe(one.schedules)
+})
+
+test('parts that differ stay apart', () => {
+  const share = createSharing()
+  share(entry('one', { shell: ['/bin/sh', '-c'] }))
+  expect(share(entry('two', { shell: ['/bin/bash', '-c'] })).command.shell).toEqual(['/bin/bash', '-c'])
+  expect(share(entry('three', { labels: { team: 'dba' } })).command.labels).toEqual({ team: 'dba' })
+})
+
+test('of parts that are long few are known at a time; those that are met again and again stay so', () => {
+  const share = createSharing()
+  const long = (n: number) => entry(`j${n}`, { shell: [`${n}`.padStart(64 * 1024)] })
+  const first = share(long(0))
+  const same = () => share(long(0)).command.shell === first.command.shell
+  expect(same()).toBe(true)
+  for (let n = 1; n < 100; n++) expect(share(long(n)).schedules).toBe(first.schedules)
+  expect(same()).toBe(false)
+})

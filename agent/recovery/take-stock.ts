@@ -1,0 +1,137 @@
+import { targetCellsOf } from '../../core/fires/wave.ts'
+import { type Active, activeSchema } from '../../core/records/state.ts'
+import { reown } from '../../store/protocol/retry.ts'
+import { type Held, held, type Maybe } from '../../store/protocol/versioned.ts'
+import type { LauncherRun } from '../launcher/messages.ts'
+import { rules } from '../model-guards.ts'
+import { conclude } from '../runs/finish.ts'
+import { launchId } from '../runs/launch-order.ts'
+import type { Runs } from '../runs/supervisor.ts'
+import type { Context } from '../session/context.ts'
+
+/** Brings together what etcd says is mine, what this agent remembers, and what the launcher knows. */
+
+const CLEAR_POLL_MS = 100
+const REFUSED_PAUSE_MS = 50
+
+/**
+ * At the start of a session. Mine and known to the launcher: adopted. Mine and unknown to it: armed if it is the launcher that was
+ * told, else the machine was rebooted or the launcher died, and it is Lost. Known to the launcher only: ended. Of an older session of
+ * mine, and allowed to outlive it: mine again if the launcher knows it, else Lost.
+ */
+export async function takeStock(context: Context, runs: Runs): Promise<void> {
+  const { keys, pool, agent, session, etcd, launcher } = context
+  await endOlderSessions(context)
+  const known = new Map((await launcher.runs(context.signal)).map(run => [run.id, run]))
+  const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
+  for (const item of items) {
+    const active = held(activeSchema, item.key, item)
+    if (!active.value) continue
+    const there = { ...active, value: active.value }
+    const launched = known.get(launchId(there.value))
+    const mine = there.value.session === session ? there : await outlived(context, there, launched)
+    if (!mine) continue
+    if (runs.has(mine.value.run)) known.delete(launchId(mine.value))
+    else if (launched) runs.adopt(mine, launched)
+    else if (rules.isLauncherThatWasTold(mine.value.instance, launcher.instance)) runs.resume(mine)
+    else await conclude(context, mine, { verdict: { outcome: 'Lost', reason: 'LauncherLost' } })
+    known.delete(launchId(mine.value))
+  }
+  await endUnowned(context, [...known.values()])
+}
+
+/** onDisconnect Continue. undefined: not mine any more. */
+async function outlived(
+  context: Context,
+  active: Held<Active>,
+  launched: LauncherRun | undefined,
+): Promise<Held<Active> | undefined> {
+  const { agent, session, clock, signal } = context
+  if (active.value.buryAfter === undefined) return undefined
+  if (!launched) {
+    const verdict = { outcome: 'Lost', reason: 'LauncherLost' } as const
+    await conclude(context, active, { verdict, burial: { owner: agent, ownerSeen: session } })
+    return undefined
+  }
+  // Other agents change its cells all the time: a refusal by one of those says nothing of the attempt.
+  for (let known = active; ; await clock.sleep(REFUSED_PAUSE_MS, signal)) {
+    const owned = await tryToReown(context, known)
+    if (owned.isMine || !isSameAttempt(owned.now, active.value)) return owned.isMine ? owned.now : undefined
+    known = owned.now
+  }
+}
+
+type Reowned = { isMine: true; now: Held<Active> } | { isMine: false; now: Maybe<Active> }
+
+async function tryToReown(context: Context, active: Held<Active>): Promise<Reowned> {
+  const { keys, pool, agent, session, launcher, batcher, cells } = context
+  // It keeps its place of its wave.
+  const counted = await Promise.all(targetCellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
+  const { txn, active: next } = reown({
+    keys,
+    pool,
+    active,
+    cells: counted.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : [])),
+    agent,
+    session,
+    instance: launcher.instance,
+  })
+  const answer = await batcher.txn(txn)
+  return answer.ok
+    ? { isMine: true, now: { key: active.key, mod: answer.revision, value: next } }
+    : { isMine: false, now: held(activeSchema, active.key, answer.gets[0]) }
+}
+
+function isSameAttempt(now: Maybe<Active>, { attempt, session }: Active): now is Held<Active> {
+  return now.value?.attempt === attempt && now.value.session === session
+}
+
+/**
+ * Every TTL: entries of my session that neither memory, an open request nor the launcher knows are of a claim whose answer was lost,
+ * and that was applied after it was read again: settled as Lost, as nobody will ever start them.
+ */
+export async function settleUnknown(context: Context, runs: Runs): Promise<void> {
+  if (!rules.settlesUnknown()) return
+  const { keys, pool, agent, session, etcd, launcher, asked } = context
+  const isKnown = ({ run }: Active) => runs.has(run) || asked.has(run)
+  const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
+  const unknown = items.flatMap(item => {
+    const { value, ...of } = held(activeSchema, item.key, item)
+    return value?.session === session && !isKnown(value) ? [{ ...of, value }] : []
+  })
+  // A launcher may have very many that wait for their output to be stored: it is asked only if it matters.
+  if (unknown.length === 0) return
+  const launches = new Set((await launcher.runs(context.signal)).map(({ id }) => id))
+  for (const active of unknown) {
+    if (isKnown(active.value) || launches.has(launchId(active.value))) continue
+    // A pending attempt was put here by who ended the one before: it is armed behind a transaction of its own, however often.
+    if (active.value.attempt > 1) runs.resume(active)
+    else await conclude(context, active, { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } })
+  }
+}
+
+/** Runs of my older sessions that may not outlive them; only when they are dead may those sessions be buried. */
+async function endOlderSessions({ launcher, session, clock, signal }: Context): Promise<void> {
+  for (;;) {
+    const older = (await launcher.runs(signal)).filter(
+      run => run.session !== String(session) && run.fenced && run.state !== 'ended',
+    )
+    if (older.length === 0) return
+    launcher.kill(ids(older), 'SessionLost')
+    await clock.sleep(CLEAR_POLL_MS, signal)
+  }
+}
+
+async function endUnowned({ launcher, session, log }: Context, unowned: LauncherRun[]): Promise<void> {
+  const isGoing = (run: LauncherRun) => run.state !== 'ended'
+  const going = unowned.filter(run => isGoing(run) && (run.fenced || run.session === String(session)))
+  if (going.length > 0)
+    log.warn({ runs: ids(going).slice(0, 10), count: going.length }, 'launcher.unownedRuns')
+  launcher.kill(ids(going), 'Superseded')
+  // How they ended is recorded, by me or by who buried them.
+  launcher.forget(ids(unowned.filter(run => !isGoing(run))))
+}
+
+function ids(runs: readonly LauncherRun[]): string[] {
+  return runs.map(({ id }) => id)
+}

@@ -1,0 +1,182 @@
+import { cellsOf, endAgainAfter } from '../../core/fires/wave.ts'
+import { type CellRef, WAVE } from '../../core/keys.ts'
+import { type Active, activeSchema, type Cell } from '../../core/records/state.ts'
+import type { Verdict } from '../../core/runs/outcome.ts'
+import { messageOf, Unavailable } from '../../platform/errors.ts'
+import type { TxnAnswer } from '../../store/etcd/types.ts'
+import { end } from '../../store/protocol/end.ts'
+import { type Held, held, type Maybe } from '../../store/protocol/versioned.ts'
+import type { Context } from '../session/context.ts'
+import { retryOf } from './retry.ts'
+
+/** Ends an attempt in etcd: by its owner with what the launcher saw, or by burial. Repeats until it is settled, by whomever. */
+
+export interface EndFacts {
+  startedAt?: number
+  endedAt?: number
+  tail?: string
+  /** What else is to be said of it. */
+  message?: string
+}
+
+export interface Ending {
+  verdict: Verdict
+  facts?: EndFacts
+  /** Burial: of whom, and the create revision of that agent's registration as seen. */
+  burial?: { owner: string; ownerSeen: number }
+}
+
+export type Concluded = { freed: CellRef[] } & (
+  | { kind: 'recorded' }
+  /** Recorded, and its next attempt lies under me. */
+  | { kind: 'again'; active: Held<Active> }
+  /** Somebody else has ended it: nothing was recorded. */
+  | { kind: 'superseded' }
+)
+
+/** After no answer, and after a refusal by something that this agent's watches have not told of yet, ms. */
+const PAUSE_MS = 300
+/** After what should not happen, ms. */
+const FAULT_PAUSE_MS = 5_000
+
+/** Rejects only when the context's signal aborts. */
+export async function conclude(context: Context, mine: Held<Active>, ending: Ending): Promise<Concluded> {
+  let active = mine
+  for (let round = 0; ; round++) {
+    context.signal.throwIfAborted()
+    try {
+      const outcome = await tryToEnd(context, active, { ...ending, round })
+      if (outcome.kind !== 'refused') return outcome
+      // Its owner has registered anew: the watch tells that, and it is looked at from the start.
+      if (ending.burial && !outcome.changed && round > 0) return { kind: 'superseded', freed: [] }
+      if (!outcome.changed) await context.clock.sleep(PAUSE_MS, context.signal)
+      // Whoever shares the wave ends at about the same time: they are spread, so that each tries a few times only.
+      else if (outcome.crowd > 0)
+        await context.clock.sleep(
+          endAgainAfter({
+            holders: outcome.crowd,
+            tries: round,
+            pace: context.pace.ms,
+            chance: Math.random(),
+          }),
+          context.signal,
+        )
+      active = outcome.active
+    } catch (error) {
+      context.signal.throwIfAborted()
+      const expected = error instanceof Unavailable
+      context.log[expected ? 'warn' : 'error'](
+        { run: active.value.run, error: messageOf(error) },
+        'finish.unanswered',
+      )
+      await context.clock.sleep(expected ? PAUSE_MS : FAULT_PAUSE_MS, context.signal)
+      const reread = await stillThere(context, active)
+      if (reread === 'gone') return { kind: 'superseded', freed: [] }
+      if (reread) active = reread
+    }
+  }
+}
+
+/** `changed`: by its entry or a cell, which are known now as they are. Else by a registration, or by the entry of a retry. */
+interface Refused {
+  kind: 'refused'
+  changed: boolean
+  /** How many hold a place of the wave that changed. */
+  crowd: number
+  active: Held<Active>
+}
+
+async function tryToEnd(
+  context: Context,
+  active: Held<Active>,
+  ending: Ending & { round: number },
+): Promise<Concluded | Refused> {
+  const { keys, pool, cells: known, clock, log } = context
+  const refs = cellsOf(pool, active.value)
+  const found = await heldCells(context, refs, active.value.run)
+  const cells = found.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
+  const absent = found.filter(({ mod }) => mod === 0).map(({ key }) => key)
+  const retry = await retryOf(context, active.value, {
+    outcome: ending.verdict.outcome,
+    avoid: ending.burial?.owner,
+    round: ending.round,
+  })
+  const ended = end({
+    keys,
+    pool,
+    owner: ending.burial?.owner ?? context.agent,
+    active,
+    cells,
+    absent,
+    verdict: ending.verdict,
+    now: clock.now(),
+    ...(ending.facts ? { facts: ending.facts } : {}),
+    ...(ending.burial ? { ownerSeen: ending.burial.ownerSeen } : {}),
+    ...(retry ? { retry } : {}),
+  })
+  const answer = await context.batcher.txn(ended.txn)
+  if (!answer.ok) return refused(context, active, { answer, cells })
+  for (const cell of ended.cells) known.wrote(cell.key, answer.revision, cell.value)
+  log.info(
+    {
+      run: active.value.run,
+      attempt: active.value.attempt,
+      outcome: ending.verdict.outcome,
+      reason: ending.verdict.reason,
+    },
+    'run.ended',
+  )
+  const { again } = ended
+  if (again && retry?.next?.agent === context.agent) {
+    const key = keys.active(pool, context.agent, again.run)
+    return { kind: 'again', freed: refs, active: { key, mod: answer.revision, value: again } }
+  }
+  return { kind: 'recorded', freed: refs }
+}
+
+function refused(
+  context: Context,
+  active: Held<Active>,
+  { answer, cells }: { answer: TxnAnswer; cells: Held<Cell>[] },
+): Concluded | Refused {
+  const [activeNow, ...cellsNow] = answer.gets
+  const moved = cells.map((cell, i) => context.cells.saw(cell.key, cellsNow[i]).mod !== cell.mod)
+  const now = held(activeSchema, active.key, activeNow)
+  const same = now.value?.attempt === active.value.attempt && now.value.session === active.value.session
+  if (!now.value || !same) {
+    context.log.warn({ run: active.value.run, attempt: active.value.attempt }, 'run.superseded')
+    return { kind: 'superseded', freed: [] }
+  }
+  const changed = now.mod !== active.mod || moved.includes(true)
+  const wave = cells.findIndex(({ key }) => context.keys.parseCell(key)?.target === WAVE)
+  const crowd = moved[wave] ? (cells[wave]?.value.active.length ?? 0) : 0
+  return { kind: 'refused', changed, crowd, active: { ...now, value: now.value } }
+}
+
+/** After an unclear answer: is the attempt still to be ended? */
+async function stillThere(
+  context: Context,
+  active: Held<Active>,
+): Promise<Held<Active> | 'gone' | undefined> {
+  try {
+    const now = held(activeSchema, active.key, await context.etcd.get(active.key, context.signal))
+    const { value } = now
+    for (const ref of cellsOf(context.pool, active.value)) context.cells.forget(context.keys.cell(ref))
+    return value?.attempt === active.value.attempt && value.session === active.value.session
+      ? { ...now, value }
+      : 'gone'
+  } catch (error) {
+    if (error instanceof Unavailable) return undefined
+    throw error
+  }
+}
+
+/** What is remembered of a cell is good enough if it counts the run: else it is from before the claim, and is read. */
+async function heldCells({ cells, keys }: Context, refs: CellRef[], run: string): Promise<Maybe<Cell>[]> {
+  return Promise.all(
+    refs.map(keys.cell).map(async key => {
+      const known = cells.get(key)
+      return known?.value?.active.some(active => active.run === run) ? known : cells.read(key)
+    }),
+  )
+}

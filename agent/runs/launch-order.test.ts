@@ -1,0 +1,36 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { activeSchema } from '../../core/records/state.ts'
+import { jobEntry } from '../../test/fixtures/job-entry.ts'
+import { launchOf } from './launch-order.ts'
+
+const attempt = activeSchema.parse({
+  run: 'ops.a.1750000000',
+  kind: 'job',
+  uid: 'u',
+  generation: 1,
+  namespace: 'ops',
+  name: 'a',
+  target: '-',
+  time: 1_750_000_000_000,
+  notBefore: 1_750_000_000_000,
+  attempt: 1,
+  session: 7,
+  instance: 'boot/1',
+})
+
+const launch = (how: object, features: string[]) =>
+  launchOf(jobEntry({ host: {}, ...how }), attempt, {
+    agent: 'here',
+    poolKey: createSecretKey(randomBytes(32)),
+    launcher: { features: new Set(features), instance: 'boot/1' },
+    containers: { helper: undefined, endpoints: [], podsOnly: false },
+  })
+
+test.each([
+  ['limits', { host: { resources: { memoryBytes: 1_000_000 } } }, 'resources', 'host.resources'],
+  ['a terminal', { tty: true }, 'tty', 'pseudo-terminals'],
+])('%s that the launcher cannot give are no start without them', (_, how, feature, said) => {
+  expect(launch(how, [])).toEqual({ reason: 'Unsupported', message: expect.stringContaining(said) })
+  expect(launch(how, [feature])).toHaveProperty(feature)
+})

@@ -1,0 +1,193 @@
+import { createHash, type KeyObject } from 'node:crypto'
+import type { Command, Entry } from '../../core/records/entry.ts'
+import type { Active } from '../../core/records/state.ts'
+import { unseal } from '../../platform/sealing.ts'
+import type { Arm } from '../launcher/messages.ts'
+import { outputLabels } from '../output/attempt-labels.ts'
+import { type ContainerSettings, inContainer } from './container-command.ts'
+
+/** What a launcher is told to start for an attempt. */
+
+/**
+ * An attempt under one generation of its template: re-claimed after an edit it is another launch, so that a launch is started at
+ * most once whatever is sent twice.
+ */
+export function launchId({
+  run,
+  attempt,
+  generation,
+}: Pick<Active, 'run' | 'attempt' | 'generation'>): string {
+  return `${run}#${attempt}@${generation}`
+}
+
+/**
+ * By this variable a launcher knows its processes among all of the machine. Another ShellCron there may run a job of the same name at the
+ * same time, so the name of the run does not tell them apart: with the launcher's instance it does.
+ */
+const MARK = 'SHELLCRON_LAUNCH'
+const SEALED_LABEL = 'sealed'
+
+interface Executor {
+  agent: string
+  poolKey: KeyObject
+  launcher: { features: ReadonlySet<string>; instance: string }
+  containers: ContainerSettings
+}
+
+/** Why there is no `Arm`. */
+interface Refusal {
+  reason: string
+  message: string
+}
+
+/** The `Arm` of an attempt, or why there is none. */
+export function launchOf(entry: Entry, active: Active, by: Executor): Arm | Refusal {
+  const { command } = entry
+  const secrets = openSealed(entry, by.poolKey)
+  if (!secrets)
+    return { reason: 'SecretsUnreadable', message: "the secrets were not sealed to this agent's pool key" }
+  const env: Record<string, string> = {}
+  for (const { name, value } of command.env) env[name] = value
+  Object.assign(env, secrets, parametersOf(entry), contextOf(entry, active, by.agent))
+  const sealed = sealedLabel(entry)
+  const mark = `${launchId(active)}/${by.launcher.instance}`
+  env[MARK] = mark
+  const how = command.container
+    ? containerParts(command.container, entry, { by, env })
+    : hostParts(command, { by, env })
+  if ('reason' in how) return how
+  return {
+    id: launchId(active),
+    session: String(active.session),
+    at: active.notBefore,
+    ...how,
+    ...(command.activeDeadlineSeconds === undefined
+      ? {}
+      : { deadlineMs: command.activeDeadlineSeconds * 1_000 }),
+    graceMs: command.terminationGracePeriodSeconds * 1_000,
+    outputLimit: command.outputLimit,
+    fenced: active.buryAfter === undefined,
+    mark: `${MARK}=${mark}`,
+    labels: { ...outputLabels(active), ...sealed },
+  }
+}
+
+type Surroundings = { by: Executor; env: Record<string, string> }
+type Parts = Pick<Arm, 'argv' | 'env' | 'workingDir'> & Partial<Arm>
+
+function hostParts(command: Command, { by, env }: Surroundings): Parts | Refusal {
+  const { host = {} } = command
+  if (command.tty && !by.launcher.features.has('tty')) {
+    return { reason: 'Unsupported', message: "this agent's launcher has no pseudo-terminals" }
+  }
+  if (host.resources && !by.launcher.features.has('resources')) {
+    const message =
+      "this agent's launcher can write no control groups, so host.resources would limit nothing: see Limits in docs/servers.md"
+    return { reason: 'Unsupported', message }
+  }
+  return {
+    argv: [...command.shell, command.script],
+    env,
+    workingDir: command.workingDir ?? '/',
+    ...(host.user ? { user: host.user } : {}),
+    ...(host.group ? { group: host.group } : {}),
+    userEnv: true,
+    ...(command.tty ? { tty: { columns: 80, rows: 24 } } : {}),
+    ...(host.resources ? { resources: present(host.resources) } : {}),
+  }
+}
+
+/** The helper is known by the mark as any command; in the container it is one more means to find who got away. */
+function containerParts(
+  container: NonNullable<Command['container']>,
+  entry: Entry,
+  { by, env }: Surroundings,
+): Parts | Refusal {
+  const { helper } = by.containers
+  if (helper === undefined) {
+    const message =
+      'this agent has no helper for commands in containers: run make build, on a machine with Go'
+    return { reason: 'Unsupported', message }
+  }
+  if (!by.launcher.features.has('notes')) {
+    const message =
+      "this agent's launcher is an older one, which knows no containers; it is replaced when nothing runs"
+    return { reason: 'Unsupported', message }
+  }
+  const parts = inContainer(container, entry, { settings: { ...by.containers, helper }, env })
+  return { ...parts, env: { [MARK]: env[MARK] ?? '' } }
+}
+
+/** Names the sealed values that a launch was given, so that an agent of a later life sees whether the entry still has the same. */
+function sealedLabel({ sealed }: Pick<Entry, 'sealed'>): Record<string, string> | undefined {
+  return sealed === undefined
+    ? undefined
+    : { [SEALED_LABEL]: createHash('sha256').update(sealed).digest('base64url') }
+}
+
+/**
+ * The values of Secrets with which a launch was started, as the entry has them now; undefined: it has others by now, or none.
+ * A launch without that label had no Secrets, or is of an agent that did not say: then what the entry has is the best that is known.
+ */
+export function secretsOf(
+  entry: Entry | undefined,
+  labels: Readonly<Record<string, string>> | undefined,
+  poolKey: KeyObject,
+): string[] | undefined {
+  const told = labels?.[SEALED_LABEL]
+  if (told !== undefined && told !== (entry && sealedLabel(entry)?.[SEALED_LABEL])) return undefined
+  const values = entry ? openSealed(entry, poolKey) : {}
+  const shown = new Set(entry?.notSecret)
+  return values && Object.entries(values).flatMap(([name, value]) => (shown.has(name) ? [] : [value]))
+}
+
+/** The context that a pool's sealed values are bound to. */
+export function sealContext({ namespace, name, uid }: Pick<Entry, 'namespace' | 'name' | 'uid'>): string {
+  return `${namespace}/${name}/${uid}`
+}
+
+function openSealed(entry: Entry, poolKey: KeyObject): Record<string, string> | undefined {
+  if (entry.sealed === undefined) return {}
+  const text = unseal(entry.sealed, poolKey, sealContext(entry))
+  return text === undefined ? undefined : (JSON.parse(text) as Record<string, string>)
+}
+
+/** Parameters reach a command only like this, never in its text. */
+function parametersOf(entry: Entry): Record<string, string> {
+  return Object.fromEntries(Object.entries(entry.parameters).map(([name, value]) => [`PARAM_${name}`, value]))
+}
+
+function contextOf(entry: Entry, active: Active, agent: string): Record<string, string> {
+  const { placement } = entry.command
+  const sharded = placement.mode === 'Shards'
+  return {
+    SHELLCRON_RUN_ID: active.run,
+    SHELLCRON_JOB: active.jobName ?? active.name,
+    SHELLCRON_NAMESPACE: active.namespace,
+    SHELLCRON_SCHEDULED_TIME: new Date(active.time).toISOString(),
+    SHELLCRON_ATTEMPT: String(active.attempt),
+    SHELLCRON_AGENT: agent,
+    SHELLCRON_SHARD_INDEX: sharded ? active.target : '0',
+    SHELLCRON_SHARD_COUNT: String(sharded ? (placement.shards ?? 1) : 1),
+    TRACEPARENT: traceparent(active),
+  }
+}
+
+/** W3C trace context; derived, so that every part that knows the run knows its trace. */
+function traceparent({ uid, run, attempt }: Active): string {
+  const trace = createHash('sha256').update(`${uid}/${run}`).digest('hex').slice(0, 32)
+  const span = createHash('sha256').update(`${uid}/${run}/${attempt}`).digest('hex').slice(0, 16)
+  return `00-${trace}-${span}-01`
+}
+
+function present(resources: {
+  cpuMillis?: number | undefined
+  memoryBytes?: number | undefined
+  pids?: number | undefined
+}) {
+  return {
+    ...(resources.cpuMillis === undefined ? {} : { cpuMillis: resources.cpuMillis }),
+    ...(resources.memoryBytes === undefined ? {} : { memoryBytes: resources.memoryBytes }),
+    ...(resources.pids === undefined ? {} : { pids: resources.pids }),
+  }
+}

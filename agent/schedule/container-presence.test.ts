@@ -1,0 +1,116 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { jobEntrySchema } from '../../core/records/entry.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { createFakeClock } from '../../platform/fake-clock.ts'
+import { createPresence } from './container-presence.ts'
+
+const { signal } = new AbortController()
+
+/** Without a helper no agent has a container. */
+function nobody() {
+  const clock = createFakeClock(1_000_000)
+  const presence = createPresence({ helper: undefined, endpoints: [], podsOnly: false }, clock)
+  const until = (what: string, from: number, rank = 0) =>
+    presence.declinesUntil({ what, entry, from, rank, others: 2, signal })
+  return { until, at: (time: number) => clock.goTo(time) }
+}
+const entry = jobEntrySchema.parse({
+  kind: 'job',
+  uid: 'u',
+  generation: 1,
+  pool: 'default',
+  namespace: 'n',
+  name: 'j',
+  schedules: ['* * * * *'],
+  timeZone: 'UTC',
+  daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+  scheduleChangedAt: 0,
+  command: {
+    placement: {},
+    container: { selector: {} },
+    shell: ['sh', '-c'],
+    script: 'true',
+    outputLimit: 1,
+  },
+})
+
+test('each time of a job that nobody has the container for is taken 4.5 s after it is due, however close they are', async () => {
+  const { until, at } = nobody()
+  const due = [1_000_000, 1_001_000, 1_002_000]
+  expect(await until('job', 1_000_000)).toBe(1_004_500)
+  for (const time of due) {
+    await at(time + 4_499)
+    expect(await until('job', time)).toBe(time + 4_500)
+    await at(time + 4_500)
+    expect(await until('job', time)).toBeUndefined()
+  }
+})
+
+test('who comes late to a time leaves it to the others for as long, also after a pause', async () => {
+  const { until, at } = nobody()
+  expect(await until('late', 900_000)).toBe(1_004_500)
+  await at(1_061_000)
+  expect(await until('other', 1_061_000)).toBe(1_065_500)
+  expect(await until('late', 1_061_000 - 5_000)).toBe(1_065_500)
+})
+
+test('who is not first in rank looks every second', async () => {
+  expect(await nobody().until('job', 1_000_000, 1)).toBe(1_001_000)
+})
+
+describe('the helper', () => {
+  let dir: string
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'shellcron-presence-'))
+  })
+  afterEach(() => rmSync(dir, { recursive: true }))
+
+  /** Each question is another one. It is answered by a script, which writes down who is there. */
+  const asking = (script: string) => {
+    const helper = join(dir, 'helper')
+    writeFileSync(helper, `#!/bin/sh\necho begin $$ >> ${dir}/log\n${script}\necho end $$ >> ${dir}/log\n`, {
+      mode: 0o700,
+    })
+    const presence = createPresence({ helper, endpoints: [], podsOnly: false }, systemClock)
+    const of = { entry, from: Date.now(), rank: 1, others: 2 }
+    return (what: string, signal: AbortSignal) =>
+      presence.declinesUntil({ ...of, what, entry: { ...entry, namespace: what }, signal })
+  }
+  const logged = () => readFileSync(join(dir, 'log'), 'utf8').trim().split('\n')
+  const names = Array.from({ length: 12 }, (_, n) => `n${n}`)
+
+  test('of many that are asked for at once four are looked for at a time', async () => {
+    const ask = asking('sleep 0.1')
+    const answers = await Promise.all(names.map(name => ask(name, signal)))
+    expect(answers).toEqual(names.map(() => undefined))
+    const most = logged().reduce(
+      ({ now, peak }, line) => {
+        const then = now + (line.startsWith('begin') ? 1 : -1)
+        return { now: then, peak: Math.max(peak, then) }
+      },
+      { now: 0, peak: 0 },
+    )
+    expect(most).toEqual({ now: 0, peak: 4 })
+  })
+
+  test('is not waited for by who has ended, and ends with it', async () => {
+    const ask = asking('exec sleep 1000')
+    const given = new AbortController()
+    const answers = names.map(name => ask(name, given.signal))
+    await expect.poll(() => logged().length, { timeout: 10_000 }).toBe(4)
+    given.abort(new Error('it is over'))
+    for (const answer of answers) await expect(answer).rejects.toThrow('it is over')
+    const pids = logged().map(line => Number(line.split(' ')[1]))
+    const isThere = (pid: number) => {
+      try {
+        return process.kill(pid, 0)
+      } catch {
+        return false
+      }
+    }
+    await expect.poll(() => pids.filter(isThere), { timeout: 10_000 }).toEqual([])
+  })
+})

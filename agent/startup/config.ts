@@ -1,0 +1,65 @@
+import { hostname, userInfo } from 'node:os'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { InvalidInput } from '../../core/errors.ts'
+import { DEFAULT_PREFIX } from '../../core/keys.ts'
+import { bytesOf, quantity } from '../../core/schema/values.ts'
+
+/** Settings of `shellcron agent`, as flags name them. */
+const schema = z.strictObject({
+  endpoints: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be like https://10.0.0.1:2379')).min(1),
+  identity: z.string().min(1),
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be lower-case letters, digits, dots and dashes')
+    .max(253)
+    .default(hostname().toLowerCase()),
+  pool: z.string().min(1).default('default'),
+  state: z.string().min(1),
+  prefix: z.string().endsWith('/').default(DEFAULT_PREFIX),
+  localPolicy: z.string().optional(),
+  /** The operator's ingest. Without it output stays here, within the quota. */
+  operator: z
+    .string()
+    .regex(/^https:\/\/[^/]+$/, 'must be like https://10.0.0.1:9443')
+    .optional(),
+  /** Of output that has ended and is not stored; as Kubernetes writes quantities. */
+  spoolQuota: quantity('0', '1000Ti').default('1Gi'),
+  /** Of container runtimes; empty: the well-known ones are looked for. */
+  runtimeEndpoint: z
+    .array(z.string().regex(/^unix:\/\/\//, 'must be like unix:///run/containerd/containerd.sock'))
+    .default([]),
+  /** Commands run in the namespaces of PID 1. For a privileged pod with hostPID, whose state directory is the host's, under the same path. */
+  hostNamespaces: z.boolean().default(false),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** On SIGTERM: end claiming, wait so long for runs, kill what is left and leave for good. Without it runs go on for the next agent. */
+  drainSeconds: z.number().min(0).optional(),
+})
+
+export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
+  /** Bytes. */
+  spoolQuota: number
+  user: string
+  defaultPolicy: boolean
+  policyPath: string
+}
+
+/** Checks settings; throws InvalidInput that names the flag. */
+export function readConfig(input: Record<string, unknown>): AgentConfig {
+  const parsed = schema.safeParse(input)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    const flag = String(issue?.path[0] ?? 'settings').replaceAll(
+      /[A-Z]/g,
+      letter => `-${letter.toLowerCase()}`,
+    )
+    throw new InvalidInput(`--${flag}`, issue?.message ?? 'is not valid')
+  }
+  return {
+    ...parsed.data,
+    spoolQuota: bytesOf(parsed.data.spoolQuota),
+    user: userInfo().username,
+    defaultPolicy: parsed.data.localPolicy === undefined,
+    policyPath: parsed.data.localPolicy ?? join('/etc/shellcron', 'agent.yaml'),
+  }
+}

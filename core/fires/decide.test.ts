@@ -1,0 +1,288 @@
+import { describe, expect, test } from 'vitest'
+import { type JobEntry, jobEntrySchema } from '../records/entry.ts'
+import type { Cell } from '../records/state.ts'
+import { type Decision, type DueInput, decide, settleUpTo, type Times } from './decide.ts'
+
+const S = 1_000
+
+/** Every ten seconds: 10 s, 20 s, 30 s, … */
+const tens: Times = {
+  next: after => (Math.floor(after / (10 * S)) + 1) * 10 * S,
+  previous: before => (Math.ceil(before / (10 * S)) - 1) * 10 * S,
+  missed(after, upTo) {
+    const first = (Math.floor(after / (10 * S)) + 1) * 10 * S
+    const last = Math.floor(upTo / (10 * S)) * 10 * S
+    return last < first ? undefined : { first, last, count: (last - first) / (10 * S) + 1 }
+  },
+}
+
+function entry(over: Partial<JobEntry>): JobEntry {
+  return {
+    ...jobEntrySchema.parse({
+      kind: 'job',
+      uid: 'u',
+      generation: 1,
+      pool: 'default',
+      namespace: 'n',
+      name: 'j',
+      schedules: ['@every 10s'],
+      timeZone: 'UTC',
+      daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+      scheduleChangedAt: 0,
+      command: { placement: {}, shell: ['sh'], script: 'true', outputLimit: 1 },
+    }),
+    ...over,
+  }
+}
+
+const cell = (lastFire: number, over: Partial<Cell> = {}): Cell => ({
+  uid: 'u',
+  lastFire: lastFire * S,
+  active: [],
+  ...over,
+})
+const running = [{ run: 'r', agent: 'a', attempt: 1 }]
+
+function at(now: number, over: Partial<JobEntry>, state?: Cell, more: Partial<DueInput> = {}): Decision {
+  return decide({ entry: entry(over), times: tens, offset: 0, cell: state, now: now * S, lead: 500, ...more })
+}
+
+const missed = (first: number, last: number, count: number, reason: string) => ({
+  first: first * S,
+  last: last * S,
+  count,
+  outcome: 'Missed',
+  reason,
+})
+const skipped = (first: number, last: number, count: number, reason = 'Overlapped') => ({
+  ...missed(first, last, count, reason),
+  outcome: 'Skipped',
+})
+
+describe('a time in force', () => {
+  test('is claimed the lead before its instant, not earlier', () => {
+    expect(at(9.4, {})).toEqual({ kind: 'idle', at: 9.5 * S })
+    expect(at(9.5, {})).toEqual({ kind: 'claim', time: 10 * S, settle: [] })
+  })
+  test('counts from the last change of the schedule, never before it', () => {
+    expect(at(35, { scheduleChangedAt: 32 * S })).toEqual({ kind: 'idle', at: 39.5 * S })
+  })
+  test('is delayed by jitter and keeps its identity', () => {
+    expect(at(12, {}, undefined, { offset: 3 * S })).toEqual({ kind: 'idle', at: 12.5 * S })
+    expect(at(12.5, {}, undefined, { offset: 3 * S })).toEqual({ kind: 'claim', time: 10 * S, settle: [] })
+  })
+  test('of a suspended or blocked job is not claimed', () => {
+    expect(at(10, { suspended: true })).toEqual({ kind: 'idle', at: undefined })
+    expect(at(10, { blocked: { reason: 'Policy', message: '' } })).toEqual({ kind: 'idle', at: undefined })
+  })
+})
+
+describe('catch-up', () => {
+  test('Latest takes the newest and records the others, whatever their number', () => {
+    expect(at(1_000_008, {}, cell(10))).toEqual({
+      kind: 'claim',
+      time: 1_000_000 * S,
+      settle: [missed(20, 999_990, 99_998, 'NotCaughtUp')],
+    })
+  })
+  test('Latest keeps every time that came due within 5 s', () => {
+    expect(at(24, {}, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+  })
+  test('None lets a time go 5 s after its instant', () => {
+    expect(at(24.9, { catchUp: 'None' }, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+    expect(at(25.1, { catchUp: 'None' }, cell(10))).toEqual({
+      kind: 'settle',
+      settle: [missed(20, 20, 1, 'NotCaughtUp')],
+    })
+  })
+  test('All takes the oldest within catchUpLimit', () => {
+    expect(at(58, { catchUp: 'All' }, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+    expect(at(58, { catchUp: 'All', catchUpLimit: 2 }, cell(10))).toEqual({
+      kind: 'claim',
+      time: 40 * S,
+      settle: [missed(20, 30, 2, 'CatchUpLimit')],
+    })
+  })
+  test('a deadline closes a time, counted from the time itself', () => {
+    expect(at(58, { catchUp: 'All', startingDeadlineSeconds: 20 }, cell(10))).toEqual({
+      kind: 'claim',
+      time: 40 * S,
+      settle: [missed(20, 30, 2, 'DeadlineExceeded')],
+    })
+    expect(at(23, { startingDeadlineSeconds: 2 }, cell(10))).toEqual({
+      kind: 'settle',
+      settle: [missed(20, 20, 1, 'DeadlineExceeded')],
+    })
+  })
+})
+
+describe('concurrency', () => {
+  const forbid = { concurrencyPolicy: 'Forbid' as const }
+  test('Allow starts beside a running one', () => {
+    expect(at(19.5, {}, cell(10, { active: running }))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+  })
+  test('Forbid puts a due time to wait, not before it is due', () => {
+    expect(at(19.6, forbid, cell(10, { active: running }))).toEqual({ kind: 'idle', at: 20 * S })
+    expect(at(20, forbid, cell(10, { active: running }))).toEqual({
+      kind: 'wait',
+      time: 20 * S,
+      replace: false,
+      settle: [],
+    })
+  })
+  test('Forbid: the newest due time waits, older ones are skipped', () => {
+    const state = cell(20, { active: running, waiting: { time: 20 * S, by: 'a' } })
+    expect(at(30, forbid, state)).toEqual({
+      kind: 'wait',
+      time: 30 * S,
+      replace: false,
+      settle: [skipped(20, 20, 1)],
+    })
+    expect(at(43, { ...forbid, catchUp: 'All' }, cell(10, { active: running }))).toEqual({
+      kind: 'wait',
+      time: 40 * S,
+      replace: false,
+      settle: [skipped(20, 30, 2)],
+    })
+  })
+  test('what waits is claimed when the run has ended', () => {
+    expect(at(27, forbid, cell(20, { waiting: { time: 20 * S, by: 'a' } }))).toEqual({
+      kind: 'claim',
+      time: 20 * S,
+      settle: [],
+    })
+  })
+  test('what waits past its deadline is skipped, whether or not the run has ended', () => {
+    const waiting = { waiting: { time: 20 * S, by: 'a' } }
+    const state = cell(20, { active: running, ...waiting })
+    const withDeadline = { ...forbid, startingDeadlineSeconds: 5 }
+    expect(at(24, withDeadline, state)).toEqual({ kind: 'idle', at: 25 * S + 1 })
+    for (const late of [state, cell(20, waiting)])
+      expect(at(25.1, withDeadline, late)).toEqual({
+        kind: 'settle',
+        settle: [skipped(20, 20, 1, 'DeadlineExceeded')],
+      })
+  })
+  test('Replace asks for the end of the active run, at the instant', () => {
+    const replace = { concurrencyPolicy: 'Replace' as const }
+    expect(at(19.9, replace, cell(10, { active: running }))).toEqual({ kind: 'idle', at: 20 * S })
+    expect(at(20, replace, cell(10, { active: running }))).toMatchObject({ kind: 'wait', replace: true })
+  })
+  test("a policy's maxConcurrentRuns skips what comes due above it", () => {
+    expect(at(20, { maxConcurrentRuns: 1 }, cell(10, { active: running }))).toEqual({
+      kind: 'settle',
+      settle: [skipped(20, 20, 1, 'TooManyRuns')],
+    })
+  })
+})
+
+describe('maxParallel, while the wave has no place', () => {
+  const full = { full: true }
+  const waiting = (time: number) => ({ waiting: { time: time * S, by: 'a', wave: true } })
+  test('a time is not taken ahead; when it is due it waits', () => {
+    expect(at(19.6, {}, cell(10), full)).toEqual({ kind: 'idle', at: 20 * S })
+    expect(at(20, {}, cell(10), full)).toMatchObject({ kind: 'wait', time: 20 * S, wave: true, settle: [] })
+  })
+  test('what waits is no catch-up, and is claimed when there is a place', () => {
+    const state = cell(20, waiting(20))
+    expect(at(29, { catchUp: 'None' }, state, full)).toEqual({ kind: 'idle', at: 30 * S })
+    expect(at(29, { catchUp: 'None' }, state)).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
+  })
+  test('the newest waits, older ones are skipped', () => {
+    expect(at(30, {}, cell(20, waiting(20)), full)).toMatchObject({
+      kind: 'wait',
+      time: 30 * S,
+      settle: [skipped(20, 20, 1, 'WaveFull')],
+    })
+  })
+  test('what nobody looked at in time is missed as ever', () => {
+    expect(at(47, {}, cell(10), full)).toMatchObject({
+      kind: 'wait',
+      time: 40 * S,
+      settle: [missed(20, 30, 2, 'NotCaughtUp')],
+    })
+  })
+  test('catchUp All: the oldest waits, and the others stay open behind it, within the limit', () => {
+    const all = { catchUp: 'All' as const, catchUpLimit: 2 }
+    expect(at(38, all, cell(10), full)).toMatchObject({ kind: 'wait', time: 20 * S, settle: [] })
+    expect(at(48, all, cell(20, waiting(20)), full)).toEqual({ kind: 'idle', at: 50 * S })
+    expect(at(58, all, cell(20, waiting(20)), full)).toEqual({
+      kind: 'settle',
+      settle: [missed(30, 30, 1, 'CatchUpLimit')],
+    })
+  })
+  test('what waits past its deadline is missed', () => {
+    const deadline = { startingDeadlineSeconds: 5 }
+    expect(at(24, deadline, cell(20, waiting(20)), full)).toEqual({ kind: 'idle', at: 25 * S + 1 })
+    for (const more of [full, {}])
+      expect(at(25.1, deadline, cell(20, waiting(20)), more)).toEqual({
+        kind: 'settle',
+        settle: [missed(20, 20, 1, 'DeadlineExceeded')],
+      })
+  })
+  describe('and its own run has held it back before, so that it waits for both', () => {
+    const forbid = { concurrencyPolicy: 'Forbid' as const, startingDeadlineSeconds: 8 }
+    const held = { waiting: { time: 20 * S, by: 'a' } }
+    const place = { kind: 'wait', time: 20 * S, replace: false, wave: true, settle: [] }
+    test.each<[string, Decision, object]>([
+      [
+        'while the run goes on it waits for that, whatever the wave',
+        at(22, forbid, cell(20, { active: running, ...held }), full),
+        { kind: 'idle', at: 28 * S + 1 },
+      ],
+      [
+        'while the run goes on and it has waited for a place, too',
+        at(22, forbid, cell(20, { active: running, ...waiting(20) }), full),
+        { kind: 'idle', at: 28 * S + 1 },
+      ],
+      ['when the run has ended it waits for a place', at(22, forbid, cell(20, held), full), place],
+      [
+        'under catchUp All, too, and those behind it stay open',
+        at(32, { ...forbid, catchUp: 'All', startingDeadlineSeconds: 60 }, cell(20, held), full),
+        place,
+      ],
+      [
+        'unless a newer one is due, which waits in its stead',
+        at(30, { ...forbid, startingDeadlineSeconds: 60 }, cell(20, held), full),
+        { ...place, time: 30 * S, settle: [skipped(20, 20, 1, 'WaveFull')] },
+      ],
+      [
+        'with a place it is claimed',
+        at(22, forbid, cell(20, waiting(20))),
+        { kind: 'claim', time: 20 * S, settle: [] },
+      ],
+      [
+        'past its deadline it is missed if it then waited for a place',
+        at(28.1, forbid, cell(20, waiting(20)), full),
+        { kind: 'settle', settle: [missed(20, 20, 1, 'DeadlineExceeded')] },
+      ],
+      [
+        'past its deadline it is skipped if it then waited for the run',
+        at(28.1, forbid, cell(20, { active: running, ...held }), full),
+        { kind: 'settle', settle: [skipped(20, 20, 1, 'DeadlineExceeded')] },
+      ],
+    ])('%s', (_, decision, expected) => {
+      expect(decision).toEqual(expected)
+    })
+  })
+  test('Forbid and Replace are asked first', () => {
+    const replace = { concurrencyPolicy: 'Replace' as const }
+    const held = at(20, replace, cell(10, { active: running }), full)
+    expect(held).toMatchObject({ kind: 'wait', replace: true })
+    expect(held).not.toHaveProperty('wave')
+  })
+  test("a policy's maxConcurrentRuns holds for what has waited too", () => {
+    expect(at(27, { maxConcurrentRuns: 1 }, cell(20, { active: running, ...waiting(20) }))).toEqual({
+      kind: 'settle',
+      settle: [skipped(20, 20, 1, 'TooManyRuns')],
+    })
+  })
+})
+
+test('an edit settles everything up to its instant, the waiting time too', () => {
+  const state = cell(20, { active: running, waiting: { time: 20 * S, by: 'a' } })
+  expect(settleUpTo({ entry: entry({}), times: tens, cell: state }, 45 * S, 'Rescheduled')).toEqual([
+    { ...skipped(20, 20, 1, 'Rescheduled') },
+    missed(30, 40, 2, 'Rescheduled'),
+  ])
+})

@@ -1,0 +1,113 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { mask } from './redact.ts'
+
+const SECRET = "p4ss 'w/rd+ü"
+const PEM = '-----BEGIN KEY-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\nAQEFAASCBKcw\n-----END KEY-----\n'
+const whole = (text: string, ...values: string[]) => mask(text, values, { cut: false })
+const end = (text: string, ...values: string[]) => mask(text, values, { cut: true })
+const b64 = (text: string) => Buffer.from(text).toString('base64')
+
+test.each([
+  ['as it is', SECRET, '***'],
+  ['in a line', `a ${SECRET} b\n`, 'a *** b\n'],
+  ['twice', `${SECRET},${SECRET}`, '***,***'],
+  ['in JSON', JSON.stringify({ p: 'x', s: SECRET }), '{"p":"x","s":"***"}'],
+  ['in a URL', `https://u:${encodeURIComponent(SECRET)}@h`, 'https://u:***@h'],
+  ['in a form', new URLSearchParams({ s: SECRET }).toString(), 's=***'],
+  ['traced by bash', String.raw`+ echo 'p4ss '\''w/rd+ü'`, "+ echo '***'"],
+  ['traced by dash', `+ echo 'p4ss '"'"'w/rd+ü'`, "+ echo '***'"],
+  ['in base64', b64(SECRET), '***'],
+  ['in base64, as echo gives it', b64(`${SECRET}\n`), '***'],
+  ['in base64 for URLs', Buffer.from(SECRET).toString('base64url'), '***'],
+])('a value is masked %s', (_, text, masked) => {
+  expect(whole(text, SECRET)).toBe(masked)
+})
+
+test.each(['', 'u', 'u:', 'us:'])('in base64 nothing of a value shows that stands behind "%s"', before => {
+  const value = 'correct-horse-battery'
+  const said = whole(b64(`${before}${value}@host`), value)
+  expect(said).toContain('***')
+  const rest = said.split('***').map(part => Buffer.from(part, 'base64').toString('latin1'))
+  for (let i = 0; i + 3 <= value.length; i++)
+    for (const part of rest) expect(part).not.toContain(value.slice(i, i + 3))
+})
+
+test('base64 is found although it is wrapped', () => {
+  const lines = b64(`user:${'correct-horse-battery,'.repeat(8)}`).replaceAll(/(.{76})/g, '$1\n')
+  expect(lines).toContain('\n')
+  expect(whole(`Authorization: ${lines}`, 'correct-horse-battery,'.repeat(8))).toMatch(
+    /^Authorization: .{0,8}\*\*\*.{0,4}$/,
+  )
+})
+
+test('of a value with several lines each is masked, also indented, and when a terminal ends them', () => {
+  expect(whole(PEM, PEM)).toBe('***\n')
+  expect(whole(PEM.replaceAll('\n', '\r\n'), PEM)).not.toMatch(/BEGIN|MII|Bgk|AQE|END/)
+  expect(whole('  key: |\n    BgkqhkiG9w0B\n', PEM)).toBe('  key: |\n    ***\n')
+  expect(whole(JSON.stringify(PEM.trim()), PEM)).toBe('"***"')
+})
+
+test('values that overlap are masked as one, whichever is longer', () => {
+  expect(whole('xabcdefx', 'abcd', 'cdef')).toBe('x***x')
+  expect(whole('xabcdefx', 'abcd', 'abcdef')).toBe('x***x')
+  expect(whole('abcdabcd', 'abcd')).toBe('***')
+})
+
+test('what is shorter than four characters, or empty, is not masked', () => {
+  expect(whole('yes: abc', 'yes', '', ' \n', 'abc')).toBe('yes: abc')
+  expect(whole('a\n{\n', '{\n  "a": "long enough"\n}')).toBe('a\n{\n')
+})
+
+test('a value that the cut has left a part of is masked at the start, in any of its forms', () => {
+  const value = 'correct-horse-battery'
+  for (let from = 1; from < value.length; from++)
+    expect(end(`${value.slice(from)} then more`, value)).toBe('*** then more')
+  expect(end(`${b64(value).slice(9)}\nnext`, value)).toBe('***\nnext')
+  expect(end(PEM.slice(30), PEM)).toBe('***\n')
+  expect(whole('battery then more', value)).toBe('battery then more')
+})
+
+test('a text that lies inside of a value shows nothing', () => {
+  const long = Array.from({ length: 400 }, (_, i) => `k${i}`).join('')
+  expect(end(long.slice(100, 612), long)).toBe('***')
+  expect(end(b64(long).slice(100, 612), long)).toBe('***')
+})
+
+test('a value that its writer did not get to the end of is masked as far as it goes', () => {
+  expect(whole('password: correct-ho', 'correct-horse-battery')).toBe('password: ***')
+  expect(whole('password: cor', 'correct-horse-battery')).toBe('password: cor')
+})
+
+test('without values a text stays as it is', () => {
+  expect(end('anything')).toBe('anything')
+  expect(end('', SECRET)).toBe('')
+})
+
+test('whatever stands around a value, and wherever a tail begins, no character of it is left', () => {
+  const from = (letters: string, size: object) =>
+    fc.string({ unit: fc.constantFrom(...letters.split('')), ...size })
+  const line = from('ABC012+/', { minLength: 4, maxLength: 12 })
+  const value = fc.array(line, { minLength: 1, maxLength: 4 }).map(lines => lines.join('\n'))
+  const around = from('xyz \n', { maxLength: 12 })
+  const writing = fc.constantFrom<(text: string) => string>(
+    text => text,
+    text => text.replaceAll('\n', '\r\n  '),
+    text => JSON.stringify(text).slice(1, -1),
+  )
+  fc.assert(
+    fc.property(
+      fc.array(value, { minLength: 1, maxLength: 3 }),
+      around,
+      around,
+      writing,
+      fc.integer({ min: 1, max: 40 }),
+      (values, before, after, write, length) => {
+        const all = values.map(each => `${before}${write(each)}${after}`).join('')
+        const text = all.slice(-length)
+        expect(mask(text, values, { cut: text !== all })).not.toMatch(/[A-C0-2+/]/)
+      },
+    ),
+    { numRuns: 500 },
+  )
+})

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest'
+import { type RunEvent, type RunState, stepRun } from './attempt-state.ts'
+
+const armed: RunState = { phase: 'armed' }
+const running: RunState = { phase: 'running' }
+const cancelled = { type: 'ended', end: { kind: 'cancelled' } } as const
+const done = { type: 'ended', end: { kind: 'exited', code: 0 } } as const
+
+function after(state: RunState, ...events: RunEvent[]) {
+  let step = stepRun(state, events[0] as RunEvent)
+  for (const event of events.slice(1)) step = stepRun(step.state, event)
+  return step
+}
+
+describe('an attempt', () => {
+  test('starts, ends, and is concluded with its end', () => {
+    expect(after(armed, { type: 'started' }).state).toEqual(running)
+    expect(after(armed, { type: 'started' }, done)).toEqual({
+      state: { phase: 'ended' },
+      order: { do: 'conclude', end: done.end },
+    })
+  })
+  test('that is edited before its start is cancelled, and armed anew only when it surely never started', () => {
+    expect(after(armed, { type: 'edited' }).order).toEqual({ do: 'cancel' })
+    expect(after(armed, { type: 'edited' }, cancelled)).toEqual({ state: armed, order: { do: 'rearm' } })
+  })
+  test('that started although it was to be cancelled runs on and is told as it ended', () => {
+    const step = after(armed, { type: 'edited' }, { type: 'started' })
+    expect(step).toEqual({ state: running, order: { do: 'nothing' } })
+    expect(stepRun(step.state, done).order).toEqual({ do: 'conclude', end: done.end })
+  })
+  test('whose end overtakes the news of its start is not armed anew', () => {
+    expect(after(armed, { type: 'edited' }, done).order).toEqual({ do: 'conclude', end: done.end })
+  })
+  test('that is withdrawn before its start is Cancelled with the reason, the later one', () => {
+    const step = after(armed, { type: 'edited' }, { type: 'withdrawn', why: 'Suspended' }, cancelled)
+    expect(step.order).toEqual({ do: 'conclude', end: { kind: 'cancelled', reason: 'Suspended' } })
+  })
+  test('that runs is left alone by edits and withdrawals, not by a kill', () => {
+    expect(after(running, { type: 'edited' })).toEqual({ state: running, order: { do: 'nothing' } })
+    expect(after(running, { type: 'withdrawn', why: 'Deleted' }).order).toEqual({ do: 'nothing' })
+    expect(after(running, { type: 'kill', reason: 'Replaced' }).order).toEqual({
+      do: 'kill',
+      reason: 'Replaced',
+    })
+  })
+  test('that the launcher refuses never started', () => {
+    expect(after(armed, { type: 'refused', reason: 'Fenced' }).order).toEqual({
+      do: 'conclude',
+      end: { kind: 'lost', reason: 'Fenced' },
+    })
+  })
+})
+
+test('an end is final, whatever comes after it', () => {
+  const events: RunEvent[] = [
+    { type: 'started' },
+    done,
+    { type: 'refused', reason: 'x' },
+    { type: 'edited' },
+    { type: 'withdrawn', why: 'Deleted' },
+    { type: 'kill', reason: 'x' },
+  ]
+  for (const event of events)
+    expect(stepRun({ phase: 'ended' }, event)).toEqual({
+      state: { phase: 'ended' },
+      order: { do: 'nothing' },
+    })
+})

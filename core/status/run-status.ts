@@ -1,0 +1,130 @@
+import type { Outcome } from '../records/state.ts'
+import { rfc3339 } from '../rfc3339.ts'
+import type { RunStatus } from '../schema/status.ts'
+import { blockedStatements, type Standing } from './blocked-conditions.ts'
+import type { FireSummary } from './fire-summary.ts'
+import { type ActiveRun, activeFires, finishedEntry, sentenceOn } from './run-entries.ts'
+import { fitting, tail } from './size-limit.ts'
+import { conditionsOf, type Said, type Statement } from './transition-times.ts'
+
+const LONGEST_TAIL = 1_024
+
+/** All that a ShellRun's status is made of. Times are ms since the epoch. */
+export interface RunFacts {
+  now: number
+  created: number
+  generation: number
+  target?: string | undefined
+  standing: Standing
+  active: readonly ActiveRun[]
+  /** Of the targets that have ended, from the log store. */
+  fire?: FireSummary | undefined
+  /** How many of its targets have neither ended nor an active run. Only when there are none can it be over. */
+  open: number
+  previous?: readonly Said[] | undefined
+}
+
+/**
+ *   Pending ──▶ Running ──▶ the outcome
+ *      └─ nobody may or can take it ─▶ Missed
+ */
+type Phase =
+  | { kind: 'pending' }
+  /** `startedAt` undefined: an attempt has ended, and nothing here says when it began. `retry`: what goes on, or waits for its backoff. */
+  | { kind: 'running'; startedAt: number | undefined; retry?: { attempt: number; startsAt: number } }
+  | { kind: 'ended'; fire: FireSummary }
+
+export function runStatus(facts: RunFacts): RunStatus {
+  const { now, generation, previous, target } = facts
+  const phase = phaseOf(facts)
+  const common = {
+    observedGeneration: generation,
+    conditions: conditionsOf(statementsOn(phase, facts), { generation, now, previous }),
+    ...(target === undefined ? {} : { target }),
+  }
+  switch (phase.kind) {
+    case 'pending':
+      return { ...common, phase: 'Pending' }
+    case 'running':
+      return { ...common, phase: 'Running', ...started(phase.startedAt) }
+    case 'ended': {
+      const { fire } = phase
+      return fitting({
+        ...common,
+        phase: fire.outcome,
+        ...(fire.exitCode === undefined ? {} : { exitCode: fire.exitCode }),
+        ...started(fire.startedAt),
+        completionTime: rfc3339(fire.endedAt),
+        runs: [finishedEntry(fire)],
+        ...(fire.tail ? { outputTail: tail(fire.tail, LONGEST_TAIL) } : {}),
+      })
+    }
+    default:
+      return phase satisfies never
+  }
+}
+
+function phaseOf({ active, fire, open }: RunFacts): Phase {
+  const [running] = activeFires(active)
+  if (running) {
+    const { attempt, startsAt } = running
+    if (attempt > 1) return { kind: 'running', startedAt: fire?.startedAt, retry: { attempt, startsAt } }
+    return { kind: 'running', startedAt: Math.min(startsAt, fire?.startedAt ?? startsAt) }
+  }
+  if (!fire) return { kind: 'pending' }
+  if (open === 0) return { kind: 'ended', fire }
+  return { kind: 'running', startedAt: fire.startedAt ?? fire.endedAt }
+}
+
+function started(at: number | undefined): { startTime?: string } {
+  return at === undefined ? {} : { startTime: rfc3339(at) }
+}
+
+function statementsOn(phase: Phase, facts: RunFacts): Statement[] {
+  if (phase.kind === 'ended') return endedStatements(phase.fire)
+  const { created: since, standing } = facts
+  const open = [
+    { type: 'Complete', status: 'False', reason: 'NotEnded', message: '', since },
+    { type: 'Failed', status: 'False', reason: 'NotEnded', message: '', since },
+  ] as const
+  if (phase.kind === 'pending' && standing.blocked)
+    return [...blockedStatements(standing.blocked, standing), ...open]
+  const [reason, message] =
+    phase.kind === 'pending'
+      ? ['Pending', 'waiting for an agent that takes it']
+      : ['Running', running(phase, facts)]
+  return [
+    { type: 'Ready', status: 'False', reason, message, since },
+    { type: 'Reconciling', status: 'True', reason, message, since },
+    { type: 'Stalled', status: 'False', reason, message: '', since },
+    ...open,
+  ]
+}
+
+function running({ retry }: Extract<Phase, { kind: 'running' }>, { active, fire, open }: RunFacts): string {
+  const { succeeded, failed, missed } = fire?.targets ?? { succeeded: 0, failed: 0, missed: 0 }
+  const ended = succeeded + failed + missed
+  const all = ended + active.length + open
+  if (all > 1) return `running on ${active.length} of ${all} targets, ${ended} have ended`
+  return retry ? `attempt ${retry.attempt}, from ${rfc3339(retry.startsAt)}` : 'running'
+}
+
+function endedStatements(fire: FireSummary): Statement[] {
+  const { outcome, endedAt: since } = fire
+  const message = sentenceOn(fire)
+  const said = { reason: outcome satisfies Outcome, since }
+  const is = (type: string, holds: boolean): Statement => ({
+    type,
+    status: holds ? 'True' : 'False',
+    ...said,
+    message: holds || type === 'Ready' ? message : '',
+  })
+  const succeeded = outcome === 'Succeeded'
+  return [
+    is('Ready', succeeded),
+    is('Reconciling', false),
+    is('Stalled', !succeeded),
+    is('Complete', succeeded),
+    is('Failed', !succeeded),
+  ]
+}

@@ -1,0 +1,53 @@
+import type { Result } from '../../core/records/state.ts'
+import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
+import type { Outcomes } from '../upkeep/outcome-notifier.ts'
+
+/**
+ * What the operator's socket shows: objects with the status that was last written of them, and outcomes, the latest ones again for a
+ * client that comes later.
+ */
+export interface Seen {
+  onStatus(ref: ObjectRef, uid: string, status: object): void
+  onGone(ref: ObjectRef): void
+  objects(resources: Resources): object[]
+  object(resources: Resources, ref: ObjectRef & { kind: CachedKind }): object | undefined
+  onOutcome(listener: (result: Result) => void): () => void
+}
+
+const SHOWN = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPool'] as const
+const REPLAYED = 1_000
+
+export function createSeen(outcomes: Outcomes): Seen {
+  const statuses = new Map<string, { uid: string; status: object }>()
+  /** Of an object that went and came again under its name the last one is not this one's. */
+  const withStatus = (key: string, object: object & { metadata: { uid?: string | undefined } }) => {
+    const known = statuses.get(key)
+    return { ...object, status: known?.uid === object.metadata.uid ? known?.status : undefined }
+  }
+  const recent: Result[] = []
+  outcomes.listen(result => {
+    recent.push(result)
+    if (recent.length > REPLAYED) recent.shift()
+  })
+  return {
+    onStatus: (ref, uid, status) => void statuses.set(keyOf(ref), { uid, status }),
+    onGone: ref => void statuses.delete(keyOf(ref)),
+    objects: resources =>
+      SHOWN.flatMap(kind => [...resources.list(kind)]).map(object => {
+        const { kind, metadata } = object
+        return withStatus(keyOf({ kind, namespace: metadata.namespace ?? '', name: metadata.name }), object)
+      }),
+    object(resources, ref) {
+      const object = resources.get(ref.kind, ref.namespace, ref.name)
+      return object && withStatus(keyOf(ref), object)
+    },
+    onOutcome(listener) {
+      for (const result of recent) listener(result)
+      return outcomes.listen(listener)
+    },
+  }
+}
+
+function keyOf({ kind, namespace, name }: Pick<ObjectRef, 'kind' | 'namespace' | 'name'>): string {
+  return `${kind}/${namespace}/${name}`
+}

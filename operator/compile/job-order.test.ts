@@ -1,0 +1,69 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { ShellCronJob } from '../../core/schema/objects.ts'
+import { createPlaces } from './job-order.ts'
+
+const NAMES = ['a', 'b', 'c', 'd', 'e']
+
+function world() {
+  const jobs = new Map<string, ShellCronJob>()
+  const resources = {
+    get: (_: string, namespace: string, name: string) => jobs.get(`${namespace}/${name}`),
+    list: () => [...jobs.values()],
+  } as unknown as Parameters<typeof createPlaces>[0]
+  const put = (namespace: string, name: string, second: number) => {
+    const creationTimestamp = new Date(second * 1_000).toISOString()
+    jobs.set(`${namespace}/${name}`, { metadata: { namespace, name, creationTimestamp } } as ShellCronJob)
+  }
+  return {
+    put,
+    remove: (namespace: string, name: string) => jobs.delete(`${namespace}/${name}`),
+    resources,
+    jobs,
+  }
+}
+
+test('the older job comes first; of one age the name decides; namespaces do not count together', () => {
+  const { put, resources } = world()
+  put('x', 'b', 1)
+  put('x', 'a', 2)
+  put('x', 'c', 1)
+  put('y', 'z', 0)
+  const places = createPlaces(resources)
+  expect(['b', 'c', 'a'].map(name => places.before('x', name))).toEqual([0, 1, 2])
+  expect(places.before('y', 'z')).toBe(0)
+})
+
+test('only what comes, goes or is made anew is a change', () => {
+  const { put, remove, resources } = world()
+  put('x', 'a', 1)
+  const places = createPlaces(resources)
+  expect(places.changed('x', 'a')).toBe(false)
+  put('x', 'b', 2)
+  expect(places.changed('x', 'b')).toBe(true)
+  put('x', 'a', 3)
+  expect(places.changed('x', 'a')).toBe(true)
+  expect(places.before('x', 'a')).toBe(1)
+  remove('x', 'b')
+  expect(places.changed('x', 'b')).toBe(true)
+  expect(places.before('x', 'a')).toBe(0)
+})
+
+test('however jobs came and went, places are those of a fresh count', () => {
+  const step = fc.record({ name: fc.constantFrom(...NAMES), at: fc.option(fc.nat(3)) })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), steps => {
+      const { put, remove, resources } = world()
+      const places = createPlaces(resources)
+      for (const { name, at } of steps) {
+        if (at === null) remove('x', name)
+        else put('x', name, at)
+        places.changed('x', name)
+        const fresh = createPlaces(resources)
+        expect(NAMES.map(each => places.before('x', each))).toEqual(
+          NAMES.map(each => fresh.before('x', each)),
+        )
+      }
+    }),
+  )
+})

@@ -1,0 +1,145 @@
+import type { Keys } from '../core/keys.ts'
+import type { Around } from './compile/compile-inputs.ts'
+import type { Sources } from './compile/value-sources.ts'
+import type { Context } from './context.ts'
+import type { JobReconciler } from './jobs/reconcile.ts'
+import type { ObjectRef } from './resources/port.ts'
+import type { RunReconciler } from './runs/reconcile.ts'
+import type { Queue } from './work-queue.ts'
+
+/** Which change is worth which look. A look too many does no harm; one too few is made up for by the resync. */
+
+export interface Queues {
+  /** Keys `<namespace>/<name>`. */
+  jobs: Queue
+  runs: Queue
+  /** One key: pools, members and agents hang together. */
+  fleet: Queue
+}
+
+interface Parts {
+  jobs: JobReconciler
+  runs: RunReconciler
+  sources: Sources
+  around: Around
+}
+
+const FLEET = 'fleet'
+
+/** Everything there is, and everything that lies in etcd without an object. */
+export function enqueueAll({ resources, observed, keys }: Context, queues: Queues): void {
+  queues.fleet.add(FLEET)
+  for (const job of resources.list('ShellCronJob')) queues.jobs.add(named(job.metadata))
+  for (const run of resources.list('ShellRun')) queues.runs.add(named(run.metadata))
+  for (const { key } of observed.jobs.entries()) addNamed(queues.jobs, keys.parseJob(key))
+  for (const { key } of observed.runs.entries()) addNamed(queues.runs, keys.parseRun(key))
+  for (const { key } of observed.cells.entries()) {
+    const ref = keys.parseCell(key)
+    addNamed(ref?.kind === 'run' ? queues.runs : queues.jobs, ref)
+  }
+}
+
+/** The returned function ends it. */
+export function wire(context: Context, queues: Queues, parts: Parts): () => void {
+  watchEtcd(context, queues, parts)
+  return context.resources.onChange(ref => objectChanged(context, { queues, parts, ref }))
+}
+
+function objectChanged(
+  context: Context,
+  { queues, parts, ref }: { queues: Queues; parts: Parts; ref: ObjectRef },
+): void {
+  const { around, sources } = parts
+  switch (ref.kind) {
+    case 'ShellCronJob':
+      queues.jobs.add(named(ref))
+      // A ShellRun may have waited for it; another job for its place, which most changes are not about.
+      return lookAtBlocked(context, queues, {
+        namespace: ref.namespace,
+        runsOnly: !around.jobChanged(ref.namespace, ref.name),
+      })
+    case 'ShellRun':
+      return queues.runs.add(named(ref))
+    case 'Secret':
+    case 'ConfigMap':
+      for (const user of sources.changed(ref.kind, ref.namespace, ref.name)) {
+        const [kind, key = ''] = user.split(' ')
+        ;(kind === 'job' ? queues.jobs : queues.runs).add(key)
+      }
+      return
+    case 'ShellPolicy':
+      around.changed()
+      for (const job of context.resources.list('ShellCronJob')) queues.jobs.add(named(job.metadata))
+      return lookAtBlocked(context, queues)
+    case 'ShellAgent':
+    case 'ShellPool':
+    case 'Node':
+      around.changed()
+      queues.fleet.add(FLEET)
+      return lookAtBlocked(context, queues)
+    default:
+      return ref.kind satisfies never
+  }
+}
+
+/** What is blocked may be mended now. `namespace`: only there. */
+function lookAtBlocked(
+  { verdicts }: Context,
+  queues: Queues,
+  { namespace, runsOnly = false }: { namespace?: string; runsOnly?: boolean } = {},
+): void {
+  for (const { kind, ...ref } of verdicts.blocked()) {
+    if (namespace !== undefined && ref.namespace !== namespace) continue
+    if (kind === 'ShellRun') addNamed(queues.runs, ref)
+    else if (!runsOnly) addNamed(queues.jobs, ref)
+  }
+}
+
+function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Parts): void {
+  const { observed, resources, keys } = context
+  observed.jobs.onChange((key, now) => {
+    const ref = keys.parseJob(key)
+    // What we did not put, or somebody took away.
+    if (ref && (!now || !resources.get('ShellCronJob', ref.namespace, ref.name))) addNamed(queues.jobs, ref)
+  })
+  observed.runs.onChange((key, now) => {
+    const ref = keys.parseRun(key)
+    if (ref && (!now || !resources.get('ShellRun', ref.namespace, ref.name))) addNamed(queues.runs, ref)
+  })
+  observed.cells.onChange(key => {
+    const ref = keys.parseCell(key)
+    if (!ref) return
+    const [queue, reconciler] = ref.kind === 'run' ? [queues.runs, runs] : [queues.jobs, jobs]
+    if (reconciler.isWaiting(named(ref))) queue.add(named(ref))
+  })
+  observed.requests.onChange((_, now, before) => {
+    // Claimed, or gone with its lease.
+    if (!now && before?.value.kind === 'run') addNamed(queues.runs, before.value)
+  })
+  observed.members.onChange(key => membersChanged(context, queues, keys.parseMember(key)?.pool))
+  // A pool's or member's record that somebody changed behind our back.
+  observed.members.onChange((_, now) => !now && queues.fleet.add(FLEET))
+  observed.pools.onChange((_, now) => !now && queues.fleet.add(FLEET))
+}
+
+/** Targets of mode All are the members that are selected. */
+function membersChanged(
+  { observed, keys, ...context }: Context,
+  queues: Queues,
+  pool: string | undefined,
+): void {
+  for (const { key, value } of observed.jobs.entries())
+    if (value.pool === pool && value.command.placement.mode === 'All')
+      addNamed(queues.jobs, keys.parseJob(key))
+  lookAtBlocked({ observed, keys, ...context }, queues)
+}
+
+type Ref = ReturnType<Keys['parseJob']>
+
+function addNamed(queue: Queue, ref: Pick<NonNullable<Ref>, 'namespace' | 'name'> | undefined): void {
+  if (ref) queue.add(named(ref))
+}
+
+function named({ namespace, name }: { namespace?: string | undefined; name: string }): string {
+  return `${namespace ?? ''}/${name}`
+}

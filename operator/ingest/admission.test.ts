@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { Unavailable } from '../../platform/errors.ts'
+import { createGate } from './admission.ts'
+
+test('so many are inside at a time, one of each name, the others in their order', async () => {
+  const gate = createGate({ slots: 2, waiting: 10 })
+  const inside: string[] = []
+  const enter = async (name: string, id: string) => {
+    const leave = await gate.enter(name)
+    inside.push(id)
+    return leave
+  }
+  const first = await enter('a', 'a1')
+  const again = enter('a', 'a2')
+  const other = await enter('b', 'b1')
+  const third = enter('c', 'c1')
+  expect(inside).toEqual(['a1', 'b1'])
+  other()
+  const leaveThird = await third
+  expect(inside).toEqual(['a1', 'b1', 'c1'])
+  first()
+  ;(await again)()
+  leaveThird()
+  expect(inside).toEqual(['a1', 'b1', 'c1', 'a2'])
+})
+
+test('more than may wait are turned away', async () => {
+  const gate = createGate({ slots: 1, waiting: 1 })
+  const leave = await gate.enter('a')
+  const waiting = gate.enter('b')
+  await expect(gate.enter('c')).rejects.toThrow(Unavailable)
+  leave()
+  ;(await waiting)()
+  ;(await gate.enter('c'))()
+})

@@ -1,0 +1,35 @@
+import type { LogStore } from '../../store/log/port.ts'
+import type { Authority } from '../identity/authority.ts'
+import type { Part } from '../operator.ts'
+import type { OperatorConfig } from '../startup/config.ts'
+import type { Tail } from './output-notifier.ts'
+import { createOwners } from './owners.ts'
+import { serveIngest } from './server.ts'
+import { createTake } from './store-pieces.ts'
+
+/** How long the server's certificate is good, h: it gets another one at each start. */
+const CERTIFICATE_HOURS = 24 * 365
+
+/** The ingest, while the operator leads. */
+export function ingestPart(of: {
+  listen: NonNullable<OperatorConfig['ingest']>
+  authority: Authority
+  store: LogStore
+  tail: Tail
+}): Part {
+  return async ({ log, observed, keys }, signal) => {
+    const { store, tail } = of
+    const owners = createOwners({ observed, keys, store })
+    const take = createTake({ store, owners, tail, log })
+    const { names, ...address } = of.listen
+    const pair = await of.authority.server(names, CERTIFICATE_HOURS)
+    const tls = { ca: of.authority.caCert, ...pair }
+    const ingest = await serveIngest({ ...address, tls, take, log })
+    log.info({ port: ingest.port }, 'ingest.ready')
+    await new Promise<void>(resolve => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await ingest.close()
+  }
+}

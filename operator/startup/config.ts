@@ -1,0 +1,146 @@
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { InvalidInput } from '../../core/errors.ts'
+import { DEFAULT_PREFIX } from '../../core/keys.ts'
+import { bytesOf, quantity } from '../../core/schema/values.ts'
+import type { Given } from '../resources/directory/secrets.ts'
+import { type LogStoreConfig, logStoreOf } from './open-log-store.ts'
+import { secretsFromEnv } from './secret-from-env.ts'
+
+const address = z.string().regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be like 0.0.0.0:8081, or a port')
+
+/** Settings of `shellcron operator`, as flags name them. */
+const schema = z.strictObject({
+  endpoints: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be like https://10.0.0.1:2379')).min(1),
+  state: z.string().min(1).optional(),
+  directory: z.string().min(1).optional(),
+  kubeconfig: z.string().min(1).optional(),
+  etcdIdentity: z.string().min(1).optional(),
+  prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
+  health: address.optional(),
+  /** Where agents bring output, on TLS. Without it none is taken. */
+  ingest: address.optional(),
+  /** Names and addresses under which agents reach it, beside those of this machine. */
+  ingestNames: z.array(z.string().min(1)).default([]),
+  /** Of all objects together, in a second: each is one in the cluster's own etcd. */
+  statusWrites: z.number().int().min(1).max(10_000).default(20),
+  /** The log store keeps results so long after their scheduled time, d; 0: for ever. */
+  retentionDays: z.number().min(0).default(90),
+  /** The log store keeps so much output, as it is stored; 0: all. */
+  retentionBytes: quantity('0', '1Pi').default('20Gi'),
+  /** A file, or postgres://…; default: a file in the state directory. */
+  logStore: z.string().min(1).optional(),
+  logStorePasswordFile: z.string().min(1).optional(),
+  /** Being uninstalled: see DESIGN §6. */
+  draining: z.boolean().default(false),
+  /** Standalone: keys of Secrets that are variables of the operator's own environment. */
+  secretFromEnv: z.array(z.string()).default([]),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+
+/** `host`: default every address. `port` 0: any free one. */
+interface Address {
+  host?: string
+  port: number
+}
+
+export interface OperatorConfig {
+  endpoints: string[]
+  prefix: string
+  etcdIdentity?: string
+  health?: Address
+  ingest?: Address & { names: string[] }
+  draining: boolean
+  logLevel: string
+  statusWrites: number
+  logStore: LogStoreConfig
+  /** Of the log store; undefined: for ever, all. */
+  retention: { days?: number; outputBytes?: number }
+  mode:
+    | { kind: 'directory'; directory: string; stateDir: string; secrets: Given }
+    /** `namespace`: of the operator's own Secret and Lease. `identity`: who we are in the Lease. */
+    | { kind: 'kubernetes'; kubeconfig?: string; stateDir: string; namespace: string; identity: string }
+}
+
+/** Checks settings; throws InvalidInput that names the flag. */
+export function readConfig(
+  input: Record<string, unknown>,
+  env: Record<string, string | undefined> = process.env,
+): OperatorConfig {
+  const parsed = schema.safeParse(input)
+  if (!parsed.success) throw named(parsed.error)
+  const { endpoints, prefix, draining, logLevel, statusWrites } = parsed.data
+  const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
+  if (directory !== undefined && kubeconfig !== undefined)
+    throw new InvalidInput('--kubeconfig', 'is for a cluster, --directory for standalone; give one of them')
+  if (directory === undefined && secretFromEnv.length > 0)
+    throw new InvalidInput('--secret-from-env', 'is for standalone; in a cluster Secrets are objects')
+  const health = parsed.data.health === undefined ? {} : { health: addressOf('--health', parsed.data.health) }
+  return {
+    endpoints,
+    prefix,
+    draining,
+    logLevel,
+    statusWrites,
+    logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
+    retention: retentionOf(parsed.data),
+    ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
+    ...health,
+    ...ingestOf(parsed.data, env),
+    mode:
+      directory === undefined
+        ? {
+            kind: 'kubernetes',
+            ...(kubeconfig === undefined ? {} : { kubeconfig }),
+            stateDir: state ?? '/var/lib/shellcron-operator',
+            namespace: env.POD_NAMESPACE ?? 'shellcron',
+            identity: env.POD_NAME ?? hostname(),
+          }
+        : {
+            kind: 'directory',
+            directory,
+            stateDir: state ?? join(directory, '.shellcron'),
+            secrets: secretsFromEnv(secretFromEnv, env),
+          },
+  }
+}
+
+function retentionOf(settings: z.infer<typeof schema>): OperatorConfig['retention'] {
+  const { retentionDays: days, retentionBytes } = settings
+  const outputBytes = bytesOf(retentionBytes)
+  return { ...(days === 0 ? {} : { days }), ...(outputBytes === 0 ? {} : { outputBytes }) }
+}
+
+function named(error: z.ZodError): InvalidInput {
+  const [issue] = error.issues
+  const setting = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0]
+  const flag = String(setting ?? 'settings').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+  return new InvalidInput(`--${flag}`, issue?.message ?? 'is not valid')
+}
+
+function ingestOf(
+  { ingest, ingestNames }: z.infer<typeof schema>,
+  env: Record<string, string | undefined>,
+): Pick<OperatorConfig, 'ingest'> {
+  if (ingest === undefined) return {}
+  const address = addressOf('--ingest', ingest)
+  const own = ['localhost', '127.0.0.1', '::1', hostname().toLowerCase()]
+  const service = env.POD_NAMESPACE === undefined ? [] : serviceNames(env.POD_NAMESPACE)
+  const given = address.host === undefined ? [] : [address.host]
+  return { ingest: { ...address, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
+}
+
+/** As a cluster's DNS knows the operator's Service. */
+function serviceNames(namespace: string): string[] {
+  const name = `shellcron-operator.${namespace}`
+  return [name, `${name}.svc`, `${name}.svc.cluster.local`]
+}
+
+function addressOf(flag: string, text: string): Address {
+  const colon = text.lastIndexOf(':')
+  const port = Number(text.slice(colon + 1))
+  if (port > 65_535) throw new InvalidInput(flag, `${port} is not a port`)
+  const host = colon > 0 ? text.slice(0, colon).replace(/^\[(.*)\]$/, '$1') : ''
+  return host === '' ? { port } : { host, port }
+}

@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { InvalidInput } from '../../core/errors.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { messageOf, Unavailable } from '../../platform/errors.ts'
+import type { Log } from '../../platform/log.ts'
+import type { LogStore } from '../../store/log/port.ts'
+import { checkPostgresUrl } from '../../store/log/postgres/connection.ts'
+import { openPostgresLogStore } from '../../store/log/postgres/store.ts'
+import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
+
+/** Where outcomes and output are kept. */
+export type LogStoreConfig =
+  | { kind: 'sqlite'; path?: string }
+  /** `passwordFile` is read for each new connection: who rotates the password writes the file. */
+  | { kind: 'postgres'; url: string; passwordFile?: string }
+
+/** Settings `--log-store` and `--log-store-password-file`. Throws InvalidInput. */
+export function logStoreOf(given: string | undefined, passwordFile: string | undefined): LogStoreConfig {
+  if (given !== undefined && /^postgres(ql)?:/.test(given)) {
+    checkPostgresUrl('--log-store', given)
+    return { kind: 'postgres', url: given, ...(passwordFile === undefined ? {} : { passwordFile }) }
+  }
+  if (passwordFile !== undefined)
+    throw new InvalidInput('--log-store-password-file', 'is for --log-store postgres://…')
+  if (given !== undefined && /^[a-z]+:\/\//.test(given))
+    throw new InvalidInput('--log-store', 'must be like postgres://user@host:5432/database, or a file')
+  return { kind: 'sqlite', ...(given === undefined ? {} : { path: given }) }
+}
+
+/** Throws as `openSqliteLogStore`; a database is not asked before the first call. */
+function openLogStore(config: LogStoreConfig, stateDir: string): LogStore {
+  if (config.kind === 'sqlite') return openSqliteLogStore(config.path ?? join(stateDir, 'shellcron.db'))
+  const { url, passwordFile } = config
+  return openPostgresLogStore({
+    url,
+    ...(passwordFile === undefined ? {} : { password: () => passwordIn(passwordFile) }),
+  })
+}
+
+const AGAIN_MS = 5_000
+
+/**
+ * Opens it, and asks whether it may be used before anything is done with it: rejects with InvalidInput if a newer version made it. One that
+ * does not answer now holds nobody up: it is asked again until it answers or the signal aborts, and `settled` rejects then.
+ */
+export async function usableLogStore(
+  config: LogStoreConfig,
+  { stateDir, clock, log }: { stateDir: string; clock: Clock; log: Log },
+  signal: AbortSignal,
+): Promise<{ logStore: LogStore; settled: Promise<void> }> {
+  const logStore = openLogStore(config, stateDir)
+  const isReady = async (): Promise<boolean> => {
+    try {
+      await logStore.ready()
+      return true
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      log.warn({ error: error.message }, 'logStore.unavailable')
+      return false
+    }
+  }
+  const untilReady = async (): Promise<void> => {
+    do await clock.sleep(AGAIN_MS, signal).catch(() => undefined)
+    while (!signal.aborted && !(await isReady()))
+  }
+  try {
+    return { logStore, settled: (await isReady()) ? Promise.resolve() : untilReady() }
+  } catch (error) {
+    await logStore.close()
+    throw error
+  }
+}
+
+async function passwordIn(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
+  } catch (error) {
+    throw new Unavailable(`log store: no password: ${messageOf(error)}`, { cause: error })
+  }
+}

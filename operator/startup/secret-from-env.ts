@@ -1,0 +1,40 @@
+import { InvalidInput } from '../../core/errors.ts'
+import type { Given } from '../resources/directory/secrets.ts'
+
+/** `--secret-from-env NAMESPACE/NAME/KEY=VARIABLE`: the variable's name stands in the command line, its value does not. */
+
+const FLAG = '--secret-from-env'
+const FORM = /^([a-z0-9-]{1,63})\/([a-z0-9.-]{1,253})\/([A-Za-z0-9._-]{1,253})=([A-Za-z_][A-Za-z0-9_]*)$/
+
+/** The variables that these settings name. */
+export function variablesOf(settings: readonly string[]): string[] {
+  return settings.map(setting => parsed(setting).variable)
+}
+
+/** Throws InvalidInput for one that is not of that form, names a key twice, or a variable that is not set. */
+export function secretsFromEnv(
+  settings: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Given {
+  const given = new Map<string, Record<string, string>>()
+  for (const setting of settings) {
+    const { secret, key, variable } = parsed(setting)
+    const value = env[variable]
+    if (value === undefined)
+      throw new InvalidInput(
+        FLAG,
+        `${setting}: the environment has no ${variable}; set it, or take this away`,
+      )
+    const data = given.get(secret) ?? {}
+    if (Object.hasOwn(data, key))
+      throw new InvalidInput(FLAG, `${secret}/${key} is given twice; give it once`)
+    given.set(secret, Object.assign(data, { [key]: value }))
+  }
+  return given
+}
+
+function parsed(setting: string): { secret: string; key: string; variable: string } {
+  const [, namespace = '', name = '', key = '', variable = ''] = FORM.exec(setting) ?? []
+  if (variable === '') throw new InvalidInput(FLAG, `"${setting}" is not NAMESPACE/NAME/KEY=VARIABLE`)
+  return { secret: `${namespace}/${name}`, key, variable }
+}

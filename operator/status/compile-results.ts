@@ -1,0 +1,118 @@
+import type { Metadata } from '../../core/schema/objects.ts'
+import { MENDING_MS } from '../../core/status/blocked-conditions.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Blocked } from '../compile/blocked.ts'
+import { identify } from '../compile/identify.ts'
+import type { Resources } from '../resources/port.ts'
+import type { Again } from '../work-queue.ts'
+
+/** What the compiler said last of each object: its conditions are built from it. In memory; every start compiles all anew. */
+export interface Verdict {
+  uid: string
+  generation: number
+  /** undefined: it compiled. */
+  blocked?: Omit<Blocked, 'kind'>
+  /** Since when it has been blocked with this reason, ms since the epoch. */
+  since: number
+  /** Only an edit helps, or what could have mended it did not come in time: Stalled, no longer Reconciling. */
+  stalled: boolean
+}
+
+export type VerdictKind = 'ShellCronJob' | 'ShellRun'
+
+interface Name {
+  namespace: string
+  name: string
+}
+
+export interface Verdicts {
+  get(kind: VerdictKind, namespace: string, name: string): Verdict | undefined
+  /** Those that are blocked. */
+  blocked(): { kind: VerdictKind; namespace: string; name: string }[]
+  /** Answers whether it is another one than before. */
+  set(kind: VerdictKind, of: Name, verdict: Verdict): boolean
+  forget(kind: VerdictKind, of: Name): void
+  /** A verdict is another one than before, or gone. */
+  onChange(listener: (kind: VerdictKind, of: Name) => void): void
+}
+
+export function createVerdicts(): Verdicts {
+  const known = new Map<string, Verdict>()
+  const blocked = new Set<string>()
+  const listeners: Parameters<Verdicts['onChange']>[0][] = []
+  const keyOf = (kind: VerdictKind, { namespace, name }: Name) => `${kind}/${namespace}/${name}`
+  const tell = (kind: VerdictKind, of: Name) => {
+    for (const listener of listeners) listener(kind, of)
+  }
+  return {
+    get: (kind, namespace, name) => known.get(keyOf(kind, { namespace, name })),
+    blocked: () =>
+      [...blocked].map(key => {
+        const [kind = '', namespace = '', name = ''] = key.split('/')
+        return { kind: kind as VerdictKind, namespace, name }
+      }),
+    set(kind, of, verdict) {
+      const key = keyOf(kind, of)
+      const before = known.get(key)
+      known.set(key, verdict)
+      if (verdict.blocked) blocked.add(key)
+      else blocked.delete(key)
+      const same = before !== undefined && sameVerdict(before, verdict)
+      if (!same) tell(kind, of)
+      return !same
+    },
+    forget(kind, of) {
+      blocked.delete(keyOf(kind, of))
+      if (known.delete(keyOf(kind, of))) tell(kind, of)
+    },
+    onChange: listener => void listeners.push(listener),
+  }
+}
+
+function sameVerdict(a: Verdict, b: Verdict): boolean {
+  return (
+    a.uid === b.uid &&
+    a.generation === b.generation &&
+    a.stalled === b.stalled &&
+    a.blocked?.reason === b.blocked?.reason &&
+    a.blocked?.message === b.blocked?.message
+  )
+}
+
+/**
+ * Records what the compiler said, and tells who edits the object if it is new. Answers when to look again: when a mendable refusal
+ * turns into a stalled one. `before`: how the entry that stands is blocked, which a restart remembers.
+ */
+export function pronounce(
+  { verdicts, resources, clock, log }: { verdicts: Verdicts; resources: Resources; clock: Clock; log: Log },
+  kind: VerdictKind,
+  metadata: Metadata,
+  {
+    refused,
+    before,
+  }: { refused: Blocked | undefined; before: { reason: string; since?: number | undefined } | undefined },
+): { again?: Again } {
+  const { namespace, name, uid, generation } = identify(metadata)
+  const last = verdicts.get(kind, namespace, name)
+  const now = clock.now()
+  const known = [last?.blocked && { reason: last.blocked.reason, since: last.since }, before]
+  const since = known.find(each => refused && each?.reason === refused.reason)?.since ?? now
+  const left = refused?.mendable ? since + MENDING_MS - now : 0
+  const verdict: Verdict = {
+    uid,
+    generation,
+    since,
+    stalled: refused !== undefined && left <= 0,
+    ...(refused
+      ? { blocked: { reason: refused.reason, message: refused.message, mendable: refused.mendable } }
+      : {}),
+  }
+  const isNew = verdicts.set(kind, { namespace, name }, verdict)
+  if (refused && isNew) {
+    const { reason, message } = refused
+    resources.event({ kind, namespace, name }, uid, { type: 'Warning', reason, message })
+    log.info({ kind, namespace, name, reason, stalled: verdict.stalled }, 'object.blocked')
+  }
+  return refused && left > 0 ? { again: { inMs: left } } : {}
+}

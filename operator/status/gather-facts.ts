@@ -1,0 +1,154 @@
+import { isTarget } from '../../core/fires/placement.ts'
+import type { Command, JobEntry, RunEntry } from '../../core/records/entry.ts'
+import type { ShellAgent, ShellCronJob, ShellRun } from '../../core/schema/objects.ts'
+import { schedulesOf } from '../../core/schema/validate.ts'
+import type { AgentFacts } from '../../core/status/agent-status.ts'
+import { firesNeeded, type JobFacts } from '../../core/status/job-status.ts'
+import type { RunFacts } from '../../core/status/run-status.ts'
+import { targetText } from '../../core/status/target-column.ts'
+import type { LogStore } from '../../store/log/port.ts'
+import { commandOf } from '../compile/command.ts'
+import { PAUSED_ANNOTATION } from '../compile/compile-job.ts'
+import { identify } from '../compile/identify.ts'
+import type { Context } from '../context.ts'
+import { scheduledOf } from '../entry-times.ts'
+import { runTargets } from '../runs/plan.ts'
+
+/** What a status is made of, from where it is known: objects, verdicts, etcd, and for what has ended the log store. */
+
+export type Deps = Pick<Context, 'resources' | 'observed' | 'verdicts' | 'clock' | 'keys'> & {
+  logStore: Pick<LogStore, 'recent' | 'milestones'>
+  /** How many runs an agent has, in flight or pending. */
+  runsOf: (pool: string, agent: string) => number
+}
+
+const NEXT_TIMES = 5
+
+/**
+ * undefined: the compiler has not judged it yet, or what it made is not in force. While an edit is under way all is said of the
+ * generation that is in force, so that nobody takes the new one for ready.
+ */
+export async function jobFacts(
+  deps: Deps,
+  { spec, metadata }: ShellCronJob,
+): Promise<(JobFacts & { uid: string }) | undefined> {
+  const { observed, verdicts, clock, logStore } = deps
+  const { namespace, name, uid, createdAt } = identify(metadata)
+  const standing = verdicts.get('ShellCronJob', namespace, name)
+  if (standing?.uid !== uid) return undefined
+  const entry = observed.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
+  if (!entry && !standing.blocked) return undefined
+  const active = observed
+    .activesOf('job', namespace, name)
+    .map(({ value }) => value)
+    .filter(value => value.uid === uid)
+  const limits = { succeeded: spec.successfulRunsHistoryLimit, failed: spec.failedRunsHistoryLimit }
+  const object = { kind: 'job', uid } as const
+  const fires = await logStore.recent(object, firesNeeded(limits, active))
+  const milestones = await logStore.milestones(object)
+  const by = metadata.annotations?.[PAUSED_ANNOTATION]
+  const { pool } = spec.template.spec.target
+  const { placement, container, script } = commandOf(spec.template)
+  return {
+    uid,
+    namespace,
+    name,
+    now: clock.now(),
+    created: createdAt,
+    generation:
+      standing.blocked || !entry ? standing.generation : Math.min(entry.generation, standing.generation),
+    schedules: schedulesOf(spec),
+    script,
+    target: targetText({ pool, placement, container }),
+    suspended: by !== undefined ? { by } : spec.suspend ? { by: '' } : undefined,
+    standing,
+    limits,
+    active,
+    fires,
+    milestones,
+    nextTimes: entry ? nextTimes(entry, clock.now()) : [],
+    targets: targetsOf(deps, pool, placement),
+  }
+}
+
+function nextTimes(entry: JobEntry, now: number): number[] {
+  const { times } = scheduledOf(entry)
+  const next: number[] = []
+  for (let time = times.next(now); time !== undefined && next.length < NEXT_TIMES; time = times.next(time))
+    next.push(time)
+  return next
+}
+
+/** Members that are selected, alive or not; and those of them that live. */
+function targetsOf(
+  { observed }: Deps,
+  pool: string,
+  placement: Command['placement'],
+): { matched: number; ready: number } {
+  const matched = observed.membersOf(pool).filter(({ agent, member }) => isTarget(placement, agent, member))
+  const ready = matched.filter(({ agent }) => observed.sessionOf(pool, agent) !== undefined)
+  return { matched: matched.length, ready: ready.length }
+}
+
+/** undefined: not judged yet; or over, and the log store does not say how. */
+export async function runFacts(
+  deps: Deps,
+  { metadata }: ShellRun,
+): Promise<(RunFacts & { uid: string }) | undefined> {
+  const { observed, verdicts, clock, logStore } = deps
+  const { namespace, name, uid, createdAt } = identify(metadata)
+  const standing = verdicts.get('ShellRun', namespace, name)
+  if (standing?.uid !== uid) return undefined
+  const active = observed
+    .activesOf('run', namespace, name)
+    .map(({ value }) => value)
+    .filter(value => value.uid === uid)
+  const [fire] = await logStore.recent({ kind: 'run', uid }, { succeeded: 1, failed: 1 })
+  const entry = observed.storedRuns(namespace, name).find(({ value }) => value?.uid === uid)?.value
+  if (!fire && entry && active.length === 0 && isOver(deps, entry)) return undefined
+  const { succeeded, failed, missed } = fire?.targets ?? { succeeded: 0, failed: 0, missed: 0 }
+  const ended = succeeded + failed + missed + active.length
+  return {
+    uid,
+    now: clock.now(),
+    created: createdAt,
+    generation: standing.generation,
+    target: entry && targetText({ pool: entry.pool, ...entry.command }),
+    standing,
+    active,
+    fire,
+    // Not before its entry stands is it known how many targets it has.
+    open: entry ? Math.max(0, runTargets(entry).length - ended) : 1,
+  }
+}
+
+/**
+ * Every target was taken and has ended. Its result is then in the outbox yet, or the log store has passed its retention or was lost:
+ * what the object says already is truer than "Pending".
+ */
+function isOver({ observed }: Pick<Deps, 'observed'>, entry: RunEntry): boolean {
+  const cells = observed.cellsOf('run', entry.namespace, entry.name)
+  return runTargets(entry).every(target =>
+    cells.some(
+      ({ ref, value }) =>
+        ref.target === target && value?.uid === entry.uid && value.taken && value.active.length === 0,
+    ),
+  )
+}
+
+export function agentFacts(
+  { observed, clock, keys, runsOf }: Deps,
+  { metadata, spec }: ShellAgent,
+): AgentFacts & { uid: string } {
+  const { name, uid, generation, createdAt } = identify(metadata)
+  const registration = observed.agents.get(keys.agent(spec.pool, name))?.value
+  return {
+    uid,
+    now: clock.now(),
+    created: createdAt,
+    generation,
+    cordoned: spec.cordoned,
+    registration,
+    running: runsOf(spec.pool, name),
+  }
+}

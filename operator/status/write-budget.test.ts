@@ -1,0 +1,323 @@
+import { afterEach, expect, test } from 'vitest'
+import { Unavailable } from '../../platform/errors.ts'
+import { createFakeClock, type FakeClock } from '../../platform/fake-clock.ts'
+import { silentLog } from '../../platform/log.ts'
+import type { ObjectRef } from '../resources/port.ts'
+import { createProjection, type ProjectionOptions } from './write-budget.ts'
+
+const ref = (name: string, kind: ObjectRef['kind'] = 'ShellCronJob'): ObjectRef => ({
+  kind,
+  namespace: 'ops',
+  name,
+})
+
+let stop: (() => Promise<void>) | undefined
+afterEach(async () => {
+  await stop?.()
+  stop = undefined
+})
+
+/** A projection on a fake clock over objects whose status is a number, with what was written, when. */
+function world(over: Partial<ProjectionOptions> = {}) {
+  const clock: FakeClock = createFakeClock()
+  const state = new Map<string, Record<string, unknown>>()
+  const writes: { at: number; name: string; status: Record<string, unknown> }[] = []
+  const projection = createProjection({
+    clock,
+    log: silentLog,
+    statusOf: ({ name }) => {
+      const status = state.get(name)
+      return status && { uid: `uid-${name}`, status }
+    },
+    apply: async ({ name }, _, status) => {
+      writes.push({ at: clock.monotonic(), name, status })
+      return 'applied'
+    },
+    ...over,
+  })
+  const aborter = new AbortController()
+  const done = projection.run(aborter.signal)
+  stop = async () => {
+    aborter.abort()
+    await done
+  }
+  let n = 0
+  return {
+    clock,
+    state,
+    writes,
+    projection,
+    /** A new state of an object. */
+    change: (name: string, { urgent = false, status = {} as Record<string, unknown> } = {}) => {
+      state.set(name, { n: ++n, ...status })
+      projection.touch(ref(name), urgent)
+    },
+    names: () => writes.map(({ name }) => name),
+  }
+}
+
+const ready = (succeeded: boolean) => ({
+  conditions: [
+    { type: 'Ready', status: 'True' },
+    { type: 'LastRunSucceeded', status: succeeded ? 'True' : 'False' },
+  ],
+})
+
+test('in no second are there more writes than the budget, and every object is written', async () => {
+  const { clock, change, writes, names } = world()
+  for (let i = 0; i < 100; i++) change(`job-${i}`)
+  await clock.goTo(4_999)
+  expect(new Set(names()).size).toBe(100)
+  for (const { at } of writes)
+    expect(writes.filter(write => write.at >= at && write.at < at + 1_000).length).toBeLessThanOrEqual(20)
+})
+
+test('the newest state is written, and those between are not', async () => {
+  const { clock, change, writes, state } = world({ writesPerSecond: 1 })
+  change('first')
+  for (let i = 0; i < 10; i++) change('job')
+  await clock.goTo(500)
+  for (let i = 0; i < 10; i++) change('job')
+  await clock.goTo(10_000)
+  expect(writes.filter(({ name }) => name === 'job')).toEqual([
+    { at: 1_000, name: 'job', status: state.get('job') },
+  ])
+})
+
+test('what is urgent overtakes a backlog', async () => {
+  const { clock, change, writes } = world()
+  for (let i = 0; i < 1_000; i++) change(`job-${i}`)
+  await clock.goTo(1_500)
+  change('failed', { urgent: true })
+  await clock.goTo(60_000)
+  expect(writes.find(({ name }) => name === 'failed')?.at).toBe(2_000)
+})
+
+test('an object that waits moves up when it becomes urgent', async () => {
+  const { clock, change, names, projection } = world({ writesPerSecond: 1 })
+  for (const name of ['a', 'b', 'c', 'd']) change(name)
+  await clock.goTo(100)
+  projection.touch(ref('d'), true)
+  await clock.goTo(60_000)
+  expect(names()).toEqual(['a', 'd', 'b', 'c'])
+})
+
+test('however much is urgent, ordinary objects have a turn in four', async () => {
+  const { clock, change, writes } = world({ writesPerSecond: 4 })
+  for (let i = 0; i < 100; i++) change(`urgent-${i}`, { urgent: true })
+  for (let i = 0; i < 10; i++) change(`job-${i}`)
+  await clock.goTo(9_999)
+  const ordinary = writes.filter(({ name }) => name.startsWith('job'))
+  expect(ordinary.map(({ at }) => at)).toEqual(Array.from({ length: 10 }, (_, n) => n * 1_000))
+})
+
+test('a job that runs every second is never more than two seconds behind, when the budget allows', async () => {
+  const { clock, change, writes, state } = world()
+  const jobs = Array.from({ length: 15 }, (_, i) => `job-${i}`)
+  const states: Map<string, unknown>[] = []
+  for (let second = 1; second <= 60; second++) {
+    await clock.goTo(second * 1_000)
+    for (const job of jobs) change(job)
+    await clock.goTo(second * 1_000 + 300)
+    for (const job of jobs) change(job)
+    states.push(new Map(jobs.map(job => [job, state.get(job)?.n])))
+    const before = states.at(-3)
+    for (const job of before ? jobs : []) {
+      const shown = writes.findLast(({ name }) => name === job)
+      expect(Number(shown?.status.n)).toBeGreaterThanOrEqual(Number(before?.get(job)))
+    }
+  }
+  await clock.goTo(62_300)
+  for (const job of jobs) expect(writes.findLast(({ name }) => name === job)?.status).toEqual(state.get(job))
+})
+
+test('with more changes than budget the intervals stretch, alike for all', async () => {
+  const { clock, change, writes } = world()
+  for (let second = 0; second < 100; second++) {
+    for (let i = 0; i < 100; i++) change(`job-${i}`)
+    await clock.goTo((second + 1) * 1_000)
+  }
+  for (let i = 0; i < 100; i++) {
+    const at = writes.filter(({ name }) => name === `job-${i}`).map(write => write.at)
+    expect(at.length).toBeGreaterThanOrEqual(19)
+    expect(Math.max(...at.slice(1).map((one, n) => one - (at[n] ?? 0)))).toBeLessThanOrEqual(5_000)
+  }
+})
+
+test('a status that is as it was is not written, and costs nobody a turn', async () => {
+  const { clock, change, writes, projection } = world({ writesPerSecond: 2 })
+  change('a')
+  await clock.goTo(5_000)
+  for (let i = 0; i < 10; i++) projection.touch(ref('a'), true)
+  change('b')
+  change('c')
+  await clock.goTo(5_999)
+  expect(writes.map(({ at, name }) => [at, name])).toEqual([
+    [0, 'a'],
+    [5_000, 'b'],
+    [5_000, 'c'],
+  ])
+})
+
+test('a thousand that are as they were do not keep one that changed waiting', async () => {
+  const { clock, change, writes, projection, state } = world({ writesPerSecond: 1_000 })
+  for (let i = 0; i < 1_000; i++) change(`job-${i}`)
+  await clock.goTo(10_000)
+  for (const name of state.keys()) projection.touch(ref(name))
+  change('new')
+  await clock.goTo(10_001)
+  expect(writes.at(-1)).toMatchObject({ at: 10_000, name: 'new' })
+  expect(writes).toHaveLength(1_001)
+})
+
+test('an urgent change does not wait for the rest after an ordinary write, but for that after an urgent one', async () => {
+  const { clock, change, writes } = world()
+  change('job')
+  await clock.goTo(100)
+  change('job', { urgent: true })
+  await clock.goTo(200)
+  change('job', { urgent: true })
+  await clock.goTo(5_000)
+  expect(writes.map(({ at }) => at)).toEqual([0, 100, 1_100])
+})
+
+test('while an object is in trouble every change of it is urgent, as it may be the end of that', async () => {
+  const { clock, change, writes, names } = world({ writesPerSecond: 1 })
+  change('job', { urgent: true, status: ready(false) })
+  for (let i = 0; i < 10; i++) change(`other-${i}`)
+  await clock.goTo(1_500)
+  change('job', { status: ready(true) })
+  await clock.goTo(2_500)
+  expect(names()).toEqual(['job', 'other-0', 'job'])
+  change('job', { status: ready(true) })
+  await clock.goTo(60_000)
+  expect(names().at(-1)).toBe('job')
+  expect(writes).toHaveLength(13)
+})
+
+test("an agent's counts are written once a minute, its transitions at once", async () => {
+  const { clock, state, writes, projection } = world()
+  for (let second = 0; second < 130; second++) {
+    state.set('agent', { second })
+    projection.touch(ref('agent', 'ShellAgent'), second === 70)
+    await clock.goTo((second + 1) * 1_000)
+  }
+  expect(writes.map(({ at }) => at)).toEqual([0, 60_000, 70_000, 130_000])
+})
+
+test('a write that fails is tried again, later each time, with the newest state', async () => {
+  const tries: number[] = []
+  let fails = 4
+  const { clock, change, projection, state } = world({
+    apply: async (_, __, status) => {
+      tries.push(Number(status.n))
+      if (fails-- > 0) throw new Unavailable('no answer')
+      return 'applied'
+    },
+  })
+  change('job')
+  for (let ms = 100; ms <= 20_000; ms += 100) {
+    await clock.goTo(ms)
+    if (ms < 5_000) change('job', { urgent: true })
+  }
+  expect(tries[0]).toBe(1)
+  // After 0.5, 1, 2 and 4 s.
+  expect(tries).toHaveLength(5)
+  expect(tries.at(-1)).toBe(state.get('job')?.n)
+  expect(projection.waiting).toBe(0)
+})
+
+test('when only the answer was lost, the same status is written again', async () => {
+  let lose = false
+  const { clock, change, projection } = world({
+    apply: async () => {
+      applied++
+      if (lose) throw new Unavailable('no answer')
+      return 'applied'
+    },
+  })
+  let applied = 0
+  change('job')
+  await clock.goTo(2_000)
+  lose = true
+  change('job')
+  await clock.goTo(2_100)
+  lose = false
+  await clock.goTo(10_000)
+  expect(applied).toBe(3)
+  expect(projection.written).toBe(2)
+})
+
+test('an object that cannot be asked does not hold back the others', async () => {
+  const { clock, change, names } = world({
+    statusOf: ({ name }) => {
+      if (name === 'bad') throw new Error('a bug')
+      return { uid: 'u', status: { name } }
+    },
+  })
+  change('bad', { urgent: true })
+  change('good')
+  await clock.goTo(1_000)
+  expect(names()).toEqual(['good'])
+})
+
+test('what is gone is forgotten, and written again when it comes back with the same state', async () => {
+  const gone = new Set<string>()
+  const writes: string[] = []
+  const { clock, state, projection } = world({
+    apply: async ({ name }) => {
+      writes.push(name)
+      return gone.has(name) ? 'gone' : 'applied'
+    },
+  })
+  state.set('a', { n: 1 })
+  state.set('b', { n: 1 })
+  gone.add('a')
+  for (const name of ['a', 'b', 'c']) projection.touch(ref(name))
+  await clock.goTo(5_000)
+  expect(writes).toEqual(['a', 'b'])
+  state.delete('b')
+  for (const name of ['a', 'b']) projection.touch(ref(name))
+  await clock.goTo(10_000)
+  state.set('b', { n: 1 })
+  projection.touch(ref('b'))
+  await clock.goTo(15_000)
+  expect(writes).toEqual(['a', 'b', 'a', 'b'])
+  expect(projection.waiting).toBe(0)
+})
+
+test('a change during the write of an object is written after it, never beside it', async () => {
+  let inFlight = 0
+  const shown: unknown[] = []
+  const { clock, change } = world({
+    apply: async (_, __, status) => {
+      expect(++inFlight).toBe(1)
+      await clock.sleep(300)
+      shown.push(status.n)
+      inFlight--
+      return 'applied'
+    },
+  })
+  change('job')
+  await clock.goTo(100)
+  change('job', { urgent: true })
+  await clock.goTo(10_000)
+  expect(shown).toEqual([1, 2])
+})
+
+test('when it is stopped, writes in flight end first', async () => {
+  let ended = false
+  const { clock, change } = world({
+    apply: async () => {
+      await clock.sleep(1_000)
+      ended = true
+      return 'applied'
+    },
+  })
+  change('job')
+  await clock.goTo(10)
+  const stopped = stop?.()
+  await clock.goTo(2_000)
+  await stopped
+  expect(ended).toBe(true)
+})

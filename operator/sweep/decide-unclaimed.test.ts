@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest'
+import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
+import type { Cell } from '../../core/records/state.ts'
+import { scheduledOf } from '../entry-times.ts'
+import { lookAt, sweep } from './decide-unclaimed.ts'
+
+const T0 = Date.UTC(2026, 0, 1)
+const MINUTE = 60_000
+
+const entryOf = (over: object = {}): JobEntry =>
+  jobEntrySchema.parse({
+    kind: 'job',
+    uid: 'u',
+    generation: 1,
+    pool: 'default',
+    namespace: 'ops',
+    name: 'a',
+    command: { placement: {}, host: {}, shell: ['/bin/sh', '-c'], script: 'true', outputLimit: 1 },
+    schedules: ['* * * * *'],
+    timeZone: 'UTC',
+    daylightSaving: { skipped: 'RunAfter', repeated: 'RunOnce' },
+    scheduleChangedAt: T0,
+    ...over,
+  })
+
+interface At {
+  now: number
+  entry?: object
+  cell?: Partial<Cell>
+  living?: boolean
+  settledAt?: number
+}
+
+function at({ now, entry = {}, cell, living = false, settledAt = 0 }: At) {
+  const parsed = entryOf(entry)
+  return sweep({
+    entry: parsed,
+    ...scheduledOf(parsed),
+    cell: cell && { uid: 'u', lastFire: T0, active: [], ...cell },
+    now: T0 + now,
+    living,
+    settledAt: T0 + settledAt,
+  })
+}
+
+test('a time is the agents own affair for three seconds, then it is offered', () => {
+  expect(at({ now: MINUTE + 2_999, living: true })).toEqual({ settle: [], at: T0 + MINUTE + 3_000 })
+  expect(at({ now: MINUTE + 3_000, living: true })).toMatchObject({ offer: T0 + MINUTE, settle: [] })
+})
+
+test('with nobody alive the newest stays open, and what it closes is Missed', () => {
+  expect(at({ now: MINUTE + 3_000 })).toEqual({ settle: [], at: T0 + 2 * MINUTE + 3_000 })
+  expect(at({ now: 3 * MINUTE + 6_000 }).settle).toEqual([
+    { first: T0 + MINUTE, last: T0 + 2 * MINUTE, count: 2, outcome: 'Missed', reason: 'NotCaughtUp' },
+  ])
+})
+
+test('a deadline closes it, also while an agent lives that does not take it', () => {
+  const entry = { startingDeadlineSeconds: 10 }
+  expect(at({ now: MINUTE + 10_500, entry, living: true }).settle).toMatchObject([
+    { reason: 'DeadlineExceeded' },
+  ])
+})
+
+test('one target is settled at most every ten seconds', () => {
+  const entry = { startingDeadlineSeconds: 10 }
+  expect(at({ now: MINUTE + 11_000, entry, settledAt: MINUTE + 5_000 })).toEqual({
+    settle: [],
+    at: T0 + MINUTE + 15_000,
+  })
+})
+
+test('a blocked job has its times recorded with that reason', () => {
+  const entry = { blocked: { reason: 'PolicyRefused', message: 'no' } }
+  expect(at({ now: MINUTE, entry, living: true }).settle).toMatchObject([
+    { outcome: 'Missed', reason: 'PolicyRefused', count: 1 },
+  ])
+})
+
+test('a suspended one has none', () => {
+  expect(at({ now: MINUTE, entry: { suspended: true } })).toEqual({ settle: [], at: undefined })
+})
+
+test('what waits in a cell past its deadline is Skipped; before it, once nothing runs, it is offered', () => {
+  const entry = { concurrencyPolicy: 'Forbid', startingDeadlineSeconds: 30 }
+  const cell = { lastFire: T0 + MINUTE, waiting: { time: T0 + MINUTE, by: 'gone' } }
+  expect(at({ now: MINUTE + 31_000, entry, cell, living: true }).settle).toMatchObject([
+    { first: T0 + MINUTE, outcome: 'Skipped', reason: 'DeadlineExceeded' },
+  ])
+  expect(at({ now: MINUTE + 20_000, entry, cell, living: true })).toMatchObject({ offer: T0 + MINUTE })
+})
+
+test('what waits for its place is not offered; when its agent is away it stands until a newer one is due', () => {
+  const cell = { lastFire: T0 + MINUTE, waiting: { time: T0 + MINUTE, by: 'a', wave: true } }
+  const now = MINUTE + 30_000
+  expect(at({ now, cell, living: true })).toEqual({ settle: [], at: T0 + 2 * MINUTE + 3_000 })
+  expect(at({ now, cell })).toEqual({ settle: [], at: T0 + 2 * MINUTE + 3_000 })
+  const later = 2 * MINUTE + 3_000
+  expect(at({ now: later, cell, living: true })).toMatchObject({ settle: [] })
+  expect(at({ now: later, cell }).settle).toEqual([
+    { first: T0 + MINUTE, last: T0 + MINUTE, count: 1, outcome: 'Missed', reason: 'NotCaughtUp' },
+  ])
+  expect(at({ now: later, cell, entry: { catchUp: 'All' } }).settle).toEqual([])
+  expect(at({ now: MINUTE + 11_000, cell, entry: { startingDeadlineSeconds: 10 } }).settle).toMatchObject([
+    { outcome: 'Missed', reason: 'DeadlineExceeded' },
+  ])
+})
+
+test('with nobody alive the operator puts what concurrency holds back into the cell', () => {
+  const entry = { concurrencyPolicy: 'Forbid' }
+  const cell = { active: [{ run: 'ops.a.1', agent: 'dead', attempt: 1 }] }
+  expect(at({ now: MINUTE + 3_000, entry, cell })).toMatchObject({ wait: T0 + MINUTE })
+})
+
+test('the first look is three seconds after the next time; a waiting slot whose run has ended is looked at soon', () => {
+  const entry = entryOf()
+  const cell: Cell = { uid: 'u', lastFire: T0 + MINUTE, active: [], waiting: { time: T0 + MINUTE, by: 'a' } }
+  expect(lookAt({ entry, ...scheduledOf(entry), cell: undefined, now: T0 })).toBe(T0 + MINUTE + 3_000)
+  expect(lookAt({ entry, ...scheduledOf(entry), cell, now: T0 + MINUTE })).toBe(T0 + MINUTE + 3_000)
+})

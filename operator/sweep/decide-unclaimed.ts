@@ -1,0 +1,136 @@
+import {
+  CATCH_UP_AFTER,
+  type Decision,
+  type DueInput,
+  decide,
+  frontierOf,
+  type Settlement,
+  settleUpTo,
+  waitsUntil,
+} from '../../core/fires/decide.ts'
+
+/**
+ * What the operator does about times that nobody took. Pure.
+ *
+ *   T + jitter ── 3 s ──▶ open, an eligible agent lives ─▶ offered, and again while it stays open
+ *                    └──▶ closed, or held back and nobody lives ─▶ settled, in ranges, at most every 10 s per target
+ *
+ * One that waits for its place in the wave is its agent's affair; while that is away it stands until a newer one is due.
+ */
+export interface SweepInput extends Omit<DueInput, 'lead'> {
+  /** An agent lives that may take it. */
+  living: boolean
+  /** When this target was settled last, ms since the epoch. */
+  settledAt: number
+}
+
+export interface Sweep {
+  settle: Settlement[]
+  /** A time that concurrency holds back, to be put into the cell. */
+  wait?: number
+  /** A time to be offered. */
+  offer?: number
+  /** When to look again; undefined: when the entry or the cell changes. */
+  at: number | undefined
+}
+
+/** So long a time is the agents' own affair, ms. */
+export const OPEN_FOR = 3_000
+const SETTLE_EVERY = 10_000
+const OFFER_AGAIN = 5_000
+
+/** When the operator first looks at a target, given how its cell is now. */
+export function lookAt({
+  entry,
+  times,
+  offset,
+  cell,
+  now,
+}: Omit<SweepInput, 'living' | 'settledAt'>): number | undefined {
+  if (entry.suspended) return undefined
+  const looks: number[] = []
+  const next = times.next(frontierOf(entry, cell))
+  if (next !== undefined) looks.push(next + offset + OPEN_FOR)
+  if (cell?.waiting && !cell.waiting.wave && cell.active.length === 0) looks.push(now + OPEN_FOR)
+  const expires = waitsUntil(entry, cell)
+  if (expires !== undefined) looks.push(expires + OPEN_FOR)
+  return looks.length > 0 ? Math.min(...looks) : undefined
+}
+
+export function sweep(input: SweepInput): Sweep {
+  const { entry, now, offset } = input
+  if (entry.suspended) return { settle: [], at: undefined }
+  if (entry.blocked) return settled(input, settleUpTo(input, now - offset, entry.blocked.reason))
+  const decision = decide({ ...input, lead: 0 })
+  switch (decision.kind) {
+    case 'idle':
+      return { settle: [], at: decision.at === undefined ? undefined : decision.at + OPEN_FOR }
+    case 'settle':
+      return settled(input, decision.settle)
+    case 'claim':
+    case 'wait':
+      return open(input, decision)
+    default:
+      return decision satisfies never
+  }
+}
+
+function open(input: SweepInput, decision: Extract<Decision, { kind: 'claim' | 'wait' }>): Sweep {
+  const { now, offset, living } = input
+  const { time } = decision
+  const waiting = input.cell?.waiting
+  const waited = waiting?.time === time
+  if (waited && waiting.wave) return inWave(input, time)
+  const theirsUntil = time + offset + OPEN_FOR
+  if (now < theirsUntil && !waited) return { settle: [], at: theirsUntil }
+  return living ? offered(input, decision) : nobodyThere(input, decision)
+}
+
+function inWave(input: SweepInput, time: number): Sweep {
+  const { entry, times, offset, now } = input
+  const newer = times.next(time)
+  const isDue = newer !== undefined && now >= newer + offset + OPEN_FOR
+  if (!input.living && isDue && entry.catchUp !== 'All')
+    return settled(input, [{ first: time, last: time, count: 1, outcome: 'Missed', reason: 'NotCaughtUp' }])
+  const at = lookAt(input)
+  return { settle: [], at: at === undefined ? undefined : Math.max(at, now + SETTLE_EVERY) }
+}
+
+function offered(input: SweepInput, { time, settle }: { time: number; settle: Settlement[] }): Sweep {
+  // Who takes it settles what is closed before it; only where nobody does, as all are busy, that is done here.
+  const { settle: closed } = settled(input, settle)
+  return { settle: closed, offer: time, at: input.now + OFFER_AGAIN }
+}
+
+function nobodyThere(
+  input: SweepInput,
+  decision: { kind: 'claim' | 'wait'; time: number; settle: Settlement[] },
+): Sweep {
+  const { now } = input
+  const free = now >= input.settledAt + SETTLE_EVERY
+  if (decision.kind === 'wait' && free)
+    return { settle: decision.settle, wait: decision.time, at: now + SETTLE_EVERY }
+  const { settle } = settled(input, decision.settle)
+  return { settle, at: Math.max(now + SETTLE_EVERY, closesAt(input, decision.time)) }
+}
+
+/** When an open time may close next: by its deadline, or when a newer one is due. */
+function closesAt({ entry, times, offset, now }: SweepInput, time: number): number {
+  if (entry.catchUp === 'None') return time + offset + CATCH_UP_AFTER
+  const next = times.next(now - offset)
+  const newer = next === undefined ? Number.POSITIVE_INFINITY : next + offset + OPEN_FOR
+  const deadline =
+    entry.startingDeadlineSeconds === undefined
+      ? Number.POSITIVE_INFINITY
+      : time + entry.startingDeadlineSeconds * 1_000 + 1
+  const at = Math.min(newer, deadline)
+  return Number.isFinite(at) ? at : now + 3_600_000
+}
+
+/** Settles now, or once the last settling of this target is long enough ago. */
+function settled({ now, settledAt, ...input }: SweepInput, settle: Settlement[]): Sweep {
+  const free = settledAt + SETTLE_EVERY
+  if (settle.length > 0) return now >= free ? { settle, at: undefined } : { settle: [], at: free }
+  const at = lookAt({ ...input, now })
+  return { settle: [], at: at === undefined ? undefined : Math.max(at, now + OPEN_FOR) }
+}

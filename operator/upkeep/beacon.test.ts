@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import { systemClock } from '../../platform/clock.ts'
+import { Unavailable } from '../../platform/errors.ts'
+import { silentLog } from '../../platform/log.ts'
+import { nextBeacon, openBeacon } from './beacon.ts'
+
+const time = 1_000
+
+test.each([
+  ['the first one begins the first epoch', undefined, 0, { epoch: 1, n: 1 }],
+  ['it counts on', { epoch: 1, n: 7 }, 7, { epoch: 1, n: 8 }],
+  ['etcd may be ahead of what is remembered', { epoch: 1, n: 9 }, 7, { epoch: 1, n: 10 }],
+  ['without memory etcd is believed', { epoch: 3, n: 9 }, 0, { epoch: 3, n: 10 }],
+  ['a lower number means a restored snapshot: a new epoch', { epoch: 1, n: 5 }, 9, { epoch: 10, n: 10 }],
+  ['so does an empty etcd after others', undefined, 40, { epoch: 41, n: 41 }],
+])('%s', (_, there, known, expected) => {
+  expect(nextBeacon(there && { ...there, time: 0 }, known, time)).toEqual({ ...expected, time })
+})
+
+test('two restores of one snapshot begin two epochs', () => {
+  const snapshot = { epoch: 1, n: 5, time: 0 }
+  const first = nextBeacon(snapshot, 9, time)
+  const second = nextBeacon(snapshot, first.n, time)
+  expect(second.epoch).toBeGreaterThan(first.epoch)
+})
+
+test('a memory that is not to be had is waited for, and no longer than the term', async () => {
+  let down = 2
+  const memory = {
+    async beacon() {
+      if (down-- > 0) throw new Unavailable('log store: down')
+      return 9
+    },
+    raiseBeacon: async () => undefined,
+  }
+  const clock = { ...systemClock, sleep: async (_: number, signal?: AbortSignal) => signal?.throwIfAborted() }
+  const etcd = {
+    get: async () => undefined,
+    txn: async () => ({ ok: true, revision: 1, gets: [] }),
+  }
+  const options = { etcd, key: 'beacon', memory, clock, log: silentLog, onEpoch: () => undefined }
+  expect((await openBeacon(options, new AbortController().signal)).epoch()).toBe(10)
+  down = Number.POSITIVE_INFINITY
+  await expect(openBeacon(options, AbortSignal.abort(new Error('over')))).rejects.toThrow('over')
+})

@@ -1,0 +1,129 @@
+import { NOBODY, WAVE } from '../../core/keys.ts'
+import type { Entry } from '../../core/records/entry.ts'
+import { backoffMs, retries } from '../../core/runs/outcome.ts'
+import { messageOf } from '../../platform/errors.ts'
+import type { Retry } from '../../store/protocol/end.ts'
+import { freeUnknown } from '../../store/protocol/free-wave-slot.ts'
+import type { Held } from '../../store/protocol/versioned.ts'
+import type { Context } from '../context.ts'
+import { endAttempt } from '../end-attempt.ts'
+import type { ActiveSeen } from '../etcd-mirrors.ts'
+import { Stale } from '../work-queue.ts'
+
+type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'observed'>
+
+const EVERY_MS = 60_000
+
+/**
+ * Burial where no agent is left to do it: attempts whose owner's session is gone end as Lost; and attempts that wait under nobody end
+ * when it is too late for them. Every minute, from what is there, so that nothing is missed by a restart.
+ */
+export async function buryEveryMinute(deps: Deps, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await bury(deps, signal)
+    await freePlaces(deps, signal)
+    await deps.clock.sleep(EVERY_MS, signal).catch(() => undefined)
+  }
+}
+
+/** One round. What fails is told, and comes again with the next. */
+export async function bury(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const { observed, log } = deps
+  for (const { active, verdict } of planBurial(deps)) {
+    if (signal?.aborted) return
+    try {
+      const { pool, owner, value } = active
+      const pending = owner === NOBODY
+      const retry = pending ? undefined : retryOf(deps, active)
+      await endAttempt(deps, {
+        pool,
+        owner,
+        run: value.run,
+        active,
+        verdict,
+        ...(pending ? {} : { ownerSeen: observed.sessionOf(pool, owner) ?? 0 }),
+        ...(retry ? { retry } : {}),
+      })
+    } catch (error) {
+      const level = error instanceof Stale ? 'debug' : 'warn'
+      log[level]({ run: active.value.run, error: messageOf(error) }, 'burial.failed')
+    }
+  }
+}
+
+/** Places of waves whose runs nobody knows of are given back. */
+export async function freePlaces(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const { observed, keys, etcd, log } = deps
+  for (const wave of observed.cells.entries()) {
+    const ref = keys.parseCell(wave.key)
+    if (ref?.target !== WAVE) continue
+    for (const holder of wave.value.active) {
+      if (signal?.aborted) return
+      if (observed.actives.get(keys.active(ref.pool, holder.agent, holder.run))) continue
+      try {
+        // The mirrors may differ in age: what counts is what the transaction compares. Whoever else is unknown has the next round.
+        const { ok } = await etcd.txn(freeUnknown(keys, ref.pool, { wave, holder }))
+        if (ok) log.warn({ wave: wave.key, run: holder.run }, 'wave.freed')
+      } catch (error) {
+        log.warn({ wave: wave.key, error: messageOf(error) }, 'wave.notFreed')
+      }
+    }
+  }
+}
+
+interface Burial {
+  active: ActiveSeen
+  verdict: { outcome: 'Lost'; reason: string }
+}
+
+function planBurial(deps: Deps): Burial[] {
+  const { observed, keys, clock } = deps
+  const alive = new Set<string>()
+  for (const { key } of observed.agents.entries()) alive.add(keys.parseAgent(key)?.pool ?? '')
+  const burials: Burial[] = []
+  for (const held of observed.actives.entries()) {
+    const at = keys.parseActive(held.key)
+    if (!at) continue
+    const active = { ...held, pool: at.pool, owner: at.agent }
+    const reason =
+      at.agent === NOBODY ? overdue(deps, active) : alive.has(at.pool) ? undefined : gone(deps, active)
+    if (reason) burials.push({ active, verdict: { outcome: 'Lost', reason } })
+  }
+  return burials
+
+  function gone({ observed }: Deps, { value, pool, owner }: ActiveSeen): string | undefined {
+    if (observed.sessionOf(pool, owner) === value.session) return undefined
+    return (value.buryAfter ?? 0) > clock.now() ? undefined : 'AgentLost'
+  }
+}
+
+/** A pending attempt waits for somebody until its deadline. */
+function overdue(deps: Deps, { pool, value }: ActiveSeen): string | undefined {
+  const entry = entryOf(deps, pool, value)?.value
+  if (!entry) return undefined
+  const deadline =
+    entry.kind === 'run'
+      ? entry.deadline
+      : entry.startingDeadlineSeconds === undefined
+        ? undefined
+        : value.time + entry.startingDeadlineSeconds * 1_000
+  return deadline !== undefined && deps.clock.now() > deadline ? 'DeadlineExceeded' : undefined
+}
+
+function retryOf(deps: Deps, { pool, value }: ActiveSeen): Retry | undefined {
+  const entry = entryOf(deps, pool, value)
+  if (!entry || entry.value.uid !== value.uid || value.kill) return undefined
+  if (entry.value.kind === 'job' && (entry.value.suspended || entry.value.blocked)) return undefined
+  const { backoffLimit } = entry.value.command
+  if (!retries('Lost', value.attempt, backoffLimit)) return undefined
+  return { backoffLimit, notBefore: deps.clock.now() + backoffMs(value.attempt), entry, next: undefined }
+}
+
+function entryOf(
+  { observed, keys }: Deps,
+  pool: string,
+  { kind, namespace, name }: ActiveSeen['value'],
+): Held<Entry> | undefined {
+  const ref = { pool, namespace, name }
+  return kind === 'job' ? observed.jobs.get(keys.job(ref)) : observed.runs.get(keys.run(ref))
+}

@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest'
+import { systemClock } from '../platform/clock.ts'
+import { Unavailable } from '../platform/errors.ts'
+import { silentLog } from '../platform/log.ts'
+import { type Again, createQueue } from './work-queue.ts'
+
+function working(reconcile: (key: string, signal: AbortSignal) => Promise<Again>, concurrency = 2) {
+  const stop = new AbortController()
+  const queue = createQueue({ name: 'test', concurrency, clock: systemClock, log: silentLog, reconcile })
+  const done = queue.run(stop.signal)
+  return {
+    queue,
+    async stop() {
+      stop.abort()
+      await done
+    },
+  }
+}
+
+/** Waits for a condition; the test's own deadline ends what never comes. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await systemClock.sleep(1)
+}
+
+test('a key added many times while it waits is worked on once', async () => {
+  const seen: string[] = []
+  const { queue, stop } = working(async key => void seen.push(key))
+  for (let i = 0; i < 5; i++) queue.add('a')
+  queue.add('b')
+  await until(() => seen.length === 2 && queue.depth === 0)
+  expect(seen.sort()).toEqual(['a', 'b'])
+  await stop()
+})
+
+test('a key added while it is worked on is worked on once more, never at the same time', async () => {
+  let inWork = 0
+  let most = 0
+  let rounds = 0
+  const gate = Promise.withResolvers<void>()
+  const { queue, stop } = working(async () => {
+    most = Math.max(most, ++inWork)
+    rounds++
+    await gate.promise
+    inWork--
+    return undefined
+  })
+  queue.add('a')
+  await until(() => rounds === 1)
+  queue.add('a')
+  queue.add('a')
+  gate.resolve()
+  await until(() => rounds === 2 && queue.depth === 0)
+  expect({ most, rounds }).toEqual({ most: 1, rounds: 2 })
+  await stop()
+})
+
+test('no more keys are worked on at a time than allowed', async () => {
+  let inWork = 0
+  let most = 0
+  let done = 0
+  const { queue, stop } = working(async () => {
+    most = Math.max(most, ++inWork)
+    await systemClock.sleep(1)
+    inWork--
+    done++
+    return undefined
+  }, 3)
+  for (let i = 0; i < 20; i++) queue.add(`k${i}`)
+  await until(() => done === 20)
+  expect(most).toBe(3)
+  await stop()
+})
+
+test('what fails comes again until it does not', async () => {
+  let tries = 0
+  const { queue, stop } = working(async () => {
+    if (++tries < 4) throw new Unavailable('not yet')
+    return undefined
+  })
+  queue.add('a')
+  await until(() => tries === 4)
+  await stop()
+})
+
+test('a key that asks for it comes again by itself', async () => {
+  let tries = 0
+  const { queue, stop } = working(async () => (++tries < 3 ? { inMs: 1 } : undefined))
+  queue.add('a')
+  await until(() => tries === 3)
+  await stop()
+})
+
+test('stopping waits for what is in work and begins nothing more', async () => {
+  const gate = Promise.withResolvers<void>()
+  const seen: string[] = []
+  const { queue, stop } = working(async key => {
+    seen.push(key)
+    await gate.promise
+    return undefined
+  }, 1)
+  queue.add('a')
+  queue.add('b')
+  await until(() => seen.length === 1)
+  const stopped = stop()
+  gate.resolve()
+  await stopped
+  expect(seen).toEqual(['a'])
+})

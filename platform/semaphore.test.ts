@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { createTurns } from './semaphore.ts'
+
+const never = new AbortController().signal
+
+function work() {
+  const begun: string[] = []
+  const ends = new Map<string, (fails?: Error) => void>()
+  const of = (name: string) => () => {
+    begun.push(name)
+    return new Promise<string>((resolve, reject) => {
+      ends.set(name, fails => (fails ? reject(fails) : resolve(name)))
+    })
+  }
+  return { begun, of, end: (name: string, fails?: Error) => ends.get(name)?.(fails) }
+}
+
+test('so many work at a time, the others in their order, whatever becomes of the first', async () => {
+  const { begun, of, end } = work()
+  const turns = createTurns(2)
+  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => turns.take(of(name), never))
+  await Promise.resolve()
+  expect(begun).toEqual(['a', 'b'])
+  end('b', new Error('broken'))
+  await expect(b).rejects.toThrow('broken')
+  expect(begun).toEqual(['a', 'b', 'c'])
+  end('a')
+  expect(await a).toBe('a')
+  expect(begun).toEqual(['a', 'b', 'c', 'd'])
+  end('c')
+  end('d')
+  expect(await Promise.all([c, d])).toEqual(['c', 'd'])
+})
+
+test('who no longer wants to wait never begins, and holds nobody up', async () => {
+  const { begun, of, end } = work()
+  const turns = createTurns(1)
+  const given = new AbortController()
+  const first = turns.take(of('first'), never)
+  const gone = turns.take(of('gone'), given.signal)
+  const last = turns.take(of('last'), never)
+  given.abort(new Error('no more'))
+  await expect(gone).rejects.toThrow('no more')
+  await expect(turns.take(of('late'), given.signal)).rejects.toThrow('no more')
+  end('first')
+  await first
+  end('last')
+  await last
+  expect(begun).toEqual(['first', 'last'])
+})

@@ -1,0 +1,209 @@
+import type { IWatchResponse } from 'etcd3'
+import { type Clock, deadline } from '../../platform/clock.ts'
+import type { RawStream } from './connection.ts'
+import { EtcdUnavailable } from './errors.ts'
+import type { Member, Members } from './members.ts'
+import type { KeyValue } from './types.ts'
+import { endOf, keyValueOf, startOf } from './wire.ts'
+
+/** What a watch tells. After `lost` it tells nothing more: list again, then watch from that revision. */
+export interface WatchListener {
+  /** Events of whole revisions, in order; without `now` the key was deleted. */
+  events(events: { key: string; now?: KeyValue }[], revision: number): void
+  /** All events up to this revision were told. */
+  progress(revision: number): void
+  lost(reason: Error): void
+}
+
+interface Watch {
+  readonly prefix: string
+  readonly from: number
+  readonly listener: WatchListener
+  /** Parts of one answer that etcd cut for its size. */
+  parts: { key: string; now?: KeyValue }[]
+  heardAt: number
+  /** How often progress had been asked for when the watch was created: earlier answers say nothing about it. */
+  bornAt: number
+}
+
+export interface WatchesOptions {
+  members: Members
+  clock: Clock
+  connectTimeoutMs: number
+  /** Silence after which the stream counts as dead. */
+  deadlineMs: number
+}
+
+/**
+ * All watches of this client, on one stream: a member of the cluster pays for streams. It is opened with the first watch and
+ * ended with the last. When it breaks, when the member loses its leader, or when a watch stays silent beyond the deadline
+ * though progress was asked for, every watch is lost; nothing is resumed, because etcd may have compacted what was missed.
+ */
+export class Watches {
+  readonly #options: WatchesOptions
+  readonly #watches = new Map<string, Watch>()
+  /** Ids in the order of their creation: etcd answers a refused creation without its id. */
+  #creating: string[] = []
+  #stream: RawStream | undefined
+  #opening = false
+  #stop = new AbortController()
+  #asked = 0
+  #lastId = 0
+
+  constructor(options: WatchesOptions) {
+    this.#options = options
+  }
+
+  /** Watches a prefix from a revision on. The returned function ends it. */
+  open(prefix: string, from: number, listener: WatchListener): () => void {
+    this.#lastId += 1
+    const id = String(this.#lastId)
+    const watch: Watch = { prefix, from, listener, parts: [], heardAt: 0, bornAt: Infinity }
+    this.#watches.set(id, watch)
+    if (this.#stream) this.#create(id, watch)
+    else if (!this.#opening) void this.#openStream()
+    return () => this.#cancel(id)
+  }
+
+  /** Loses all watches. */
+  close(reason: Error): void {
+    const stream = this.#stream
+    this.#stream = undefined
+    this.#stop.abort()
+    stream?.cancel()
+    const lost = [...this.#watches.values()]
+    this.#watches.clear()
+    this.#creating = []
+    for (const watch of lost) watch.listener.lost(reason)
+  }
+
+  async #openStream(): Promise<void> {
+    this.#opening = true
+    const limit = deadline(this.#options.connectTimeoutMs)
+    try {
+      const member = await this.#options.members.connected('Watch', limit.signal)
+      const stream = await member.connection.stream('Watch', 'watch', true)
+      this.#opening = false
+      this.#attach(stream, member)
+    } catch (error) {
+      this.#opening = false
+      this.close(error instanceof Error ? error : new Error('no stream', { cause: error }))
+    } finally {
+      limit.done()
+    }
+  }
+
+  #attach(stream: RawStream, member: Member): void {
+    if (this.#watches.size === 0) {
+      stream.cancel()
+      return
+    }
+    this.#stream = stream
+    this.#stop = new AbortController()
+    const { signal } = this.#stop
+    const end = (error: Error) => {
+      if (this.#stream !== stream) return
+      this.#options.members.avoid(member, error)
+      this.close(new EtcdUnavailable('Unreachable', `etcd watch: ${error.message}`, { cause: error }))
+    }
+    const { closed } = member.connection
+    closed.addEventListener('abort', () => end(new Error('connection given up')), { signal })
+    stream
+      .on('data', (answer: IWatchResponse) => this.#onAnswer(stream, answer))
+      .on('error', end)
+      .on('end', () => end(new Error('stream ended')))
+    for (const [id, watch] of this.#watches) this.#create(id, watch)
+    void this.#guard(stream, member, end)
+  }
+
+  /** Asks for progress, and ends a stream that has nothing to say. */
+  async #guard(stream: RawStream, member: Member, end: (error: Error) => void): Promise<void> {
+    const { clock, deadlineMs } = this.#options
+    while (this.#stream === stream) {
+      await clock.sleep(deadlineMs / 4, this.#stop.signal).catch(() => undefined)
+      if (this.#stream !== stream) return
+      const oldest = clock.monotonic() - deadlineMs
+      if ([...this.#watches.values()].some(watch => watch.heardAt < oldest)) {
+        this.#options.members.suspect(member)
+        end(new Error(`silent for ${deadlineMs} ms`))
+        return
+      }
+      this.#asked += 1
+      stream.write({ progress_request: {} })
+    }
+  }
+
+  #create(id: string, watch: Watch): void {
+    watch.heardAt = this.#options.clock.monotonic()
+    this.#creating.push(id)
+    this.#stream?.write({
+      create_request: {
+        key: startOf(watch.prefix),
+        range_end: endOf(watch.prefix),
+        start_revision: watch.from,
+        watch_id: id,
+        progress_notify: true,
+        fragment: true,
+      },
+    })
+  }
+
+  #cancel(id: string): void {
+    if (!this.#watches.delete(id)) return
+    if (this.#watches.size > 0) this.#stream?.write({ cancel_request: { watch_id: id } })
+    else this.close(new Error('no watch is left'))
+  }
+
+  #onAnswer(stream: RawStream, answer: IWatchResponse): void {
+    if (this.#stream !== stream) return
+    const now = this.#options.clock.monotonic()
+    if (answer.created) {
+      const id = this.#creating.shift() ?? ''
+      const watch = this.#watches.get(id)
+      if (watch) watch.bornAt = this.#asked
+      if (answer.canceled) this.#lose(id, answer)
+      return
+    }
+    if (answer.watch_id === '-1') {
+      for (const watch of this.#watches.values())
+        if (watch.bornAt < this.#asked) this.#onProgress(watch, answer, now)
+      return
+    }
+    const watch = this.#watches.get(answer.watch_id)
+    if (!watch) return
+    if (answer.canceled) this.#lose(answer.watch_id, answer)
+    else if (answer.events.length > 0) this.#onEvents(watch, answer, now)
+    else this.#onProgress(watch, answer, now)
+  }
+
+  #onProgress(watch: Watch, answer: IWatchResponse, now: number): void {
+    watch.heardAt = now
+    watch.listener.progress(Number(answer.header.revision))
+  }
+
+  #onEvents(watch: Watch, answer: IWatchResponse, now: number): void {
+    watch.heardAt = now
+    for (const event of answer.events) {
+      if (event.type === 'Delete') watch.parts.push({ key: event.kv.key.toString('utf8') })
+      else {
+        const kv = keyValueOf(event.kv)
+        watch.parts.push({ key: kv.key, now: kv })
+      }
+    }
+    if (answer.fragment) return
+    const events = watch.parts
+    watch.parts = []
+    watch.listener.events(events, Number(answer.header.revision))
+  }
+
+  #lose(id: string, answer: IWatchResponse): void {
+    const watch = this.#watches.get(id)
+    if (!watch) return
+    this.#watches.delete(id)
+    const compacted = answer.compact_revision !== '0'
+    const why = compacted ? `compacted up to ${answer.compact_revision}` : answer.cancel_reason
+    watch.listener.lost(
+      new EtcdUnavailable(compacted ? 'Compacted' : 'Unreachable', `etcd watch cancelled: ${why}`),
+    )
+  }
+}

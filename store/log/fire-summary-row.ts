@@ -1,0 +1,29 @@
+import { ANYWHERE, scheduledRunId, shellRunId } from '../../core/keys.ts'
+import { classOf, type FireSummary } from '../../core/status/fire-summary.ts'
+import { given, number, outcomeOf, type Row, rangeOf, text } from './result-rows.ts'
+
+/** A fire from its sums and the result that speaks for it. `targetsOf`: those that made it a failure. */
+export function summaryOf(row: Row, uid: string, targetsOf: (time: number) => string[]): FireSummary {
+  const time = number(row.time) ?? 0
+  const outcome = outcomeOf(row)
+  const of = { namespace: text(row.namespace) ?? '', name: text(row.name) ?? '', target: ANYWHERE }
+  return {
+    time,
+    id: row.kind === 'run' ? shellRunId({ ...of, uid }) : scheduledRunId(of, time),
+    outcome,
+    ...given('startedAt', number(row.started_at)),
+    endedAt: number(row.ended_at) ?? 0,
+    ...given('exitCode', number(row.exit_code)),
+    ...given('signal', text(row.signal)),
+    ...given('reason', text(row.reason)),
+    ...given('message', text(row.message)),
+    ...given('tail', text(row.tail)),
+    targets: {
+      succeeded: number(row.succeeded) ?? 0,
+      failed: number(row.failed) ?? 0,
+      missed: number(row.missed) ?? 0,
+    },
+    failedTargets: classOf(outcome) === 'failed' ? targetsOf(time) : [],
+    ...rangeOf(row),
+  }
+}

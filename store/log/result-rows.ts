@@ -1,0 +1,109 @@
+import { OUTCOMES, type Outcome } from '../../core/records/state.ts'
+import { gravity } from '../../core/status/fire-summary.ts'
+import type { OutputHead, Runner, StoredResult } from './port.ts'
+
+/** As a database gives it: every truth is 0 or 1. */
+export type Row = Record<string, unknown>
+
+/** Named parameters of the insert, one for each column but the id. */
+export function columnsOf(result: StoredResult) {
+  return {
+    uid: result.uid,
+    run: result.run,
+    attempt: result.attempt,
+    kind: result.kind,
+    pool: result.pool,
+    namespace: result.namespace,
+    name: result.name,
+    target: result.target,
+    agent: result.agent ?? null,
+    generation: result.generation,
+    time: result.time,
+    started_at: result.startedAt ?? null,
+    ended_at: result.endedAt,
+    outcome: result.outcome,
+    gravity: gravity(result.outcome),
+    exit_code: result.exitCode ?? null,
+    signal: result.signal ?? null,
+    reason: result.reason ?? null,
+    message: result.message ?? null,
+    tail: result.tail ?? null,
+    final: result.final ? 1 : 0,
+    range_first: result.range?.first ?? null,
+    range_count: result.range?.count ?? null,
+  }
+}
+
+export const COLUMNS = Object.keys(columnsOf({} as StoredResult))
+
+export function resultOf(row: Row): StoredResult {
+  return {
+    run: text(row.run) ?? '',
+    kind: row.kind === 'run' ? 'run' : 'job',
+    uid: text(row.uid) ?? '',
+    generation: number(row.generation) ?? 0,
+    pool: text(row.pool) ?? '',
+    namespace: text(row.namespace) ?? '',
+    name: text(row.name) ?? '',
+    target: text(row.target) ?? '',
+    ...given('agent', text(row.agent)),
+    attempt: number(row.attempt) ?? 0,
+    time: number(row.time) ?? 0,
+    ...given('startedAt', number(row.started_at)),
+    endedAt: number(row.ended_at) ?? 0,
+    outcome: outcomeOf(row),
+    ...given('exitCode', number(row.exit_code)),
+    ...given('signal', text(row.signal)),
+    ...given('reason', text(row.reason)),
+    ...given('message', text(row.message)),
+    ...given('tail', text(row.tail)),
+    final: row.final === 1,
+    ...rangeOf(row),
+  }
+}
+
+export function outcomeOf(row: Row): Outcome {
+  const outcome = OUTCOMES.find(one => one === row.outcome)
+  if (!outcome) throw new Error(`an outcome that nobody knows: ${String(row.outcome)}`)
+  return outcome
+}
+
+export function rangeOf(row: Row): { range?: { first: number; count: number } } {
+  const first = number(row.range_first)
+  return given('range', first === undefined ? undefined : { first, count: number(row.range_count) ?? 1 })
+}
+
+export function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+export function number(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined
+}
+
+/** A property that is there only if its value is. */
+export function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
+}
+
+export function runnerIn(row: Row | undefined): Runner | undefined {
+  const agent = text(row?.agent)
+  return agent === undefined ? undefined : { pool: text(row?.pool) ?? '', agent }
+}
+
+export function headIn(row: Row): OutputHead {
+  return {
+    uid: text(row.uid) ?? '',
+    run: text(row.run) ?? '',
+    attempt: number(row.attempt) ?? 0,
+    namespace: text(row.namespace) ?? '',
+    name: text(row.name) ?? '',
+    agent: text(row.agent) ?? '',
+    stored: number(row.stored) ?? 0,
+    bytes: number(row.bytes) ?? 0,
+    cut: number(row.cut) ?? 0,
+    lost: number(row.lost) ?? 0,
+    ended: row.ended === 1,
+    ...(row.expired === 1 ? { expired: true } : {}),
+  }
+}

@@ -1,0 +1,62 @@
+import type { Settlement } from '../../core/fires/decide.ts'
+import { ANYWHERE, type CellRef, type Keys, scheduledRunId, shellRunId } from '../../core/keys.ts'
+import type { Entry } from '../../core/records/entry.ts'
+import type { Result } from '../../core/records/state.ts'
+import type { Op } from '../etcd/types.ts'
+
+/** A result in the outbox is at most so large, in bytes of UTF-8: output travels with the spool. */
+const LARGEST = 1_024
+
+/** The operation that puts a result into the outbox: idempotent, as its key is derived from what it says. */
+export function putResult(keys: Keys, pool: string, result: Result): Op {
+  return { put: keys.result(pool, result.run, result.attempt), value: fit(result) }
+}
+
+/** Results of times that end without a process, each range under the run id of its last time, attempt 0. */
+export function putSettlements(
+  keys: Keys,
+  ref: CellRef,
+  entry: Entry,
+  settlements: readonly Settlement[],
+  now: number,
+): Op[] {
+  return settlements.map(({ first, last, count, outcome, reason }) =>
+    putResult(keys, ref.pool, {
+      run: entry.kind === 'run' ? shellRunId({ ...ref, uid: entry.uid }) : scheduledRunId(ref, last),
+      kind: entry.kind,
+      uid: entry.uid,
+      generation: entry.generation,
+      namespace: ref.namespace,
+      name: ref.name,
+      target: ref.target,
+      ...(ref.target === ANYWHERE || entry.command.placement.mode === 'Shards' ? {} : { agent: ref.target }),
+      attempt: 0,
+      time: last,
+      endedAt: now,
+      outcome,
+      reason,
+      ...(entry.blocked ? { message: entry.blocked.message.slice(0, 200) } : {}),
+      final: true,
+      ...(count > 1 ? { range: { first, count } } : {}),
+    }),
+  )
+}
+
+/** Cuts the tail, then the message, until the record fits. */
+function fit(result: Result): string {
+  let value = JSON.stringify(result)
+  let { tail = '', message = '' } = result
+  while (Buffer.byteLength(value) > LARGEST && (tail || message)) {
+    const over = Buffer.byteLength(value) - LARGEST
+    // Escapes make a character up to six bytes long, so what is over is taken away in small steps.
+    const step = Math.max(1, Math.ceil(over / 6))
+    if (tail) tail = tail.slice(step)
+    else message = message.slice(0, -step)
+    value = JSON.stringify({
+      ...result,
+      ...(result.tail ? { tail } : {}),
+      ...(result.message ? { message } : {}),
+    })
+  }
+  return value
+}

@@ -1,0 +1,51 @@
+import { constants } from 'node:os'
+import { afterAll, describe, test } from 'vitest'
+import { nativeLauncher } from '../../../scripts/native.ts'
+import { helper, type Runtime, runtimes } from '../containers/suite.ts'
+import { bench } from '../launcher/launcher.ts'
+import { launcherForAll } from '../launcher/launcher-for-each.ts'
+import type { CommandRow } from './row.ts'
+import { carryOut, commands, entryOf, expectSeen, SESSION } from './suite.ts'
+
+/** The table of commands in containers, as an agent launches them. */
+
+const launcher = await nativeLauncher()
+
+describe.each(runtimes)('%s', (_, start) => {
+  let runtime: Runtime
+  afterAll(() => runtime?.machine.stop())
+  const agent = launcherForAll(async () => {
+    runtime = await start()
+    await runtime.container({ app: 'web' })
+    return bench([...runtime.machine.enter, launcher], '', {})
+  }, String(SESSION))
+
+  const rows = commands
+    // Limits are the container's own.
+    .filter(row => !row.hostOnly && !row.resources)
+    .map(row => [row.name, inside(row)] as const)
+
+  test.concurrent.each(rows)('%s', async (_name, row) => {
+    const containers = { helper, endpoints: [`unix://${runtime.socket}`], podsOnly: false }
+    const selector = { matchLabels: { app: 'web' }, matchExpressions: [] }
+    const entry = entryOf(row, { container: { selector, pick: 'One' } })
+    expectSeen(row, await carryOut(row, entry, { agent, containers }), { tty: false })
+  })
+})
+
+/** A runtime tells a signal as an exit code, and what is no shell is one word. The way into the container takes a part of a deadline. */
+function inside(row: CommandRow): CommandRow {
+  const { signal, startFailure, ...rest } = row.expect
+  const expected = { ...rest }
+  if (signal) {
+    expected.reason = 'NonZeroExitCode'
+    expected.exitCode = 128 + constants.signals[signal as NodeJS.Signals]
+  }
+  if (startFailure) expected.reason = startFailure === 'NoSuchDirectory' ? startFailure : 'NoSuchShell'
+  const { deadlineSeconds } = row
+  return {
+    ...row,
+    expect: expected,
+    ...(deadlineSeconds === undefined ? {} : { deadlineSeconds: deadlineSeconds + 5 }),
+  }
+}

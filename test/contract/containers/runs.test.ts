@@ -1,0 +1,317 @@
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { afterAll, describe, expect, test } from 'vitest'
+import { nativeLauncher } from '../../../scripts/native.ts'
+import type { TestMachine } from '../../servers/machine.ts'
+import { bench, bytesOf, eventually, farAway, SESSION } from '../launcher/launcher.ts'
+import { launcherForAll } from '../launcher/launcher-for-each.ts'
+import { inside, type Runtime, runtimes, type StartedContainer, toldOf } from './suite.ts'
+
+const launcher = await nativeLauncher()
+
+describe.each(runtimes)('a command in a container of %s', (_, start) => {
+  let runtime: Runtime
+  let web: StartedContainer
+  let n = 0
+  afterAll(() => runtime?.machine.stop())
+  const agent = launcherForAll(async () => {
+    runtime = await start()
+    web = await runtime.container({ app: 'web' })
+    return bench([...runtime.machine.enter, launcher], '', {})
+  })
+
+  type More = Omit<Parameters<typeof inside>[2], 'id' | 'script'>
+  const arm = (script: string, more: More = {}, app = 'web') => {
+    const id = `run-${n++}`
+    agent.launcher.arm([inside(runtime, app, { id, script, ...more })])
+    return id
+  }
+  const run = async (script: string, more?: More, app?: string) => {
+    const id = arm(script, more, app)
+    const record = await agent.ended(id)
+    const chunks = await agent.output(id)
+    return {
+      record,
+      told: toldOf(record),
+      stdout: bytesOf(chunks, 'stdout'),
+      text: String(bytesOf(chunks, 'stdout')),
+      errors: String(bytesOf(chunks, 'stderr')),
+    }
+  }
+  /** Processes in the machine whose command line holds this word. */
+  const alive = (word: string) =>
+    readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && commandLine(pid).split('\0').includes(word))
+  const noGroupIsLeft = () =>
+    eventually(
+      () => `no cgroup is left: ${groupsIn(runtime.machine.cgroupParent).map(membersOf).join('; ')}`,
+      () => groupsIn(runtime.machine.cgroupParent).length === 0,
+    )
+  /** A script that is going on, as it says by `echo begun`. */
+  const begun = async (script: string, more?: More, app?: string) => {
+    const id = arm(script, more, app)
+    await agent.launcher.read(id, { offset: 0, length: 1, waitMs: 60_000 })
+    return id
+  }
+
+  test('stdout, stderr and the exit code are its own', async () => {
+    const { record, text, errors } = await run('echo out; echo err >&2; exit 3')
+    expect(record).toMatchObject({ cause: { kind: 'exited', code: 3 } })
+    expect(record).not.toHaveProperty('told')
+    expect([text, errors]).toEqual(['out\n', 'err\n'])
+  })
+
+  test('it has the environment of its image and what it is given, whatever is in there', async () => {
+    const env = {
+      QUOTES: `'it''s' "x" $HOME \`id\` \\ `,
+      LINES: '\n\na\n\n',
+      BYTES: 'é€😀\t\u0001\u0080',
+      PATH: '/bin',
+      UID: '7',
+    }
+    const { stdout } = await run('printf %s "$QUOTES$LINES$BYTES"; echo "$FROM_IMAGE"', { env })
+    expect(String(stdout)).toBe(`${env.QUOTES}${env.LINES}${env.BYTES}yes\n`)
+  })
+
+  test('it has an empty stdin, its directory, and the shell that it asks for', async () => {
+    const command = { workingDir: '/tmp', shell: ['/bin/busybox', 'ash', '-c'] }
+    const { text } = await run('wc -c; pwd; name=$(tr "\\0" " " < /proc/$$/cmdline); echo "$name"', {
+      command,
+    })
+    expect(text).toMatch(/^0\n\/tmp\n\/bin\/busybox ash -c wc/)
+  })
+
+  test('what is not there has its reason', async () => {
+    const reason = async (command: object, app?: string) => (await run('true', { command }, app)).told.reason
+    expect(await reason({ workingDir: '/no/such' })).toBe('NoSuchDirectory')
+    expect(await reason({ shell: ['/bin/zsh', '-c'] })).toBe('NoSuchShell')
+    expect(await reason({ shell: ['zsh', '-c'] })).toBe('NoSuchShell')
+    expect(await reason({}, 'nobody')).toBe('ContainerNotFound')
+    const bare = await runtime.container({ app: 'bare', image: 'noshell' })
+    expect(await reason({}, 'bare')).toBe('NoSuchShell')
+    await bare.stop()
+    expect(await reason({}, 'bare')).toBe('ContainerNotRunning')
+    await bare.remove()
+    expect(await reason({}, 'bare')).toBe('ContainerNotFound')
+    const nowhere = inside({ socket: '/no/such.sock' }, 'web', { id: 'nowhere', script: 'true' })
+    agent.launcher.arm([nowhere])
+    expect(toldOf(await agent.ended('nowhere')).reason).toBe('RuntimeUnavailable')
+  })
+
+  test('a command that is not there is 127, one that cannot be executed 126, a signal 128 and its number', async () => {
+    expect((await run('no-such-command')).record.code).toBe(127)
+    expect((await run('/etc/passwd')).record.code).toBe(126)
+    expect((await run('kill -TERM $$')).record.code).toBe(143)
+    expect((await run('kill -KILL $$')).record).toMatchObject({ code: 137 })
+  })
+
+  test('no byte is lost or changed', async () => {
+    const { stdout, record } = await run('i=0; while [ $i -lt 40 ]; do cat /bin/busybox; i=$((i+1)); done')
+    const busybox = readFileSync('/bin/busybox')
+    const expected = createHash('sha256')
+    for (let i = 0; i < 40; i++) expected.update(busybox)
+    expect(createHash('sha256').update(stdout).digest('hex')).toBe(expected.digest('hex'))
+    expect(record.stdout).toEqual({ bytes: 40 * busybox.length, cut: 0 })
+  })
+
+  test('a line of 10 MB is a line', async () => {
+    const { stdout } = await run('head -c 10000000 /dev/zero | tr "\\0" x; echo')
+    expect(stdout.length).toBe(10_000_001)
+    expect(stdout.indexOf('\n')).toBe(10_000_000)
+  })
+
+  test('a secret stands in no command line', async () => {
+    const secret = 'a-secret-of-the-test'
+    const id = await begun('echo begun; sleep 30', { env: { SECRET: secret } })
+    const shown = readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && commandLine(pid).includes(secret))
+    expect(shown).toEqual([])
+    agent.launcher.kill([id], 'Test')
+    await agent.ended(id)
+  })
+
+  test('what it leaves behind dies with it, and does not hold it up', async () => {
+    const { record, text } = await run(
+      'sleep 3001 & (setsid sleep 3002 &) ; (setsid sh -c "sleep 3003 & exit 0" > /dev/null) ; echo left; exit 4',
+    )
+    expect(record.code).toBe(4)
+    expect(text).toBe('left\n')
+    await eventually('nothing is left', () =>
+      ['3001', '3002', '3003'].every(word => alive(word).length === 0),
+    )
+  })
+
+  test('closed streams do not end it', async () => {
+    expect((await run('exec >&- 2>&- <&-; sleep 0.3; exit 5')).record.code).toBe(5)
+  })
+
+  test('a kill is SIGTERM to all of it, and its last words are kept', async () => {
+    const id = await begun('trap "echo ending; exit 9" TERM; echo begun; sleep 3004 & wait')
+    agent.launcher.kill([id], 'Test')
+    const record = await agent.ended(id)
+    expect(record).toMatchObject({ cause: { kind: 'killed', reason: 'Test' }, code: 9 })
+    expect(record.tail).toContain('ending\n')
+    await eventually('nothing is left', () => alive('3004').length === 0)
+  })
+
+  test('at its deadline it ends, with SIGKILL if it does not mind', async () => {
+    const { record } = await run('trap "" TERM; setsid sleep 3005 & while :; do sleep 0.1; done', {
+      deadlineMs: 700,
+      graceMs: 300,
+    })
+    expect(record.cause).toEqual({ kind: 'timedOut' })
+    await eventually('nothing is left', () => alive('3005').length === 0)
+  })
+
+  test('what it wrote until it was killed is all there, and so is its exit code', async () => {
+    const endless = 'while :; do printf %01000d 0; echo >> /tmp/written; done'
+    const id = await begun(`trap "" TERM; echo begun; ${endless}`, { graceMs: 500 })
+    agent.launcher.kill([id], 'Test')
+    expect(await agent.ended(id)).toMatchObject({ cause: { kind: 'killed', reason: 'Test' }, code: 137 })
+    const stdout = bytesOf(await agent.output(id), 'stdout')
+    const written = Number((await run('wc -l < /tmp/written; rm /tmp/written')).text)
+    expect(written).toBeGreaterThan(0)
+    expect(stdout.length).toBeGreaterThanOrEqual(1_000 * written)
+  })
+
+  test('a fence and the death of the launcher end it', async () => {
+    const id = await begun('trap "" TERM; echo begun; setsid sleep 3006 & sleep 3006')
+    process.kill(outerPid(runtime.machine, agent.launcher.pid), 'SIGKILL')
+    await agent.connect()
+    expect((await agent.ended(id)).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
+    await eventually('nothing is left', () => alive('3006').length === 0)
+    agent.launcher.fence(SESSION, farAway())
+    const fenced = await begun('trap "" TERM; echo begun; setsid sleep 3007 & sleep 3007')
+    agent.launcher.fence(SESSION, 0)
+    expect((await agent.ended(fenced)).cause).toEqual({ kind: 'fenced' })
+    await eventually('nothing is left', () => alive('3007').length === 0)
+    agent.launcher.fence(SESSION, farAway())
+  })
+
+  test('a launcher that dies right after its end leaves none of its groups', async () => {
+    const id = await begun('trap "" TERM; echo begun; setsid sleep 3010 & sleep 3010', { graceMs: 100 })
+    agent.launcher.kill([id], 'Test')
+    await agent.ended(id)
+    process.kill(outerPid(runtime.machine, agent.launcher.pid), 'SIGKILL')
+    await agent.connect()
+    await noGroupIsLeft()
+    expect(alive('3010')).toEqual([])
+    agent.launcher.fence(SESSION, farAway())
+  })
+
+  test('it does not outlive the helper that started it', async () => {
+    const id = await begun('trap "" TERM; echo begun; setsid sleep 3009 & sleep 3009')
+    process.kill(outerPid(runtime.machine, (await agent.started(id)).pid), 'SIGKILL')
+    expect((await agent.ended(id)).cause).toEqual({ kind: 'signaled', signal: 'SIGKILL' })
+    await eventually('nothing is left', () => alive('3009').length === 0)
+  })
+
+  test('it goes on while no agent is connected', async () => {
+    const id = await begun('echo begun; sleep 0.5; echo later')
+    agent.launcher.close()
+    await agent.connect()
+    expect((await agent.ended(id)).tail).toBe('begun\nlater\n')
+  })
+
+  test.each(['stop', 'remove'] as const)(
+    'a container that ends by %s takes it along, and that is its reason',
+    async how => {
+      const short = await runtime.container({ app: 'short' })
+      const id = await begun('echo begun; sleep 3008', {}, 'short')
+      await short[how]()
+      expect(toldOf(await agent.ended(id)).reason).toBe('ContainerGone')
+      if (how === 'stop') await short.remove()
+    },
+  )
+
+  test('who asks for too much memory is killed for that', async () => {
+    const tight = await runtime.container({ app: 'tight', memory: 64 * 1024 ** 2 })
+    const { told, record } = await run('head -c 300000000 /dev/zero | tail; exit 137', {}, 'tight')
+    expect([record.code, told.oom]).toEqual([137, true])
+    await tight.remove()
+  })
+
+  test('a terminal has its size and one stream, and nobody types there', async () => {
+    const { record, text } = await run(
+      'stty size; tty; test -t 0 && test -t 1 && test -t 2 && echo all; echo err >&2; cat; exit 6',
+      {
+        env: { TYPED: '\u0003\u0004' },
+        command: { tty: true },
+      },
+    )
+    expect(text).toMatch(/^24 80\r\n\/dev\/pts\/\d+\r\nall\r\nerr\r\n$/)
+    expect(record).toMatchObject({ code: 6, stderr: { bytes: 0 } })
+  })
+
+  test('One is the oldest that runs, Each are all, each line with the name of its container', async () => {
+    const two = await runtime.container({ app: 'two' })
+    const all = {
+      container: {
+        selector: {
+          matchLabels: {},
+          matchExpressions: [{ key: 'app', operator: 'In', values: ['web', 'two'] }],
+        },
+      },
+    }
+    const one = (pick: 'One' | 'Each') => ({ command: { container: { ...all.container, pick } } })
+    const name = 'cat /proc/sys/kernel/random/boot_id > /dev/null; '
+    expect((await run(`${name} echo one`, one('One'))).text).toBe('one\n')
+    const each = await run('printf "a\\nb"; exit 0', one('Each'))
+    expect(each.text.split('\n').sort()).toEqual(
+      [
+        '',
+        ...['two', 'web'].flatMap(app => ['a', 'b'].map(line => `${runtime.nameOf(app)} | ${line}`)),
+      ].sort(),
+    )
+    const failing = await run('mkdir /tmp/first || exit 0; exit 3', one('Each'))
+    expect(failing.record.code).toBe(3)
+    expect(failing.told.message).toMatch(/^failed in 2 of 2 containers: /)
+    await two.remove()
+  })
+
+  test('nothing of all this is left in the container or its cgroups', async () => {
+    agent.launcher.forget((await agent.launcher.runs()).map(({ id }) => id))
+    // Orphans that nobody waits for are the container's first process's.
+    const living = () => run('ps -o stat,args > /tmp/all; grep -v "^Z" /tmp/all | wc -l')
+    // That one, the shell, ps, and the head of what it tells.
+    await eventually('no other process is left', async () => (await living()).text === '4\n')
+    await noGroupIsLeft()
+    await web.stop()
+  })
+})
+
+/** Control groups of commands below this one. Others may go meanwhile, which `find` complains of. */
+function groupsIn(parent: string): string[] {
+  const args = ['/sys/fs/cgroup', '-path', `*${parent}/*/shellcron-*`, '-type', 'd']
+  return spawnSync('find', args, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean)
+}
+
+/** The group, and who is in there. */
+function membersOf(group: string): string {
+  const { stdout } = spawnSync('cat', [`${group}/cgroup.procs`], { encoding: 'utf8' })
+  const pids = stdout.split('\n').filter(Boolean)
+  return [group, ...pids.map(pid => `${pid} ${commandLine(pid)}`)].join(' ')
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** The number out here of a process that has this number in the machine. Other machines have one of that number, too. */
+function outerPid({ namespace }: TestMachine, inner: number): number {
+  const found = readdirSync('/proc').find(pid => {
+    try {
+      const isInside = /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/ns/pid`) === namespace
+      return (
+        isInside &&
+        readFileSync(`/proc/${pid}/status`, 'utf8').match(/^NSpid:.*\t(\d+)$/m)?.[1] === `${inner}`
+      )
+    } catch {
+      return false
+    }
+  })
+  return Number(found)
+}

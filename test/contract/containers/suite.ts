@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs'
+import type { Arm, ExitRecord } from '../../../agent/launcher/messages.ts'
+import { inContainer } from '../../../agent/runs/container-command.ts'
+import { type Command, commandSchema } from '../../../core/records/entry.ts'
+import { nativeExec } from '../../../scripts/native.ts'
+import { type Containerd, startContainerd } from '../../servers/containerd.ts'
+import type { TestMachine } from '../../servers/machine.ts'
+import { type Podman, startPodman } from '../../servers/podman.ts'
+import { SESSION } from '../launcher/launcher.ts'
+
+/** What the suite of the container environment holds a runtime by. */
+export interface Runtime {
+  machine: TestMachine
+  socket: string
+  /** A container with a label `app` of this value; returns the way to end it. */
+  container(of: TestContainer): Promise<StartedContainer>
+  /** Its name in messages and prefixes. */
+  nameOf(app: string): string
+}
+
+export interface TestContainer {
+  app: string
+  image?: string
+  argv?: string[]
+  /** Bytes. */
+  memory?: number
+}
+
+export interface StartedContainer {
+  stop(): Promise<void>
+  remove(): Promise<void>
+}
+
+/** Of the pods. */
+export const NAMESPACE = 'table'
+
+/** Those that are installed, each with the way to start it. */
+export const runtimes = Object.entries({
+  '/usr/bin/containerd': ['containerd', async () => onContainerd(await startContainerd())] as const,
+  '/usr/bin/podman': ['podman', async () => onPodman(await startPodman())] as const,
+}).flatMap(([program, runtime]) => (canRun(program) ? [runtime] : []))
+
+function canRun(program: string): boolean {
+  return process.getuid?.() === 0 && existsSync(program) && existsSync('/bin/busybox')
+}
+
+function onContainerd(containerd: Containerd): Runtime {
+  return {
+    machine: containerd,
+    socket: containerd.socket,
+    nameOf: app => `${app}/app`,
+    async container({ app, image, argv, memory }) {
+      const one = {
+        ...(image ? { image: `localhost/${image}:1` } : {}),
+        ...(argv ? { argv } : {}),
+        ...(memory ? { memory } : {}),
+      }
+      const pod = await containerd.pod({
+        name: app,
+        namespace: NAMESPACE,
+        labels: { app },
+        containers: { app: one },
+      })
+      return {
+        stop: () => containerd.stopContainer(pod.containers['app'] ?? ''),
+        remove: () => pod.remove(),
+      }
+    },
+  }
+}
+
+function onPodman(podman: Podman): Runtime {
+  return {
+    machine: podman,
+    socket: podman.socket,
+    nameOf: app => app,
+    async container({ app, image, argv, memory }) {
+      await podman.run({
+        name: app,
+        labels: { app },
+        ...(image ? { image: `localhost/${image}:1` } : {}),
+        ...(argv ? { argv } : {}),
+        ...(memory ? { memory } : {}),
+      })
+      return { stop: () => podman.stopContainer(app), remove: () => podman.removeContainer(app) }
+    },
+  }
+}
+
+export const helper = await nativeExec()
+
+/** An order to run a script in the containers whose label `app` has this value. */
+export function inside(
+  runtime: Pick<Runtime, 'socket'>,
+  app: string,
+  of: { id: string; script: string; env?: Record<string, string>; command?: Partial<Command> } & Partial<Arm>,
+): Arm {
+  const { id, script, env = {}, command: more = {}, ...arm } = of
+  const command = commandSchema.parse({
+    placement: {},
+    shell: ['/bin/sh', '-c'],
+    script,
+    outputLimit: 0,
+    container: { selector: { matchLabels: { app } } },
+    ...more,
+  })
+  const settings = { helper, endpoints: [`unix://${runtime.socket}`], podsOnly: false }
+  const { container } = command
+  if (!container) throw new Error('the command has no container')
+  return {
+    id,
+    session: SESSION,
+    at: 0,
+    env: {},
+    graceMs: 60_000,
+    outputLimit: 100_000_000,
+    fenced: true,
+    ...inContainer(container, { command, namespace: NAMESPACE }, { settings, env }),
+    ...arm,
+  }
+}
+
+/** What the helper told of a run. */
+export function toldOf({ told = '{}' }: ExitRecord): { reason?: string; message?: string; oom?: boolean } {
+  return JSON.parse(told)
+}

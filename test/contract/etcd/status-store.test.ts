@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest'
+import { createKeys } from '../../../core/keys.ts'
+import { createEtcdStatusStore } from '../../../operator/resources/directory/status-store.ts'
+import { etcdForAll } from '../../fixtures/etcd-for-all.ts'
+
+const { etcd } = etcdForAll()
+
+test('what is put is loaded, under its kind, namespace and name, and what is deleted is not', async () => {
+  const store = createEtcdStatusStore(etcd, createKeys('/test/'))
+  await store.put('ShellCronJob/ops/backup', '{"a":1}')
+  await store.put('ShellCronJob/ops/backup', '{"a":2}')
+  await store.put('ShellAgent//web1', '{}')
+  await store.put('ShellRun/ops/gone', '{}')
+  await store.delete('ShellRun/ops/gone')
+  await store.delete('ShellRun/ops/never')
+  expect(await store.load()).toEqual(
+    new Map([
+      ['ShellAgent//web1', '{}'],
+      ['ShellCronJob/ops/backup', '{"a":2}'],
+    ]),
+  )
+  expect(await etcd.get('/test/status/ShellCronJob/ops/backup')).toMatchObject({ value: '{"a":2}' })
+})

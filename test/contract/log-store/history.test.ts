@@ -1,0 +1,462 @@
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { OUTCOMES } from '../../../core/records/state.ts'
+import type { LogStore, StoredResult } from '../../../store/log/port.ts'
+import { pageOf } from '../../../store/log/sqlite/history.ts'
+import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
+import { failed, logStoreForEach, logStores, result, T0 } from './log-stores.ts'
+
+const JOB = { kind: 'job', uid: 'u1' } as const
+
+/** Time that ended without a process. */
+function settled(n: number, over: Partial<StoredResult> = {}): StoredResult {
+  const { startedAt: _, exitCode: __, agent: ___, ...rest } = result(n, over)
+  return { ...rest, attempt: 0, outcome: 'Missed', reason: 'NotCaughtUp', ...over }
+}
+
+describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
+  const { store, another, reopen } = logStoreForEach(start)
+
+  const all = async () => (await store.history({ limit: 1_000 })).rows
+  const recent = (succeeded = 3, failed = 3) => store.recent(JOB, { succeeded, failed })
+
+  test('gives back exactly what it was given', async () => {
+    const rich = failed(2, { signal: 'SIGTERM', message: 'ünïcode \u0000 "', tail: '🦊\n' })
+    const range = settled(9, { range: { first: T0 + 5_000, count: 5 } })
+    await store.record([result(1), rich, range])
+    expect(await all()).toEqual([range, rich, result(1)])
+  })
+
+  test('reasons and signals may be any text, and what is no text becomes U+FFFD', async () => {
+    await store.record([failed(1, { reason: 'a\u0000b\u{10FFFF}0', signal: '\u0000', tail: '\udc00 end' })])
+    const said = { reason: 'a\u0000b\u{10FFFF}0', signal: '\u0000', tail: '\ufffd end' }
+    expect(await all()).toMatchObject([said])
+    expect(await recent()).toMatchObject([said])
+  })
+
+  test('storing twice is storing once, in one call or in two, and the first one stays', async () => {
+    await store.record([result(1), result(1), failed(2)])
+    await store.record([failed(1), failed(2), result(3)])
+    expect(await all()).toEqual([result(3), failed(2), result(1)])
+    const fires = await recent()
+    expect(fires.map(fire => [fire.outcome, fire.targets])).toEqual([
+      ['Succeeded', { succeeded: 1, failed: 0, missed: 0 }],
+      ['Failed', { succeeded: 0, failed: 1, missed: 0 }],
+      ['Succeeded', { succeeded: 1, failed: 0, missed: 0 }],
+    ])
+  })
+
+  test('the same run and attempt of another uid or attempt is another row', async () => {
+    await store.record([
+      result(1),
+      result(1, { uid: 'u2' }),
+      result(1, { attempt: 2 }),
+      result(1, { target: 'b' }),
+    ])
+    expect(await all()).toHaveLength(4)
+  })
+
+  test('what is recorded is there after a restart, and is recorded again in vain', async () => {
+    await store.record([result(1), failed(2)])
+    await store.raiseBeacon(7)
+    await reopen()
+    await store.record([result(1), failed(2)])
+    expect(await all()).toHaveLength(2)
+    expect(await recent()).toHaveLength(2)
+    expect(await store.beacon()).toBe(7)
+  })
+
+  test('a call that fails stores none of its results', async () => {
+    await expect(store.record([result(1), result(2, { time: 0.5 })])).rejects.toThrow()
+    expect(await all()).toEqual([])
+    await store.record([result(1)])
+    expect(await all()).toHaveLength(1)
+  })
+
+  test('the highest beacon is kept', async () => {
+    expect(await store.beacon()).toBe(0)
+    await store.raiseBeacon(5)
+    await store.raiseBeacon(3)
+    expect(await store.beacon()).toBe(5)
+    await store.raiseBeacon(6)
+    expect(await store.beacon()).toBe(6)
+  })
+
+  describe('fires', () => {
+    test('of each verdict the newest are given, newest first', async () => {
+      const rows = Array.from({ length: 20 }, (_, n) => (n % 2 ? failed(n) : result(n)))
+      await store.record([...rows, settled(30, { outcome: 'Skipped' }), settled(29, { outcome: 'Skipped' })])
+      const fires = await recent(2, 3)
+      expect(fires.map(({ time, outcome }) => [(time - T0) / 1_000, outcome])).toEqual([
+        [30, 'Skipped'],
+        [19, 'Failed'],
+        [18, 'Succeeded'],
+        [17, 'Failed'],
+        [16, 'Succeeded'],
+        [15, 'Failed'],
+      ])
+      expect(await recent(0, 0)).toMatchObject([{ outcome: 'Skipped' }])
+      expect(await store.recent({ kind: 'job', uid: 'other' }, { succeeded: 3, failed: 3 })).toEqual([])
+    })
+
+    test('one with its facts', async () => {
+      await store.record([failed(1, { message: 'why', signal: 'SIGSEGV' })])
+      expect(await recent()).toEqual([
+        {
+          time: T0 + 1_000,
+          id: `ops.report.${T0 + 1_000}`,
+          outcome: 'Failed',
+          startedAt: T0 + 1_010,
+          endedAt: T0 + 1_500,
+          exitCode: 7,
+          signal: 'SIGSEGV',
+          reason: 'NonZeroExitCode',
+          message: 'why',
+          tail: 'bad 1',
+          targets: { succeeded: 0, failed: 1, missed: 0 },
+          failedTargets: [],
+        },
+      ])
+    })
+
+    test('the targets of one time are one fire: the gravest outcome, the first start, the last end', async () => {
+      const on = (target: string, over: Partial<StoredResult> = {}) => ({ target, agent: target, ...over })
+      await store.record([result(1, on('a', { startedAt: T0 + 1_005 }))])
+      await store.record([
+        failed(1, on('c')),
+        failed(1, on('b', { outcome: 'TimedOut', endedAt: T0 + 9_000 })),
+      ])
+      await store.record([settled(1, { target: 'd' }), settled(1, { target: 'e', outcome: 'Skipped' })])
+      expect(await recent()).toMatchObject([
+        {
+          outcome: 'Failed',
+          exitCode: 7,
+          startedAt: T0 + 1_005,
+          endedAt: T0 + 9_000,
+          targets: { succeeded: 1, failed: 2, missed: 2 },
+          failedTargets: ['b', 'c', 'd'],
+        },
+      ])
+    })
+
+    test('at most ten failed targets are named', async () => {
+      const targets = Array.from({ length: 200 }, (_, n) => `node-${String(n).padStart(3, '0')}`)
+      await store.record(targets.map(target => failed(1, { target })))
+      const [fire] = await recent()
+      expect(fire?.targets.failed).toBe(200)
+      expect(fire?.failedTargets).toEqual(targets.slice(0, 10))
+    })
+
+    test('a target that was skipped does not make a success of the others less', async () => {
+      await store.record([result(1, { target: 'a' }), settled(1, { target: 'b', outcome: 'Skipped' })])
+      expect(await recent()).toMatchObject([
+        { outcome: 'Succeeded', targets: { succeeded: 1, failed: 0, missed: 1 }, failedTargets: [] },
+      ])
+    })
+
+    test('an attempt that another follows is no outcome, but the fire began with it', async () => {
+      await store.record([failed(1, { final: false })])
+      expect(await recent()).toEqual([])
+      await store.record([result(1, { attempt: 2, startedAt: T0 + 20_000, endedAt: T0 + 21_000 })])
+      expect(await recent()).toMatchObject([
+        {
+          outcome: 'Succeeded',
+          startedAt: T0 + 1_010,
+          endedAt: T0 + 21_000,
+          targets: { succeeded: 1, failed: 0, missed: 0 },
+        },
+      ])
+    })
+
+    test('a range is one fire, at its last time', async () => {
+      await store.record([settled(9, { range: { first: T0 + 5_000, count: 5 } })])
+      expect(await recent()).toMatchObject([
+        { time: T0 + 9_000, outcome: 'Missed', range: { first: T0 + 5_000, count: 5 } },
+      ])
+      expect((await recent())[0]).not.toHaveProperty('startedAt')
+    })
+
+    test("a ShellRun's has its run id", async () => {
+      const run = { kind: 'run', uid: 'r1', name: 'once', run: 'ops.once.run-r1.a', target: 'a' } as const
+      await store.record([result(1, run)])
+      const [fire] = await store.recent({ kind: 'run', uid: 'r1' }, { succeeded: 1, failed: 1 })
+      expect(fire?.id).toBe('ops.once.run-r1')
+    })
+  })
+
+  describe('milestones', () => {
+    const seconds = (ms: number | undefined) => ms && (ms - T0) / 1_000
+
+    test('there are none before the first run', async () => {
+      expect(await store.milestones(JOB)).toEqual({})
+    })
+
+    test('they do not depend on how many fires are asked for', async () => {
+      await store.record([
+        result(1),
+        failed(2),
+        failed(3),
+        ...Array.from({ length: 100 }, (_, n) => result(10 + n)),
+      ])
+      const { failureTail, ...times } = await store.milestones(JOB)
+      expect(Object.fromEntries(Object.entries(times).map(([key, ms]) => [key, seconds(ms)]))).toEqual({
+        lastScheduled: 109,
+        lastSuccessful: 109.5,
+        lastFailure: 3.5,
+        since: 10.5,
+      })
+      expect(failureTail).toBe('bad 3')
+    })
+
+    test('the verdict is as old as the first of its streak, whatever was skipped meanwhile', async () => {
+      await store.record([result(1), failed(2), settled(3, { outcome: 'Skipped' }), failed(4), settled(5)])
+      expect(seconds((await store.milestones(JOB)).since)).toBe(2.5)
+      await store.record([result(6)])
+      expect(seconds((await store.milestones(JOB)).since)).toBe(6.5)
+    })
+
+    test('a time that was missed is a failure, but was not scheduled', async () => {
+      await store.record([result(1), settled(2)])
+      const { lastScheduled, lastFailure } = await store.milestones(JOB)
+      expect([seconds(lastScheduled), seconds(lastFailure)]).toEqual([1, 2.5])
+    })
+  })
+
+  describe('history', () => {
+    test('pages hold every row once, newest first, also when rows come meanwhile', async () => {
+      const rows = Array.from({ length: 25 }, (_, n) => result(Math.floor(n / 3), { target: `t${n}` }))
+      await store.record(rows)
+      const seen: StoredResult[] = []
+      let cursor: string | undefined
+      do {
+        const page = await store.history({ limit: 4, ...(cursor ? { cursor } : {}) })
+        seen.push(...page.rows)
+        cursor = page.cursor
+        await store.record([result(100 + seen.length)])
+      } while (cursor)
+      expect(seen.map(({ run }) => run).sort()).toEqual(rows.map(({ run }) => run).sort())
+      const times = seen.map(({ time }) => time)
+      expect(times).toEqual([...times].sort((a, b) => b - a))
+    })
+
+    test('all conditions hold together', async () => {
+      await store.record([
+        result(1),
+        failed(2),
+        result(3, { namespace: 'web', uid: 'u2' }),
+        result(4, { name: 'other', uid: 'u3' }),
+        result(5, { agent: 'b' }),
+        result(6, { kind: 'run', uid: 'u4' }),
+        settled(7),
+      ])
+      const at = async (query: Parameters<LogStore['history']>[0]) =>
+        (await store.history(query)).rows.map(({ time }) => seconds(time))
+      const seconds = (ms: number) => (ms - T0) / 1_000
+      const limit = 100
+      expect(await at({ limit, namespace: 'web' })).toEqual([3])
+      expect(await at({ limit, namespace: 'ops', name: 'other' })).toEqual([4])
+      expect(await at({ limit, namespace: 'ops', name: 'absent' })).toEqual([])
+      expect(await at({ limit, agent: 'b' })).toEqual([5])
+      expect(await at({ limit, kind: 'run' })).toEqual([6])
+      expect(await at({ limit, outcome: 'Failed' })).toEqual([2])
+      expect(await at({ limit, outcome: 'Missed', namespace: 'ops' })).toEqual([7])
+      expect(await at({ limit, outcome: 'Succeeded', name: 'report', namespace: 'ops' })).toEqual([6, 5, 1])
+      expect(await at({ limit, agent: 'a', outcome: 'Failed' })).toEqual([2])
+      expect(await at({ limit, uid: 'u2' })).toEqual([3])
+      expect(await at({ limit, from: T0 + 3_000, to: T0 + 5_000 })).toEqual([4, 3])
+      expect(await at({ limit, name: 'report', kind: 'job', outcome: 'Failed', agent: 'b' })).toEqual([])
+    })
+
+    test('pages of a name hold every life of the object', async () => {
+      const rows = Array.from({ length: 20 }, (_, n) => result(n, { uid: `u${n % 3}` }))
+      await store.record(rows)
+      const of = { namespace: 'ops', name: 'report', limit: 7 }
+      const first = await store.history(of)
+      const second = await store.history({ ...of, cursor: first.cursor ?? '' })
+      const third = await store.history({ ...of, cursor: second.cursor ?? '' })
+      expect([...first.rows, ...second.rows, ...third.rows]).toEqual(rows.toReversed())
+      expect(third.cursor).toBeUndefined()
+    })
+
+    /** The times of all pages, s since the first. */
+    const pagesOf = async (query: Partial<Parameters<LogStore['history']>[0]>) => {
+      const pages: number[][] = []
+      let cursor: string | undefined
+      do {
+        const page = await store.history({ limit: 100, ...query, ...(cursor ? { cursor } : {}) })
+        pages.push(page.rows.map(({ time }) => (time - T0) / 1_000))
+        cursor = page.cursor
+      } while (cursor)
+      return pages
+    }
+
+    test('a question that few rows answer looks only so far in a page, and finds them all in the end', async () => {
+      const rare = (n: number) => (n % 2_500 === 0 ? { namespace: 'rare', uid: 'u2' } : {})
+      for (let from = 0; from < 5_001; from += 1_000)
+        await store.record(
+          Array.from({ length: Math.min(1_000, 5_001 - from) }, (_, i) => result(from + i, rare(from + i))),
+        )
+      const each = [[5_000], [2_500], [0]]
+      expect(await pagesOf({ agent: 'a', namespace: 'rare' })).toEqual(each)
+      expect(await pagesOf({ name: 'report', uid: 'u2' })).toEqual([each.flat()])
+      expect(await pagesOf({ namespace: 'rare', name: 'report' })).toEqual([each.flat()])
+      expect((await pagesOf({ namespace: 'rare' })).flat()).toEqual(each.flat())
+      expect(await pagesOf({ namespace: 'rare', agent: 'a', limit: 1 })).toEqual(
+        each.flatMap(page => [page, []]),
+      )
+      expect((await pagesOf({ agent: 'a', outcome: 'Failed' })).flat()).toEqual([])
+      expect((await pagesOf({ agent: 'a', outcome: 'Succeeded', limit: 1_000 })).flat()).toHaveLength(5_001)
+    })
+
+    test('of a name with several lives too a page looks only so far, over all of them', async () => {
+      const isRare = (n: number) => n % 2_500 === 0
+      const life = (n: number) => ({ uid: `u${n % 3}`, agent: isRare(n) ? 'rare' : 'a' })
+      for (let from = 0; from < 5_001; from += 1_000)
+        await store.record(
+          Array.from({ length: Math.min(1_000, 5_001 - from) }, (_, i) => result(from + i, life(from + i))),
+        )
+      expect(await pagesOf({ namespace: 'ops', name: 'report', agent: 'rare' })).toEqual([
+        [5_000],
+        [2_500],
+        [0],
+      ])
+    })
+
+    test('of a name with many lives too, each of which is no more than a row', async () => {
+      const lives = Array.from({ length: 1_201 }, (_, n) =>
+        result(n, { uid: `u${n}`, agent: n % 600 === 0 ? 'rare' : 'a' }),
+      )
+      await store.record(lives)
+      const of = { namespace: 'ops', name: 'report' }
+      expect((await pagesOf({ ...of, agent: 'rare' })).flat()).toEqual([1_200, 600, 0])
+      const pages = await pagesOf(of)
+      expect(pages.flat()).toEqual(lives.map((_, n) => 1_200 - n))
+      expect(pages[0]).toHaveLength(100)
+    })
+
+    test('a malformed query names its field', async () => {
+      await expect(store.history({ limit: 0 })).rejects.toMatchObject({ field: 'limit' })
+      await expect(store.history({ limit: 1, cursor: 'x; DROP' })).rejects.toMatchObject({ field: 'cursor' })
+    })
+  })
+
+  test('who ran an attempt is what its result says; nobody ran what has none, or what was settled', async () => {
+    const shellRun = { kind: 'run', uid: 'r1', name: 'once', run: 'ops.once.run-r1.b', target: 'b' } as const
+    const twice = failed(2, { agent: 'a', final: false })
+    await store.record([
+      result(1, { pool: 'db' }),
+      twice,
+      result(2, { agent: 'b', attempt: 2 }),
+      settled(3),
+      result(4, shellRun),
+    ])
+    const asked = [
+      result(2, { attempt: 2 }),
+      result(1),
+      result(1, { uid: 'u2' }),
+      result(1, { attempt: 2 }),
+      twice,
+      settled(3),
+      result(4, shellRun),
+      result(4, { ...shellRun, run: 'ops.once.run-r1.c' }),
+      result(9),
+      { uid: 'u1', run: 'x', attempt: 1 },
+    ]
+    const [db, pool] = ['db', 'default']
+    expect(await store.ranBy(asked)).toEqual([
+      { pool, agent: 'b' },
+      { pool: db, agent: 'a' },
+      undefined,
+      undefined,
+      { pool, agent: 'a' },
+      undefined,
+      { pool, agent: 'a' },
+      undefined,
+      undefined,
+      undefined,
+    ])
+    expect(await store.ranBy([])).toEqual([])
+  })
+
+  test('after it was closed it is unavailable', async () => {
+    const other = await another()
+    await other.close()
+    await expect(other.record([result(1)])).rejects.toMatchObject({ name: 'Unavailable' })
+  })
+})
+
+describe('SQLite', () => {
+  let dir: string
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'shellcron-log-'))
+  })
+  afterEach(() => rm(dir, { recursive: true, force: true }))
+
+  test('no page is sorted or scanned for, whatever is asked', async () => {
+    const path = join(dir, 'log.db')
+    await openSqliteLogStore(path).close()
+    const db = new DatabaseSync(path)
+    const asked = [{}, { uid: 'u' }, { namespace: 'n' }, { name: 'j' }, { agent: 'a' }]
+    const kinds = [{}, { kind: 'run' }, { kind: 'job' }] as const
+    const outcomes = [{}, ...OUTCOMES.map(outcome => ({ outcome }))]
+    const plans = asked.flatMap(one =>
+      kinds.flatMap(kind =>
+        outcomes.flatMap(outcome => {
+          const query = { ...one, ...kind, ...outcome, from: 1, to: 2, limit: 10, cursor: '5.6' }
+          const { sql, parameters } = pageOf(query)
+          return db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters)
+        }),
+      ),
+    )
+    db.close()
+    expect(plans.length).toBeGreaterThan(0)
+    // Rows of one object and one time: as many as it has targets.
+    const ofOneTime = 'USE TEMP B-TREE FOR LAST TERM OF ORDER BY'
+    const slow = plans.filter(
+      ({ detail }) => detail !== ofOneTime && !String(detail).startsWith('SEARCH results USING INDEX'),
+    )
+    expect(slow).toEqual([])
+  })
+
+  test('a file of a newer version is refused with what to do', () => {
+    const path = join(dir, 'new.db')
+    const db = new DatabaseSync(path)
+    db.exec('PRAGMA user_version = 1000')
+    db.close()
+    expect(() => openSqliteLogStore(path)).toThrow(/schema 1000.*newer shellcron/)
+  })
+
+  test("its files are their owner's alone, also those that an earlier version left", async () => {
+    const path = join(dir, 'log.db')
+    await writeFile(path, '', { mode: 0o644 })
+    for (let life = 0; life < 2; life++) {
+      const store = openSqliteLogStore(path)
+      await store.raiseBeacon(life)
+      const files = await readdir(dir)
+      expect(files).toContain('log.db-wal')
+      for (const file of files) expect((await stat(join(dir, file))).mode & 0o077, file).toBe(0)
+      await store.close()
+    }
+  })
+
+  test('a file that is none, or cannot be made, is unavailable', () => {
+    expect(() => openSqliteLogStore(join(dir, 'absent', 'log.db'))).toThrow(
+      expect.objectContaining({ name: 'Unavailable' }),
+    )
+  })
+})
+
+describe('PostgreSQL', () => {
+  const { store } = logStoreForEach(logStores.postgres as (typeof logStores)[string])
+
+  test('of a namespace, which no index has beside the time alone, a page looks only so far too', async () => {
+    for (let from = 0; from < 3_000; from += 1_000)
+      await store.record(Array.from({ length: 1_000 }, (_, i) => result(from + i)))
+    const { rows, cursor } = await store.history({ namespace: 'rare', limit: 10 })
+    expect([rows, cursor === undefined]).toEqual([[], false])
+    expect(await store.history({ namespace: 'rare', limit: 10, cursor: cursor ?? '' })).toEqual({ rows: [] })
+  })
+})

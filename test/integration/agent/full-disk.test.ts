@@ -1,0 +1,73 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Etcd } from '../../../store/etcd/client.ts'
+import { eventually } from '../../fault/eventually.ts'
+import { startLongRun } from '../../fixtures/long-run.ts'
+import { command, due } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
+import { fill, mayMount, mountSmall, unmount } from '../../fixtures/small-disk.ts'
+
+/** The disk of a machine is full. */
+describe.skipIf(!mayMount)('an agent', () => {
+  const pool = poolForEach({ ttlSeconds: 5, members: ['a'] })
+  let disk: string
+  let leases = 0
+  const counted = (real: Etcd): Etcd => ({
+    ...real,
+    lease(seconds) {
+      leases++
+      return real.lease(seconds)
+    },
+  })
+  beforeEach(async () => {
+    leases = 0
+    disk = join(pool.dir, 'a')
+    await mkdir(disk)
+    mountSmall(disk)
+  })
+  afterEach(() => void unmount(disk))
+
+  const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
+
+  test('holds a session and runs what is due, and after it the next one', async () => {
+    fill(disk)
+    const first = await pool.agent('a', { etcd: counted })
+    await pool.putJob({ name: 'one', ...due(), command: command(`echo x >> ${pool.truth}`) })
+    await eventually('it has run', () => pool.ended('one'))
+    expect(leases).toBe(1)
+    const session = (await registered())?.create
+    await first.crash()
+    await pool.agent('a', { etcd: counted })
+    await pool.putJob({ name: 'two', ...due(), command: command(`echo x >> ${pool.truth}`) })
+    expect(await eventually('it has run', () => pool.ended('two'))).toMatchObject({ outcome: 'Succeeded' })
+    // There was nothing to resume it by.
+    expect((await registered())?.create).not.toBe(session)
+  })
+
+  test('that is full when it is told to stop leaves its session as it is, for the next one', async () => {
+    const first = await pool.agent('a', { etcd: counted })
+    const { session, letGo } = await startLongRun(pool)
+    const { lease } = (await registered()) ?? {}
+    fill(disk)
+    await first.agent.handOver()
+    await first.crash()
+    await pool.agent('a', { etcd: counted })
+    await letGo()
+    expect(await registered()).toMatchObject({ create: session, lease })
+  })
+
+  test('that is full when the next one comes has the session that was handed over', async () => {
+    const first = await pool.agent('a', { etcd: counted })
+    const { session, letGo } = await startLongRun(pool)
+    await first.agent.handOver()
+    await first.crash()
+    const { lease } = (await registered()) ?? {}
+    fill(disk)
+    leases = 0
+    await pool.agent('a', { etcd: counted })
+    await letGo()
+    expect(await registered()).toMatchObject({ create: session, lease })
+    expect(leases).toBe(1)
+  })
+})

@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest'
+import type { Launcher } from '../../../agent/launcher/launcher.ts'
+import { boottimeMs } from '../../../platform/boottime.ts'
+import type { Etcd } from '../../../store/etcd/client.ts'
+import { eventually } from '../../fault/eventually.ts'
+import { startLongRun } from '../../fixtures/long-run.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
+
+/** An agent that is told to stop leaves its runs to the next one on its machine, which may take longer than the TTL to come. */
+const TTL = 5
+const pool = poolForEach({ ttlSeconds: TTL, members: ['a', 'b'] })
+
+const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
+
+/** What happened, in order. */
+let told: string[] = []
+const fences = (real: Launcher): Launcher => ({
+  ...real,
+  fence: (session, until) => {
+    told.push(`fence ${until - boottimeMs() > TTL * 1_000 ? 'long' : 'short'}`)
+    real.fence(session, until)
+  },
+})
+/** `fail`: the answer to a registration is lost, and it is applied all the same. */
+const registrations =
+  (fail = false) =>
+  (real: Etcd): Etcd => ({
+    ...real,
+    txn: async txn => {
+      const isMine = txn.then.some(op => 'put' in op && op.put === pool.keys.agent('default', 'a'))
+      const answer = await real.txn(txn)
+      if (isMine) told.push('registered')
+      if (isMine && fail && told.filter(each => each === 'registered').length > 1)
+        throw new Error('the answer was lost')
+      return answer
+    },
+  })
+
+async function longRun(options: Parameters<typeof pool.agent>[1]) {
+  told = []
+  const first = await pool.agent('a', options)
+  return { first, ...(await startLongRun(pool)) }
+}
+
+test('a run outlives the TTL without an agent, and is adopted in the same session', async () => {
+  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations() })
+  told = []
+  await first.agent.handOver()
+  expect(told).toEqual(['registered', 'fence long'])
+  await first.crash()
+  const left = Date.now()
+  await pool.agent('b')
+  await eventually('the TTL has passed twice', () => Date.now() > left + 2 * TTL * 1_000)
+  expect(await pool.ended('long')).toBeUndefined()
+
+  told = []
+  await pool.agent('a', { launcher: fences, etcd: registrations() })
+  await eventually('it is back', () => told.includes('registered'))
+  // Lowered before the request.
+  expect(told.slice(0, 2)).toEqual(['fence short', 'registered'])
+  const back = await registered()
+  expect(back?.create).toBe(session)
+  expect(await pool.etcd.keepAlive(back?.lease ?? '', 5_000)).toBeLessThanOrEqual(TTL)
+  await letGo()
+  expect(await pool.ran()).toHaveLength(1)
+})
+
+test('where the answer is lost the fence is not raised, and the next agent finds the session all the same', async () => {
+  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations(true) })
+  told = ['registered']
+  await expect(first.agent.handOver()).rejects.toThrow('lost')
+  expect(told).not.toContain('fence long')
+  await first.crash()
+  await pool.agent('a')
+  await letGo()
+  expect((await registered())?.create).toBe(session)
+})
+
+test('a lease that is as long as that is never made shorter, and is not moved when the next agent comes', async () => {
+  const long = { ttlSeconds: 200, paused: false, draining: false, sealKey: '' }
+  await pool.etcd.txn({
+    compare: [],
+    then: [{ put: pool.keys.pool('default'), value: JSON.stringify(long) }],
+  })
+  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations() })
+  told = []
+  await first.agent.handOver()
+  expect(told).toEqual(['registered', 'fence long'])
+  const left = await registered()
+  expect(await pool.etcd.keepAlive(left?.lease ?? '', 5_000)).toBe(200)
+  await first.crash()
+  await pool.agent('a')
+  await letGo()
+  expect(await registered()).toMatchObject({ create: session, lease: left?.lease })
+})
+
+test('who has no runs hands nothing over', async () => {
+  told = []
+  const idle = await pool.agent('a', { launcher: fences, etcd: registrations() })
+  await eventually('a session', registered)
+  await idle.agent.handOver()
+  expect(told).not.toContain('fence long')
+})

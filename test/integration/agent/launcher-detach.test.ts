@@ -1,0 +1,142 @@
+import { execFile, spawn } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ensureLauncher } from '../../../agent/launcher/start.ts'
+import { silentLog } from '../../../platform/log.ts'
+import { nativeLauncher } from '../../../scripts/native.ts'
+import { eventually } from '../../fault/eventually.ts'
+
+/** Where launchers are started: in a scope of systemd's, and from a pod on its host. */
+
+const run = promisify(execFile)
+const isRoot = process.getuid?.() === 0
+const native = await nativeLauncher()
+
+let dir: string
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'shellcron-around-'))
+})
+afterEach(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
+
+describe('systemd', () => {
+  /** Notes what it is told, and does what `systemd-run --scope` does: becomes the command. */
+  const systemd = async (text: string) => {
+    const systemdRun = join(dir, 'systemd-run')
+    await mkdir(join(dir, 'run/systemd/system'), { recursive: true })
+    await writeFile(systemdRun, `#!/bin/sh\n${text}\n`)
+    await chmod(systemdRun, 0o755)
+    return { root: dir, systemdRun }
+  }
+  const launched = async (surroundings: { root: string; systemdRun: string }) => {
+    const stateDir = join(dir, 'state')
+    const program = { command: [native], build: 'b1' }
+    const launcher = await ensureLauncher({ stateDir, log: silentLog, program, surroundings })
+    await launcher.stop(true)
+    return launcher
+  }
+
+  test('the launcher is started in a scope of its own with delegated groups', async () => {
+    const fake = `echo "$@" > ${dir}/told; while [ "$1" != -- ]; do shift; done; shift; exec "$@"`
+    expect((await launched(await systemd(fake))).build).toBe('b1')
+    const told = await readFile(join(dir, 'told'), 'utf8')
+    expect(told).toMatch(
+      /--scope --quiet --collect --unit=shellcron-launcher-\S+ .*-p Delegate=yes -p TasksMax=infinity -- \S+launcher /,
+    )
+    expect(told.startsWith(isRoot ? '--scope' : '--user --scope')).toBe(true)
+  })
+
+  test('where systemd will not, it is started plainly', async () => {
+    expect((await launched(await systemd('exit 1'))).build).toBe('b1')
+  })
+})
+
+describe.runIf(isRoot)('a pod', () => {
+  /** A machine of our own, with a first process whose namespaces can be entered; in it a pod, as `text` has it. */
+  const machine = () => {
+    const init = spawn(
+      'unshare',
+      ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc', '--net', '--uts', 'sh', '-c', INIT],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    )
+    const inPod = async (group: string, ...args: string[]) => {
+      const first = (await readFile(`/proc/${init.pid}/task/${init.pid}/children`, 'utf8')).trim()
+      const program = fileURLToPath(new URL('../../fixtures/pod-agent.ts', import.meta.url))
+      const pod = [
+        'unshare',
+        '--mount',
+        '--uts',
+        '--ipc',
+        '--net',
+        'sh',
+        '-c',
+        POD,
+        group,
+        process.execPath,
+        program,
+      ]
+      return (await run('nsenter', ['-t', first, '-p', '-m', '-n', '-u', '--', ...pod, ...args])).stdout
+    }
+    return { init, inPod, ready: new Promise(resolve => init.stdout.once('data', resolve)) }
+  }
+
+  test('starts its runs on the host, once, and they outlive it', async () => {
+    const { init, inPod, ready } = machine()
+    const group = await podGroup()
+    try {
+      await ready
+      const script = `for n in mnt net uts pid ipc; do
+          [ "$(readlink /proc/self/ns/$n)" = "$(readlink /proc/1/ns/$n)" ] && echo $n; done > ${dir}/same
+        hostname > ${dir}/name; [ -e /mnt/inside-pod ] && echo pod >> ${dir}/name; : > ${dir}/ready; exec sleep 1000`
+      await inPod(group, 'start', dir, native, script)
+      await eventually('it runs', () =>
+        readFile(join(dir, 'ready')).then(
+          () => true,
+          () => false,
+        ),
+      )
+      expect((await readFile(join(dir, 'same'), 'utf8')).trim().split('\n')).toEqual([
+        'mnt',
+        'net',
+        'uts',
+        'pid',
+        'ipc',
+      ])
+      expect(await readFile(join(dir, 'name'), 'utf8')).toBe('the-host\n')
+      await endPod(group)
+      const runs = JSON.parse(await inPod(group, 'back', dir))
+      expect(runs).toMatchObject([{ id: 'long', state: 'running' }])
+    } finally {
+      init.kill('SIGKILL')
+      await endPod(group)
+      await run('sh', ['-c', 'rmdir /sys/fs/cgroup/*/shellcron /sys/fs/cgroup/shellcron 2> /dev/null || :'])
+    }
+  })
+})
+
+const INIT = 'mount --make-rprivate /; hostname the-host; echo up; while :; do sleep 1000 & wait; done'
+/** Its own group, if there is one, its own name, and a file that only it sees. */
+const POD =
+  'if [ -n "$0" ]; then mkdir -p "$0"; echo $$ > "$0/cgroup.procs"; fi; hostname the-pod; mount -t tmpfs pod /mnt; : > /mnt/inside-pod; exec "$@"'
+
+/** Where the kernel can end a pod's group at once; else ''. */
+async function podGroup(): Promise<string> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8')
+  const place = / \/ (\S+) .* - cgroup2 /.exec(mounts)?.[1]
+  return place === undefined ? '' : join(place, `test-pod-${process.pid}`)
+}
+
+/** As the kubelet does; that the group can go shows that nothing is left in there. */
+async function endPod(group: string): Promise<void> {
+  if (group === '') return
+  await writeFile(join(group, 'cgroup.kill'), '1').catch(() => undefined)
+  await eventually('the group of the pod is gone', () =>
+    run('sh', ['-c', `[ ! -d ${group} ] || rmdir ${group}`]).then(
+      () => true,
+      () => false,
+    ),
+  )
+}

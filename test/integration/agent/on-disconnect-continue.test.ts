@@ -1,0 +1,91 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { Etcd } from '../../../store/etcd/client.ts'
+import { eventually } from '../../fault/eventually.ts'
+import { command, due, type StartedAgent } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
+
+/** onDisconnect Continue: a run outlives the session of its agent, and the next session of that agent records it. */
+const pool = poolForEach({ ttlSeconds: 2, members: ['a'] })
+
+const ended = () => pool.ended('j')
+
+/** A run that says `begun`, and `done` when the file `go` is there; its agent is gone, and its session with it. */
+async function leftAlone(): Promise<StartedAgent> {
+  const agent = await pool.agent('a')
+  await pool.putJob({
+    name: 'j',
+    ...due(),
+    command: command(
+      `echo begun >> ${pool.truth}; until [ -e ${join(pool.dir, 'go')} ]; do sleep 0.1; done; echo done >> ${pool.truth}`,
+      { onDisconnect: 'Continue', activeDeadlineSeconds: 600 },
+    ),
+  })
+  await eventually('it runs', async () => (await pool.ran()).length === 1)
+  await agent.crash()
+  await eventually('its session has ended', async () => {
+    return (await pool.etcd.get(pool.keys.agent('default', 'a'))) === undefined
+  })
+  return agent
+}
+
+const goOn = () => writeFile(join(pool.dir, 'go'), '')
+
+test('it goes on, and is recorded as it ends', async () => {
+  await leftAlone()
+  await pool.agent('a')
+  await eventually('it is of the new session', async () => {
+    const [active] = await pool.actives()
+    const registration = await pool.etcd.get(pool.keys.agent('default', 'a'))
+    return registration !== undefined && active?.session === registration.create
+  })
+  await goOn()
+  expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
+  expect(await pool.ran()).toEqual(['begun', 'done'])
+})
+
+test('other agents that change its cell meanwhile do not take it away', async () => {
+  await leftAlone()
+  let changes = 0
+  const keyOfCell = pool.keys.cell({
+    pool: 'default',
+    kind: 'job',
+    namespace: 'test',
+    name: 'j',
+    target: '-',
+  })
+  const changing = (real: Etcd): Etcd => ({
+    ...real,
+    batch: async txns => {
+      const isPut = (key: string) => key.startsWith(pool.keys.actives('default', 'a'))
+      const isReowned = txns.some(({ then }) => then.some(op => 'put' in op && isPut(op.put)))
+      if (isReowned && changes < 3) {
+        const cell = await real.get(keyOfCell)
+        changes++
+        await real.txn({ compare: [], then: [{ put: keyOfCell, value: cell?.value ?? '' }] })
+      }
+      return real.batch(txns)
+    },
+  })
+  await pool.agent('a', { etcd: changing })
+  await eventually('its cell has changed three times', () => changes === 3)
+  await goOn()
+  expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
+})
+
+test('what ended while nobody was there is recorded as it ended', async () => {
+  await leftAlone()
+  await goOn()
+  await eventually('it is done', async () => (await pool.ran()).length === 2)
+  await pool.agent('a')
+  expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
+})
+
+test('after a reboot it is Lost at once, and not run again', async () => {
+  const agent = await leftAlone()
+  await agent.reboot()
+  await pool.agent('a')
+  expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Lost', final: true })
+  expect(await pool.ran()).toEqual(['begun'])
+})

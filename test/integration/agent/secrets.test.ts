@@ -1,0 +1,82 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { eventually } from '../../fault/eventually.ts'
+import { command } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
+
+/** What an agent tells of commands that say their Secrets. */
+const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
+
+const SECRET = 'correct-horse-battery'
+const result = (name: string) =>
+  eventually(`${name} ends`, async () => (await pool.results()).find(each => each.name === name))
+/** Now, once. `over`: of its entry. */
+const start = async (name: string, script: string, over: object = {}) => {
+  const sealed = pool.sealed(name, { SECRET, SETTING: 'in-the-open' })
+  await pool.putRun({ name, sealed, notSecret: ['SETTING'], command: command(script), ...over })
+  await pool.request(name, { kind: 'run', namespace: 'test', name, target: '-', uid: 'uid-1' })
+}
+
+test('in what is recorded of its output a Secret is masked, and a ConfigMap is not', async () => {
+  await pool.agent('a')
+  await start('says', `echo "$SECRET and $SETTING"; echo "$SECRET" | base64; exit 3`)
+  expect(await result('says')).toMatchObject({
+    outcome: 'Failed',
+    exitCode: 3,
+    tail: '*** and in-the-open\n***\n',
+  })
+})
+
+test('a value that the tail has only the end of is masked', async () => {
+  await pool.agent('a')
+  const rest = 512 - 'battery'.length
+  await start('cut', `printf %s "$SECRET"; head -c ${rest} /dev/zero | tr '\\0' .`)
+  expect((await result('cut')).tail).toBe(`***${'.'.repeat(rest)}`)
+})
+
+test('what no agent said to be a ConfigMap is masked as a Secret', async () => {
+  await pool.agent('a')
+  await start('older', 'echo $SETTING', { notSecret: undefined })
+  expect((await result('older')).tail).toBe('***\n')
+})
+
+/** It has said its Secret, and waits for its end. */
+async function halfway(name: string): Promise<{ crash(): Promise<void> }> {
+  const { crash } = await pool.agent('a')
+  await start(
+    name,
+    `echo "$SECRET"; echo started >> ${pool.truth}; until [ -e ${pool.dir}/end ]; do sleep 0.1; done`,
+  )
+  await eventually('it runs', async () => (await pool.ran()).length === 1)
+  return { crash }
+}
+const end = () => writeFile(join(pool.dir, 'end'), '')
+
+test('the next agent masks what a run says that it took over', async () => {
+  const { crash } = await halfway('adopted')
+  await crash()
+  await pool.agent('a')
+  await end()
+  expect((await result('adopted')).tail).toBe('***\n')
+})
+
+test('if the Secret has been rotated meanwhile it shows nothing, and says why', async () => {
+  const { crash } = await halfway('rotated')
+  await crash()
+  const sealed = pool.sealed('rotated', { SECRET: 'another-one' })
+  await pool.putRun({ name: 'rotated', sealed, command: command('true') })
+  await pool.agent('a')
+  await end()
+  const { tail = '' } = await result('rotated')
+  expect(tail).toMatch(/^\(not shown: .*Secrets.*changed/)
+  expect(Buffer.byteLength(tail)).toBeLessThanOrEqual(512)
+})
+
+test('if it is rotated while its agent lives, what ran with the old value masks the old value', async () => {
+  await halfway('living')
+  const sealed = pool.sealed('living', { SECRET: 'another-one' })
+  await pool.putRun({ name: 'living', sealed, command: command('true') })
+  await end()
+  expect((await result('living')).tail).toBe('***\n')
+})

@@ -1,0 +1,65 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { Launcher } from '../../../agent/launcher/launcher.ts'
+import { eventually } from '../../fault/eventually.ts'
+import { command, due } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
+
+/** What is left of runs that are over: nothing. */
+const pool = poolForEach({ ttlSeconds: 60, members: ['a'] })
+
+const RUNS = 1_000
+const JOURNAL_BYTES = 5 << 20
+
+test('a thousand runs leave no process, zombie, control group, descriptor or spool file', async () => {
+  let launcher: Launcher | undefined
+  const meet = (real: Launcher) => {
+    launcher = real
+    return real
+  }
+  const { stateDir } = await pool.agent('a', { launcher: meet })
+  const { pid } = await eventually('a launcher', () => launcher)
+  const started = await look(pid)
+  const names = Array.from({ length: RUNS }, (_, n) => `j${n}`)
+  for (const name of names) await pool.putJob({ name, ...due(), command: command('true') })
+  const ended = () => pool.results().then(all => all.filter(({ attempt }) => attempt > 0))
+  await eventually('all have ended', async () => (await ended()).length === RUNS, 120_000)
+  expect(new Set((await ended()).map(({ outcome }) => outcome))).toEqual(new Set(['Succeeded']))
+
+  await eventually('the launcher knows none', async () => (await launcher?.runs())?.length === 0)
+  await eventually('processes and groups are gone', async () => {
+    const { children, groups } = await look(pid)
+    return children === 0 && groups <= started.groups
+  })
+  expect((await look(pid)).descriptors).toBeLessThanOrEqual(started.descriptors + 2)
+  expect((await look(process.pid)).descriptors).toBeLessThan(200)
+  for (const folder of ['spool', 'notes']) expect(filesIn(join(stateDir, folder))).toEqual([])
+  expect(statSync(join(stateDir, 'launcher.journal')).size).toBeLessThan(JOURNAL_BYTES)
+  expect(await pool.actives()).toEqual([])
+})
+
+/** A folder that nothing needed may never have been made. */
+function filesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : []
+}
+
+/** `groups`: of runs of this launcher. A zombie is a child, too. */
+async function look(pid: number): Promise<{ children: number; groups: number; descriptors: number }> {
+  const parents = execFileSync('ps', ['-eo', 'ppid='], { encoding: 'utf8' }).split('\n')
+  return {
+    children: parents.filter(parent => Number(parent) === pid).length,
+    groups: groupsOf(pid),
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+  }
+}
+
+/** The folders right below the launcher's own, which it names after its state directory. */
+function groupsOf(pid: number): number {
+  const script = `
+    state=$(tr '\\0' '\\n' < /proc/${pid}/cmdline | grep -A1 -x -e --state | tail -n 1)
+    name=shellcron-$(printf %s "$state" | sha256sum | cut -c 1-16)
+    find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$name/run-*" 2> /dev/null | wc -l`
+  return Number(execFileSync('sh', ['-c', script], { encoding: 'utf8' }))
+}

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import { registrationSchema } from '../../../core/records/state.ts'
+import { eventually } from '../../fault/eventually.ts'
+import { startLongRun } from '../../fixtures/long-run.ts'
+import { command } from '../../fixtures/pool.ts'
+import { poolForEach } from '../../fixtures/pool-for-each.ts'
+
+/** An agent that lives and claims nothing says why, for its ShellAgent's status. */
+const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
+
+test('it says in its registration what keeps it from claiming, and when it does no more', async () => {
+  await pool.agent('a')
+  const first = await eventually('its session', read)
+  expect(first.said).not.toHaveProperty('trouble')
+  const troubled = await skewed('it says so')
+  expect(troubled.said).toEqual({
+    ...first.said,
+    trouble: { reason: 'ClockSkewed', since: expect.any(Number) },
+  })
+  // The session, its lease and its runs are what they were.
+  expect([troubled.item.create, troubled.item.lease]).toEqual([first.item.create, first.item.lease])
+  await beat(Date.now())
+  await eventually('it says that it is over', async () => !(await read())?.said.trouble)
+  await pool.putJob({ name: 'j', schedules: ['@every 1s'], command: command('true') })
+  await eventually('it claims', async () => (await pool.results()).length > 0)
+})
+
+test('what it says leaves its session under the lease that it was handed over to', async () => {
+  const { agent } = await pool.agent('a')
+  const { letGo } = await startLongRun(pool)
+  await skewed('it says so')
+  await agent.handOver()
+  const { item } = await eventually('it was handed over', read)
+  const again = await skewed('it says so again')
+  expect(again.item.lease).toBe(item.lease)
+  await letGo()
+})
+
+type Registered = NonNullable<Awaited<ReturnType<typeof read>>>
+
+async function read() {
+  const item = await pool.etcd.get(pool.keys.agent('default', 'a'))
+  return item && { item, said: registrationSchema.parse(JSON.parse(item.value)) }
+}
+
+/** Its clock goes wrong until it says so. It may see several beacons at once, as one. */
+function skewed(what: string): Promise<Registered> {
+  return eventually(what, async () => {
+    await beat(Date.now() - 60_000)
+    const now = await read()
+    return now?.said.trouble && now
+  })
+}
+
+let n = 0
+async function beat(time: number): Promise<void> {
+  const value = JSON.stringify({ epoch: 1, n: ++n, time })
+  await pool.etcd.txn({ compare: [], then: [{ put: pool.keys.beacon, value }] })
+}

@@ -1,0 +1,185 @@
+import { createPrivateKey } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sealContext } from '../../../agent/runs/launch-order.ts'
+import { createKeys } from '../../../core/keys.ts'
+import { jobEntrySchema } from '../../../core/records/entry.ts'
+import { readConfig } from '../../../operator/startup/config.ts'
+import { type Operator, startOperator } from '../../../operator/startup/start.ts'
+import { createReport } from '../../../operator/status/report-results.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { createLog, silentLog } from '../../../platform/log.ts'
+import { unseal } from '../../../platform/sealing.ts'
+import { signedText } from '../../../platform/signing.ts'
+import { connectEtcd, type Etcd } from '../../../store/etcd/client.ts'
+import { parseValue } from '../../../store/protocol/versioned.ts'
+import { type Cluster, startCluster } from '../../fault/etcd/servers.ts'
+import { eventually } from '../../fault/eventually.ts'
+import { applyCrds } from '../../servers/crds.ts'
+import { type Kubernetes, startKubernetes } from '../../servers/kubernetes.ts'
+
+/** The operator as it runs in a cluster: elected, its keys in a Secret, objects on a real API server. */
+let kubernetes: Kubernetes
+let cluster: Cluster
+let etcd: Etcd
+let dir: string
+let operator: Operator
+const stop = new AbortController()
+const keys = createKeys()
+const NS = 'default'
+
+beforeAll(async () => {
+  kubernetes = await startKubernetes()
+  await applyCrds(kubernetes)
+  await kubernetes.kubectl(['create', 'namespace', 'shellcron'])
+  cluster = await startCluster(1)
+  etcd = connectEtcd({ endpoints: cluster.endpoints, log: silentLog })
+  dir = await mkdtemp(join(tmpdir(), 'shellcron-operator-'))
+  const config = readConfig(
+    {
+      endpoints: cluster.endpoints,
+      kubeconfig: kubernetes.adminKubeconfig,
+      state: dir,
+      health: '127.0.0.1:0',
+    },
+    {},
+  )
+  const log = createLog(process.env.TEST_LOG ?? 'silent')
+  const parts: Parameters<typeof startOperator>[0]['parts'] = ({ outcomes }) => [
+    createReport({ logStore: outcomes.logStore }),
+  ]
+  operator = await startOperator({ config, clock: systemClock, log, parts }, stop.signal)
+})
+afterAll(async () => {
+  stop.abort(new Error('the test is over'))
+  await operator?.done
+  await etcd?.close()
+  await cluster?.stop()
+  await kubernetes?.stop()
+  if (dir) await rm(dir, { recursive: true, force: true })
+})
+
+const apply = (object: unknown) => kubernetes.kubectl(['apply', '-f', '-'], { stdin: JSON.stringify(object) })
+const ours = (kind: string, name: string, spec: object, namespace?: string) => ({
+  apiVersion: 'shellcron.dev/v1alpha1',
+  kind,
+  metadata: { name, ...(namespace ? { namespace } : {}) },
+  spec,
+})
+const cronJob = (name: string, template: object = {}) =>
+  ours(
+    'ShellCronJob',
+    name,
+    { schedule: '@daily', template: { spec: { host: { user: 'nobody' }, script: 'true', ...template } } },
+    NS,
+  )
+const entryOf = async (name: string) => {
+  const item = await etcd.get(keys.job({ pool: 'default', namespace: NS, name }))
+  return item && parseValue(jobEntrySchema, signedText(item.value) ?? '')
+}
+const putSecret = (k: string) =>
+  apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 's', namespace: NS }, stringData: { k } })
+/** What an agent of the pool would open. */
+async function opened(name: string): Promise<Record<string, string> | undefined> {
+  const key = 'jsonpath={.data.pool-default\\.key}'
+  const pem = await kubernetes.kubectl(['get', 'secret', 'shellcron-keys', '-n', 'shellcron', '-o', key])
+  const poolKey = createPrivateKey(Buffer.from(pem, 'base64').toString())
+  const entry = await entryOf(name)
+  const text = entry?.sealed && unseal(entry.sealed, poolKey, sealContext(entry))
+  return text ? JSON.parse(text) : undefined
+}
+const health = async (path: string) => (await fetch(`http://127.0.0.1:${operator.healthPort}${path}`)).status
+
+test('a leader is ready, and its keys lie in a Secret', async () => {
+  expect(await health('/healthz')).toBe(200)
+  await eventually('ready', async () => (await health('/readyz')) === 200)
+  expect(await health('/other')).toBe(404)
+  const names = await kubernetes.kubectl([
+    'get',
+    'secret',
+    'shellcron-keys',
+    '-n',
+    'shellcron',
+    '-o',
+    'jsonpath={.data}',
+  ])
+  expect(Object.keys(JSON.parse(names))).toEqual(
+    expect.arrayContaining(['operator.key', 'ca.pem', 'pool-default.key']),
+  )
+})
+
+test('without a policy host mode is refused; with one it runs, with its Secret sealed', async () => {
+  await putSecret('geheim')
+  await apply(cronJob('a', { env: [{ name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }))
+  await eventually('it is refused', async () => (await entryOf('a'))?.blocked?.reason === 'PolicyRefused')
+  await apply(
+    ours('ShellPolicy', 'p', {
+      namespaces: [NS],
+      rules: [{ pools: ['default'], host: { users: ['nobody'] } }],
+    }),
+  )
+  const entry = await eventually('it is allowed', async () => {
+    const entry = await entryOf('a')
+    return entry && !entry.blocked && !entry.suspended && entry
+  })
+  expect(entry.sealed).toBeDefined()
+  expect(JSON.stringify(entry)).not.toContain('geheim')
+  expect(await opened('a')).toEqual({ P: 'geheim' })
+  await putSecret('neu')
+  await eventually('it is sealed anew', async () => (await opened('a'))?.['P'] === 'neu')
+  expect(await entryOf('a')).toMatchObject({ generation: entry.generation })
+  await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready', '--timeout=60s'])
+})
+
+test('a Secret that is gone serves on for a while, and the object says so; one that comes back is taken', async () => {
+  await kubernetes.kubectl(['delete', 'secret', 's', '-n', NS])
+  await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready=False', '--timeout=60s'])
+  expect(
+    await kubernetes.kubectl(['get', 'shellcronjob', 'a', '-o', 'jsonpath={.status.conditions}']),
+  ).toContain('Secret s does not exist')
+  expect(await opened('a')).toEqual({ P: 'neu' })
+  expect((await entryOf('a'))?.blocked).toBeUndefined()
+  await putSecret('wieder')
+  await eventually('it is sealed anew', async () => (await opened('a'))?.['P'] === 'wieder')
+  await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready', '--timeout=60s'])
+  const all = await kubernetes.kubectl(['get', 'shellcronjobs,events', '-A', '-o', 'json'])
+  for (const value of ['geheim', 'neu"', 'wieder']) expect(all).not.toContain(value)
+})
+
+test('a Node gets a ShellAgent and is a member; a control-plane Node is none', async () => {
+  await apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1', labels: { role: 'db' } } })
+  const controlPlane = { 'node-role.kubernetes.io/control-plane': '' }
+  await apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'cp', labels: controlPlane } })
+  const member = await eventually('the member', () => etcd.get(keys.member('default', 'n1')))
+  expect(JSON.parse(member.value)).toMatchObject({ labels: { role: 'db' }, cordoned: false })
+  expect(await kubernetes.kubectl(['get', 'shellagents', '-o', 'jsonpath={.items[*].metadata.name}'])).toBe(
+    'n1',
+  )
+})
+
+test('kubectl delete waits for the finalizer, and leaves no key', async () => {
+  await apply(cronJob('b'))
+  await eventually('the entry', () => entryOf('b'))
+  await kubernetes.kubectl(['delete', 'shellcronjob', 'b', '--timeout=60s'])
+  expect(await entryOf('b')).toBeUndefined()
+})
+
+test('draining takes every finalizer away and empties jobs/', async () => {
+  operator.setDraining(true)
+  await eventually('nothing is left', async () => (await etcd.list(keys.jobs())).items.length === 0)
+  await eventually('no finalizer', async () => {
+    const finalizers = await kubernetes.kubectl([
+      'get',
+      'shellcronjobs',
+      '-A',
+      '-o',
+      'jsonpath={.items[*].metadata.finalizers}',
+    ])
+    return finalizers === ''
+  })
+  await eventually('agents are told', async () =>
+    (await etcd.get(keys.pool('default')))?.value.includes('"draining":true'),
+  )
+})

@@ -1,0 +1,107 @@
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { type Clock, systemClock } from '../../../platform/clock.ts'
+import { eventually } from '../../fault/eventually.ts'
+import { cronJob, NS } from '../../fixtures/operator.ts'
+import { operatorForEach } from '../../fixtures/operator-for-each.ts'
+
+/** Secrets as files: changed, replaced, taken away, put back. What an agent would open is looked at. */
+const bench = operatorForEach()
+
+const variable = { name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }
+const job = (annotations: Record<string, string> = {}) =>
+  bench.write(
+    'a.yaml',
+    cronJob('a', { template: { env: [variable, { name: 'PLAIN', value: 'p' }] }, annotations }),
+  )
+const folder = () => join(bench.dir, 'secrets', NS, 's')
+const put = async (path: string, value: string) => {
+  await mkdir(dirname(join(folder(), path)), { recursive: true })
+  await writeFile(join(folder(), path), value, { mode: 0o600 })
+}
+const serves = (value: string) =>
+  eventually(`it is sealed as ${value}`, async () => {
+    const entry = await bench.job('a')
+    return (await bench.sealed('a'))?.['P'] === value && entry?.blocked === undefined && entry
+  })
+
+test('a value that changes is sealed anew, whichever way its file changes', async () => {
+  await put('k', 'one')
+  await job()
+  await bench.operator()
+  const first = await serves('one')
+  await put('k', 'two')
+  const second = await serves('two')
+  expect(second).toMatchObject({ generation: first?.generation, scheduleChangedAt: first?.scheduleChangedAt })
+  await put('.k.new', 'three\n')
+  await rename(join(folder(), '.k.new'), join(folder(), 'k'))
+  await serves('three')
+  // As kubelet mounts one.
+  await put('..1/k', 'four')
+  await symlink('..1', join(folder(), '..data'))
+  await symlink('..data/k', join(folder(), '.link'))
+  await rename(join(folder(), '.link'), join(folder(), 'k'))
+  await serves('four')
+  await put('..2/k', 'five')
+  await symlink('..2', join(folder(), '..data_tmp'))
+  await rename(join(folder(), '..data_tmp'), join(folder(), '..data'))
+  await serves('five')
+})
+
+test('while it is absent its last value serves for five minutes; then the job is blocked, until it is back', async () => {
+  let ahead = 0
+  const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead }
+  await put('k', 'one')
+  await job()
+  const { context } = await bench.operator({ clock })
+  await serves('one')
+  await rm(folder(), { recursive: true })
+  const says = () => context.verdicts.get('ShellCronJob', NS, 'a')?.blocked
+  await eventually('that is told', () => says()?.reason === 'SecretNotFound')
+  expect(says()?.message).toContain('Secret s does not exist')
+  expect((await serves('one'))?.command.env).toEqual([{ name: 'PLAIN', value: 'p' }])
+  ahead += 200_000
+  await job({ looked: 'once' })
+  await eventually(
+    'it was looked at',
+    () => context.resources.get('ShellCronJob', NS, 'a')?.metadata.annotations?.['looked'] === 'once',
+  )
+  await serves('one')
+  ahead += 101_000
+  await job({ looked: 'twice' })
+  const blocked = await eventually('it is blocked', async () => {
+    const entry = await bench.job('a')
+    return entry?.blocked && entry
+  })
+  expect(blocked).toMatchObject({ blocked: { reason: 'SecretNotFound' } })
+  expect(blocked.sealed).toBeUndefined()
+  await put('k', 'back')
+  await serves('back')
+  await eventually('nothing is wrong any more', () => says() === undefined)
+})
+
+test('without a value that never was there a job is blocked at once', async () => {
+  await put('other', 'x')
+  await job()
+  await bench.operator()
+  const blocked = await eventually('it is blocked', async () => (await bench.job('a'))?.blocked)
+  expect(blocked).toMatchObject({ reason: 'KeyNotFound' })
+  await put('k', 'late')
+  await serves('late')
+})
+
+test("when the pool's key is another one all is sealed anew, and the pool tells the new one", async () => {
+  await put('k', 'one')
+  await job()
+  const { stop } = await bench.operator()
+  await serves('one')
+  const pool = async () => (await bench.etcd.get(bench.keys.pool('default')))?.value
+  const before = await pool()
+  await stop()
+  await bench.rotatePoolKey()
+  expect(await bench.sealed('a')).toBeUndefined()
+  await bench.operator()
+  await serves('one')
+  await eventually('the pool tells it', async () => (await pool()) !== before)
+})

@@ -1,0 +1,130 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { followRun, printAttempts } from '../../../cli/logs/follow.ts'
+import { createPrinter } from '../../../cli/logs/printer.ts'
+import { lostChunk, stopChunk } from '../../../core/output/chunks.ts'
+import { outputRoutes } from '../../../operator/api/output.ts'
+import { serveApi } from '../../../operator/api/server.ts'
+import type { AttemptSeen } from '../../../operator/output/attempts.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { createLog } from '../../../platform/log.ts'
+
+/** `shellcron logs -f` on the operator's own routes; what the operator knows is said by the test. */
+const ID = `${'team-'.repeat(12)}x.${'job-'.repeat(12)}x.1790000000000`
+let dir: string
+let api: { close(): Promise<void> }
+let attempts: AttemptSeen[]
+let isWaiting: boolean
+/** What comes of an attempt, and what is done when it has come. */
+let outputs: Record<string, { chunks: Uint8Array[]; before?: () => Promise<void>; then?: () => void }>
+let onLook = () => {}
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'shellcron-follow-'))
+  const routes = outputRoutes({
+    latest: async () => ID,
+    attempts: async () => {
+      onLook()
+      return attempts
+    },
+    waits: () => isWaiting,
+    async *stream({ attempt }) {
+      const { chunks, before, then } = outputs[attempt.run] ?? { chunks: [] }
+      await before?.()
+      yield* chunks
+      then?.()
+    },
+  })
+  api = await serveApi(join(dir, 'sock'), [routes], createLog('silent'))
+})
+afterEach(async () => {
+  await api.close()
+  await rm(dir, { recursive: true })
+})
+
+const going = (run: string): AttemptSeen => ({ uid: 'u', run, attempt: 1, going: true })
+const written = (line: string) => {
+  const data = Buffer.from(`${line}\n`)
+  const header = Buffer.alloc(13)
+  header.writeUInt8(1, 0)
+  header.writeUInt32BE(data.length, 9)
+  return Buffer.concat([header, data])
+}
+const stop = (ended = true) => stopChunk({ at: 0, ended })
+
+async function follow() {
+  const out = { stdout: new PassThrough(), stderr: new PassThrough() }
+  const printer = createPrinter({ out, timestamps: false, prefixes: false })
+  const isGood = await followRun({ socket: join(dir, 'sock'), printer }, ID, { choose: all => all })
+  out.stdout.end()
+  out.stderr.end()
+  return { isGood, stdout: await text(out.stdout), stderr: await text(out.stderr) }
+}
+
+test('a part that begins when another one has ended is followed too', async () => {
+  attempts = [going(`${ID}.a`)]
+  isWaiting = true
+  const next = () => {
+    attempts = [going(`${ID}.a`), going(`${ID}.b`)]
+    isWaiting = false
+  }
+  outputs = {
+    [`${ID}.a`]: { chunks: [written('first'), stop()], then: next },
+    [`${ID}.b`]: { chunks: [written('second'), stop()] },
+  }
+  expect(await follow()).toEqual({ isGood: true, stdout: 'first\nsecond\n', stderr: '' })
+})
+
+test('what was lost is no success, wherever in the output it was', async () => {
+  attempts = [going(ID)]
+  isWaiting = false
+  const first = written('first')
+  const lost = lostChunk({ at: 0, bytes: 7, next: first.length + 7 })
+  outputs = { [ID]: { chunks: [first, lost, written('last'), stop()] } }
+  expect(await follow()).toMatchObject({ isGood: false, stdout: 'first\nlast\n' })
+})
+
+test('what has not come when its run is over is said, and no success', async () => {
+  attempts = [going(ID)]
+  isWaiting = false
+  outputs = { [ID]: { chunks: [written('first'), stop(false)] } }
+  const { isGood, stderr } = await follow()
+  expect([isGood, stderr]).toEqual([false, expect.stringContaining('the rest of its output has not come')])
+})
+
+test('of what never started nothing is waited for', async () => {
+  attempts = [{ uid: 'u', run: ID, attempt: 1, going: false, outcome: 'Failed', started: false }]
+  isWaiting = false
+  outputs = {}
+  expect(await follow()).toEqual({ isGood: true, stdout: '', stderr: '' })
+})
+
+test('the last lines are those of each target', async () => {
+  attempts = [going(`${ID}.a`), going(`${ID}.b`)]
+  const lines = (name: string) => [1, 2, 3].map(n => written(`${name}${n}`))
+  outputs = {
+    [`${ID}.a`]: { chunks: [...lines('a'), stop()] },
+    [`${ID}.b`]: { chunks: [...lines('b'), stop()] },
+  }
+  const out = { stdout: new PassThrough(), stderr: new PassThrough() }
+  const printer = createPrinter({ out, timestamps: false, prefixes: false, tail: 2 })
+  await printAttempts({ socket: join(dir, 'sock'), printer }, attempts)
+  out.stdout.end()
+  expect(await text(out.stdout)).toBe('a2\na3\nb2\nb3\n')
+})
+
+test('the longer nothing new begins, the more seldom it is looked for', async () => {
+  let looks = 0
+  attempts = [going(ID)]
+  isWaiting = false
+  onLook = () => {
+    looks++
+  }
+  outputs = { [ID]: { chunks: [written('first'), stop()], before: () => systemClock.sleep(6_000) } }
+  expect(await follow()).toMatchObject({ isGood: true, stdout: 'first\n' })
+  expect(looks).toBeLessThan(9)
+})

@@ -1,0 +1,78 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { createCa, issue, type KeyPair } from '../../platform/certificates.ts'
+
+/** The certificates and keys of a control plane, as files in its directory. */
+export interface Credentials {
+  ca: KeyPair
+  caFile: string
+  caKeyFile: string
+  serverCertFile: string
+  serverKeyFile: string
+  /** For the tokens of service accounts. */
+  tokenKeyFile: string
+  tokenPublicFile: string
+}
+
+export async function createCredentials(dir: string): Promise<Credentials> {
+  const file = async (name: string, text: string) => {
+    await writeFile(join(dir, name), text, { mode: 0o600 })
+    return join(dir, name)
+  }
+  const ca = await createCa({ commonName: 'kubernetes', days: 2 })
+  const server = await issue(ca, {
+    commonName: 'kube-apiserver',
+    names: [
+      'localhost',
+      '127.0.0.1',
+      '10.0.0.1',
+      'kubernetes',
+      'kubernetes.default',
+      'kubernetes.default.svc',
+    ],
+    usage: 'server',
+    hours: 24,
+  })
+  const token = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const pem = { format: 'pem' } as const
+  return {
+    ca,
+    caFile: await file('ca.crt', ca.cert),
+    caKeyFile: await file('ca.key', ca.key),
+    serverCertFile: await file('server.crt', server.cert),
+    serverKeyFile: await file('server.key', server.key),
+    tokenKeyFile: await file('token.key', token.privateKey.export({ ...pem, type: 'sec1' }).toString()),
+    tokenPublicFile: await file('token.pub', token.publicKey.export({ ...pem, type: 'spki' }).toString()),
+  }
+}
+
+/** Who calls: a user with a client certificate, or who holds a token. */
+export type Caller = { user: string; groups: string[] } | { token: string }
+
+/** Writes a kubeconfig that needs no other file. */
+export async function writeKubeconfig(
+  path: string,
+  of: { server: string; ca: KeyPair; caller: Caller },
+): Promise<string> {
+  const base64 = (text: string) => Buffer.from(text).toString('base64')
+  const user = async () => {
+    if ('token' in of.caller) return { token: of.caller.token }
+    const { user, groups } = of.caller
+    const client = await issue(of.ca, { commonName: user, organizations: groups, usage: 'client', hours: 24 })
+    return { 'client-certificate-data': base64(client.cert), 'client-key-data': base64(client.key) }
+  }
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [
+      { name: 'test', cluster: { server: of.server, 'certificate-authority-data': base64(of.ca.cert) } },
+    ],
+    users: [{ name: 'test', user: await user() }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+    'current-context': 'test',
+  }
+  await writeFile(path, stringify(config), { mode: 0o600 })
+  return path
+}

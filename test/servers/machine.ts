@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process'
+import { readFile, readlink } from 'node:fs/promises'
+import { type Child, startChild } from '../../platform/child-process.ts'
+import { eventually } from '../fault/eventually.ts'
+import { type Directory, temporaryDirectory } from './directory.ts'
+
+/** A part of this machine with processes and mounts of its own, in which a container runtime leaves nothing behind. */
+export interface TestMachine {
+  dir: string
+  /** Its first process, which all others die with. */
+  child: Child
+  /** That one's link to its namespace of processes, which names it. */
+  namespace: string
+  /** Before a command: runs it in there. */
+  enter: readonly string[]
+  /** Control groups below this one are removed with the machine. */
+  cgroupParent: string
+  /** Ends everything and removes the directory. */
+  stop(): Promise<void>
+}
+
+/** Its stdin ends with us. What is in the groups dies with the machine, a moment later. */
+const REAPER = `cat > /dev/null
+ours() { find /sys/fs/cgroup -depth -type d \\( -path "*/$name" -o -path "*/$name/*" \\) "$@" 2> /dev/null; }
+name=$0
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  ours -exec rmdir {} \\;
+  ours | grep -q . || exit 0
+  sleep 0.3
+done`
+
+/** Starts `command` as the first process of a machine; it gets the directory and the parent of its control groups. */
+export async function startMachine(
+  prefix: string,
+  command: (of: { dir: string; cgroupParent: string }) => Promise<string[]>,
+): Promise<TestMachine> {
+  const directory = await temporaryDirectory(prefix)
+  const cgroupParent = `/${directory.path.split('/').at(-1)}`
+  const reaper = spawn('/bin/sh', ['-c', REAPER, cgroupParent.slice(1)], {
+    cwd: '/',
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  reaper.unref()
+  const child = await startChild({
+    name: prefix,
+    command: '/usr/bin/unshare',
+    // What a runtime writes to where it was started goes with the machine.
+    cwd: directory.path,
+    args: [
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--mount',
+      '--mount-proc',
+      ...(await command({ dir: directory.path, cgroupParent })),
+    ],
+  })
+  const first = await eventually('the machine has begun', () => childOf(child.pid))
+  return {
+    dir: directory.path,
+    child,
+    namespace: await readlink(`/proc/${first}/ns/pid`),
+    enter: ['/usr/bin/nsenter', '--target', String(first), '--pid', '--mount', '--'],
+    cgroupParent,
+    stop: () => stopAll(child, reaper, directory),
+  }
+}
+
+async function stopAll(child: Child, reaper: ReturnType<typeof spawn>, directory: Directory): Promise<void> {
+  const reaped = new Promise(resolve => reaper.once('exit', resolve))
+  child.signal('SIGKILL')
+  await child.ended
+  reaper.stdin?.end()
+  await reaped
+  await directory.remove()
+}
+
+async function childOf(pid: number): Promise<number | undefined> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return Number(children.split(' ')[0]) || undefined
+}
