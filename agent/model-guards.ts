@@ -2,7 +2,7 @@
  * What an agent must do whatever happens, by the names of the model (protocol_model.py): without any of them it finds a stuck,
  * doubled or late run. One object, so that a test can take one away and see what happens.
  */
-export const rules = {
+export const guards = {
   /** BURYLVL: the dead are looked for at start and every TTL, not only when somebody is seen to die. */
   buriesUnseenDeaths: (): boolean => true,
 

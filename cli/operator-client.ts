@@ -27,7 +27,7 @@ const seen = z.object({
     })
     .prefault({}),
 })
-export type SeenObject = z.infer<typeof seen>
+export type ObjectWithStatus = z.infer<typeof seen>
 
 const problem = z.object({
   file: z.string(),
@@ -40,12 +40,12 @@ const overview = z.object({ objects: z.array(seen), problems: z.array(problem) }
 export type Overview = z.infer<typeof overview>
 
 export async function readOverview(socket: string, signal?: AbortSignal): Promise<Overview> {
-  return overview.parse(await askWhole(socket, { path: '/v1/objects', ...(signal ? { signal } : {}) }))
+  return overview.parse(await requestJson(socket, { path: '/v1/objects', ...(signal ? { signal } : {}) }))
 }
 
 /** Each result that is stored from now on, until the signal aborts or the operator goes. */
 export async function* outcomes(socket: string, signal: AbortSignal): AsyncIterable<Result> {
-  const response = await ask(socket, { path: '/v1/outcomes', signal })
+  const response = await openRequest(socket, { path: '/v1/outcomes', signal })
   for await (const line of createInterface({ input: response })) yield resultSchema.parse(JSON.parse(line))
 }
 
@@ -56,7 +56,9 @@ export async function readHistory(
   socket: string,
   query: Readonly<Record<string, string>>,
 ): Promise<z.infer<typeof page>> {
-  return page.parse(await askWhole(socket, { path: `/v1/history?${new URLSearchParams(query).toString()}` }))
+  return page.parse(
+    await requestJson(socket, { path: `/v1/history?${new URLSearchParams(query).toString()}` }),
+  )
 }
 
 const killed = z.object({ attempts: z.number() })
@@ -64,20 +66,20 @@ const killed = z.object({ attempts: z.number() })
 /** Asks for the end of a run; answers how many attempts of it were there. */
 export async function killRun(socket: string, run: string): Promise<number> {
   const path = `/v1/runs/${encodeURIComponent(run)}/kill`
-  return killed.parse(await askWhole(socket, { path, method: 'POST' })).attempts
+  return killed.parse(await requestJson(socket, { path, method: 'POST' })).attempts
 }
 
 /** The same of all that a ShellCronJob or ShellRun runs; InvalidInput if there is none. */
 export async function killObject(socket: string, namespace: string, name: string): Promise<number> {
   const path = `/v1/objects/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/kill`
-  return killed.parse(await askWhole(socket, { path, method: 'POST' })).attempts
+  return killed.parse(await requestJson(socket, { path, method: 'POST' })).attempts
 }
 
 const made = z.object({ namespace: z.string(), name: z.string(), run: z.string() })
 
 /** Has a ShellRun made; `run` is the id of its run. InvalidInput with its field if it cannot be. */
 export async function makeRun(socket: string, object: object): Promise<z.infer<typeof made>> {
-  return made.parse(await askWhole(socket, { path: '/v1/runs', method: 'POST', body: object }))
+  return made.parse(await requestJson(socket, { path: '/v1/runs', method: 'POST', body: object }))
 }
 
 const shellRun = z.object({
@@ -96,7 +98,7 @@ export async function readRun(
   { namespace, name }: { namespace: string; name: string },
 ): Promise<z.infer<typeof shellRun> | undefined> {
   const path = `/v1/runs/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
-  const { object } = z.object({ object: shellRun.nullable() }).parse(await askWhole(socket, { path }))
+  const { object } = z.object({ object: shellRun.nullable() }).parse(await requestJson(socket, { path }))
   return object ?? undefined
 }
 
@@ -110,8 +112,8 @@ interface Question {
 
 const refusal = z.object({ field: z.string().optional(), message: z.string() })
 
-export async function askWhole(socket: string, question: Question): Promise<unknown> {
-  return JSON.parse(await textOf(await ask(socket, question)))
+export async function requestJson(socket: string, question: Question): Promise<unknown> {
+  return JSON.parse(await textOf(await openRequest(socket, question)))
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -122,7 +124,7 @@ async function textOf(response: IncomingMessage): Promise<string> {
 }
 
 /** Rejects with InvalidInput for what the operator finds wrong with the question, with Unavailable if it does not answer. */
-export async function ask(socket: string, question: Question): Promise<IncomingMessage> {
+export async function openRequest(socket: string, question: Question): Promise<IncomingMessage> {
   const response = await send(socket, question)
   if (response.statusCode === 200) return response
   const said = refusal.safeParse(JSON.parse(await textOf(response))).data

@@ -5,7 +5,7 @@ import type { Etcd } from '../store/etcd/client.ts'
 import { putRequest } from '../store/protocol/operator-writes.ts'
 
 /** Wakes agents: signed, leased, and put only where neither the request nor the cell that would answer it exists. */
-export interface Requests {
+export interface AgentRequests {
   /** 'put', or 'there': it stands already, or is answered. */
   put(
     of: { pool: string; id: string; cell?: { key: string; mod: number } },
@@ -17,12 +17,12 @@ const TTL_SECONDS = 60
 /** A lease is shared by what is put in its first half, so that each request lives half a minute at least. */
 const SHARED_FOR_MS = (TTL_SECONDS / 2) * 1_000
 
-export function createRequests(options: {
+export function createAgentRequests(options: {
   etcd: Pick<Etcd, 'lease' | 'txn'>
   keys: Keys
   clock: Clock
   sign(text: string): string
-}): Requests {
+}): AgentRequests {
   const { etcd, keys, clock, sign } = options
   let shared: { lease: Promise<string>; until: number } | undefined
 

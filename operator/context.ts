@@ -2,11 +2,11 @@ import type { Keys } from '../core/keys.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Etcd } from '../store/etcd/client.ts'
-import type { Requests } from './agent-requests.ts'
-import type { Observed } from './etcd-mirrors.ts'
+import type { AgentRequests } from './agent-requests.ts'
+import type { EtcdMirrors } from './etcd-mirrors.ts'
 import type { Identity } from './identity/identity.ts'
 import type { Resources } from './resources/port.ts'
-import type { Verdicts } from './status/compile-results.ts'
+import type { CompileResults } from './status/compile-results.ts'
 
 /** What every part of a leading operator shares. */
 export interface Context {
@@ -16,9 +16,9 @@ export interface Context {
   log: Log
   identity: Identity
   resources: Resources
-  observed: Observed
-  requests: Requests
-  verdicts: Verdicts
+  mirrors: EtcdMirrors
+  requests: AgentRequests
+  compileResults: CompileResults
   /** Of the beacon: see upkeep/beacon.ts. */
   epoch(): number
   /** Being uninstalled: no finalizer is added, all are removed, `jobs/` is emptied. */

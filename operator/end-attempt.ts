@@ -5,7 +5,7 @@ import { type Active, activeSchema, cellSchema } from '../core/records/state.ts'
 import type { Verdict } from '../core/runs/outcome.ts'
 import { end, type Retry } from '../store/protocol/end.ts'
 import { markKill } from '../store/protocol/retry.ts'
-import { type Held, held } from '../store/protocol/versioned.ts'
+import { parseVersioned, type Versioned } from '../store/protocol/versioned.ts'
 import type { Context } from './context.ts'
 import { Stale } from './work-queue.ts'
 
@@ -23,7 +23,7 @@ export interface Place {
 export async function killAttempt(deps: Deps, place: Place, reason: string): Promise<void> {
   const { etcd, keys } = deps
   const key = keys.active(place.pool, place.owner, place.run)
-  const active = held(activeSchema, key, await etcd.get(key))
+  const active = parseVersioned(activeSchema, key, await etcd.get(key))
   if (!active.value) return
   const there = { ...active, value: active.value }
   if (place.owner === NOBODY) {
@@ -37,9 +37,9 @@ export async function killAttempt(deps: Deps, place: Place, reason: string): Pro
 }
 
 /** Asks the owners of all that belongs to a run, by the id that status and history show; answers how many there were. */
-export async function killRun(deps: Deps & Pick<Context, 'observed'>, id: string): Promise<number> {
-  const { observed, keys } = deps
-  const places = [...observed.actives.entries()].flatMap(({ key, value }): Place[] => {
+export async function killRun(deps: Deps & Pick<Context, 'mirrors'>, id: string): Promise<number> {
+  const { mirrors, keys } = deps
+  const places = [...mirrors.actives.entries()].flatMap(({ key, value }): Place[] => {
     const at = keys.parseActive(key)
     return at && isNamed(value.run, id) ? [{ pool: at.pool, owner: at.agent, run: value.run }] : []
   })
@@ -48,12 +48,12 @@ export async function killRun(deps: Deps & Pick<Context, 'observed'>, id: string
 
 /** The same of all that runs under a name. Throws InvalidInput if nothing is, or was, called so. */
 export async function killObject(
-  deps: Deps & Pick<Context, 'observed' | 'resources'>,
+  deps: Deps & Pick<Context, 'mirrors' | 'resources'>,
   namespace: string,
   name: string,
 ): Promise<number> {
-  const { observed, resources } = deps
-  const running = (['job', 'run'] as const).flatMap(kind => observed.activesOf(kind, namespace, name))
+  const { mirrors, resources } = deps
+  const running = (['job', 'run'] as const).flatMap(kind => mirrors.activesOf(kind, namespace, name))
   const isThere = (['ShellCronJob', 'ShellRun'] as const).some(kind => resources.get(kind, namespace, name))
   if (!isThere && running.length === 0)
     throw new InvalidInput(`${namespace}/${name}`, 'there is no such ShellCronJob or ShellRun')
@@ -69,11 +69,13 @@ async function killPlaces(deps: Deps, places: readonly Place[]): Promise<number>
 /** Ends an attempt for its owner. Throws Stale when it, its cells or its owner changed meanwhile. */
 export async function endAttempt(
   deps: Deps,
-  of: Place & { active: Held<Active>; verdict: Verdict; ownerSeen?: number; retry?: Retry },
+  of: Place & { active: Versioned<Active>; verdict: Verdict; ownerSeen?: number; retry?: Retry },
 ): Promise<void> {
   const { etcd, keys, clock, log } = deps
   const cellKeys = cellsOf(of.pool, of.active.value).map(keys.cell)
-  const read = await Promise.all(cellKeys.map(async key => held(cellSchema, key, await etcd.get(key))))
+  const read = await Promise.all(
+    cellKeys.map(async key => parseVersioned(cellSchema, key, await etcd.get(key))),
+  )
   const cells = read.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
   const absent = read.filter(({ mod }) => mod === 0).map(({ key }) => key)
   const { txn, result } = end({

@@ -3,15 +3,15 @@ import type { JobEntry } from '../core/records/entry.ts'
 import { createTimetable, jitterMs } from '../core/timetable/timetable.ts'
 
 /** An entry's scheduled times and the delay of each start, ms. */
-export interface Scheduled {
+export interface EntryTimes {
   times: Times
   offset: number
 }
 
-const known = new WeakMap<JobEntry, Scheduled>()
+const known = new WeakMap<JobEntry, EntryTimes>()
 
 /** Worked out once for each entry that is held. */
-export function scheduledOf(entry: JobEntry): Scheduled {
+export function entryTimes(entry: JobEntry): EntryTimes {
   const before = known.get(entry)
   if (before) return before
   const hashKey = `${entry.namespace}/${entry.name}`

@@ -23,10 +23,10 @@ import { verifyText } from '../platform/signing.ts'
 import type { Etcd, View } from '../store/etcd/client.ts'
 import type { KeyValue } from '../store/etcd/types.ts'
 import { type Mirror, mirror, type Read, reading } from '../store/mirror.ts'
-import { type Maybe, parseValue } from '../store/protocol/versioned.ts'
+import { type MaybeAbsent, parseValue } from '../store/protocol/versioned.ts'
 
 /** What the operator sees of etcd, of all pools: everything but results, which are drained. Mirrors may lag; writes compare. */
-export interface Observed {
+export interface EtcdMirrors {
   readonly jobs: Mirror<JobEntry>
   readonly runs: Mirror<RunEntry>
   readonly pools: Mirror<Pool>
@@ -39,7 +39,7 @@ export interface Observed {
   /** Entries under this name, in all pools, unreadable ones too. */
   storedJobs(namespace: string, name: string): StoredIn<JobEntry>[]
   storedRuns(namespace: string, name: string): StoredIn<RunEntry>[]
-  cellsOf(kind: CellKind, namespace: string, name: string): (Maybe<Cell> & { ref: CellRef })[]
+  cellsOf(kind: CellKind, namespace: string, name: string): (MaybeAbsent<Cell> & { ref: CellRef })[]
   /** Attempts in flight or pending, of a job or ShellRun. */
   activesOf(kind: CellKind, namespace: string, name: string): ActiveSeen[]
   membersOf(pool: string): { agent: string; member: Member }[]
@@ -51,7 +51,7 @@ export interface Observed {
   close(): Promise<void>
 }
 
-export type StoredIn<T> = Maybe<T> & { pool: string }
+export type StoredIn<T> = MaybeAbsent<T> & { pool: string }
 export type ActiveSeen = { key: string; mod: number; value: Active; pool: string; owner: string }
 
 export interface ObserveOptions {
@@ -62,7 +62,7 @@ export interface ObserveOptions {
   log: Log
 }
 
-export async function observe(options: ObserveOptions, signal: AbortSignal): Promise<Observed> {
+export async function observe(options: ObserveOptions, signal: AbortSignal): Promise<EtcdMirrors> {
   const { etcd, keys, log } = options
   const views: View[] = []
   const watched = async (prefix: string): Promise<View> => {

@@ -1,5 +1,5 @@
 import type { Keys } from '../core/keys.ts'
-import type { Around } from './compile/compile-inputs.ts'
+import type { CompileInputsCache } from './compile/compile-inputs.ts'
 import type { Sources } from './compile/value-sources.ts'
 import type { Context } from './context.ts'
 import type { JobReconciler } from './jobs/reconcile.ts'
@@ -21,26 +21,26 @@ interface Parts {
   jobs: JobReconciler
   runs: RunReconciler
   sources: Sources
-  around: Around
+  around: CompileInputsCache
 }
 
 const FLEET = 'fleet'
 
 /** Everything there is, and everything that lies in etcd without an object. */
-export function enqueueAll({ resources, observed, keys }: Context, queues: Queues): void {
+export function enqueueAll({ resources, mirrors, keys }: Context, queues: Queues): void {
   queues.fleet.add(FLEET)
   for (const job of resources.list('ShellCronJob')) queues.jobs.add(named(job.metadata))
   for (const run of resources.list('ShellRun')) queues.runs.add(named(run.metadata))
-  for (const { key } of observed.jobs.entries()) addNamed(queues.jobs, keys.parseJob(key))
-  for (const { key } of observed.runs.entries()) addNamed(queues.runs, keys.parseRun(key))
-  for (const { key } of observed.cells.entries()) {
+  for (const { key } of mirrors.jobs.entries()) addNamed(queues.jobs, keys.parseJob(key))
+  for (const { key } of mirrors.runs.entries()) addNamed(queues.runs, keys.parseRun(key))
+  for (const { key } of mirrors.cells.entries()) {
     const ref = keys.parseCell(key)
     addNamed(ref?.kind === 'run' ? queues.runs : queues.jobs, ref)
   }
 }
 
 /** The returned function ends it. */
-export function wire(context: Context, queues: Queues, parts: Parts): () => void {
+export function registerEventHandlers(context: Context, queues: Queues, parts: Parts): () => void {
   watchEtcd(context, queues, parts)
   return context.resources.onChange(ref => objectChanged(context, { queues, parts, ref }))
 }
@@ -84,11 +84,11 @@ function objectChanged(
 
 /** What is blocked may be mended now. `namespace`: only there. */
 function lookAtBlocked(
-  { verdicts }: Context,
+  { compileResults }: Context,
   queues: Queues,
   { namespace, runsOnly = false }: { namespace?: string; runsOnly?: boolean } = {},
 ): void {
-  for (const { kind, ...ref } of verdicts.blocked()) {
+  for (const { kind, ...ref } of compileResults.blocked()) {
     if (namespace !== undefined && ref.namespace !== namespace) continue
     if (kind === 'ShellRun') addNamed(queues.runs, ref)
     else if (!runsOnly) addNamed(queues.jobs, ref)
@@ -96,42 +96,42 @@ function lookAtBlocked(
 }
 
 function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Parts): void {
-  const { observed, resources, keys } = context
-  observed.jobs.onChange((key, now) => {
+  const { mirrors, resources, keys } = context
+  mirrors.jobs.onChange((key, now) => {
     const ref = keys.parseJob(key)
     // What we did not put, or somebody took away.
     if (ref && (!now || !resources.get('ShellCronJob', ref.namespace, ref.name))) addNamed(queues.jobs, ref)
   })
-  observed.runs.onChange((key, now) => {
+  mirrors.runs.onChange((key, now) => {
     const ref = keys.parseRun(key)
     if (ref && (!now || !resources.get('ShellRun', ref.namespace, ref.name))) addNamed(queues.runs, ref)
   })
-  observed.cells.onChange(key => {
+  mirrors.cells.onChange(key => {
     const ref = keys.parseCell(key)
     if (!ref) return
     const [queue, reconciler] = ref.kind === 'run' ? [queues.runs, runs] : [queues.jobs, jobs]
     if (reconciler.isWaiting(named(ref))) queue.add(named(ref))
   })
-  observed.requests.onChange((_, now, before) => {
+  mirrors.requests.onChange((_, now, before) => {
     // Claimed, or gone with its lease.
     if (!now && before?.value.kind === 'run') addNamed(queues.runs, before.value)
   })
-  observed.members.onChange(key => membersChanged(context, queues, keys.parseMember(key)?.pool))
+  mirrors.members.onChange(key => membersChanged(context, queues, keys.parseMember(key)?.pool))
   // A pool's or member's record that somebody changed behind our back.
-  observed.members.onChange((_, now) => !now && queues.fleet.add(FLEET))
-  observed.pools.onChange((_, now) => !now && queues.fleet.add(FLEET))
+  mirrors.members.onChange((_, now) => !now && queues.fleet.add(FLEET))
+  mirrors.pools.onChange((_, now) => !now && queues.fleet.add(FLEET))
 }
 
 /** Targets of mode All are the members that are selected. */
 function membersChanged(
-  { observed, keys, ...context }: Context,
+  { mirrors, keys, ...context }: Context,
   queues: Queues,
   pool: string | undefined,
 ): void {
-  for (const { key, value } of observed.jobs.entries())
+  for (const { key, value } of mirrors.jobs.entries())
     if (value.pool === pool && value.command.placement.mode === 'All')
       addNamed(queues.jobs, keys.parseJob(key))
-  lookAtBlocked({ observed, keys, ...context }, queues)
+  lookAtBlocked({ mirrors, keys, ...context }, queues)
 }
 
 type Ref = ReturnType<Keys['parseJob']>

@@ -6,7 +6,7 @@ import { historyRoutes } from './api/history.ts'
 import { killRoutes } from './api/kill.ts'
 import { objectRoutes } from './api/objects.ts'
 import { outputRoutes } from './api/output.ts'
-import { createSeen, type Seen } from './api/overview.ts'
+import { createOverviewFeed, type OverviewFeed } from './api/overview.ts'
 import { runRoutes } from './api/runs.ts'
 import { serveApi } from './api/server.ts'
 import { killObject, killRun } from './end-attempt.ts'
@@ -14,35 +14,35 @@ import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
 import { openIdentity } from './identity/identity.ts'
 import { fileKeyStore } from './identity/keystore.ts'
-import { createTail, type Tail } from './ingest/output-notifier.ts'
-import { ingestPart } from './ingest/start-ingest.ts'
-import type { Part } from './operator.ts'
+import { createOutputNotifier, type OutputNotifier } from './ingest/output-notifier.ts'
+import { startIngest } from './ingest/start-ingest.ts'
+import type { LeaderTask } from './operator.ts'
 import { attemptsOf, isGoing, latestRun, waits } from './output/attempts.ts'
 import { streamOf } from './output/stream.ts'
 import type { Problem } from './resources/port.ts'
 import { readConfig } from './startup/config.ts'
 import { rememberAgent } from './startup/local-agents.ts'
 import { secretsFromEnv, variablesOf } from './startup/secret-from-env.ts'
-import { keysDir, type Lasting, startOperator } from './startup/start.ts'
-import { createReport } from './status/report-results.ts'
-import { retentionPart } from './upkeep/retention-timer.ts'
+import { type AcrossTerms, keysDir, startOperator } from './startup/start.ts'
+import { createResultReporter } from './status/report-results.ts'
+import { retentionTimer } from './upkeep/retention-timer.ts'
 
 /** Runs an operator until `stop` aborts. Settings as `readConfig` takes them. */
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
   const config = readConfig(settings)
   const log = createLog(config.logLevel, { part: 'operator' })
-  const parts = ({ outcomes, stateDir, authority }: Lasting): Part[] => {
+  const parts = ({ outcomes, stateDir, authority }: AcrossTerms): LeaderTask[] => {
     const report = { logStore: outcomes.logStore, writesPerSecond: config.statusWrites }
-    const tail = createTail()
-    const retain = retentionPart(outcomes.logStore, config.retention)
+    const tail = createOutputNotifier()
+    const retain = retentionTimer(outcomes.logStore, config.retention)
     const store = outcomes.logStore
-    const ingest = config.ingest ? [ingestPart({ listen: config.ingest, authority, store, tail })] : []
-    if (config.mode.kind !== 'directory') return [createReport(report), retain, ...ingest]
-    const seen = createSeen(outcomes)
+    const ingest = config.ingest ? [startIngest({ listen: config.ingest, authority, store, tail })] : []
+    if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...ingest]
+    const seen = createOverviewFeed(outcomes)
     let trouble: string | undefined
     const problems = (): Problem[] => (trouble === undefined ? [] : [{ file: 'log store', message: trouble }])
     return [
-      createReport({ ...report, onStatus: seen.onStatus, onTrouble: why => void (trouble = why) }),
+      createResultReporter({ ...report, onStatus: seen.onStatus, onTrouble: why => void (trouble = why) }),
       apiPart(join(stateDir, 'operator.sock'), { seen, tail, logStore: outcomes.logStore, problems }),
       retain,
       ...ingest,
@@ -55,12 +55,12 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
 /** The routes on the operator's socket, while it leads. */
 function apiPart(
   path: string,
-  of: { seen: Seen; tail: Tail; logStore: LogStore; problems(): Problem[] },
-): Part {
+  of: { seen: OverviewFeed; tail: OutputNotifier; logStore: LogStore; problems(): Problem[] },
+): LeaderTask {
   return async (context, signal) => {
     const { seen, tail, logStore, problems } = of
-    const { resources, clock, observed } = context
-    const known = { observed, store: logStore }
+    const { resources, clock, mirrors } = context
+    const known = { mirrors, store: logStore }
     resources.onChange(ref => {
       if (ref.kind === 'Secret' || ref.kind === 'ConfigMap') return
       if (!resources.get(ref.kind, ref.namespace, ref.name)) seen.onGone(ref)
@@ -79,10 +79,10 @@ function apiPart(
       outputRoutes({
         latest: of => latestRun(known, of),
         attempts: run => attemptsOf(known, run),
-        waits: run => waits(observed, run),
+        waits: run => waits(mirrors, run),
         stream: (of, until) =>
           streamOf(
-            { ...of, store: logStore, tail, clock, isGoing: () => isGoing(observed, of.attempt) },
+            { ...of, store: logStore, tail, clock, isGoing: () => isGoing(mirrors, of.attempt) },
             until,
           ),
       }),

@@ -3,12 +3,12 @@ import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { createBatcher } from '../store/etcd/batcher.ts'
 import type { Etcd } from '../store/etcd/client.ts'
-import { createRequests } from './agent-requests.ts'
-import { createAround } from './compile/compile-inputs.ts'
+import { createAgentRequests } from './agent-requests.ts'
+import { createCompileInputs } from './compile/compile-inputs.ts'
 import { createSources } from './compile/value-sources.ts'
 import type { Context } from './context.ts'
 import { observe } from './etcd-mirrors.ts'
-import { enqueueAll, type Queues, wire } from './event-handlers.ts'
+import { enqueueAll, type Queues, registerEventHandlers } from './event-handlers.ts'
 import type { Identity } from './identity/identity.ts'
 import { createJobCompiler } from './jobs/compiler.ts'
 import { createJobReconciler } from './jobs/reconcile.ts'
@@ -16,7 +16,7 @@ import { reconcileMembers } from './members/reconcile.ts'
 import type { Resources } from './resources/port.ts'
 import { createRunCompiler } from './runs/compiler.ts'
 import { createRunReconciler } from './runs/reconcile.ts'
-import { createVerdicts } from './status/compile-results.ts'
+import { createCompileResults } from './status/compile-results.ts'
 import { startSweep } from './sweep/sweep.ts'
 import { type BeaconMemory, openBeacon } from './upkeep/beacon.ts'
 import { buryEveryMinute } from './upkeep/bury-in-dead-pools.ts'
@@ -40,13 +40,13 @@ export interface OperatorOptions {
   allowWithoutPolicy: boolean
   draining(): boolean
   /** More that lives as long as this one leads: drain, projection. */
-  parts?: readonly Part[]
+  parts?: readonly LeaderTask[]
   /** It leads, and has seen everything once. `lookAtAll`: something that nobody tells of has changed. */
   onLeading?(context: Context, lookAtAll: () => void): void
 }
 
 /** Runs until the signal aborts. */
-export type Part = (context: Context, signal: AbortSignal) => Promise<void>
+export type LeaderTask = (context: Context, signal: AbortSignal) => Promise<void>
 
 const JOB_WORKERS = 16
 const RUN_WORKERS = 8
@@ -55,7 +55,7 @@ const RESYNC_MS = 600_000
 
 export async function leadOperator(options: OperatorOptions, signal: AbortSignal): Promise<void> {
   const { etcd, keys, clock, log, identity } = options
-  const observed = await observe({ etcd, keys, publicKey: identity.publicKey, log }, signal)
+  const mirrors = await observe({ etcd, keys, publicKey: identity.publicKey, log }, signal)
   try {
     const onEpoch = () => queues && enqueueAll(context, queues)
     const beacon = await openBeacon(
@@ -63,7 +63,7 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
       signal,
     )
     const batcher = createBatcher(etcd)
-    const requests = createRequests({
+    const requests = createAgentRequests({
       etcd: { lease: etcd.lease, txn: txn => batcher.txn(txn) },
       keys,
       clock,
@@ -76,9 +76,9 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
       log,
       identity,
       resources: options.resources,
-      observed,
+      mirrors,
       requests,
-      verdicts: createVerdicts(),
+      compileResults: createCompileResults(),
       epoch: beacon.epoch,
       draining: options.draining,
       allowWithoutPolicy: options.allowWithoutPolicy,
@@ -102,14 +102,14 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
       queues.unwire()
     }
   } finally {
-    await observed.close()
+    await mirrors.close()
   }
 }
 
 function createQueues(context: Context): Queues & { unwire(): void } {
   const { clock, log, resources } = context
   const sources = createSources(resources, clock)
-  const around = createAround(context)
+  const around = createCompileInputs(context)
   const jobs = createJobReconciler(context, createJobCompiler(context, { sources, around }))
   const runs = createRunReconciler(context, createRunCompiler(context, { sources, around }))
   const queue = (
@@ -125,7 +125,7 @@ function createQueues(context: Context): Queues & { unwire(): void } {
       return undefined
     }),
   }
-  const unwire = wire(context, queues, { jobs, runs, sources, around })
+  const unwire = registerEventHandlers(context, queues, { jobs, runs, sources, around })
   return { ...queues, unwire }
 }
 

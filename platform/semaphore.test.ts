@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createTurns } from './semaphore.ts'
+import { createSemaphore } from './semaphore.ts'
 
 const never = new AbortController().signal
 
@@ -17,8 +17,8 @@ function work() {
 
 test('so many work at a time, the others in their order, whatever becomes of the first', async () => {
   const { begun, of, end } = work()
-  const turns = createTurns(2)
-  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => turns.take(of(name), never))
+  const turns = createSemaphore(2)
+  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => turns.run(of(name), never))
   await Promise.resolve()
   expect(begun).toEqual(['a', 'b'])
   end('b', new Error('broken'))
@@ -34,14 +34,14 @@ test('so many work at a time, the others in their order, whatever becomes of the
 
 test('who no longer wants to wait never begins, and holds nobody up', async () => {
   const { begun, of, end } = work()
-  const turns = createTurns(1)
+  const turns = createSemaphore(1)
   const given = new AbortController()
-  const first = turns.take(of('first'), never)
-  const gone = turns.take(of('gone'), given.signal)
-  const last = turns.take(of('last'), never)
+  const first = turns.run(of('first'), never)
+  const gone = turns.run(of('gone'), given.signal)
+  const last = turns.run(of('last'), never)
   given.abort(new Error('no more'))
   await expect(gone).rejects.toThrow('no more')
-  await expect(turns.take(of('late'), given.signal)).rejects.toThrow('no more')
+  await expect(turns.run(of('late'), given.signal)).rejects.toThrow('no more')
   end('first')
   await first
   end('last')

@@ -1,10 +1,10 @@
 /** Lets so many work at a time; the others wait, in their order. */
-export interface Turns {
+export interface Semaphore {
   /** Rejects without having begun if the signal aborts before its turn; what has begun is to look at it itself. */
-  take<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
+  run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
 }
 
-export function createTurns(most: number): Turns {
+export function createSemaphore(most: number): Semaphore {
   const waiting = new Set<() => void>()
   let working = 0
   const next = () => {
@@ -28,7 +28,7 @@ export function createTurns(most: number): Turns {
       if (working < most) next()
     })
   return {
-    async take(work, signal) {
+    async run(work, signal) {
       signal.throwIfAborted()
       await turn(signal)
       try {

@@ -1,15 +1,17 @@
 import type * as z from 'zod'
 import type { View } from './etcd/client.ts'
 import type { Change, KeyValue } from './etcd/types.ts'
-import { type Held, parseValue } from './protocol/versioned.ts'
+import { parseValue, type Versioned } from './protocol/versioned.ts'
 
 /** A prefix of etcd, parsed: what cannot be read is left out and told once. */
 export interface Mirror<T> {
-  get(key: string): Held<T> | undefined
-  entries(): Iterable<Held<T>>
+  get(key: string): Versioned<T> | undefined
+  entries(): Iterable<Versioned<T>>
   readonly size: number
   /** After each change: `now` undefined means it is gone, or can no longer be read. */
-  onChange(listener: (key: string, now: Held<T> | undefined, before: Held<T> | undefined) => void): void
+  onChange(
+    listener: (key: string, now: Versioned<T> | undefined, before: Versioned<T> | undefined) => void,
+  ): void
 }
 
 /** Reads one value; undefined: cannot be read, or is not to be trusted. */
@@ -28,7 +30,7 @@ export async function mirror<T>(
   read: Read<T>,
   onUnreadable: (key: string) => void,
 ): Promise<Mirror<T>> {
-  const known = new Map<string, Held<T>>()
+  const known = new Map<string, Versioned<T>>()
   const listeners: Parameters<Mirror<T>['onChange']>[0][] = []
 
   const take = (key: string, item: KeyValue | undefined) => {

@@ -11,7 +11,7 @@ const LOOK_EVERY_MS = 60_000
  * Tells whether etcd is nearly full, now and every minute until the signal aborts, and then that it is not. What counts is what is in use:
  * a file that was larger once has room in it. An etcd before 3.6 does not tell its quota: of that one only the alarm is known.
  */
-export async function watchFullness(
+export async function watchEtcdQuota(
   { etcd, clock, log }: { etcd: Pick<Etcd, 'status'>; clock: Clock; log: Log },
   signal: AbortSignal,
   tell: (isFull: boolean) => void,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createFakeClock } from '../../platform/fake-clock.ts'
 import { silentLog } from '../../platform/log.ts'
-import { watchSilence } from './launcher-watchdog.ts'
+import { watchLauncher } from './launcher-watchdog.ts'
 
 const ANSWER = { bytes: Buffer.alloc(0), next: 0, end: true }
 
@@ -22,7 +22,9 @@ function watched() {
       })
     },
   }
-  const watching = watchSilence({ runs, launcher, clock, log: silentLog }, ending.signal, is => told.push(is))
+  const watching = watchLauncher({ runs, launcher, clock, log: silentLog }, ending.signal, is =>
+    told.push(is),
+  )
   const after = async (ms: number) => {
     await clock.goTo(clock.now() + ms)
     return told.at(-1)

@@ -14,7 +14,7 @@ const ANSWER_WITHIN_MS = 10_000
  * not there any more, keeps no other from starting. Tells whether it is silent, again and again until the signal aborts, and then that it
  * is not.
  */
-export async function watchSilence(
+export async function watchLauncher(
   of: {
     runs: Pick<Runs, 'unstarted'>
     launcher: Pick<Launcher, 'read'>

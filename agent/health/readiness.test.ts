@@ -3,7 +3,7 @@ import { createKeys } from '../../core/keys.ts'
 import type { Beacon, Trouble } from '../../core/records/state.ts'
 import { createFakeClock } from '../../platform/fake-clock.ts'
 import type { Mirror } from '../../store/mirror.ts'
-import type { Held } from '../../store/protocol/versioned.ts'
+import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { World } from '../pool/world.ts'
 import { createReadiness } from './readiness.ts'
 
@@ -11,7 +11,7 @@ const keys = createKeys('/t/')
 
 /** A mirror that a test fills. */
 function hand<T>(): Mirror<T> & { put(key: string, value: T): void } {
-  const known = new Map<string, Held<T>>()
+  const known = new Map<string, Versioned<T>>()
   const listeners: Parameters<Mirror<T>['onChange']>[0][] = []
   return {
     get: key => known.get(key),

@@ -7,7 +7,7 @@ import type { Readiness } from './readiness.ts'
 const LOOK_EVERY_MS = 5_000
 
 /** Says in the registration why this agent claims nothing, for its ShellAgent's status to show, until the session ends. */
-export async function tellTrouble(
+export async function reportTrouble(
   context: Pick<
     Context,
     'etcd' | 'keys' | 'pool' | 'agent' | 'session' | 'world' | 'clock' | 'log' | 'signal'

@@ -16,7 +16,7 @@ import {
   type ToLauncher,
 } from './messages.ts'
 import { parseMessage } from './parse-message.ts'
-import { Answers } from './pending-answers.ts'
+import { PendingAnswers } from './pending-answers.ts'
 import { batches } from './split-frames.ts'
 
 const HELLO_WITHIN_MS = 10_000
@@ -104,7 +104,7 @@ function launcherOn(connection: Connection, hello: Hello): Launcher {
 
 /** The socket's life: decodes, parses, and hands each message to who waits for it. */
 class Connection {
-  readonly answers = new Answers()
+  readonly answers = new PendingAnswers()
   /** Resolves, with the reason, when the socket has ended, whoever ended it. */
   readonly ended: Promise<string>
   readonly #socket: Socket

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { silentLog } from '../../platform/log.ts'
-import { copyToHost, startedIn } from './detach.ts'
+import { copyToHost, detachedCommand } from './detach.ts'
 
 let root: string
 beforeEach(async () => {
@@ -16,12 +16,12 @@ const at = { stateDir: '/var/lib/x', unit: 'u1', uid: 0 }
 const booted = () => mkdir(join(root, 'run/systemd/system'), { recursive: true })
 
 test('without systemd it is started as it is', () => {
-  expect(startedIn({ root }, launcher, at)).toEqual([launcher])
+  expect(detachedCommand({ root }, launcher, at)).toEqual([launcher])
 })
 
 test('where systemd runs it gets a scope of its own with delegated groups, and is started plainly if that fails', async () => {
   await booted()
-  const [scope, plain] = startedIn({ root }, launcher, at)
+  const [scope, plain] = detachedCommand({ root }, launcher, at)
   expect(scope?.slice(0, 2)).toEqual(['systemd-run', '--scope'])
   expect(scope?.join(' ')).toMatch(
     /--unit=shellcron-launcher-\w{8}-u1 .* -p Delegate=yes -p TasksMax=infinity -- \/opt\/launcher --state \/var\/lib\/x$/,
@@ -31,7 +31,7 @@ test('where systemd runs it gets a scope of its own with delegated groups, and i
 
 test("who is not root asks the user's own systemd", async () => {
   await booted()
-  expect(startedIn({ root }, launcher, { ...at, uid: 1000 })[0]?.slice(0, 3)).toEqual([
+  expect(detachedCommand({ root }, launcher, { ...at, uid: 1000 })[0]?.slice(0, 3)).toEqual([
     'systemd-run',
     '--user',
     '--scope',
@@ -41,9 +41,9 @@ test("who is not root asks the user's own systemd", async () => {
 test("in a pod the host's namespaces are entered first, and the pod's control group is left", async () => {
   const enter = ['nsenter', '-t', '1', '-m', '-u', '-i', '-n', '-C', '--']
   const plain = [...enter, ...launcher, '--leave-group', 'shellcron']
-  expect(startedIn({ root, hostNamespaces: true }, launcher, at)).toEqual([plain])
+  expect(detachedCommand({ root, hostNamespaces: true }, launcher, at)).toEqual([plain])
   await booted()
-  const [scope, second] = startedIn({ root, hostNamespaces: true }, launcher, at)
+  const [scope, second] = detachedCommand({ root, hostNamespaces: true }, launcher, at)
   expect(scope?.slice(0, 11)).toEqual([...enter, 'systemd-run', '--scope'])
   expect(second).toEqual(plain)
 })

@@ -12,7 +12,7 @@ import type { Log } from '../../platform/log.ts'
  *   where systemd runs   in a scope of its own, whose control groups are delegated: the end of the agent's unit does not reach it
  *   in a pod             as one of these, after entering the namespaces of the host's first process
  */
-export interface Surroundings {
+export interface Detachment {
   /** Enters the namespaces of PID 1. For a privileged pod with hostPID, whose state directory is the host's under the same path. */
   hostNamespaces?: boolean
   /** Where to look for the host's files, and the programs to call; other ones in tests. */
@@ -29,8 +29,8 @@ const ENTER = ['nsenter', '-t', '1', '-m', '-u', '-i', '-n', '-C', '--']
  * The command lines that start the launcher of this state directory there, the best first: where one fails, the next may not. `unit` tells
  * a start from the one before.
  */
-export function startedIn(
-  { hostNamespaces = false, root = hostNamespaces ? '/proc/1/root' : '/', systemdRun }: Surroundings,
+export function detachedCommand(
+  { hostNamespaces = false, root = hostNamespaces ? '/proc/1/root' : '/', systemdRun }: Detachment,
   command: readonly string[],
   { stateDir, unit, uid }: { stateDir: string; unit: string; uid: number },
 ): (readonly string[])[] {

@@ -13,7 +13,7 @@ interface Waiting {
 export class SpoolUnreadable extends Error {}
 
 /** Matches answers with questions by their number. */
-export class Answers {
+export class PendingAnswers {
   readonly #waiting = new Map<number, Waiting>()
   #seq = 0
   #failure: Error | undefined

@@ -6,7 +6,7 @@ import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { LauncherProgram } from './binaries.ts'
 import { connectLauncher } from './client.ts'
-import { type Surroundings, startedIn } from './detach.ts'
+import { type Detachment, detachedCommand } from './detach.ts'
 import type { Launcher } from './launcher.ts'
 
 const READY_WITHIN_MS = 15_000
@@ -22,7 +22,7 @@ export interface LauncherOptions {
   /** The launcher ends with all its runs when this process is gone. For what must leave nothing behind. */
   dieWith?: number
   /** Without them it is started as a process of this one's, as is right for what dies with it. */
-  surroundings?: Surroundings
+  surroundings?: Detachment
   signal?: AbortSignal
 }
 
@@ -75,7 +75,7 @@ function waysOf({ stateDir, dieWith, program, surroundings }: LauncherOptions): 
   if (dieWith !== undefined) line.push('--die-with', String(dieWith))
   if (!surroundings) return [line]
   const unit = `${process.pid}-${systemClock.now().toString(36)}`
-  return startedIn(surroundings, line, { stateDir, unit, uid: ownUser() })
+  return detachedCommand(surroundings, line, { stateDir, unit, uid: ownUser() })
 }
 
 const ownUser = () => process.getuid?.() ?? 0

@@ -22,7 +22,7 @@ const LOOK_EVERY_MS = 1_000
  * After an upgrade: a launcher that is another program is ended at a moment when nothing of it runs, and nothing is claimed until it
  * has ended. The next one is started as after any loss of the connection; the session goes on. Never rejects.
  */
-export async function replaceWhenIdle(of: Replacement): Promise<void> {
+export async function upgradeWhenIdle(of: Replacement): Promise<void> {
   const { launcher, build, clock, log, signal } = of
   if (launcher.build === build) return
   log.info({ living: launcher.build, own: build }, 'launcher.outdated')

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { createRoom } from './batch-buffer.ts'
+import { createBatchBuffer } from './batch-buffer.ts'
 
 test('what is taken lies apart, and there is no more than there is', () => {
-  const room = createRoom(10)
+  const room = createBatchBuffer(10)
   const [one, two] = [room.take(4), room.take(6)]
   one?.fill(1)
   two?.fill(2)
@@ -11,7 +11,7 @@ test('what is taken lies apart, and there is no more than there is', () => {
 })
 
 test('after a batch the same memory serves the next; after a rest it is gone', () => {
-  const room = createRoom(10)
+  const room = createBatchBuffer(10)
   const first = room.take(10)
   room.clear()
   expect(room.take(3)?.buffer).toBe(first?.buffer)

@@ -2,7 +2,7 @@
  * Memory in which one batch after the other is gathered. What each took anew would outlive the young generation, and lie there until the next
  * full collection: an agent that ships a gigabyte was larger by up to a hundred megabytes, and spent half of its time on collections.
  */
-export interface Room {
+export interface BatchBuffer {
   /** So many bytes, until `clear`; undefined: there is no room for them. */
   take(bytes: number): Buffer | undefined
   /** What was taken is needed no more. */
@@ -11,7 +11,7 @@ export interface Room {
   release(): void
 }
 
-export function createRoom(size: number): Room {
+export function createBatchBuffer(size: number): BatchBuffer {
   let all: Buffer | undefined
   let taken = 0
   return {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { silentLog } from '../../platform/log.ts'
-import { collect } from './gather-batch.ts'
+import { gatherBatch } from './gather-batch.ts'
 import { type Launch, unknown } from './launch.ts'
 import { openLosses } from './losses.ts'
 
@@ -12,7 +12,7 @@ const attempt = { uid: 'u', run: 'n.j.1', attempt: 1, namespace: 'n', name: 'j' 
 test('a launch that is told of again while a batch is collected is in it once, and stays ready', async () => {
   const launch = unknown('l')
   const ready = new Set<Launch>([launch])
-  const batch = await collect({
+  const batch = await gatherBatch({
     losses: await openLosses({ path: '/nonexistent/losses', mostBytes: 0, log: silentLog }),
     resting: new Set(),
     ready,
@@ -32,7 +32,7 @@ test('however much was lost, there is room for what runs', async () => {
     Array.from({ length: 3_000 }, (_, n) => ({ ...attempt, launch: `l${n}`, total: 1, at: 1 })),
   )
   const launch = unknown('l')
-  const batch = await collect({
+  const batch = await gatherBatch({
     losses,
     resting: new Set(),
     ready: new Set([launch]),

@@ -37,7 +37,7 @@ export type Read = (launch: Launch, bytes: number) => Promise<BatchPiece | undef
  * The next batch: what was lost, and then a part of each that is ready. Who does not fit stays ready, and who is ready again: where it goes
  * on is known from the answer.
  */
-export async function collect({ losses, resting, ready, reader }: Source): Promise<Sending[]> {
+export async function gatherBatch({ losses, resting, ready, reader }: Source): Promise<Sending[]> {
   const lost = await losses.first(MOST_LOSSES, resting)
   const batch = lost.map((loss): Sending => ({ of: { loss }, piece: pieceOfLoss(loss) }))
   let bytes = 0

@@ -3,7 +3,7 @@ import { cutChunk, outputBytes } from '../../core/output/chunks.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { ExitRecord } from '../launcher/messages.ts'
 import { SpoolUnreadable } from '../launcher/pending-answers.ts'
-import type { Room } from './batch-buffer.ts'
+import type { BatchBuffer } from './batch-buffer.ts'
 import type { Launch } from './launch.ts'
 import type { Loss } from './loss-file.ts'
 
@@ -21,7 +21,7 @@ const NOTHING = new Uint8Array()
 export async function nextPiece(
   launch: Launch,
   launcher: Launcher,
-  { bytes, room }: { bytes: number; room: Room },
+  { bytes, room }: { bytes: number; room: BatchBuffer },
 ): Promise<BatchPiece | undefined> {
   const { attempt, from, record } = launch
   if (!attempt) return undefined
@@ -59,7 +59,7 @@ interface Reading {
   id: string
   from: number
   bytes: number
-  room: Room
+  room: BatchBuffer
 }
 
 async function readOn(

@@ -3,7 +3,7 @@ import type { Launcher } from '../launcher/launcher.ts'
 import type { Launch } from './launch.ts'
 
 /** Launches that run, of which nothing is to be sent now. */
-export interface Awaited {
+export interface RunningLaunches {
   /** Some have only just started. */
   readonly hasYoung: boolean
   /** It has only just started: most are over before a question about them would be answered. */
@@ -21,7 +21,13 @@ const UNREADABLE_MS = 5_000
 const WAIT_MS = 60_000
 
 /** `onMore`: there may be something of it, or there is no launcher to wait with. */
-export function createAwaited({ clock, onMore }: { clock: Clock; onMore(launch: Launch): void }): Awaited {
+export function createRunningLaunches({
+  clock,
+  onMore,
+}: {
+  clock: Clock
+  onMore(launch: Launch): void
+}): RunningLaunches {
   const waiting = new Set<Launch>()
   const young: { launch: Launch; at: number }[] = []
   let current: Launcher | undefined

@@ -22,7 +22,7 @@ export type Deliver = (pieces: readonly BatchPiece[], signal: AbortSignal) => Pr
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 15_000
 
-export function createDelivery(options: DeliveryOptions): Deliver {
+export function createSender(options: DeliveryOptions): Deliver {
   const { client, clock, log, random, longestPauseMs = LONGEST_PAUSE_MS } = options
   let failures = 0
   const deliver: Deliver = async (pieces, signal) => {

@@ -2,15 +2,15 @@ import type { BatchPiece } from '../../core/output/batch.ts'
 import { outputBytes } from '../../core/output/chunks.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import { SpoolUnreadable } from '../launcher/pending-answers.ts'
-import { createRoom } from './batch-buffer.ts'
-import { collect, type Read, type Sending, TARGET_BYTES } from './gather-batch.ts'
+import { createBatchBuffer } from './batch-buffer.ts'
+import { gatherBatch, type Read, type Sending, TARGET_BYTES } from './gather-batch.ts'
 import type { Launch } from './launch.ts'
 import type { Launches } from './launches.ts'
 import type { Losses } from './losses.ts'
 import { nextPiece } from './next-piece.ts'
-import { type Awaited, createAwaited } from './running-launches.ts'
-import { createDelivery, type Deliver, type DeliveryOptions, type Taken } from './send-until-answered.ts'
-import { createPatience, type Patience } from './unknown-attempts.ts'
+import { createRunningLaunches, type RunningLaunches } from './running-launches.ts'
+import { createSender, type Deliver, type DeliveryOptions, type Taken } from './send-until-answered.ts'
+import { createUnknownAttempts, type UnknownAttempts } from './unknown-attempts.ts'
 
 /**
  * Brings output to the operator, one batch at a time: what is held in memory is one batch.
@@ -52,18 +52,18 @@ export function createShipper(options: ShipperOptions): Shipper {
 class OneAtATime implements Shipper {
   readonly #options: ShipperOptions
   readonly #ready = new Set<Launch>()
-  readonly #awaited: Awaited
-  readonly #room = createRoom(2 * TARGET_BYTES)
+  readonly #awaited: RunningLaunches
+  readonly #room = createBatchBuffer(2 * TARGET_BYTES)
   readonly #deliver: Deliver
-  readonly #patience: Patience
+  readonly #patience: UnknownAttempts
   #launcher: Launcher | undefined
   #bell = Promise.withResolvers<void>()
 
   constructor(options: ShipperOptions) {
     this.#options = options
-    this.#deliver = createDelivery(options)
-    this.#awaited = createAwaited({ clock: options.clock, onMore: launch => this.look(launch) })
-    this.#patience = createPatience({
+    this.#deliver = createSender(options)
+    this.#awaited = createRunningLaunches({ clock: options.clock, onMore: launch => this.look(launch) })
+    this.#patience = createUnknownAttempts({
       ...options,
       again: launches => {
         for (const launch of launches) this.look(launch)
@@ -142,7 +142,7 @@ class OneAtATime implements Shipper {
   }
 
   #collect(): Promise<Sending[]> {
-    return collect({
+    return gatherBatch({
       losses: this.#options.losses,
       resting: this.#patience.resting,
       ready: this.#ready,

@@ -3,7 +3,7 @@ import { silentLog } from '../../platform/log.ts'
 import type { Sending } from './gather-batch.ts'
 import type { Launch } from './launch.ts'
 import type { Loss } from './loss-file.ts'
-import { createPatience } from './unknown-attempts.ts'
+import { createUnknownAttempts } from './unknown-attempts.ts'
 
 const DAY_MS = 86_400_000
 const signal = new AbortController().signal
@@ -33,7 +33,7 @@ function waiting() {
       return new Promise<void>(resolve => (wake = resolve))
     },
   }
-  const patience = createPatience({
+  const patience = createUnknownAttempts({
     clock,
     log: silentLog,
     again: launches => again.push(...launches.map(({ id }) => id)),

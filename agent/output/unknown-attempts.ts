@@ -8,7 +8,7 @@ import type { Loss } from './loss-file.ts'
  * What the operator does not know yet waits: a moment at first, as its claim may only just have been made, then ever longer. It is asked
  * about again without its bytes, for as long as the quota has room for it, beside whatever else there is to be sent.
  */
-export interface Patience {
+export interface UnknownAttempts {
   /** Losses that wait. */
   readonly resting: ReadonlySet<Loss>
   /** Whether it may still become known. */
@@ -16,7 +16,7 @@ export interface Patience {
   wait(unknown: readonly Sending[], signal: AbortSignal): void
 }
 
-export interface PatienceOptions {
+export interface UnknownAttemptsOptions {
   clock: Clock
   log: Log
   /** They have waited, and the losses among what waited rest no more. */
@@ -28,7 +28,7 @@ const LONGEST_MS = 60_000
 /** Of a run that has ended so long ago everything is known that ever will be: a loss of it is told to nobody, ms. */
 const KNOWN_WITHIN_MS = 86_400_000
 
-export function createPatience({ clock, log, again }: PatienceOptions): Patience {
+export function createUnknownAttempts({ clock, log, again }: UnknownAttemptsOptions): UnknownAttempts {
   const resting = new Set<Loss>()
   const tries = new WeakMap<Launch | Loss, number>()
   /** Of all together, by the one that has waited least often. */

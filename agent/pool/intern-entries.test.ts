@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
-import { createSharing } from './intern-entries.ts'
+import { createEntryInterner } from './intern-entries.ts'
 
 const entry = (name: string, over: Partial<JobEntry['command']> = {}): JobEntry =>
   jobEntrySchema.parse({
@@ -25,7 +25,7 @@ const entry = (name: string, over: Partial<JobEntry['command']> = {}): JobEntry 
   })
 
 test('parts that are equal are kept once, and every entry says what it said', () => {
-  const share = createSharing()
+  const share = createEntryInterner()
   const [one, two] = [share(entry('one')), share(entry('two'))]
   expect(one).toEqual(entry('one'))
   expect(two).toEqual(entry('two'))
@@ -35,14 +35,14 @@ test('parts that are equal are kept once, and every entry says what it said', ()
 })
 
 test('parts that differ stay apart', () => {
-  const share = createSharing()
+  const share = createEntryInterner()
   share(entry('one', { shell: ['/bin/sh', '-c'] }))
   expect(share(entry('two', { shell: ['/bin/bash', '-c'] })).command.shell).toEqual(['/bin/bash', '-c'])
   expect(share(entry('three', { labels: { team: 'dba' } })).command.labels).toEqual({ team: 'dba' })
 })
 
 test('of parts that are long few are known at a time; those that are met again and again stay so', () => {
-  const share = createSharing()
+  const share = createEntryInterner()
   const long = (n: number) => entry(`j${n}`, { shell: [`${n}`.padStart(64 * 1024)] })
   const first = share(long(0))
   const same = () => share(long(0)).command.shell === first.command.shell

@@ -4,13 +4,13 @@ import type { Entry, JobEntry } from '../../core/records/entry.ts'
  * Ten thousand jobs of a pool are alike in most of what they say: where they run, as whom, by which shell. Parts that are equal are kept
  * once. Entries are never changed in place, so nobody can tell.
  */
-export type Sharing = <T extends Entry>(entry: T) => T
+export type InternEntry = <T extends Entry>(entry: T) => T
 
 /** Past so many different parts, or characters of them, what has not been met since as many others were is forgotten: it only costs memory. */
 const MOST = 2_500
 const MOST_CHARACTERS = 2 * 1024 * 1024
 
-export function createSharing(): Sharing {
+export function createEntryInterner(): InternEntry {
   let lately = new Map<string, unknown>()
   let before = new Map<string, unknown>()
   let characters = 0

@@ -29,7 +29,7 @@ import { verifyText } from '../../platform/signing.ts'
 import type { Etcd, View } from '../../store/etcd/client.ts'
 import { type Mirror, mirror, type Read, reading } from '../../store/mirror.ts'
 import { parseValue } from '../../store/protocol/versioned.ts'
-import { createSharing } from './intern-entries.ts'
+import { createEntryInterner } from './intern-entries.ts'
 
 /**
  * What an agent sees of its pool: entries, members, registrations, requests, and its own active runs; never others' runs, so that event
@@ -154,7 +154,7 @@ function genuineEntry<T extends Entry>(
   parseKey: (key: string) => { pool: string; namespace: string; name: string } | undefined,
 ): Read<T> {
   const read = genuine(operatorKey, schema)
-  const share = createSharing()
+  const share = createEntryInterner()
   return item => {
     const entry = read(item)
     const at = parseKey(item.key)

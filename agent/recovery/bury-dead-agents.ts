@@ -4,7 +4,7 @@ import { NOBODY } from '../../core/keys.ts'
 import { type Active, activeSchema } from '../../core/records/state.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { adopt } from '../../store/protocol/retry.ts'
-import { type Held, held } from '../../store/protocol/versioned.ts'
+import { parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import { conclude } from '../runs/finish.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import { lookAtWave } from '../schedule/wave-slot.ts'
@@ -19,7 +19,7 @@ const BURYING_RANKS = 3
 /**
  * Answers whether an attempt waits that is mine to take over, and could not be taken now. `of`: looks at what lies under that one only.
  */
-export async function buryTheDead(context: Context, runs: Runs, of?: typeof NOBODY): Promise<boolean> {
+export async function buryDeadAgents(context: Context, runs: Runs, of?: typeof NOBODY): Promise<boolean> {
   const { keys, pool, agent, etcd, world, log } = context
   const { items } = await etcd.list(keys.actives(pool, of), context.signal)
   const alive = [...world.agents.entries()].flatMap(({ key }) => keys.parseAgent(key)?.agent ?? [])
@@ -27,7 +27,7 @@ export async function buryTheDead(context: Context, runs: Runs, of?: typeof NOBO
   let waits = false
   for (const item of items) {
     const at = keys.parseActive(item.key)
-    const active = held(activeSchema, item.key, item)
+    const active = parseVersioned(activeSchema, item.key, item)
     if (!at || !active.value) continue
     const whole = { ...active, value: active.value }
     try {
@@ -41,7 +41,7 @@ export async function buryTheDead(context: Context, runs: Runs, of?: typeof NOBO
   return waits
 }
 
-async function buryIfDead(context: Context, active: Held<Active>, owner: string): Promise<void> {
+async function buryIfDead(context: Context, active: Versioned<Active>, owner: string): Promise<void> {
   const { keys, pool, etcd, clock } = context
   const { session, buryAfter } = active.value
   const registered = context.world.agents.get(keys.agent(pool, owner))?.value.session
@@ -58,7 +58,7 @@ async function buryIfDead(context: Context, active: Held<Active>, owner: string)
 }
 
 /** A pending attempt that waits for somebody eligible. Answers whether I am, and it still waits: for a place of its wave. */
-async function takeOver(context: Context, active: Held<Active>, runs: Runs): Promise<boolean> {
+async function takeOver(context: Context, active: Versioned<Active>, runs: Runs): Promise<boolean> {
   const { keys, pool, agent, session, launcher, world, cells } = context
   const { kind, namespace, name } = active.value
   const entry = world[kind === 'job' ? 'jobs' : 'runs'].get(keys[kind]({ pool, namespace, name }))

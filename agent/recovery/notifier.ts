@@ -1,13 +1,13 @@
 /** Rings for everybody who waits for the next change of who lives, and says whether somebody died. */
-export interface Bell {
-  ring(death: boolean): void
+export interface Notifier {
+  notify(death: boolean): void
   next(): Promise<boolean>
 }
 
-export function createBell(): Bell {
+export function createNotifier(): Notifier {
   let bell = Promise.withResolvers<boolean>()
   return {
-    ring(death) {
+    notify(death) {
       bell.resolve(death)
       bell = Promise.withResolvers<boolean>()
     },

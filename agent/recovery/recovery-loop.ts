@@ -1,20 +1,20 @@
 import { NOBODY } from '../../core/keys.ts'
 import { messageOf } from '../../platform/errors.ts'
-import { rules } from '../model-guards.ts'
+import { guards } from '../model-guards.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import type { Context } from '../session/context.ts'
-import { buryTheDead } from './bury-dead-agents.ts'
-import type { Bell } from './notifier.ts'
+import { buryDeadAgents } from './bury-dead-agents.ts'
+import type { Notifier } from './notifier.ts'
 import { settleUnknown } from './take-stock.ts'
 
 /** A pending attempt of mine that finds no place in its wave looks again after this. */
 const PLACE_POLL_MS = 2_000
 
 /** Burial at start, at each change of the living, and every TTL; with it what nobody knows of mine. Ends with the session. */
-export async function tend(
+export async function runRecovery(
   context: Context,
   runs: Runs,
-  { everyMs, died }: { everyMs: number; died: Bell },
+  { everyMs, died }: { everyMs: number; died: Notifier },
 ): Promise<void> {
   const { signal, clock, log } = context
   let seen = false
@@ -28,9 +28,9 @@ export async function tend(
     if (isWhole) wholeAt = clock.monotonic() + everyMs
     try {
       if (isWhole) {
-        waits = (seen || rules.buriesUnseenDeaths()) && (await buryTheDead(context, runs))
+        waits = (seen || guards.buriesUnseenDeaths()) && (await buryDeadAgents(context, runs))
         await settleUnknown(context, runs)
-      } else waits = await buryTheDead(context, runs, NOBODY)
+      } else waits = await buryDeadAgents(context, runs, NOBODY)
     } catch (error) {
       if (!signal.aborted) log.warn({ error: messageOf(error) }, 'burial.failed')
     }

@@ -1,9 +1,9 @@
 import { targetCellsOf } from '../../core/fires/wave.ts'
 import { type Active, activeSchema } from '../../core/records/state.ts'
 import { reown } from '../../store/protocol/retry.ts'
-import { type Held, held, type Maybe } from '../../store/protocol/versioned.ts'
+import { type MaybeAbsent, parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { LauncherRun } from '../launcher/messages.ts'
-import { rules } from '../model-guards.ts'
+import { guards } from '../model-guards.ts'
 import { conclude } from '../runs/finish.ts'
 import { launchId } from '../runs/launch-order.ts'
 import type { Runs } from '../runs/supervisor.ts'
@@ -25,7 +25,7 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
   const known = new Map((await launcher.runs(context.signal)).map(run => [run.id, run]))
   const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
   for (const item of items) {
-    const active = held(activeSchema, item.key, item)
+    const active = parseVersioned(activeSchema, item.key, item)
     if (!active.value) continue
     const there = { ...active, value: active.value }
     const launched = known.get(launchId(there.value))
@@ -33,7 +33,7 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
     if (!mine) continue
     if (runs.has(mine.value.run)) known.delete(launchId(mine.value))
     else if (launched) runs.adopt(mine, launched)
-    else if (rules.isLauncherThatWasTold(mine.value.instance, launcher.instance)) runs.resume(mine)
+    else if (guards.isLauncherThatWasTold(mine.value.instance, launcher.instance)) runs.resume(mine)
     else await conclude(context, mine, { verdict: { outcome: 'Lost', reason: 'LauncherLost' } })
     known.delete(launchId(mine.value))
   }
@@ -43,9 +43,9 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
 /** onDisconnect Continue. undefined: not mine any more. */
 async function outlived(
   context: Context,
-  active: Held<Active>,
+  active: Versioned<Active>,
   launched: LauncherRun | undefined,
-): Promise<Held<Active> | undefined> {
+): Promise<Versioned<Active> | undefined> {
   const { agent, session, clock, signal } = context
   if (active.value.buryAfter === undefined) return undefined
   if (!launched) {
@@ -61,9 +61,9 @@ async function outlived(
   }
 }
 
-type Reowned = { isMine: true; now: Held<Active> } | { isMine: false; now: Maybe<Active> }
+type Reowned = { isMine: true; now: Versioned<Active> } | { isMine: false; now: MaybeAbsent<Active> }
 
-async function tryToReown(context: Context, active: Held<Active>): Promise<Reowned> {
+async function tryToReown(context: Context, active: Versioned<Active>): Promise<Reowned> {
   const { keys, pool, agent, session, launcher, batcher, cells } = context
   // It keeps its place of its wave.
   const counted = await Promise.all(targetCellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
@@ -79,10 +79,10 @@ async function tryToReown(context: Context, active: Held<Active>): Promise<Reown
   const answer = await batcher.txn(txn)
   return answer.ok
     ? { isMine: true, now: { key: active.key, mod: answer.revision, value: next } }
-    : { isMine: false, now: held(activeSchema, active.key, answer.gets[0]) }
+    : { isMine: false, now: parseVersioned(activeSchema, active.key, answer.gets[0]) }
 }
 
-function isSameAttempt(now: Maybe<Active>, { attempt, session }: Active): now is Held<Active> {
+function isSameAttempt(now: MaybeAbsent<Active>, { attempt, session }: Active): now is Versioned<Active> {
   return now.value?.attempt === attempt && now.value.session === session
 }
 
@@ -91,12 +91,12 @@ function isSameAttempt(now: Maybe<Active>, { attempt, session }: Active): now is
  * and that was applied after it was read again: settled as Lost, as nobody will ever start them.
  */
 export async function settleUnknown(context: Context, runs: Runs): Promise<void> {
-  if (!rules.settlesUnknown()) return
+  if (!guards.settlesUnknown()) return
   const { keys, pool, agent, session, etcd, launcher, asked } = context
   const isKnown = ({ run }: Active) => runs.has(run) || asked.has(run)
   const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
   const unknown = items.flatMap(item => {
-    const { value, ...of } = held(activeSchema, item.key, item)
+    const { value, ...of } = parseVersioned(activeSchema, item.key, item)
     return value?.session === session && !isKnown(value) ? [{ ...of, value }] : []
   })
   // A launcher may have very many that wait for their output to be stored: it is asked only if it matters.

@@ -63,7 +63,7 @@ export function endOf({ cause, oom, told: text }: ExitRecord): End {
 }
 
 /** What a helper told, with its message as `show` makes it. What is no such thing becomes nothing. */
-export function showTold(text: string, show: (message: string) => string): string {
+export function redactNote(text: string, show: (message: string) => string): string {
   const { message, ...rest } = parseTold(text)
   return JSON.stringify(message === undefined ? rest : { ...rest, message: show(message) })
 }

@@ -5,7 +5,7 @@ import type { Verdict } from '../../core/runs/outcome.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { TxnAnswer } from '../../store/etcd/types.ts'
 import { end } from '../../store/protocol/end.ts'
-import { type Held, held, type Maybe } from '../../store/protocol/versioned.ts'
+import { type MaybeAbsent, parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 import { retryOf } from './retry.ts'
 
@@ -29,7 +29,7 @@ export interface Ending {
 export type Concluded = { freed: CellRef[] } & (
   | { kind: 'recorded' }
   /** Recorded, and its next attempt lies under me. */
-  | { kind: 'again'; active: Held<Active> }
+  | { kind: 'again'; active: Versioned<Active> }
   /** Somebody else has ended it: nothing was recorded. */
   | { kind: 'superseded' }
 )
@@ -40,7 +40,11 @@ const PAUSE_MS = 300
 const FAULT_PAUSE_MS = 5_000
 
 /** Rejects only when the context's signal aborts. */
-export async function conclude(context: Context, mine: Held<Active>, ending: Ending): Promise<Concluded> {
+export async function conclude(
+  context: Context,
+  mine: Versioned<Active>,
+  ending: Ending,
+): Promise<Concluded> {
   let active = mine
   for (let round = 0; ; round++) {
     context.signal.throwIfAborted()
@@ -83,12 +87,12 @@ interface Refused {
   changed: boolean
   /** How many hold a place of the wave that changed. */
   crowd: number
-  active: Held<Active>
+  active: Versioned<Active>
 }
 
 async function tryToEnd(
   context: Context,
-  active: Held<Active>,
+  active: Versioned<Active>,
   ending: Ending & { round: number },
 ): Promise<Concluded | Refused> {
   const { keys, pool, cells: known, clock, log } = context
@@ -136,12 +140,12 @@ async function tryToEnd(
 
 function refused(
   context: Context,
-  active: Held<Active>,
-  { answer, cells }: { answer: TxnAnswer; cells: Held<Cell>[] },
+  active: Versioned<Active>,
+  { answer, cells }: { answer: TxnAnswer; cells: Versioned<Cell>[] },
 ): Concluded | Refused {
   const [activeNow, ...cellsNow] = answer.gets
   const moved = cells.map((cell, i) => context.cells.saw(cell.key, cellsNow[i]).mod !== cell.mod)
-  const now = held(activeSchema, active.key, activeNow)
+  const now = parseVersioned(activeSchema, active.key, activeNow)
   const same = now.value?.attempt === active.value.attempt && now.value.session === active.value.session
   if (!now.value || !same) {
     context.log.warn({ run: active.value.run, attempt: active.value.attempt }, 'run.superseded')
@@ -156,10 +160,10 @@ function refused(
 /** After an unclear answer: is the attempt still to be ended? */
 async function stillThere(
   context: Context,
-  active: Held<Active>,
-): Promise<Held<Active> | 'gone' | undefined> {
+  active: Versioned<Active>,
+): Promise<Versioned<Active> | 'gone' | undefined> {
   try {
-    const now = held(activeSchema, active.key, await context.etcd.get(active.key, context.signal))
+    const now = parseVersioned(activeSchema, active.key, await context.etcd.get(active.key, context.signal))
     const { value } = now
     for (const ref of cellsOf(context.pool, active.value)) context.cells.forget(context.keys.cell(ref))
     return value?.attempt === active.value.attempt && value.session === active.value.session
@@ -172,7 +176,11 @@ async function stillThere(
 }
 
 /** What is remembered of a cell is good enough if it counts the run: else it is from before the claim, and is read. */
-async function heldCells({ cells, keys }: Context, refs: CellRef[], run: string): Promise<Maybe<Cell>[]> {
+async function heldCells(
+  { cells, keys }: Context,
+  refs: CellRef[],
+  run: string,
+): Promise<MaybeAbsent<Cell>[]> {
   return Promise.all(
     refs.map(keys.cell).map(async key => {
       const known = cells.get(key)

@@ -2,7 +2,7 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { activeSchema } from '../../core/records/state.ts'
 import { jobEntry } from '../../test/fixtures/job-entry.ts'
-import { launchOf } from './launch-order.ts'
+import { launchOrder } from './launch-order.ts'
 
 const attempt = activeSchema.parse({
   run: 'ops.a.1750000000',
@@ -20,7 +20,7 @@ const attempt = activeSchema.parse({
 })
 
 const launch = (how: object, features: string[]) =>
-  launchOf(jobEntry({ host: {}, ...how }), attempt, {
+  launchOrder(jobEntry({ host: {}, ...how }), attempt, {
     agent: 'here',
     poolKey: createSecretKey(randomBytes(32)),
     launcher: { features: new Set(features), instance: 'boot/1' },

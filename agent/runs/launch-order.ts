@@ -41,7 +41,7 @@ interface Refusal {
 }
 
 /** The `Arm` of an attempt, or why there is none. */
-export function launchOf(entry: Entry, active: Active, by: Executor): Arm | Refusal {
+export function launchOrder(entry: Entry, active: Active, by: Executor): Arm | Refusal {
   const { command } = entry
   const secrets = openSealed(entry, by.poolKey)
   if (!secrets)
@@ -129,7 +129,7 @@ function sealedLabel({ sealed }: Pick<Entry, 'sealed'>): Record<string, string> 
  * The values of Secrets with which a launch was started, as the entry has them now; undefined: it has others by now, or none.
  * A launch without that label had no Secrets, or is of an agent that did not say: then what the entry has is the best that is known.
  */
-export function secretsOf(
+export function secretValues(
   entry: Entry | undefined,
   labels: Readonly<Record<string, string>> | undefined,
   poolKey: KeyObject,

@@ -1,6 +1,6 @@
-import { mask } from '../../core/output/redact.ts'
+import { redact } from '../../core/output/redact.ts'
 import type { ExitRecord } from '../launcher/messages.ts'
-import { showTold } from './container-command.ts'
+import { redactNote } from './container-command.ts'
 
 /** Bytes of output that a launcher's tail has at most. */
 const TAIL_BYTES = 512
@@ -13,15 +13,15 @@ const WITHHELD =
  * A record as others may see it: what its output and its messages say of these values is masked. undefined: nobody knows the values any
  * more, and nothing of either is shown. The output itself, in the spool, stays as it came.
  */
-export function shown(record: ExitRecord, secrets: readonly string[] | undefined): ExitRecord {
+export function redactRecord(record: ExitRecord, secrets: readonly string[] | undefined): ExitRecord {
   const { cause, tail, told } = record
   const show = (text: string, cut = false) => {
-    if (secrets) return mask(text, secrets, { cut })
+    if (secrets) return redact(text, secrets, { cut })
     return text === '' ? '' : WITHHELD
   }
   return {
     ...record,
-    ...(told === undefined ? {} : { told: showTold(told, show) }),
+    ...(told === undefined ? {} : { told: redactNote(told, show) }),
     cause: cause.kind === 'startFailed' ? { ...cause, message: show(cause.message) } : cause,
     tail: show(tail, isCut(record)),
   }

@@ -2,17 +2,17 @@ import type { CellRef } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import { type Active, activeSchema } from '../../core/records/state.ts'
 import { type RunEvent, type RunState, stepRun } from '../../core/runs/attempt-state.ts'
-import { type End, saying, verdictOf } from '../../core/runs/outcome.ts'
+import { type End, verdictOf, withMessage } from '../../core/runs/outcome.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { KeyValue } from '../../store/etcd/types.ts'
 import { restamp } from '../../store/protocol/retry.ts'
-import { type Held, held } from '../../store/protocol/versioned.ts'
+import { parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { ExitRecord, LauncherEvent, LauncherRun } from '../launcher/messages.ts'
 import type { Context } from '../session/context.ts'
 import { endOf } from './container-command.ts'
 import { conclude, type EndFacts } from './finish.ts'
-import { launchId, launchOf, secretsOf } from './launch-order.ts'
-import { shown } from './redact-record.ts'
+import { launchId, launchOrder, secretValues } from './launch-order.ts'
+import { redactRecord } from './redact-record.ts'
 
 /** The runs that this session has, from claim to result. What each event means for one of them is core/runs/attempt-state.ts's to say. */
 export interface Runs {
@@ -21,17 +21,17 @@ export interface Runs {
   /** How many were to start before this instant, Unix ms, and have not, nor ended. */
   unstarted(before: number): number
   /** A claim was won: arm it. */
-  start(active: Held<Active>, entry: Entry): void
+  start(active: Versioned<Active>, entry: Entry): void
   /** A run that the launcher already has. */
-  adopt(active: Held<Active>, known: LauncherRun): void
+  adopt(active: Versioned<Active>, known: LauncherRun): void
   /** An attempt of mine that no launcher was told of, read just now: armed if its entry still stands. */
-  resume(active: Held<Active>): void
+  resume(active: Versioned<Active>): void
   kill(run: string, reason: string): void
   /** Answers how long one of them may take to end, ms. */
   killAll(reason: string): number
   onLauncherEvent(event: LauncherEvent): void
-  onEntryChange(entryKey: string, now: Held<Entry> | undefined): void
-  onOwnActive(now: Held<Active>): void
+  onEntryChange(entryKey: string, now: Versioned<Entry> | undefined): void
+  onOwnActive(now: Versioned<Active>): void
   /** Looks at every run's entry and marks as they are now: what changed before anybody listened. */
   recheck(): void
 }
@@ -40,7 +40,7 @@ export interface Runs {
 const REFUSED_PAUSE_MS = 50
 
 interface Live {
-  active: Held<Active>
+  active: Versioned<Active>
   entryKey: string
   launch: string
   state: RunState
@@ -55,13 +55,13 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
   const byRun = new Map<string, Live>()
   const byLaunch = new Map<string, Live>()
 
-  const entryOf = ({ kind, namespace, name }: Active): Held<Entry> | undefined =>
+  const entryOf = ({ kind, namespace, name }: Active): Versioned<Entry> | undefined =>
     kind === 'job'
       ? world.jobs.get(keys.job({ pool, namespace, name }))
       : world.runs.get(keys.run({ pool, namespace, name }))
 
   const remember = (
-    active: Held<Active>,
+    active: Versioned<Active>,
     of: { launch: string; state: RunState; entry: Entry | undefined },
   ): Live => {
     const { kind, namespace, name, run } = active.value
@@ -91,7 +91,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
 
   const record = (live: Live, end: End, facts: EndFacts) => {
     const command = (live.entry ?? entryOf(live.active.value)?.value)?.command ?? { successExitCodes: [0] }
-    const verdict = saying(verdictOf(end, command), facts.message)
+    const verdict = withMessage(verdictOf(end, command), facts.message)
     void conclude(context, live.active, { verdict, facts }).then(
       concluded => {
         forget(live)
@@ -108,12 +108,12 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
 
   /** What of it may be seen is what says nothing of its Secrets. */
   const happenEnded = (live: Live, record: ExitRecord) => {
-    const seen = shown(record, secretsOf(live.entry, record.labels, context.poolKey))
+    const seen = redactRecord(record, secretValues(live.entry, record.labels, context.poolKey))
     happen(live, { type: 'ended', end: endOf(seen) }, factsOf(seen))
   }
 
   /** What an entry that may have changed means for one of its runs. */
-  const reconsider = (live: Live, now: Held<Entry> | undefined): void => {
+  const reconsider = (live: Live, now: Versioned<Entry> | undefined): void => {
     if (!now || now.value.uid !== live.active.value.uid) happen(live, { type: 'withdrawn', why: 'Deleted' })
     else if (isSuspended(now.value)) happen(live, { type: 'withdrawn', why: 'Suspended' })
     else if (now.value.generation !== live.active.value.generation) happen(live, { type: 'edited' })
@@ -132,7 +132,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     const refusal = context.policy.refusal(entry)
     const launch =
       refusal === undefined
-        ? launchOf(entry, live.active.value, context)
+        ? launchOrder(entry, live.active.value, context)
         : { reason: 'RefusedByAgent', message: refusal }
     if ('reason' in launch) happen(live, { type: 'ended', end: { kind: 'startFailed', ...launch } })
     else {
@@ -146,7 +146,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
    * An attempt under my name that nobody has armed: first said to be mine under this launcher and template, behind comparisons, so that
    * doing it twice, or late, arms nothing.
    */
-  const resume = (active: Held<Active>): void => {
+  const resume = (active: Versioned<Active>): void => {
     if (byRun.has(active.value.run)) return
     const entry = entryOf(active.value)
     const live = remember(active, {
@@ -192,7 +192,7 @@ export function createRuns(context: Context, onFree: (ref: CellRef) => void): Ru
     const { key, value } = live.active
     await context.clock.sleep(REFUSED_PAUSE_MS, context.signal)
     forget(live)
-    const now = held(activeSchema, key, item)
+    const now = parseVersioned(activeSchema, key, item)
     const mine = now.value?.session === context.session && now.value.attempt === value.attempt
     if (now.value && mine) resume({ ...now, value: now.value })
   }

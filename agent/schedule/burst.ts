@@ -4,7 +4,7 @@ import type { Slot } from './timetables.ts'
  * How much earlier than usual a time is claimed because many come due with it: a claim costs about half a millisecond, and what is
  * claimed late starts late (docs/adr/0010-a-crowd-is-claimed-earlier.md).
  */
-export interface Crowd {
+export interface Bursts {
   /** It is to be claimed at `at`, Unix ms. Answers by how much earlier than that, ms. */
   join(slot: Slot, at: number, now: number): number
   /** Answers what `join` did; 0 if it is in none. */
@@ -19,7 +19,7 @@ const MOST_MS = 5_000
 /** What is so near is looked at again before it is due, or comes due every few seconds, ms. */
 const NEAR_MS = 2 * MOST_MS
 
-export function createCrowd(): Crowd {
+export function createBursts(): Bursts {
   const members = new Map<Slot, { second: number; by: number }>()
   const sizes = new Map<number, number>()
 

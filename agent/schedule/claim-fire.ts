@@ -5,12 +5,12 @@ import type { Cell } from '../../core/records/state.ts'
 import type { KeyValue } from '../../store/etcd/types.ts'
 import { claim } from '../../store/protocol/claim.ts'
 import { settle } from '../../store/protocol/settle.ts'
-import type { Held, Maybe } from '../../store/protocol/versioned.ts'
-import { rules } from '../model-guards.ts'
+import type { MaybeAbsent, Versioned } from '../../store/protocol/versioned.ts'
+import { guards } from '../model-guards.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import type { Context } from '../session/context.ts'
 import { endForReplacement } from './mark-replaced.ts'
-import { ask } from './send-claim.ts'
+import { sendClaim } from './send-claim.ts'
 import type { Place, Planned } from './timetables.ts'
 import { lookAtWave, type Wave } from './wave-slot.ts'
 
@@ -65,7 +65,7 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
   async function judge(
     { entry, times, offset }: Planned,
     ref: CellRef,
-    { cell, lead }: { cell: Maybe<Cell>; lead: number },
+    { cell, lead }: { cell: MaybeAbsent<Cell>; lead: number },
   ): Promise<{ decision: Decision; wave?: Wave | undefined }> {
     const input = { entry: entry.value, times, offset, cell: cell.value, now: clock.now(), lead }
     const decision = decide(input)
@@ -78,10 +78,10 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
 
   async function idle(
     entry: JobEntry,
-    cell: Maybe<Cell>,
+    cell: MaybeAbsent<Cell>,
     { at, wave }: { at: number | undefined; wave: Wave | undefined },
   ): Promise<number | undefined> {
-    if (!cell.value?.waiting || !rules.looksAtWaiting()) return at
+    if (!cell.value?.waiting || !guards.looksAtWaiting()) return at
     cells.forget(cell.key)
     if (entry.concurrencyPolicy === 'Replace') await endForReplacement(context, cell.value)
     return earliest(at, clock.now() + (wave?.pollAfter ?? POLL_MS))
@@ -107,7 +107,7 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
         instance: launcher.instance,
         ...(wave ? { wave } : {}),
       })
-      const answer = await ask(context, claimed, active => {
+      const answer = await sendClaim(context, claimed, active => {
         cells.wrote(cell.key, active.mod, claimed.cell)
         runs.start(active, entry.value)
       })
@@ -127,7 +127,7 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
    * job.
    */
   async function refused(
-    { cell, entry, wave }: { cell: Maybe<Cell>; entry: Held<JobEntry>; wave?: Wave | undefined },
+    { cell, entry, wave }: { cell: MaybeAbsent<Cell>; entry: Versioned<JobEntry>; wave?: Wave | undefined },
     [item, waveItem]: readonly (KeyValue | undefined)[],
   ): Promise<number> {
     const now = cells.saw(cell.key, item)
@@ -142,13 +142,13 @@ export function createTake(context: Context, runs: Runs, mayClaim: () => boolean
 }
 
 interface ToDo {
-  cell: Maybe<Cell>
+  cell: MaybeAbsent<Cell>
   decision: Exclude<Decision, { kind: 'idle' }>
   wave: Wave | undefined
 }
 
 /** In All the operator says who is a target, by its cell. */
-function isNoTarget({ command }: JobEntry, { value }: Maybe<Cell>): boolean {
+function isNoTarget({ command }: JobEntry, { value }: MaybeAbsent<Cell>): boolean {
   return command.placement.mode === 'All' && (!value || value.retired === true)
 }
 

@@ -2,7 +2,7 @@ import { Alarms } from '../../platform/alarms.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import type { Context } from '../session/context.ts'
-import { createCrowd } from './burst.ts'
+import { createBursts } from './burst.ts'
 import { createTake } from './claim-fire.ts'
 import { createPlans, type Place, type Planned, type Slot } from './timetables.ts'
 
@@ -34,7 +34,7 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
   const { keys, world, cells, clock, log } = context
   const plans = createPlans(context)
   const take = createTake(context, runs, mayClaim)
-  const crowd = createCrowd()
+  const crowd = createBursts()
   const deciding = new Set<Slot>()
   /** Woken while it is decided about them; true: by an offer. */
   const again = new Map<Slot, boolean>()

@@ -5,14 +5,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { jobEntrySchema } from '../../core/records/entry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { createFakeClock } from '../../platform/fake-clock.ts'
-import { createPresence } from './container-presence.ts'
+import { createContainerPresence } from './container-presence.ts'
 
 const { signal } = new AbortController()
 
 /** Without a helper no agent has a container. */
 function nobody() {
   const clock = createFakeClock(1_000_000)
-  const presence = createPresence({ helper: undefined, endpoints: [], podsOnly: false }, clock)
+  const presence = createContainerPresence({ helper: undefined, endpoints: [], podsOnly: false }, clock)
   const until = (what: string, from: number, rank = 0) =>
     presence.declinesUntil({ what, entry, from, rank, others: 2, signal })
   return { until, at: (time: number) => clock.goTo(time) }
@@ -74,7 +74,7 @@ describe('the helper', () => {
     writeFileSync(helper, `#!/bin/sh\necho begin $$ >> ${dir}/log\n${script}\necho end $$ >> ${dir}/log\n`, {
       mode: 0o700,
     })
-    const presence = createPresence({ helper, endpoints: [], podsOnly: false }, systemClock)
+    const presence = createContainerPresence({ helper, endpoints: [], podsOnly: false }, systemClock)
     const of = { entry, from: Date.now(), rank: 1, others: 2 }
     return (what: string, signal: AbortSignal) =>
       presence.declinesUntil({ ...of, what, entry: { ...entry, namespace: what }, signal })

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Entry } from '../../core/records/entry.ts'
 import { type Clock, deadline } from '../../platform/clock.ts'
-import { createTurns } from '../../platform/semaphore.ts'
+import { createSemaphore } from '../../platform/semaphore.ts'
 import { type Container, type ContainerSettings, selection } from '../runs/container-command.ts'
 
 /**
@@ -9,7 +9,7 @@ import { type Container, type ContainerSettings, selection } from '../runs/conta
  * it: ranks 1 and 2 a second later, the others when the operator offers it. Where nobody has one rank 0 takes it in the end, so that the
  * time ends as ContainerNotFound.
  */
-export interface Presence {
+export interface ContainerPresence {
   /**
    * undefined: this agent may take it. Else when to look at it again, ms since the epoch. `what`: a job's target, or a ShellRun's; `from`: when it
    * is due; `others`: how many agents beside this one may take it. Rejects only when the signal aborts.
@@ -35,10 +35,10 @@ const KEPT_FOR_MS = 1_500
 const LOOK_EVERY_MS = 1_000
 const FORGOTTEN_AFTER_MS = 60_000
 
-export function createPresence(settings: ContainerSettings, clock: Clock): Presence {
+export function createContainerPresence(settings: ContainerSettings, clock: Clock): ContainerPresence {
   /** `at`: since when there is an answer. */
   const known = new Map<string, { at: number | undefined; answer: Promise<boolean> }>()
-  const turns = createTurns(AT_ONCE)
+  const turns = createSemaphore(AT_ONCE)
   /** What has no container here: since when that is known, and when it was last asked for. */
   const absent = new Map<string, { since: number; asked: number }>()
 
@@ -46,7 +46,7 @@ export function createPresence(settings: ContainerSettings, clock: Clock): Prese
   const ask = async (helper: string, request: string, signal: AbortSignal): Promise<boolean> => {
     const wait = deadline(ANSWER_WITHIN_MS, signal)
     try {
-      return await turns.take(() => look(helper, request, wait.signal), wait.signal)
+      return await turns.run(() => look(helper, request, wait.signal), wait.signal)
     } catch {
       return false
     } finally {

@@ -1,6 +1,6 @@
 import { activeSchema, type Cell } from '../../core/records/state.ts'
 import { markKill } from '../../store/protocol/retry.ts'
-import { held } from '../../store/protocol/versioned.ts'
+import { parseVersioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 
 /** Replace: who owns the runs of this cell is told to end them. What is marked already stays as it is. */
@@ -8,7 +8,7 @@ export async function endForReplacement(context: Context, cell: Cell): Promise<v
   const { keys, pool, etcd, batcher, signal } = context
   for (const { agent: owner, run } of cell.active) {
     const key = keys.active(pool, owner, run)
-    const active = held(activeSchema, key, await etcd.get(key, signal))
+    const active = parseVersioned(activeSchema, key, await etcd.get(key, signal))
     if (active.value && !active.value.kill)
       await batcher.txn(markKill({ ...active, value: active.value }, 'Replaced'))
   }

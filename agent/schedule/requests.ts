@@ -5,12 +5,12 @@ import { Alarms } from '../../platform/alarms.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import { claim } from '../../store/protocol/claim.ts'
 import { settle } from '../../store/protocol/settle.ts'
-import type { Held, Maybe } from '../../store/protocol/versioned.ts'
+import type { MaybeAbsent, Versioned } from '../../store/protocol/versioned.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import type { Context } from '../session/context.ts'
 import type { Claims } from './claim-loop.ts'
 import { endForReplacement } from './mark-replaced.ts'
-import { ask } from './send-claim.ts'
+import { sendClaim } from './send-claim.ts'
 import { lookAtWave, type Wave } from './wave-slot.ts'
 
 /**
@@ -23,7 +23,7 @@ const POLL_MS = 1_000
 const STEP_MS = 50
 
 export interface Requests {
-  onChange(key: string, now: Held<Request> | undefined): void
+  onChange(key: string, now: Versioned<Request> | undefined): void
   /** Who is eligible may have changed: what was another one's, or nobody's, may be mine now. */
   lookAgain(): void
   close(): void
@@ -61,7 +61,7 @@ export function createRequests(
     if (now && now.mod !== request.mod) onChange(key, now)
   }
 
-  async function answer(request: Held<Request>): Promise<number | undefined> {
+  async function answer(request: Versioned<Request>): Promise<number | undefined> {
     const { value } = request
     switch (value.kind) {
       case 'kill':
@@ -80,7 +80,7 @@ export function createRequests(
   }
 
   async function runNow(
-    request: Held<Request>,
+    request: Versioned<Request>,
     of: Extract<Request, { kind: 'run' }>,
   ): Promise<number | undefined> {
     const ref: CellRef = { pool, kind: 'run', namespace: of.namespace, name: of.name, target: of.target }
@@ -101,7 +101,7 @@ export function createRequests(
   }
 
   /** Who has come to wait for its place has until that comes. */
-  function isOver({ uid, deadline }: RunEntry, { mod, value }: Maybe<Cell>): boolean {
+  function isOver({ uid, deadline }: RunEntry, { mod, value }: MaybeAbsent<Cell>): boolean {
     return value?.waiting ? value.uid !== uid : mod !== 0 || clock.now() > deadline
   }
 
@@ -119,7 +119,7 @@ export function createRequests(
   }
 
   /** Its wave has no place: from here on its deadline does not count. Whoever else changed the cell, it is read again. */
-  async function wait(ref: CellRef, entry: Held<RunEntry>, cell: Maybe<Cell>): Promise<void> {
+  async function wait(ref: CellRef, entry: Versioned<RunEntry>, cell: MaybeAbsent<Cell>): Promise<void> {
     const { txn } = settle({
       keys,
       ref,
@@ -134,12 +134,12 @@ export function createRequests(
   }
 
   async function take(
-    request: Held<Request>,
+    request: Versioned<Request>,
     of: {
       ref: CellRef
-      entry: Held<RunEntry>
-      cell: Maybe<Cell>
-      jobCell: Maybe<Cell> | undefined
+      entry: Versioned<RunEntry>
+      cell: MaybeAbsent<Cell>
+      jobCell: MaybeAbsent<Cell> | undefined
       wave: Wave | undefined
     },
   ): Promise<number | undefined> {
@@ -166,7 +166,7 @@ export function createRequests(
       ...(entry.value.jobRef ? { jobName: entry.value.jobRef.name } : {}),
       ...(wave ? { wave } : {}),
     })
-    const answered = await ask(context, claimed, active => {
+    const answered = await sendClaim(context, claimed, active => {
       context.cells.forget(cell.key)
       if (jobCell) context.cells.forget(jobCell.key)
       runs.start(active, entry.value)
@@ -175,18 +175,21 @@ export function createRequests(
     return clock.now() + (wave?.lost(answered.gets[1]) ?? POLL_MS)
   }
 
-  async function jobCellOf(ref: CellRef, { jobRef }: RunEntry): Promise<Maybe<Cell> | undefined> {
+  async function jobCellOf(ref: CellRef, { jobRef }: RunEntry): Promise<MaybeAbsent<Cell> | undefined> {
     return jobRef && context.cells.read(keys.cell({ ...ref, kind: 'job', name: jobRef.name }))
   }
 
-  async function isHeldBack({ concurrencyPolicy }: RunEntry, { value: cell }: Maybe<Cell>): Promise<boolean> {
+  async function isHeldBack(
+    { concurrencyPolicy }: RunEntry,
+    { value: cell }: MaybeAbsent<Cell>,
+  ): Promise<boolean> {
     if (concurrencyPolicy === 'Allow' || !cell || cell.active.length === 0) return false
     if (concurrencyPolicy === 'Replace') await endForReplacement(context, cell)
     return true
   }
 
   /** When I may first look: ranks one after another, so that rank 0 usually meets nobody. */
-  function turnOf({ value }: Held<Request>): number | undefined {
+  function turnOf({ value }: Versioned<Request>): number | undefined {
     if (value.kind === 'kill') return 0
     const ref = { pool, namespace: value.namespace, name: value.name }
     const entry = value.kind === 'run' ? world.runs.get(keys.run(ref)) : world.jobs.get(keys.job(ref))
@@ -200,7 +203,7 @@ export function createRequests(
     return rank * (isQuick ? STEP_MS : RANK_DELAY_MS)
   }
 
-  function onChange(key: string, now: Held<Request> | undefined): void {
+  function onChange(key: string, now: Versioned<Request> | undefined): void {
     const turn = now && turnOf(now)
     if (turn === undefined) alarms.clear(key)
     else if (turn === 0) void look(key)

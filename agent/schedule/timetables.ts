@@ -2,13 +2,13 @@ import { ownTargets, rankedBy, rankOf } from '../../core/fires/placement.ts'
 import { ANYWHERE, type CellRef } from '../../core/keys.ts'
 import type { JobEntry } from '../../core/records/entry.ts'
 import { createTimetable, jitterMs, type Timetable } from '../../core/timetable/timetable.ts'
-import type { Held } from '../../store/protocol/versioned.ts'
+import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 
 /** What an agent knows of the jobs in force: their timetables, and its own place in them. */
 
 export interface Planned {
-  entry: Held<JobEntry>
+  entry: Versioned<JobEntry>
   times: Timetable
   /** Delay of every start, ms: jitter. */
   offset: number

@@ -4,20 +4,20 @@ import {
   goesInWaves,
   isFull,
   paceOf,
-  placesOf,
   pollAfter,
-  turnOf,
+  queuePosition,
+  slotsOf,
   waveOf,
 } from '../../core/fires/wave.ts'
 import type { Entry, RunEntry } from '../../core/records/entry.ts'
 import { type Cell, cellSchema } from '../../core/records/state.ts'
 import type { KeyValue } from '../../store/etcd/types.ts'
-import { type Held, held, type Maybe } from '../../store/protocol/versioned.ts'
+import { type MaybeAbsent, parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 
 /** One look at the wave of an entry: read now, as others change it all the time. */
 export interface Wave {
-  cell: Maybe<Cell>
+  cell: MaybeAbsent<Cell>
   /** The entry beside its own that says how many places there are: a ShellRun's job. */
   under?: { key: string; mod: number }
   isFull: boolean
@@ -32,7 +32,11 @@ export interface Wave {
 type Deps = Pick<Context, 'world' | 'cells' | 'keys' | 'pool' | 'agent' | 'clock' | 'pace'>
 
 /** undefined: it goes everywhere at once. */
-export async function lookAtWave(deps: Deps, entry: Held<Entry>, target: string): Promise<Wave | undefined> {
+export async function lookAtWave(
+  deps: Deps,
+  entry: Versioned<Entry>,
+  target: string,
+): Promise<Wave | undefined> {
   const { value } = entry
   if (!goesInWaves(value.command.placement)) return undefined
   const { world, cells, keys, pool, agent, clock, pace } = deps
@@ -45,7 +49,7 @@ export async function lookAtWave(deps: Deps, entry: Held<Entry>, target: string)
   const { places, under } = limit
   const ranked = world.eligible(value, target)
   const at = (wave: Cell | undefined) => ({
-    turn: turnOf(ranked, agent, wave?.turn),
+    turn: queuePosition(ranked, agent, wave?.turn),
     free: Math.max(0, places - (wave?.active.length ?? 0)),
     pace: pace.ms,
   })
@@ -59,7 +63,7 @@ export async function lookAtWave(deps: Deps, entry: Held<Entry>, target: string)
     lost: item =>
       (item?.mod ?? 0) === cell.mod
         ? undefined
-        : claimAgainAfter({ ...at(held(cellSchema, cell.key, item).value), chance: Math.random() }),
+        : claimAgainAfter({ ...at(parseVersioned(cellSchema, cell.key, item).value), chance: Math.random() }),
   }
 }
 
@@ -74,12 +78,12 @@ function limitOf(
   entry: Entry,
 ): { places: number; under?: { key: string; mod: number } } | undefined {
   const { placement } = entry.command
-  const own = placesOf(placement, world.matched(placement))
+  const own = slotsOf(placement, world.matched(placement))
   if (own === undefined) return undefined
   const job = entry.kind === 'run' ? jobOf(world, entry, keys.job) : undefined
   if (!job) return { places: own }
   const its = job.value.command.placement
-  const places = placesOf(its, world.matched(its)) ?? own
+  const places = slotsOf(its, world.matched(its)) ?? own
   return { places: Math.min(own, places), under: { key: job.key, mod: job.mod } }
 
   function jobOf({ jobs }: Deps['world'], { namespace, jobRef }: RunEntry, key: typeof keys.job) {

@@ -8,7 +8,7 @@ import type { Launcher } from '../launcher/launcher.ts'
 import type { Cells } from '../pool/cell-cache.ts'
 import type { World } from '../pool/world.ts'
 import type { ContainerSettings } from '../runs/container-command.ts'
-import type { Presence } from '../schedule/container-presence.ts'
+import type { ContainerPresence } from '../schedule/container-presence.ts'
 import type { LocalPolicy } from '../startup/local-policy.ts'
 
 /** What every part of one agent's session shares. */
@@ -31,7 +31,7 @@ export interface Context {
   poolKey: KeyObject
   policy: LocalPolicy
   containers: ContainerSettings
-  presence: Presence
+  presence: ContainerPresence
   /** Aborts with the session, the launcher's connection or the agent. */
   signal: AbortSignal
 }

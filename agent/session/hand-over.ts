@@ -16,12 +16,12 @@ const HAND_OVER_SECONDS = 120
 /** The part of the TTL after which a session's runs are killed if no keepalive was answered. */
 export const FENCE_AT = 0.7
 
-export interface Held {
+export interface HeldLease {
   lease: string
   ttlSeconds: number
 }
 
-export const handOverSeconds = ({ ttlSeconds }: Held): number => Math.max(HAND_OVER_SECONDS, ttlSeconds)
+export const handOverSeconds = ({ ttlSeconds }: HeldLease): number => Math.max(HAND_OVER_SECONDS, ttlSeconds)
 
 /**
  * To a lease of so many seconds. undefined: the session has ended. The same lease: that of another could not be saved, and nothing has
@@ -29,9 +29,9 @@ export const handOverSeconds = ({ ttlSeconds }: Held): number => Math.max(HAND_O
  */
 export async function moveTo(
   options: SessionOptions,
-  session: Held & { id: number },
+  session: HeldLease & { id: number },
   seconds: number,
-): Promise<Held | undefined> {
+): Promise<HeldLease | undefined> {
   const { etcd, keys, pool, agent } = options
   const sent = boottimeMs()
   const { id: lease, ttl } = await etcd.lease(seconds)

@@ -3,21 +3,21 @@ import { type CellRef, WAVE } from '../../core/keys.ts'
 import type { Registration, Trouble } from '../../core/records/state.ts'
 import { createBatcher } from '../../store/etcd/batcher.ts'
 import type { AgentOptions } from '../agent.ts'
-import { watchFullness } from '../health/etcd-quota.ts'
-import { watchSilence } from '../health/launcher-watchdog.ts'
+import { watchEtcdQuota } from '../health/etcd-quota.ts'
+import { watchLauncher } from '../health/launcher-watchdog.ts'
 import type { Readiness } from '../health/readiness.ts'
-import { tellTrouble } from '../health/report-trouble.ts'
+import { reportTrouble } from '../health/report-trouble.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { LauncherEvent } from '../launcher/messages.ts'
-import { replaceWhenIdle } from '../launcher/upgrade.ts'
+import { upgradeWhenIdle } from '../launcher/upgrade.ts'
 import { createCells } from '../pool/cell-cache.ts'
 import type { World } from '../pool/world.ts'
-import { createBell } from '../recovery/notifier.ts'
-import { tend } from '../recovery/recovery-loop.ts'
+import { createNotifier } from '../recovery/notifier.ts'
+import { runRecovery } from '../recovery/recovery-loop.ts'
 import { takeStock } from '../recovery/take-stock.ts'
 import { createRuns, type Runs } from '../runs/supervisor.ts'
 import { type Claims, createClaims } from '../schedule/claim-loop.ts'
-import { createPresence } from '../schedule/container-presence.ts'
+import { createContainerPresence } from '../schedule/container-presence.ts'
 import { createRequests, type Requests } from '../schedule/requests.ts'
 import type { Context } from './context.ts'
 import type { Session } from './session.ts'
@@ -59,9 +59,9 @@ export function createPart(
 ): (session: Session, launcher: Launcher, lost: AbortSignal) => Promise<void> {
   const { options, world, mayClaim } = whole
   const { etcd, keys, pool, clock } = options
-  const died = createBell()
+  const died = createNotifier()
   world.agents.onChange((_, now, before) =>
-    died.ring(before !== undefined && now?.value.session !== before.value.session),
+    died.notify(before !== undefined && now?.value.session !== before.value.session),
   )
   forwardChanges(world, current)
 
@@ -74,7 +74,7 @@ export function createPart(
       world,
       cells: createCells(batcher, key => isRemembered(keys.parseCell(key))),
       asked: new Set(),
-      presence: createPresence(options.containers, clock),
+      presence: createContainerPresence(options.containers, clock),
       pace: { ms: FIRST_PACE_MS },
       launcher,
       signal: lost,
@@ -94,7 +94,7 @@ export function createPart(
       // From here on changes are forwarded; those since stock was taken are not.
       runs.recheck()
       watchOver(whole, { context, runs, isBusy: () => runningIn(current) > 0 })
-      await tend(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
+      await runRecovery(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
     } finally {
       current.part = undefined
       current.mine = undefined
@@ -115,10 +115,10 @@ function watchOver(
   const { launcher, signal } = context
   const trouble = (which: Trouble) => (isIn: boolean) =>
     void (isIn ? troubles.add(which) : troubles.delete(which))
-  if (build !== undefined) void replaceWhenIdle({ launcher, build, isBusy, hold, clock, log, signal })
-  void watchSilence({ runs, launcher, clock, log }, signal, trouble('LauncherSilent'))
-  void watchFullness({ etcd, clock, log }, signal, trouble('EtcdFull'))
-  void tellTrouble(context, { readiness, registration: () => registration(launcher) })
+  if (build !== undefined) void upgradeWhenIdle({ launcher, build, isBusy, hold, clock, log, signal })
+  void watchLauncher({ runs, launcher, clock, log }, signal, trouble('LauncherSilent'))
+  void watchEtcdQuota({ etcd, clock, log }, signal, trouble('EtcdFull'))
+  void reportTrouble(context, { readiness, registration: () => registration(launcher) })
 }
 
 /** A ShellRun's cell is of use once, and a wave is always another one's. */

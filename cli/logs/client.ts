@@ -3,7 +3,7 @@ import { type OutputChunk, placedChunks, wholeChunks } from '../../core/output/c
 import { OUTCOMES } from '../../core/records/state.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
-import { ask, askWhole } from '../operator-client.ts'
+import { openRequest, requestJson } from '../operator-client.ts'
 
 /** What `shellcron logs` asks the operator. */
 
@@ -37,7 +37,7 @@ export async function readAttempts(
 ): Promise<{ attempts: Attempt[]; waits: boolean }> {
   const path = `/v1/outputs/${encodeURIComponent(run)}`
   const parts = z.object({ attempts: z.array(attempt), waits: z.boolean() })
-  return parts.parse(await askWhole(socket, { path }))
+  return parts.parse(await requestJson(socket, { path }))
 }
 
 /** The id of the newest fire of a ShellCronJob (`job`), or of a ShellRun's run. */
@@ -46,7 +46,7 @@ export async function readLatest(
   of: { kind: 'job' | 'run'; namespace: string; name: string },
 ): Promise<string | undefined> {
   const path = `/v1/outputs?${new URLSearchParams(of).toString()}`
-  return z.object({ run: z.string().optional() }).parse(await askWhole(socket, { path })).run
+  return z.object({ run: z.string().optional() }).parse(await requestJson(socket, { path })).run
 }
 
 /** How long an operator that is started again is waited for, ms. */
@@ -87,7 +87,7 @@ async function* transfer(
   const path = `/v1/outputs/${encodeURIComponent(run)}/chunks?${new URLSearchParams(query).toString()}`
   let rest: Buffer = Buffer.alloc(0)
   let at = from
-  for await (const part of (await ask(socket, { path })) as AsyncIterable<Buffer>) {
+  for await (const part of (await openRequest(socket, { path })) as AsyncIterable<Buffer>) {
     const bytes = rest.length === 0 ? part : Buffer.concat([rest, part])
     const end = wholeChunks(bytes)
     for (const each of placedChunks(bytes.subarray(0, end), at)) {

@@ -1,5 +1,5 @@
 import type { Result } from '../../core/records/state.ts'
-import type { Overview, SeenObject } from '../operator-client.ts'
+import type { ObjectWithStatus, Overview } from '../operator-client.ts'
 
 /** What `shellcron up` shows of its jobs, as text. Pure. */
 export interface Shown {
@@ -62,7 +62,7 @@ export function renderTroubles({ objects }: Overview): string[] {
   })
 }
 
-function rowOf(object: SeenObject, { last, now }: Shown): string[] {
+function rowOf(object: ObjectWithStatus, { last, now }: Shown): string[] {
   const { spec, status, kind, metadata } = object
   const result = last.get(`${kind}/${metadata.namespace}/${metadata.name}`)
   const stalled = status.conditions.find(({ type, status }) => type === 'Ready' && status === 'False')
@@ -86,7 +86,7 @@ function problemLines({ overview }: Shown): string[] {
   return lines.length === 0 ? [] : ['', ...lines.map(line => `! ${line}`)]
 }
 
-function nameOf({ metadata }: SeenObject): string {
+function nameOf({ metadata }: ObjectWithStatus): string {
   return `${metadata.namespace}/${metadata.name}`
 }
 

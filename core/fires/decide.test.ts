@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../records/entry.ts'
 import type { Cell } from '../records/state.ts'
-import { type Decision, type DueInput, decide, settleUpTo, type Times } from './decide.ts'
+import { type Decision, decide, type FireInput, settleUpTo, type Times } from './decide.ts'
 
 const S = 1_000
 
@@ -43,7 +43,7 @@ const cell = (lastFire: number, over: Partial<Cell> = {}): Cell => ({
 })
 const running = [{ run: 'r', agent: 'a', attempt: 1 }]
 
-function at(now: number, over: Partial<JobEntry>, state?: Cell, more: Partial<DueInput> = {}): Decision {
+function at(now: number, over: Partial<JobEntry>, state?: Cell, more: Partial<FireInput> = {}): Decision {
   return decide({ entry: entry(over), times: tens, offset: 0, cell: state, now: now * S, lead: 500, ...more })
 }
 

@@ -36,7 +36,7 @@ export type Decision =
   | { kind: 'wait'; time: number; replace: boolean; wave?: true; settle: Settlement[] }
   | { kind: 'settle'; settle: Settlement[] }
 
-export interface DueInput {
+export interface FireInput {
   entry: JobEntry
   times: Times
   /** Delay of every start, ms: jitter. */
@@ -60,7 +60,7 @@ export function frontierOf(entry: JobEntry, cell: Cell | undefined): number {
   return Math.max(cell?.lastFire ?? 0, entry.scheduleChangedAt)
 }
 
-export function decide(input: DueInput): Decision {
+export function decide(input: FireInput): Decision {
   const { entry, cell } = input
   if (entry.suspended || entry.blocked) return { kind: 'idle', at: undefined }
   const expired = expiredWaiting(input)
@@ -84,7 +84,7 @@ export function decide(input: DueInput): Decision {
 
 /** Every due time after the frontier up to `upTo`, recorded alike: of a blocked, suspended, edited or deleted job. */
 export function settleUpTo(
-  input: Pick<DueInput, 'entry' | 'times' | 'cell'>,
+  input: Pick<FireInput, 'entry' | 'times' | 'cell'>,
   upTo: number,
   reason: string,
 ): Settlement[] {
@@ -100,7 +100,10 @@ export function settleUpTo(
 }
 
 /** Splits what is due into what is closed for good and what may still run. */
-function judge(input: DueInput): { open: { first: number; last: number } | undefined; settle: Settlement[] } {
+function judge(input: FireInput): {
+  open: { first: number; last: number } | undefined
+  settle: Settlement[]
+} {
   const { entry, times, offset, cell, now } = input
   const frontier = frontierOf(entry, cell)
   const due = times.missed(frontier, now - offset)
@@ -115,7 +118,7 @@ function judge(input: DueInput): { open: { first: number; last: number } | undef
 }
 
 /** Due times earlier than `before` can no longer run. */
-function cut(input: DueInput, due: { last: number; count: number }): { before: number; reason: string } {
+function cut(input: FireInput, due: { last: number; count: number }): { before: number; reason: string } {
   const { entry, times, offset, now } = input
   const { startingDeadlineSeconds: deadline } = entry
   const late = deadline === undefined ? 0 : now - deadline * 1_000
@@ -143,7 +146,7 @@ function newest(times: Times, due: { last: number; count: number }, limit: numbe
  * looked at in time: what kept them was the run, unless their deadline had passed.
  */
 function heldBack(
-  input: DueInput,
+  input: FireInput,
   { open, settle }: { open: { first: number; last: number } | undefined; settle: Settlement[] },
 ): Decision {
   const { entry, times, cell } = input
@@ -171,7 +174,7 @@ function heldBack(
  * has its turn: the oldest waits, the others stay open behind it. What its own run had held back until now waits for a place from here on.
  */
 function withoutPlace(
-  input: DueInput,
+  input: FireInput,
   { open, settle }: { open: { first: number; last: number } | undefined; settle: Settlement[] },
 ): Decision {
   const { entry, times, cell } = input
@@ -195,7 +198,7 @@ function withoutPlace(
 }
 
 /** Until the next time is due, or the waiting one has expired. */
-function idle(input: DueInput): Decision {
+function idle(input: FireInput): Decision {
   const { entry, times, offset, cell, now } = input
   const next = times.next(Math.max(frontierOf(entry, cell), now - offset))
   const expires = waitsUntil(entry, cell)
@@ -207,7 +210,7 @@ function idle(input: DueInput): Decision {
   return { kind: 'idle', at: at.length > 0 ? Math.min(...at) : undefined }
 }
 
-function ahead(input: DueInput): Decision {
+function ahead(input: FireInput): Decision {
   const { entry, times, offset, cell, now, lead } = input
   const time = times.next(frontierOf(entry, cell))
   if (time === undefined) return { kind: 'idle', at: undefined }
@@ -216,7 +219,7 @@ function ahead(input: DueInput): Decision {
 }
 
 /** What concurrency held back until its deadline had passed: whatever becomes of the run that is active. */
-function expiredWaiting({ entry, cell, now }: DueInput): Settlement | undefined {
+function expiredWaiting({ entry, cell, now }: FireInput): Settlement | undefined {
   const expires = waitsUntil(entry, cell)
   if (!cell?.waiting || expires === undefined || now <= expires) return undefined
   const { time, wave } = cell.waiting
@@ -233,11 +236,11 @@ export function waitsUntil(
     : undefined
 }
 
-function atLimit({ entry, cell }: DueInput): boolean {
+function atLimit({ entry, cell }: FireInput): boolean {
   return entry.maxConcurrentRuns !== undefined && (cell?.active.length ?? 0) >= entry.maxConcurrentRuns
 }
 
-function skip({ times }: DueInput, first: number, last: number, reason: string): Settlement[] {
+function skip({ times }: FireInput, first: number, last: number, reason: string): Settlement[] {
   const count = first === last ? 1 : (times.missed(first - 1, last)?.count ?? 0)
   return count > 0 ? [{ first, last, count, outcome: 'Skipped', reason }] : []
 }

@@ -8,9 +8,9 @@ import {
   holding,
   isFull,
   paceOf,
-  placesOf,
   pollAfter,
-  turnOf,
+  queuePosition,
+  slotsOf,
 } from './wave.ts'
 
 const all = (maxParallel: number | string) => ({ mode: 'All' as const, maxParallel })
@@ -25,11 +25,11 @@ describe('how many may run at a time', () => {
     ['1%', 0, 1],
     ['100%', 7, 7],
   ])('%s of %i members: %i', (maxParallel, matched, places) => {
-    expect(placesOf(all(maxParallel), matched)).toBe(places)
+    expect(slotsOf(all(maxParallel), matched)).toBe(places)
   })
   test('without maxParallel, and in other modes, as many as there are', () => {
-    expect(placesOf({ mode: 'All' }, 5)).toBeUndefined()
-    expect(placesOf({ mode: 'One', maxParallel: 1 }, 5)).toBeUndefined()
+    expect(slotsOf({ mode: 'All' }, 5)).toBeUndefined()
+    expect(slotsOf({ mode: 'One', maxParallel: 1 }, 5)).toBeUndefined()
   })
 })
 
@@ -42,10 +42,10 @@ describe('a place', () => {
   })
   test('says whose turn is next', () => {
     const wave: Cell = holding(undefined, by('b'))
-    expect(['a', 'b', 'c'].map(agent => turnOf(['a', 'b', 'c'], agent, wave.turn))).toEqual([1, 2, 0])
+    expect(['a', 'b', 'c'].map(agent => queuePosition(['a', 'b', 'c'], agent, wave.turn))).toEqual([1, 2, 0])
   })
   test('of somebody who is gone says nothing: it begins with the first in rank', () => {
-    expect(['a', 'b'].map(agent => turnOf(['a', 'b'], agent, 'x'))).toEqual([0, 1])
+    expect(['a', 'b'].map(agent => queuePosition(['a', 'b'], agent, 'x'))).toEqual([0, 1])
   })
 })
 

@@ -23,7 +23,7 @@ export function goesInWaves({ mode, maxParallel }: Parallel): boolean {
  * How many may run at a time; undefined: all. A percentage is of the members that the job selects, alive or not, rounded down as the
  * maxUnavailable of a Deployment is, and at least 1.
  */
-export function placesOf(placement: Parallel, matched: number): number | undefined {
+export function slotsOf(placement: Parallel, matched: number): number | undefined {
   const { maxParallel } = placement
   if (maxParallel === undefined || placement.mode !== 'All') return undefined
   const places =
@@ -75,7 +75,7 @@ export function cellsOf(pool: string, active: Active): CellRef[] {
 }
 
 /** How many agents are before this one, of those that may run it in rank order. */
-export function turnOf(ranked: readonly string[], agent: string, last: string | undefined): number {
+export function queuePosition(ranked: readonly string[], agent: string, last: string | undefined): number {
   const at = ranked.indexOf(agent)
   const from = last === undefined ? -1 : ranked.indexOf(last)
   return at < 0 ? ranked.length : (at - from - 1 + ranked.length) % ranked.length

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { mask } from './redact.ts'
+import { redact } from './redact.ts'
 
 const SECRET = "p4ss 'w/rd+ü"
 const PEM = '-----BEGIN KEY-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\nAQEFAASCBKcw\n-----END KEY-----\n'
-const whole = (text: string, ...values: string[]) => mask(text, values, { cut: false })
-const end = (text: string, ...values: string[]) => mask(text, values, { cut: true })
+const whole = (text: string, ...values: string[]) => redact(text, values, { cut: false })
+const end = (text: string, ...values: string[]) => redact(text, values, { cut: true })
 const b64 = (text: string) => Buffer.from(text).toString('base64')
 
 test.each([
@@ -105,7 +105,7 @@ test('whatever stands around a value, and wherever a tail begins, no character o
       (values, before, after, write, length) => {
         const all = values.map(each => `${before}${write(each)}${after}`).join('')
         const text = all.slice(-length)
-        expect(mask(text, values, { cut: text !== all })).not.toMatch(/[A-C0-2+/]/)
+        expect(redact(text, values, { cut: text !== all })).not.toMatch(/[A-C0-2+/]/)
       },
     ),
     { numRuns: 500 },

@@ -13,7 +13,7 @@ type Span = readonly [from: number, to: number]
  * `cut`: the text is the end of a longer one, so that it may begin inside of a value. A value that its writer did not get to the end
  * of is masked at the end of the text too, as far as it goes.
  */
-export function mask(text: string, values: readonly string[], { cut }: { cut: boolean }): string {
+export function redact(text: string, values: readonly string[], { cut }: { cut: boolean }): string {
   const whole = values.map(value => value.trim()).filter(isLong)
   if (whole.length === 0 || text === '') return text
   const plain = new Set(whole.flatMap(writings).filter(isLong))

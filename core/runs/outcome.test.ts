@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { backoffMs, retries, saying, verdictOf } from './outcome.ts'
+import { backoffMs, retries, verdictOf, withMessage } from './outcome.ts'
 
 const command = { successExitCodes: [0, 3] }
 
@@ -61,8 +61,8 @@ test('backoff doubles from 10 s to 6 min', () => {
 test('what is to be said beside a verdict hides nothing of what it says', () => {
   const silent = verdictOf({ kind: 'timedOut' }, command)
   const failed = verdictOf({ kind: 'failed', reason: 'ContainerGone', message: 'it went' }, command)
-  expect(saying(silent, undefined)).not.toHaveProperty('message')
-  expect(saying(silent, '9 bytes were cut').message).toBe('9 bytes were cut')
-  expect(saying(failed, undefined).message).toBe('it went')
-  expect(saying(failed, '9 bytes were cut').message).toBe('it went; 9 bytes were cut')
+  expect(withMessage(silent, undefined)).not.toHaveProperty('message')
+  expect(withMessage(silent, '9 bytes were cut').message).toBe('9 bytes were cut')
+  expect(withMessage(failed, undefined).message).toBe('it went')
+  expect(withMessage(failed, '9 bytes were cut').message).toBe('it went; 9 bytes were cut')
 })

@@ -52,14 +52,14 @@ export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>):
 }
 
 /** Says that too, behind what it says already. */
-export function saying(verdict: Verdict, more: string | undefined): Verdict {
+export function withMessage(verdict: Verdict, more: string | undefined): Verdict {
   const message = [verdict.message, more].filter(each => each).join('; ')
   return { ...verdict, ...(message ? { message } : {}) }
 }
 
 function exitVerdict(end: Extract<End, { kind: 'exited' }>, successExitCodes: readonly number[]): Verdict {
   if (successExitCodes.includes(end.code)) {
-    return saying({ outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }, end.message)
+    return withMessage({ outcome: 'Succeeded', reason: 'Completed', exitCode: end.code }, end.message)
   }
   return {
     outcome: 'Failed',

@@ -4,7 +4,7 @@ import { ruled } from './cel-rule.ts'
 import { agentSpec, policySpec, poolSpec, ticketSpec } from './fleet.ts'
 import { jobSpec } from './job.ts'
 import { metadata, nameWithoutDots } from './metadata.ts'
-import { judge, type Problem } from './problem-messages.ts'
+import { type Problem, parseOrExplain } from './problem-messages.ts'
 import { runSpec } from './run.ts'
 import { agentStatus, jobStatus, plainStatus, runStatus } from './status.ts'
 
@@ -83,7 +83,7 @@ export function parseStored(input: unknown): ShellCronObject {
 }
 
 function valid(input: unknown): ShellCronObject {
-  const judged = judge(schemaOf(input), input)
+  const judged = parseOrExplain(schemaOf(input), input)
   if ('problems' in judged) throw new InvalidObject(judged.problems)
   return judged.value as ShellCronObject
 }

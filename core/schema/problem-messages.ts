@@ -12,7 +12,7 @@ export interface Problem {
 type Issue = z.core.$ZodIssue
 
 /** The value as the schema makes it of the input, or everything that is wrong with the input. */
-export function judge<S extends z.ZodType>(
+export function parseOrExplain<S extends z.ZodType>(
   schema: S,
   input: unknown,
 ): { value: z.output<S> } | { problems: Problem[] } {

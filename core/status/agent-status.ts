@@ -1,7 +1,7 @@
 import type { Trouble } from '../records/state.ts'
 import type { AgentStatus } from '../schema/status.ts'
 import { short } from './size-limit.ts'
-import { conditionsOf, type Said, type Statement } from './transition-times.ts'
+import { type ConditionFact, conditionsOf, type PreviousCondition } from './transition-times.ts'
 
 /** All that a ShellAgent's status is made of. Times are ms since the epoch. */
 export interface AgentFacts {
@@ -20,7 +20,7 @@ export interface AgentFacts {
       }
     | undefined
   running: number
-  previous?: readonly Said[] | undefined
+  previous?: readonly PreviousCondition[] | undefined
 }
 
 export function agentStatus(facts: AgentFacts): AgentStatus {
@@ -35,7 +35,7 @@ export function agentStatus(facts: AgentFacts): AgentStatus {
   }
 }
 
-function readyOf({ registration, cordoned, created }: AgentFacts): Statement {
+function readyOf({ registration, cordoned, created }: AgentFacts): ConditionFact {
   const type = 'Ready'
   if (!registration) {
     const message =

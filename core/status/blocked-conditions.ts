@@ -1,7 +1,7 @@
-import type { Statement } from './transition-times.ts'
+import type { ConditionFact } from './transition-times.ts'
 
 /** What compiling said of an object. */
-export interface Standing {
+export interface CompileStanding {
   /** undefined: it compiled. `mendable`: another object may mend it; else only an edit does. */
   blocked?: { reason: string; message: string; mendable: boolean } | undefined
   /** Since when it has been blocked with this reason, ms since the epoch; meaningless if it is not. */
@@ -14,10 +14,10 @@ export interface Standing {
 export const MENDING_MS = 120_000
 
 /** Ready, Reconciling and Stalled of what does not compile: kstatus, and with it kubectl wait, Flux, Argo CD and Helm read them. */
-export function blockedStatements(
-  { reason, message, mendable }: NonNullable<Standing['blocked']>,
-  { since, stalled }: Standing,
-): Statement[] {
+export function blockedConditions(
+  { reason, message, mendable }: NonNullable<CompileStanding['blocked']>,
+  { since, stalled }: CompileStanding,
+): ConditionFact[] {
   const changed = stalled && mendable ? since + MENDING_MS : since
   const no = { status: 'False', message: '' } as const
   return [

@@ -1,10 +1,10 @@
 import { rfc3339, rfc3339Seconds } from '../rfc3339.ts'
 import type { JobStatus } from '../schema/status.ts'
-import { blockedStatements, type Standing } from './blocked-conditions.ts'
+import { blockedConditions, type CompileStanding } from './blocked-conditions.ts'
 import { classOf, type FireSummary, type Milestones } from './fire-summary.ts'
 import { type ActiveRun, activeEntry, activeFires, finishedEntry, sentenceOn } from './run-entries.ts'
 import { firstLine, fitting, short, tail } from './size-limit.ts'
-import { conditionsOf, type Said, type Statement } from './transition-times.ts'
+import { type ConditionFact, conditionsOf, type PreviousCondition } from './transition-times.ts'
 
 const MOST_ACTIVE = 10
 const MOST_RUNS = 40
@@ -27,7 +27,7 @@ export interface JobFacts {
   target?: string | undefined
   /** `by`: who set the annotation `shellcron.dev/paused`; '' if the spec says so. */
   suspended?: { by: string } | undefined
-  standing: Standing
+  standing: CompileStanding
   limits: { succeeded: number; failed: number }
   /** Of the job itself, not of ShellRuns that refer to it. */
   active: readonly ActiveRun[]
@@ -37,7 +37,7 @@ export interface JobFacts {
   nextTimes: readonly number[]
   targets?: { matched: number; ready: number } | undefined
   /** What was said last, if that is known. */
-  previous?: readonly Said[] | undefined
+  previous?: readonly PreviousCondition[] | undefined
 }
 
 /** How many fires to ask the log store for: what still runs elsewhere is left out again, and the last verdict is needed in any case. */
@@ -80,9 +80,9 @@ function timeOf<K extends string>(key: K, ms: number | undefined): { [P in K]?: 
   return ms === undefined || ms === -Infinity ? {} : ({ [key]: rfc3339Seconds(ms) } as { [P in K]?: string })
 }
 
-function standingStatements(facts: JobFacts): Statement[] {
+function standingStatements(facts: JobFacts): ConditionFact[] {
   const { standing, suspended, created: since } = facts
-  if (standing.blocked) return blockedStatements(standing.blocked, standing)
+  if (standing.blocked) return blockedConditions(standing.blocked, standing)
   const [reason, message] = suspended
     ? ['Suspended', suspended.by ? `suspended by ${suspended.by}` : 'suspended by spec.suspend']
     : ['Compiled', 'in force']
@@ -94,7 +94,7 @@ function standingStatements(facts: JobFacts): Statement[] {
 }
 
 /** What was skipped or cancelled says nothing about the command. */
-function lastRun(facts: JobFacts, finished: readonly FireSummary[]): Statement {
+function lastRun(facts: JobFacts, finished: readonly FireSummary[]): ConditionFact {
   const { created, fires, milestones } = facts
   const isJudged = ({ outcome }: FireSummary) => classOf(outcome) !== 'other'
   const last = finished.find(isJudged)

@@ -1,12 +1,12 @@
 import type { Condition } from '../schema/status.ts'
-import { conditionsOf, type Said } from './transition-times.ts'
+import { conditionsOf, type PreviousCondition } from './transition-times.ts'
 
 /** The status of what has nothing to go wrong: its generation has been taken over. `created`: ms since the epoch. */
 export function plainStatus(facts: {
   now: number
   created: number
   generation: number
-  previous?: readonly Said[] | undefined
+  previous?: readonly PreviousCondition[] | undefined
 }): {
   observedGeneration: number
   conditions: Condition[]

@@ -1,11 +1,11 @@
 import type { Outcome } from '../records/state.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import type { RunStatus } from '../schema/status.ts'
-import { blockedStatements, type Standing } from './blocked-conditions.ts'
+import { blockedConditions, type CompileStanding } from './blocked-conditions.ts'
 import type { FireSummary } from './fire-summary.ts'
 import { type ActiveRun, activeFires, finishedEntry, sentenceOn } from './run-entries.ts'
 import { fitting, tail } from './size-limit.ts'
-import { conditionsOf, type Said, type Statement } from './transition-times.ts'
+import { type ConditionFact, conditionsOf, type PreviousCondition } from './transition-times.ts'
 
 const LONGEST_TAIL = 1_024
 
@@ -15,13 +15,13 @@ export interface RunFacts {
   created: number
   generation: number
   target?: string | undefined
-  standing: Standing
+  standing: CompileStanding
   active: readonly ActiveRun[]
   /** Of the targets that have ended, from the log store. */
   fire?: FireSummary | undefined
   /** How many of its targets have neither ended nor an active run. Only when there are none can it be over. */
   open: number
-  previous?: readonly Said[] | undefined
+  previous?: readonly PreviousCondition[] | undefined
 }
 
 /**
@@ -80,7 +80,7 @@ function started(at: number | undefined): { startTime?: string } {
   return at === undefined ? {} : { startTime: rfc3339(at) }
 }
 
-function statementsOn(phase: Phase, facts: RunFacts): Statement[] {
+function statementsOn(phase: Phase, facts: RunFacts): ConditionFact[] {
   if (phase.kind === 'ended') return endedStatements(phase.fire)
   const { created: since, standing } = facts
   const open = [
@@ -88,7 +88,7 @@ function statementsOn(phase: Phase, facts: RunFacts): Statement[] {
     { type: 'Failed', status: 'False', reason: 'NotEnded', message: '', since },
   ] as const
   if (phase.kind === 'pending' && standing.blocked)
-    return [...blockedStatements(standing.blocked, standing), ...open]
+    return [...blockedConditions(standing.blocked, standing), ...open]
   const [reason, message] =
     phase.kind === 'pending'
       ? ['Pending', 'waiting for an agent that takes it']
@@ -109,11 +109,11 @@ function running({ retry }: Extract<Phase, { kind: 'running' }>, { active, fire,
   return retry ? `attempt ${retry.attempt}, from ${rfc3339(retry.startsAt)}` : 'running'
 }
 
-function endedStatements(fire: FireSummary): Statement[] {
+function endedStatements(fire: FireSummary): ConditionFact[] {
   const { outcome, endedAt: since } = fire
   const message = sentenceOn(fire)
   const said = { reason: outcome satisfies Outcome, since }
-  const is = (type: string, holds: boolean): Statement => ({
+  const is = (type: string, holds: boolean): ConditionFact => ({
     type,
     status: holds ? 'True' : 'False',
     ...said,

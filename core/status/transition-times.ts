@@ -5,7 +5,7 @@ import { head } from './size-limit.ts'
 /** A condition's message may weigh so much, bytes of JSON: all of an object's leave room for its runs. */
 const LONGEST_MESSAGE = 768
 
-export interface Statement {
+export interface ConditionFact {
   type: string
   status: Condition['status']
   /** PascalCase. */
@@ -18,15 +18,15 @@ export interface Statement {
 }
 
 /** What has to be remembered of a condition that was said. */
-export type Said = Pick<Condition, 'type' | 'status' | 'lastTransitionTime'>
+export type PreviousCondition = Pick<Condition, 'type' | 'status' | 'lastTransitionTime'>
 
 /**
  * Conditions in the order of the statements. As long as a status stays what it was in `previous`, so does its lastTransitionTime; without
  * `previous`, after a restart, the facts' word counts. `generation`: of the spec that they are about.
  */
 export function conditionsOf(
-  statements: readonly Statement[],
-  of: { generation: number; now: number; previous?: readonly Said[] | undefined },
+  statements: readonly ConditionFact[],
+  of: { generation: number; now: number; previous?: readonly PreviousCondition[] | undefined },
 ): Condition[] {
   return statements.map(({ type, status, reason, message, since }) => {
     const before = of.previous?.find(one => one.type === type)
@@ -42,7 +42,7 @@ export function conditionsOf(
 }
 
 function transitionOf(
-  before: Said | undefined,
+  before: PreviousCondition | undefined,
   { status, since, now }: { status: Condition['status']; since: number; now: number },
 ): string {
   if (before?.status === status) return before.lastTransitionTime

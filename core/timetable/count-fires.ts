@@ -1,7 +1,7 @@
 import { nextBit, nextOfSixty, sizeOf, within } from './bit-sets.ts'
 import { DAY } from './calendar.ts'
 import type { CronLine, EveryLine, Line } from './cron-line.ts'
-import { firstLocal, madeUp, type Shifts } from './daylight-saving.ts'
+import { type DaylightSaving, firesAfterGap, firstLocal } from './daylight-saving.ts'
 import { nextDay } from './next-local-time.ts'
 import { type Piece, pieceAt, type Zone } from './zone.ts'
 
@@ -20,7 +20,7 @@ export interface Span {
 export function countFires(
   lines: readonly Line[],
   { from, end }: Span,
-  clock: { zone: Zone; shifts: Shifts },
+  clock: { zone: Zone; shifts: DaylightSaving },
 ): number {
   const [only, second] = lines
   if (only?.kind === 'every' && !second)
@@ -39,9 +39,9 @@ export function countFires(
 }
 
 /** Is the piece's start a fire only because of what the gap before it swallowed? */
-function onlyMadeUp(lines: readonly Line[], piece: Piece, shifts: Shifts): boolean {
+function onlyMadeUp(lines: readonly Line[], piece: Piece, shifts: DaylightSaving): boolean {
   const local = piece.start + piece.offset
-  if (!lines.some(line => line.kind === 'cron' && madeUp(line, piece, shifts))) return false
+  if (!lines.some(line => line.kind === 'cron' && firesAfterGap(line, piece, shifts))) return false
   return countLocal(lines, { from: local, end: local + 1 }, { offset: piece.offset, totals: new Map() }) === 0
 }
 
@@ -49,7 +49,7 @@ function onlyMadeUp(lines: readonly Line[], piece: Piece, shifts: Shifts): boole
 function regionsOf(
   lines: readonly Line[],
   piece: Piece,
-  { from, end, shifts }: Span & { shifts: Shifts },
+  { from, end, shifts }: Span & { shifts: DaylightSaving },
 ): { shown: readonly Line[]; span: Span }[] {
   const local = { from: from + piece.offset, end: end + piece.offset }
   const turn = Math.min(Math.max(local.from, piece.frontier), local.end)

@@ -40,6 +40,6 @@ export interface EveryLine {
 export type Line = CronLine | EveryLine
 
 /** Why a schedule is refused: what is wrong and the remedy. Becomes an InvalidInput that names the field. */
-export class BadSchedule extends Error {
+export class ScheduleError extends Error {
   override readonly name = 'BadSchedule'
 }

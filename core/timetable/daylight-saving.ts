@@ -3,7 +3,7 @@ import { nextLocal } from './next-local-time.ts'
 import { type Piece, pieceAt, type Zone } from './zone.ts'
 
 /** How a time that the zone skips or repeats counts: for lines of fixed times; interval lines follow the wall clock. */
-export interface Shifts {
+export interface DaylightSaving {
   skipped: 'RunAfter' | 'Skip'
   repeated: 'RunOnce' | 'RunTwice'
 }
@@ -18,13 +18,13 @@ const HORIZON = 50 * 366 * 86_400
 export function nextFire(
   line: Line,
   from: number,
-  clock: { zone: Zone; shifts: Shifts },
+  clock: { zone: Zone; shifts: DaylightSaving },
 ): number | undefined {
   if (line.kind === 'every') return Math.ceil(from / line.seconds) * line.seconds
   const limit = from + HORIZON
   let piece = pieceAt(clock.zone, from)
   for (let at = from; at < limit; at = piece.end, piece = pieceAt(clock.zone, at)) {
-    if (at === piece.start && madeUp(line, piece, clock.shifts)) return at
+    if (at === piece.start && firesAfterGap(line, piece, clock.shifts)) return at
     const start = Math.max(at + piece.offset, firstLocal(line, piece, clock.shifts))
     const local = nextLocal(line, start, piece.end + piece.offset)
     if (local !== undefined) return local - piece.offset
@@ -33,13 +33,13 @@ export function nextFire(
 }
 
 /** Where in a piece the line begins: with RunOnce, fixed times that were shown before are passed over. */
-export function firstLocal(line: CronLine, piece: Piece, shifts: Shifts): number {
+export function firstLocal(line: CronLine, piece: Piece, shifts: DaylightSaving): number {
   const start = piece.start + piece.offset
   return line.interval || shifts.repeated === 'RunTwice' ? start : Math.max(start, piece.frontier)
 }
 
 /** Does the line fire at the piece's start for fixed times that the gap before it swallowed? */
-export function madeUp(line: CronLine, piece: Piece, shifts: Shifts): boolean {
+export function firesAfterGap(line: CronLine, piece: Piece, shifts: DaylightSaving): boolean {
   if (line.interval || shifts.skipped === 'Skip') return false
   return nextLocal(line, piece.frontier, piece.start + piece.offset) !== undefined
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Shifts } from './daylight-saving.ts'
+import type { DaylightSaving } from './daylight-saving.ts'
 import { createTimetable } from './timetable.ts'
 import { pieceAt, type Zone, zoneOf } from './zone.ts'
 
@@ -16,7 +16,7 @@ const ODD = [
   'Africa/Casablanca',
 ]
 const ALL = Intl.supportedValuesOf('timeZone')
-const POLICIES: Shifts[] = [
+const POLICIES: DaylightSaving[] = [
   { skipped: 'RunAfter', repeated: 'RunOnce' },
   { skipped: 'RunAfter', repeated: 'RunTwice' },
   { skipped: 'Skip', repeated: 'RunOnce' },
@@ -55,13 +55,13 @@ function shiftsOf(name: string, from: number, to: number): number[] {
   return shifts
 }
 
-const timetable = (schedules: readonly string[], timeZone: string, daylightSaving: Shifts) =>
+const timetable = (schedules: readonly string[], timeZone: string, daylightSaving: DaylightSaving) =>
   createTimetable({ schedules, timeZone, daylightSaving, hashKey: 'ops/job' })
 
 /** Breaks of the law near one shift: each line asked from one time before it, and from between that and its answer. */
 function breaksAt(shift: number, zone: string): string[] {
   const asked = LINES.flatMap((line, i) => {
-    const table = timetable([line], zone, POLICIES[(i + (shift % 7)) % POLICIES.length] as Shifts)
+    const table = timetable([line], zone, POLICIES[(i + (shift % 7)) % POLICIES.length] as DaylightSaving)
     const x = shift - ((i * 7_919_011) % (3 * HOUR))
     const next = table.next(x) as number
     return [x + 1, Math.floor((x + next) / 2), next - 1].map(y => ({ line, table, y, next }))
@@ -154,7 +154,11 @@ test('missed tells what next, asked again and again, would have told', () => {
 })
 
 test('every second over ten years is counted, not walked', () => {
-  const table = timetable(['* * * * * *', '@every 7s', '0 3 * * *'], 'Europe/Berlin', POLICIES[0] as Shifts)
+  const table = timetable(
+    ['* * * * * *', '@every 7s', '0 3 * * *'],
+    'Europe/Berlin',
+    POLICIES[0] as DaylightSaving,
+  )
   expect(table.missed(0, 10 * 365 * DAY)).toEqual({
     first: 1_000,
     last: 10 * 365 * DAY,
@@ -241,7 +245,7 @@ function multiples(step: number, end: number): number[] {
 interface Rule {
   matches: (local: number) => boolean
   interval: boolean
-  policy: Shifts
+  policy: DaylightSaving
 }
 
 /** The fires in [start, end) by looking at the zone's clock each minute, from two days before. */

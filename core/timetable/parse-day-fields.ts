@@ -1,5 +1,5 @@
 import { maskOf } from './bit-sets.ts'
-import { BadSchedule, type DayRule } from './cron-line.ts'
+import { type DayRule, ScheduleError } from './cron-line.ts'
 import { DAY_OF_MONTH, DAY_OF_WEEK, type Field, numberOf, valuesOf } from './parse-field.ts'
 
 /** A day field: plain values, rules that depend on the month, and whether it restricts the days at all. */
@@ -48,20 +48,20 @@ function monthRule(item: string): DayRule | undefined {
   const last = /^L(?:-(\d{1,4}))?(W)?$/.exec(item)
   if (last) {
     const before = Number(last[1] ?? 0)
-    if (before > 30) throw new BadSchedule(`day of month ${item} reaches before the month; use L-1 to L-30`)
+    if (before > 30) throw new ScheduleError(`day of month ${item} reaches before the month; use L-1 to L-30`)
     return { kind: 'last', before, nearest: last[2] !== undefined }
   }
   const nearest = /^(\d{1,4})W$/.exec(item)
   if (nearest) return { kind: 'nearest', day: numberOf(DAY_OF_MONTH, nearest[1] ?? '') }
   if (item.endsWith('W') && !item.startsWith('H'))
-    throw new BadSchedule(`day of month ${item} is not understood; W follows one day (15W) or L (LW)`)
+    throw new ScheduleError(`day of month ${item} is not understood; W follows one day (15W) or L (LW)`)
   return undefined
 }
 
 /** `5L`, `FRIL`, `FRI#L`, `5#3`, `FRI#3`. */
 function weekRule(item: string): DayRule | undefined {
   if (item === 'L')
-    throw new BadSchedule(
+    throw new ScheduleError(
       'day of week L is ambiguous; write the day before it: 5L or FRIL for the last Friday',
     )
   const match = /^(\d{1,4}|[A-Z]+?)(?:L|#(\d{1,4}|L))$/.exec(item)
@@ -70,6 +70,6 @@ function weekRule(item: string): DayRule | undefined {
   if (match[2] === undefined || match[2] === 'L') return { kind: 'lastWeekday', weekday }
   const nth = Number(match[2])
   if (nth < 1 || nth > 5)
-    throw new BadSchedule(`day of week ${item} counts past a month's weeks; use #1 to #5`)
+    throw new ScheduleError(`day of week ${item} counts past a month's weeks; use #1 to #5`)
   return { kind: 'nthWeekday', weekday, nth }
 }

@@ -1,5 +1,5 @@
 import { hash53 } from '../hash.ts'
-import { BadSchedule } from './cron-line.ts'
+import { ScheduleError } from './cron-line.ts'
 
 /** One field of a cron line: comma-separated items `*`, `7`, `1-5`, `H`, `H(0-29)`, each with an optional `/step`. */
 export interface Field {
@@ -37,7 +37,7 @@ export const DAY_OF_WEEK: Field = {
 /** The values of one item in upper case, in order, days of week as 0–6. Throws BadSchedule. */
 export function valuesOf(field: Field, item: string, hashKey: string): number[] {
   const [base = '', stepText, ...more] = item.split('/')
-  if (more.length > 0 || base === '') throw new BadSchedule(unreadable(field, item))
+  if (more.length > 0 || base === '') throw new ScheduleError(unreadable(field, item))
   const step = stepText === undefined ? undefined : stepOf(field, stepText, item)
   if (base.startsWith('H')) return hashed(field, { item, base, step, hashKey })
   const { from, to } = boundsOf(field, base, step)
@@ -48,7 +48,7 @@ function boundsOf(field: Field, base: string, step: number | undefined): { from:
   const last = lastOf(field)
   if (base === '*') return { from: field.min, to: last }
   const [fromText = '', toText, ...more] = base.split('-')
-  if (more.length > 0) throw new BadSchedule(unreadable(field, base))
+  if (more.length > 0) throw new ScheduleError(unreadable(field, base))
   const from = numberOf(field, fromText)
   if (toText !== undefined) return rangeOf(field, base, { from, to: numberOf(field, toText), step })
   return { from: cycled(field, from), to: step === undefined ? cycled(field, from) : last }
@@ -71,12 +71,12 @@ function rangeOf(field: Field, text: string, range: Range): { from: number; to: 
 function closed(field: Field, text: string, { from, to, step }: Range): { from: number; to: number } {
   if (to >= from) return { from, to }
   if (!field.cyclic)
-    throw new BadSchedule(
+    throw new ScheduleError(
       `${field.name} range ${text} ends before it begins; write two: ${from}-${field.max},${field.min}-${to}`,
     )
   const size = lastOf(field) - field.min + 1
   if (to + 1 === from && step === undefined)
-    throw new BadSchedule(
+    throw new ScheduleError(
       `${field.name} range ${text} goes all the way round; write *, or the range that is meant`,
     )
   return { from, to: to + size }
@@ -95,18 +95,18 @@ function hashed(
   of: { item: string; base: string; step: number | undefined; hashKey: string },
 ): number[] {
   const match = /^H(?:\((\w+)-(\w+)\))?$/.exec(of.base)
-  if (!match) throw new BadSchedule(unreadable(field, of.item))
+  if (!match) throw new ScheduleError(unreadable(field, of.item))
   const from = match[1] === undefined ? field.min : numberOf(field, match[1])
   const to = match[2] === undefined ? (field.hashMax ?? field.max) : numberOf(field, match[2])
   if (to < from)
-    throw new BadSchedule(
+    throw new ScheduleError(
       `${field.name} range in ${of.item} ends before it begins; write the smaller value first`,
     )
   const size = to - from + 1
   const hash = hash53(`${of.hashKey}\n${field.name}`)
   if (of.step === undefined) return [cycled(field, from + (hash % size))]
   if (of.step > size)
-    throw new BadSchedule(`${field.name} step in ${of.item} is longer than its range; use at most ${size}`)
+    throw new ScheduleError(`${field.name} step in ${of.item} is longer than its range; use at most ${size}`)
   return sequence(field, from + (hash % of.step), to, of.step)
 }
 
@@ -114,7 +114,7 @@ function stepOf(field: Field, text: string, item: string): number {
   const step = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN
   if (step >= 1 && step <= field.max) return step
   const once = step > field.max ? `; for once per cycle write ${field.min}` : ''
-  throw new BadSchedule(`${field.name} step in ${item} is not a whole number from 1 to ${field.max}${once}`)
+  throw new ScheduleError(`${field.name} step in ${item} is not a whole number from 1 to ${field.max}${once}`)
 }
 
 /** A number or name in range. */
@@ -122,10 +122,10 @@ export function numberOf(field: Field, text: string): number {
   if (/^\d{1,4}$/.test(text)) {
     const value = Number(text)
     if (value >= field.min && value <= field.max) return value
-    throw new BadSchedule(`${field.name} ${text} is out of range; use ${field.min}-${field.max}`)
+    throw new ScheduleError(`${field.name} ${text} is out of range; use ${field.min}-${field.max}`)
   }
   const index = field.names?.findIndex(name => text === name || text === name.slice(0, 3)) ?? -1
-  if (index < 0) throw new BadSchedule(unreadable(field, text))
+  if (index < 0) throw new ScheduleError(unreadable(field, text))
   return index + field.min
 }
 

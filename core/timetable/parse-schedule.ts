@@ -1,7 +1,7 @@
 import { InvalidInput } from '../errors.ts'
 import { maskOf, sixtyOf } from './bit-sets.ts'
 import { dayNumber } from './calendar.ts'
-import { BadSchedule, type CronLine, type DayRule, type Line } from './cron-line.ts'
+import { type CronLine, type DayRule, type Line, ScheduleError } from './cron-line.ts'
 import { nextDay } from './next-local-time.ts'
 import { parseDaysOfMonth, parseDaysOfWeek } from './parse-day-fields.ts'
 import { parseEvery } from './parse-every.ts'
@@ -22,7 +22,7 @@ export function compileSchedule(schedule: string, hashKey: string, field: string
   try {
     return parse(schedule, hashKey)
   } catch (error) {
-    if (!(error instanceof BadSchedule)) throw error
+    if (!(error instanceof ScheduleError)) throw error
     throw new InvalidInput(field, `schedule "${schedule}": ${error.message}`, { cause: error })
   }
 }
@@ -30,25 +30,25 @@ export function compileSchedule(schedule: string, hashKey: string, field: string
 function parse(schedule: string, hashKey: string): Line {
   const text = schedule.trim().toUpperCase()
   if (text === '')
-    throw new BadSchedule('it is empty; write five fields: minute hour day-of-month month day-of-week')
+    throw new ScheduleError('it is empty; write five fields: minute hour day-of-month month day-of-week')
   if (/^(CRON_)?TZ=/.test(text))
-    throw new BadSchedule('a time zone in the schedule is not supported; set spec.timeZone')
+    throw new ScheduleError('a time zone in the schedule is not supported; set spec.timeZone')
   if (!text.startsWith('@')) return parseFields(text.split(/\s+/), hashKey)
   const every = /^@EVERY\s+(.*)$/.exec(text)
   if (every) return { kind: 'every', seconds: parseEvery((every[1] ?? '').toLowerCase()) }
   if (text === '@REBOOT')
-    throw new BadSchedule(
+    throw new ScheduleError(
       '@reboot has no time; start what belongs to a boot from the machine (systemd), or use a schedule',
     )
   const macro = MACROS[text]
   if (macro) return parseFields(macro.split(' '), hashKey)
   const known = [...Object.keys(MACROS), '@every 90s'].join(', ').toLowerCase()
-  throw new BadSchedule(`this macro is not known; use ${known}`)
+  throw new ScheduleError(`this macro is not known; use ${known}`)
 }
 
 function parseFields(fields: string[], hashKey: string): CronLine {
   if (fields.length !== 5 && fields.length !== 6)
-    throw new BadSchedule(
+    throw new ScheduleError(
       `it has ${fields.length} field${fields.length === 1 ? '' : 's'}; write 5 (minute hour day-of-month month day-of-week), or 6 with seconds first`,
     )
   const [second = '', minute = '', hour = '', date = '', month = '', weekday = ''] =
@@ -73,8 +73,8 @@ function parseFields(fields: string[], hashKey: string): CronLine {
 /** The values of a list in upper case. */
 function listOf(field: Field, text: string, hashKey: string): number[] {
   if (text.includes('?'))
-    throw new BadSchedule(`${field.name} field has "?", which is for day fields only; use *`)
-  if (text === '') throw new BadSchedule(unreadable(field, text))
+    throw new ScheduleError(`${field.name} field has "?", which is for day fields only; use *`)
+  if (text === '') throw new ScheduleError(unreadable(field, text))
   return text.split(',').flatMap(item => valuesOf(field, item, hashKey))
 }
 
@@ -96,11 +96,11 @@ const CYCLE_END = dayNumber(2400, 1, 1)
 
 function checked(line: CronLine): CronLine {
   if (line.either && line.rules.length > 0)
-    throw new BadSchedule(
+    throw new ScheduleError(
       'day of month and day of week are both restricted and one has L, W or #: cron dialects disagree whether a day must match both or either; restrict one and put * for the other, or give two schedules',
     )
   if (nextDay(line, CYCLE_START, CYCLE_END) === undefined)
-    throw new BadSchedule(
+    throw new ScheduleError(
       'it never fires: no month that it names has such a day; correct day of month or month',
     )
   return line

@@ -2,7 +2,7 @@ import { InvalidInput } from '../errors.ts'
 import { hash53 } from '../hash.ts'
 import { countFires } from './count-fires.ts'
 import type { Line } from './cron-line.ts'
-import { nextFire, type Shifts } from './daylight-saving.ts'
+import { type DaylightSaving, nextFire } from './daylight-saving.ts'
 import { compileSchedule } from './parse-schedule.ts'
 import { type Zone, zoneOf } from './zone.ts'
 
@@ -12,7 +12,7 @@ export interface TimetableSpec {
   schedules: readonly string[]
   /** IANA name. */
   timeZone: string
-  daylightSaving: Shifts
+  daylightSaving: DaylightSaving
   /** `<namespace>/<name>`: the seed of H. */
   hashKey: string
 }
@@ -74,7 +74,7 @@ const SHIFTS = {
     RunOnce: { skipped: 'Skip', repeated: 'RunOnce' },
     RunTwice: { skipped: 'Skip', repeated: 'RunTwice' },
   },
-} as const satisfies Record<Shifts['skipped'], Record<Shifts['repeated'], Shifts>>
+} as const satisfies Record<DaylightSaving['skipped'], Record<DaylightSaving['repeated'], DaylightSaving>>
 
 const MINUTE = 60
 const HORIZON = 50 * 366 * 86_400
@@ -83,9 +83,9 @@ const HORIZON = 50 * 366 * 86_400
 class CompiledTimetable implements Timetable {
   readonly #lines: readonly Line[]
   readonly #zone: Zone
-  readonly #shifts: Shifts
+  readonly #shifts: DaylightSaving
 
-  constructor(lines: readonly Line[], zone: Zone, shifts: Shifts) {
+  constructor(lines: readonly Line[], zone: Zone, shifts: DaylightSaving) {
     this.#lines = lines
     this.#zone = zone
     this.#shifts = shifts

@@ -1,12 +1,12 @@
 import type { Result } from '../../core/records/state.ts'
 import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
-import type { Outcomes } from '../upkeep/outcome-notifier.ts'
+import type { OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
 
 /**
  * What the operator's socket shows: objects with the status that was last written of them, and outcomes, the latest ones again for a
  * client that comes later.
  */
-export interface Seen {
+export interface OverviewFeed {
   onStatus(ref: ObjectRef, uid: string, status: object): void
   onGone(ref: ObjectRef): void
   objects(resources: Resources): object[]
@@ -17,7 +17,7 @@ export interface Seen {
 const SHOWN = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPool'] as const
 const REPLAYED = 1_000
 
-export function createSeen(outcomes: Outcomes): Seen {
+export function createOverviewFeed(outcomes: OutcomeNotifier): OverviewFeed {
   const statuses = new Map<string, { uid: string; status: object }>()
   /** Of an object that went and came again under its name the last one is not this one's. */
   const withStatus = (key: string, object: object & { metadata: { uid?: string | undefined } }) => {

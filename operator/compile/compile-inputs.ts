@@ -1,12 +1,12 @@
 import type { ShellCronJob } from '../../core/schema/objects.ts'
 import type { Context } from '../context.ts'
 import { desiredMembers, desiredPools } from '../members/plan.ts'
-import type { Surroundings } from './compile-job.ts'
-import { createPlaces } from './job-order.ts'
+import type { CompileInputs } from './compile-job.ts'
+import { createJobOrder } from './job-order.ts'
 
 /** What a compilation rests on beside its object, worked out once for many until objects change. */
-export interface Around {
-  get(): Omit<Surroundings, 'lookedUp'>
+export interface CompileInputsCache {
+  get(): Omit<CompileInputs, 'lookedUp'>
   /** How many ShellCronJobs of the namespace are older. */
   olderJobs(object: ShellCronJob): number
   /** Policies, pools or agents have changed. */
@@ -15,12 +15,12 @@ export interface Around {
   jobChanged(namespace: string, name: string): boolean
 }
 
-export function createAround(
+export function createCompileInputs(
   context: Pick<Context, 'resources' | 'allowWithoutPolicy' | 'epoch' | 'draining'>,
-): Around {
+): CompileInputsCache {
   const { resources } = context
-  let known: Omit<Surroundings, 'lookedUp'> | undefined
-  const places = createPlaces(resources)
+  let known: Omit<CompileInputs, 'lookedUp'> | undefined
+  const places = createJobOrder(resources)
   return {
     get() {
       if (known && known.epoch === context.epoch()) return known

@@ -8,11 +8,11 @@ import { type Blocked, blocked } from './blocked.ts'
 import { commandOf } from './command.ts'
 import { environmentOf, opened, type Source } from './env.ts'
 import { identify } from './identify.ts'
-import { judge, type Limits } from './shell-policy.ts'
+import { checkPolicies, type Limits } from './shell-policy.ts'
 
 /** A ShellCronJob to the entry that agents act on. Pure: what it rests on has been looked up. */
 
-export interface Surroundings {
+export interface CompileInputs {
   policies: readonly ShellPolicy[]
   /** Names of the pools that exist. */
   pools: ReadonlySet<string>
@@ -38,7 +38,7 @@ export const PAUSED_ANNOTATION = 'shellcron.dev/paused'
 /** `olderJobs`: how many ShellCronJobs of the namespace come before this one; asked only where maxJobs is set. */
 export function compileJob(
   object: ShellCronJob,
-  around: Surroundings & { olderJobs(): number },
+  around: CompileInputs & { olderJobs(): number },
 ): JobCompilation {
   const [problem] = validateJob(object)
   const times = timetableOf(object)
@@ -51,7 +51,7 @@ export function compileJob(
       : undefined) ??
     missingPool(object.spec.template.spec.target.pool, around)
   if (refused) return { ...refused, job: compiled.job }
-  const judged = judge({
+  const judged = checkPolicies({
     namespace: compiled.job.entry.namespace,
     template: object.spec.template.spec,
     policies: around.policies,
@@ -87,7 +87,7 @@ function timetableOf({ spec, metadata }: ShellCronJob): Timetable | undefined {
   }
 }
 
-export function missingPool(pool: string, { pools }: Pick<Surroundings, 'pools'>): Blocked | undefined {
+export function missingPool(pool: string, { pools }: Pick<CompileInputs, 'pools'>): Blocked | undefined {
   return pools.has(pool)
     ? undefined
     : blocked(
@@ -99,7 +99,7 @@ export function missingPool(pool: string, { pools }: Pick<Surroundings, 'pools'>
 
 function entryOf(
   object: ShellCronJob,
-  around: Surroundings,
+  around: CompileInputs,
 ): { job: CompiledJob; lacking: Blocked | undefined } {
   const { spec, metadata } = object
   const { namespace, name, uid, generation } = identify(metadata)

@@ -5,10 +5,10 @@ import type { Template } from '../../core/schema/template.ts'
 import { validateRun } from '../../core/schema/validate.ts'
 import { type Blocked, blocked } from './blocked.ts'
 import { commandOf } from './command.ts'
-import { missingPool, type Surroundings } from './compile-job.ts'
+import { type CompileInputs, missingPool } from './compile-job.ts'
 import { environmentOf, opened } from './env.ts'
 import { identify } from './identify.ts'
-import { judge } from './shell-policy.ts'
+import { checkPolicies } from './shell-policy.ts'
 
 /** A ShellRun to its entry. Pure. */
 
@@ -19,7 +19,7 @@ export interface CompiledRun {
 
 export type RunCompilation = { kind: 'compiled'; run: CompiledRun } | (Blocked & { run: CompiledRun })
 
-export interface RunSurroundings extends Surroundings {
+export interface RunCompileInputs extends CompileInputs {
   /** That jobRef names, unless it is being deleted. */
   job: ShellCronJob | undefined
   /** Members of a pool that a template's target selects, alive or not. */
@@ -32,7 +32,7 @@ export interface RunSurroundings extends Surroundings {
  */
 const DEADLINE_MS = 600_000
 
-export function compileRun(object: ShellRun, around: RunSurroundings): RunCompilation {
+export function compileRun(object: ShellRun, around: RunCompileInputs): RunCompilation {
   const template = object.spec.template ?? around.job?.spec.template
   if (!template) {
     const [problem] = validateRun(object, around.job)
@@ -42,7 +42,7 @@ export function compileRun(object: ShellRun, around: RunSurroundings): RunCompil
     }
   }
   const { environment, lacking } = opened(environmentOf(template.spec, around.lookedUp))
-  const judged = judge({
+  const judged = checkPolicies({
     namespace: identify(object.metadata).namespace,
     template: template.spec,
     policies: around.policies,
@@ -123,7 +123,7 @@ const UNKNOWN_COMMAND = {
 function targetsOf(
   object: ShellRun,
   template: Template,
-  around: RunSurroundings,
+  around: RunCompileInputs,
 ): { names: string[] } | Blocked {
   const asked = object.spec.targets ?? []
   const { mode, shards = 1, pool } = template.spec.target

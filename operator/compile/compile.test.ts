@@ -2,10 +2,10 @@ import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { parseObject, type ShellCronJob, type ShellPolicy, type ShellRun } from '../../core/schema/objects.ts'
 import type { Lookup } from '../resources/port.ts'
-import { compileJob, type Surroundings } from './compile-job.ts'
+import { type CompileInputs, compileJob } from './compile-job.ts'
 import { compileRun } from './compile-run.ts'
 import { environmentOf } from './env.ts'
-import { sealedFor } from './seal-values.ts'
+import { sealValues } from './seal-values.ts'
 
 const host = { user: 'nobody' }
 const job = (spec: object = {}, template: object = {}, metadata: object = {}) =>
@@ -23,7 +23,7 @@ const run = (spec: object) =>
     spec,
   }) as ShellRun
 
-const around = (over: Partial<Surroundings> = {}): Surroundings & { olderJobs(): number } => ({
+const around = (over: Partial<CompileInputs> = {}): CompileInputs & { olderJobs(): number } => ({
   policies: [],
   pools: new Set(['default', 'db']),
   lookedUp: () => ({ kind: 'absent' }),
@@ -59,7 +59,7 @@ test('quantities become numbers, defaults are written out', () => {
 })
 
 test.each<
-  [string, ShellCronJob, Partial<Surroundings>, { reason: string; mendable: boolean; known: boolean }]
+  [string, ShellCronJob, Partial<CompileInputs>, { reason: string; mendable: boolean; known: boolean }]
 >([
   [
     'an impossible line',
@@ -186,9 +186,9 @@ test('equal values are sealed once; other values, another object or another key 
     digest: (text: string) => text,
   })
   const entry = { pool: 'default', namespace: 'ops', name: 'a', uid: 'u' }
-  const first = await sealedFor(entry, { A: '1', B: '2' }, { identity: identity('k1'), before: undefined })
+  const first = await sealValues(entry, { A: '1', B: '2' }, { identity: identity('k1'), before: undefined })
   const seal = (over: object, secret: Record<string, string>, pem = 'k1') =>
-    sealedFor({ ...entry, ...over }, secret, { identity: identity(pem), before: first })
+    sealValues({ ...entry, ...over }, secret, { identity: identity(pem), before: first })
   expect(await seal({}, { B: '2', A: '1' })).toEqual(first)
   for (const other of [
     await seal({}, { A: '1' }),

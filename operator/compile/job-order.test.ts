@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ShellCronJob } from '../../core/schema/objects.ts'
-import { createPlaces } from './job-order.ts'
+import { createJobOrder } from './job-order.ts'
 
 const NAMES = ['a', 'b', 'c', 'd', 'e']
 
@@ -10,7 +10,7 @@ function world() {
   const resources = {
     get: (_: string, namespace: string, name: string) => jobs.get(`${namespace}/${name}`),
     list: () => [...jobs.values()],
-  } as unknown as Parameters<typeof createPlaces>[0]
+  } as unknown as Parameters<typeof createJobOrder>[0]
   const put = (namespace: string, name: string, second: number) => {
     const creationTimestamp = new Date(second * 1_000).toISOString()
     jobs.set(`${namespace}/${name}`, { metadata: { namespace, name, creationTimestamp } } as ShellCronJob)
@@ -29,7 +29,7 @@ test('the older job comes first; of one age the name decides; namespaces do not 
   put('x', 'a', 2)
   put('x', 'c', 1)
   put('y', 'z', 0)
-  const places = createPlaces(resources)
+  const places = createJobOrder(resources)
   expect(['b', 'c', 'a'].map(name => places.before('x', name))).toEqual([0, 1, 2])
   expect(places.before('y', 'z')).toBe(0)
 })
@@ -37,7 +37,7 @@ test('the older job comes first; of one age the name decides; namespaces do not 
 test('only what comes, goes or is made anew is a change', () => {
   const { put, remove, resources } = world()
   put('x', 'a', 1)
-  const places = createPlaces(resources)
+  const places = createJobOrder(resources)
   expect(places.changed('x', 'a')).toBe(false)
   put('x', 'b', 2)
   expect(places.changed('x', 'b')).toBe(true)
@@ -54,12 +54,12 @@ test('however jobs came and went, places are those of a fresh count', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), steps => {
       const { put, remove, resources } = world()
-      const places = createPlaces(resources)
+      const places = createJobOrder(resources)
       for (const { name, at } of steps) {
         if (at === null) remove('x', name)
         else put('x', name, at)
         places.changed('x', name)
-        const fresh = createPlaces(resources)
+        const fresh = createJobOrder(resources)
         expect(NAMES.map(each => places.before('x', each))).toEqual(
           NAMES.map(each => fresh.before('x', each)),
         )

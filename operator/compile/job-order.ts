@@ -2,7 +2,7 @@ import type { Resources } from '../resources/port.ts'
 import { identify } from './identify.ts'
 
 /** Which place a ShellCronJob has among those of its namespace, by age. Kept in order as they come and go: O(log n) each. */
-export interface Places {
+export interface JobOrder {
   /** How many ShellCronJobs of the namespace are older; of one that is not there: 0. */
   before(namespace: string, name: string): number
   /** It may have come, gone, or become another one. Answers whether it has. */
@@ -20,7 +20,7 @@ interface Namespace {
 }
 
 /** `resources`: started; each later change is told to `changed`. */
-export function createPlaces(resources: Pick<Resources, 'get' | 'list'>): Places {
+export function createJobOrder(resources: Pick<Resources, 'get' | 'list'>): JobOrder {
   const namespaces = gathered(resources.list('ShellCronJob').map(({ metadata }) => identify(metadata)))
   return {
     before(namespace, name) {

@@ -14,7 +14,7 @@ function contextOf({ namespace, name, uid }: { namespace: string; name: string; 
  * Values sealed for the pool of their entry. Sealing twice looks different, so what was sealed before stands as long as neither the
  * values, nor the entry they belong to, nor the pool's key have changed.
  */
-export async function sealedFor(
+export async function sealValues(
   entry: { pool: string; namespace: string; name: string; uid: string },
   secret: Readonly<Record<string, string>>,
   { identity, before }: { identity: Identity; before: Sealed | undefined },

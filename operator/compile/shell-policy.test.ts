@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { PolicyRule } from '../../core/schema/fleet.ts'
 import type { ShellPolicy } from '../../core/schema/objects.ts'
-import { judge } from './shell-policy.ts'
+import { checkPolicies } from './shell-policy.ts'
 
 const policy = (namespaces: string[], ...rules: PolicyRule[]) =>
   ({ metadata: { name: 'p' }, spec: { namespaces, rules } }) as unknown as ShellPolicy
@@ -13,7 +13,7 @@ const host = (user?: string, pool = 'default', group?: string) =>
 const container = (pool: string) =>
   ({ target: { pool, mode: 'One' }, container: { selector: {}, pick: 'One' } }) as never
 const ask = (template: never, policies: ShellPolicy[], namespace = 'ops', allowWithoutPolicy = false) => {
-  const verdict = judge({ namespace, template, policies, allowWithoutPolicy })
+  const verdict = checkPolicies({ namespace, template, policies, allowWithoutPolicy })
   return verdict.kind === 'allowed' ? verdict.limits : verdict.reason
 }
 

@@ -23,7 +23,7 @@ export interface PolicyQuestion {
   allowWithoutPolicy: boolean
 }
 
-export function judge(question: PolicyQuestion): { kind: 'allowed'; limits: Limits } | Blocked {
+export function checkPolicies(question: PolicyQuestion): { kind: 'allowed'; limits: Limits } | Blocked {
   const { namespace, template, policies } = question
   const { pool } = template.target
   if (template.container && pool === 'default') return { kind: 'allowed', limits: {} }

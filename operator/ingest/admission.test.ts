@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { Unavailable } from '../../platform/errors.ts'
-import { createGate } from './admission.ts'
+import { createAdmission } from './admission.ts'
 
 test('so many are inside at a time, one of each name, the others in their order', async () => {
-  const gate = createGate({ slots: 2, waiting: 10 })
+  const gate = createAdmission({ slots: 2, waiting: 10 })
   const inside: string[] = []
   const enter = async (name: string, id: string) => {
     const leave = await gate.enter(name)
@@ -25,7 +25,7 @@ test('so many are inside at a time, one of each name, the others in their order'
 })
 
 test('more than may wait are turned away', async () => {
-  const gate = createGate({ slots: 1, waiting: 1 })
+  const gate = createAdmission({ slots: 1, waiting: 1 })
   const leave = await gate.enter('a')
   const waiting = gate.enter('b')
   await expect(gate.enter('c')).rejects.toThrow(Unavailable)

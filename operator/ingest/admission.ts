@@ -1,7 +1,7 @@
 import { Unavailable } from '../../platform/errors.ts'
 
 /** Lets so many in at a time, one of each name, and so many wait for it: what one needs of memory is bounded by that. */
-export interface Gate {
+export interface Admission {
   /** Rejects with Unavailable when too many wait already. What it returns lets the next one in. */
   enter(name: string): Promise<() => void>
 }
@@ -11,7 +11,7 @@ interface Waiting {
   enter(): void
 }
 
-export function createGate({ slots, waiting }: { slots: number; waiting: number }): Gate {
+export function createAdmission({ slots, waiting }: { slots: number; waiting: number }): Admission {
   const inside = new Set<string>()
   const queue: Waiting[] = []
   const admit = () => {

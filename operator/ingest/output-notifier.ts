@@ -1,14 +1,14 @@
 /** Who waits for the output of a run is told when there is more of it. What there is lies in the log store: a ring says only `look`. */
-export interface Tail {
-  ring(run: string): void
+export interface OutputNotifier {
+  notify(run: string): void
   /** Returns the way to stop listening. */
   listen(run: string, onMore: () => void): () => void
 }
 
-export function createTail(): Tail {
+export function createOutputNotifier(): OutputNotifier {
   const listeners = new Map<string, Set<() => void>>()
   return {
-    ring(run) {
+    notify(run) {
       for (const onMore of listeners.get(run) ?? []) onMore()
     },
     listen(run, onMore) {

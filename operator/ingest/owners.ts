@@ -1,7 +1,7 @@
 import { isRunOf, type Keys, NOBODY } from '../../core/keys.ts'
 import type { Active } from '../../core/records/state.ts'
 import type { AttemptRef, LogStore, Runner } from '../../store/log/port.ts'
-import type { Observed } from '../etcd-mirrors.ts'
+import type { EtcdMirrors } from '../etcd-mirrors.ts'
 
 /**
  * Whose attempt it is: that of the agent that etcd or the log store says ran it, as nothing is taken on the word of who brings it.
@@ -23,7 +23,7 @@ export interface Owners {
 }
 
 export interface OwnersOptions {
-  observed: Pick<Observed, 'actives' | 'jobs' | 'runs'>
+  mirrors: Pick<EtcdMirrors, 'actives' | 'jobs' | 'runs'>
   keys: Keys
   store: Pick<LogStore, 'ranBy'>
 }
@@ -31,7 +31,7 @@ export interface OwnersOptions {
 /** Attempts that have left `active/`, or were looked up: a burst of short runs is told of before its results are stored. */
 const REMEMBERED = 20_000
 
-export function createOwners({ observed, keys, store }: OwnersOptions): Owners {
+export function createOwners({ mirrors, keys, store }: OwnersOptions): Owners {
   const known = new Map<string, Runner>()
   const remember = (attempt: AttemptRef, { pool, agent }: Runner) => {
     if (known.has(keyOf(attempt))) return
@@ -41,7 +41,7 @@ export function createOwners({ observed, keys, store }: OwnersOptions): Owners {
   }
   const isGenuine = (active: Active, at: { pool: string; runId: string }): boolean => {
     const ref = { pool: at.pool, namespace: active.namespace, name: active.name }
-    const entry = active.kind === 'job' ? observed.jobs.get(keys.job(ref)) : observed.runs.get(keys.run(ref))
+    const entry = active.kind === 'job' ? mirrors.jobs.get(keys.job(ref)) : mirrors.runs.get(keys.run(ref))
     return entry?.value.uid === active.uid && active.run === at.runId && isRunOf(ref, active.run)
   }
   const learn = (key: string, active: Active) => {
@@ -49,13 +49,13 @@ export function createOwners({ observed, keys, store }: OwnersOptions): Owners {
     if (at && at.agent !== NOBODY && isGenuine(active, at)) remember(active, at)
   }
   /** While an attempt lies there it is looked up. */
-  observed.actives.onChange((key, now, before) => {
+  mirrors.actives.onChange((key, now, before) => {
     if (before && !(now && isSame(now.value, before.value))) learn(key, before.value)
   })
   const seen = (attempt: AttemptRef, { pool, agent }: Runner): Runner | undefined => {
     const before = known.get(keyOf(attempt))
     if (before) return before
-    const active = observed.actives.get(keys.active(pool, agent, attempt.run))
+    const active = mirrors.actives.get(keys.active(pool, agent, attempt.run))
     if (active && isSame(active.value, attempt)) learn(active.key, active.value)
     return known.get(keyOf(attempt))
   }

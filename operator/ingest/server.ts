@@ -6,10 +6,10 @@ import { InvalidInput } from '../../core/errors.ts'
 import { type Batch, decodeBatch, encodeAnswer } from '../../core/output/batch.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
-import { createGate, type Gate } from './admission.ts'
-import { type Speaker, speakerOn } from './client-agent.ts'
+import { type Admission, createAdmission } from './admission.ts'
+import { type ClientAgent, clientAgentOf } from './client-agent.ts'
 import { bodyOf } from './request-body.ts'
-import type { Take } from './store-pieces.ts'
+import type { StorePieces } from './store-pieces.ts'
 
 /**
  * Where agents bring output: `POST /v1/ingest`, a batch (core/output/batch.ts) packed with zstd or gzip. TLS, and a certificate of the
@@ -24,7 +24,7 @@ export interface IngestOptions {
   port: number
   /** PEM. */
   tls: { ca: string; cert: string; key: string }
-  take: Take
+  take: StorePieces
   log: Log
 }
 
@@ -42,7 +42,7 @@ const RETRY_AFTER_SECONDS = 1
 const REQUEST_WITHIN_MS = 60_000
 
 export async function serveIngest(options: IngestOptions): Promise<Ingest> {
-  const gate = createGate({ slots: SLOTS, waiting: WAITING })
+  const gate = createAdmission({ slots: SLOTS, waiting: WAITING })
   const server = createServer(
     {
       ...options.tls,
@@ -77,9 +77,13 @@ interface Exchange {
   response: ServerResponse
 }
 
-async function answer(options: IngestOptions, gate: Gate, { request, response }: Exchange): Promise<void> {
+async function answer(
+  options: IngestOptions,
+  gate: Admission,
+  { request, response }: Exchange,
+): Promise<void> {
   try {
-    const speaker = speakerOn(request.socket as TLSSocket)
+    const speaker = clientAgentOf(request.socket as TLSSocket)
     if (request.method !== 'POST' || request.url !== PATH) return say(response, 404, 'there is no such thing')
     if (!speaker) return say(response, 403, 'the certificate is not that of an agent')
     const leave = await gate.enter(`${speaker.pool}/${speaker.agent}`)
@@ -98,7 +102,7 @@ async function answer(options: IngestOptions, gate: Gate, { request, response }:
   }
 }
 
-function notOf({ pool, agent }: Speaker, batch: Batch): string | undefined {
+function notOf({ pool, agent }: ClientAgent, batch: Batch): string | undefined {
   if (batch.pool === pool && batch.agent === agent) return undefined
   return `the certificate is that of ${pool}/${agent}, not of ${batch.pool}/${batch.agent}`
 }

@@ -1,26 +1,26 @@
 import type { LogStore } from '../../store/log/port.ts'
 import type { Authority } from '../identity/authority.ts'
-import type { Part } from '../operator.ts'
+import type { LeaderTask } from '../operator.ts'
 import type { OperatorConfig } from '../startup/config.ts'
-import type { Tail } from './output-notifier.ts'
+import type { OutputNotifier } from './output-notifier.ts'
 import { createOwners } from './owners.ts'
 import { serveIngest } from './server.ts'
-import { createTake } from './store-pieces.ts'
+import { createStorePieces } from './store-pieces.ts'
 
 /** How long the server's certificate is good, h: it gets another one at each start. */
 const CERTIFICATE_HOURS = 24 * 365
 
 /** The ingest, while the operator leads. */
-export function ingestPart(of: {
+export function startIngest(of: {
   listen: NonNullable<OperatorConfig['ingest']>
   authority: Authority
   store: LogStore
-  tail: Tail
-}): Part {
-  return async ({ log, observed, keys }, signal) => {
+  tail: OutputNotifier
+}): LeaderTask {
+  return async ({ log, mirrors, keys }, signal) => {
     const { store, tail } = of
-    const owners = createOwners({ observed, keys, store })
-    const take = createTake({ store, owners, tail, log })
+    const owners = createOwners({ mirrors, keys, store })
+    const take = createStorePieces({ store, owners, tail, log })
     const { names, ...address } = of.listen
     const pair = await of.authority.server(names, CERTIFICATE_HOURS)
     const tls = { ca: of.authority.caCert, ...pair }

@@ -2,8 +2,8 @@ import { isRunOf } from '../../core/keys.ts'
 import type { BatchPiece, PieceAnswer } from '../../core/output/batch.ts'
 import type { Log } from '../../platform/log.ts'
 import type { OutputHead, OutputPiece, OutputStore, Runner } from '../../store/log/port.ts'
-import type { Speaker } from './client-agent.ts'
-import type { Tail } from './output-notifier.ts'
+import type { ClientAgent } from './client-agent.ts'
+import type { OutputNotifier } from './output-notifier.ts'
 import type { Owners } from './owners.ts'
 
 /**
@@ -13,26 +13,26 @@ import type { Owners } from './owners.ts'
  *                 ├─ another's     ─▶ refused, NotYours
  *                 └─ nobody knows  ─▶ later: nothing is stored, and it is brought again
  */
-export interface Take {
+export interface StorePieces {
   /** Answers for each piece; on disk when it resolves. */
-  (speaker: Speaker, pieces: readonly BatchPiece[]): Promise<PieceAnswer[]>
+  (speaker: ClientAgent, pieces: readonly BatchPiece[]): Promise<PieceAnswer[]>
 }
 
-export interface TakeOptions {
+export interface StorePiecesOptions {
   store: OutputStore
   owners: Owners
-  tail: Tail
+  tail: OutputNotifier
   log: Log
 }
 
-export function createTake({ store, owners, tail, log }: TakeOptions): Take {
+export function createStorePieces({ store, owners, tail, log }: StorePiecesOptions): StorePieces {
   /** What is stored of it, where that has to be known: how far it is, what is to be lost. */
   const headOf = async ({ run, uid, attempt }: BatchPiece): Promise<OutputHead | undefined> =>
     (await store.outputs({ run, uid })).find(head => head.run === run && head.attempt === attempt)
   /** What is to be stored of a piece; or the answer to it, if nothing is. */
   const judge = async (
     piece: BatchPiece,
-    speaker: Speaker,
+    speaker: ClientAgent,
     owner: Runner | undefined,
   ): Promise<OutputPiece[] | PieceAnswer> => {
     if (!owner) return { stored: 0, later: true }
@@ -57,7 +57,7 @@ export function createTake({ store, owners, tail, log }: TakeOptions): Take {
     const stored = await store.storeOutput(toStore.map(({ piece }) => piece))
     for (const [n, { index, piece }] of toStore.entries()) {
       answers[index] = { stored: stored[n] ?? 0 }
-      tail.ring(piece.run)
+      tail.notify(piece.run)
     }
     return answers
   }
@@ -71,7 +71,7 @@ function howFar(head: OutputHead | undefined): PieceAnswer {
 /** Who brings another's output has been given another name, or lies: somebody should look. */
 function tell(
   log: Log,
-  { pool, agent }: Speaker,
+  { pool, agent }: ClientAgent,
   { pieces, answers }: { pieces: readonly BatchPiece[]; answers: readonly PieceAnswer[] },
 ): void {
   const refused = pieces.filter((_, index) => answers[index]?.refused)
@@ -81,7 +81,7 @@ function tell(
   if (unknown.length > 0) log.info({ pool, agent, ...named(unknown) }, 'ingest.unknown')
 }
 
-function isOf(speaker: Speaker, owner: Runner): boolean {
+function isOf(speaker: ClientAgent, owner: Runner): boolean {
   return speaker.pool === owner.pool && speaker.agent === owner.agent
 }
 
@@ -90,7 +90,11 @@ function isQuestion({ offset, next, end, total }: BatchPiece): boolean {
 }
 
 /** What was lost follows what is stored, and before what stands behind the loss. */
-function storable(piece: BatchPiece, head: OutputHead | undefined, { pool, agent }: Speaker): OutputPiece[] {
+function storable(
+  piece: BatchPiece,
+  head: OutputHead | undefined,
+  { pool, agent }: ClientAgent,
+): OutputPiece[] {
   const { uid, run, attempt, namespace, name, chunks } = piece
   const of = { uid, run, attempt, namespace, name, pool, agent }
   const end = piece.end ? { end: true } : {}

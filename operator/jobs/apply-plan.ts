@@ -3,18 +3,18 @@ import type { Context } from '../context.ts'
 import { killAttempt } from '../end-attempt.ts'
 import { Stale } from '../work-queue.ts'
 import type { Step } from './job-world.ts'
-import { txnOf } from './plan-to-txn.ts'
+import { planToTxn } from './plan-to-txn.ts'
 
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity'>
 
 const BATCHED: readonly Step['do'][] = ['settle', 'cell', 'forget']
 
-/** Does the steps of one stage. Throws Stale when the world has changed since it was observed: then it is observed anew. */
-export async function carryOut(deps: Deps, steps: readonly Step[], signal: AbortSignal): Promise<void> {
+/** Does the steps of one stage. Throws Stale when the world has changed since it was observed; it is then observed again. */
+export async function applyPlan(deps: Deps, steps: readonly Step[], signal: AbortSignal): Promise<void> {
   const { etcd, keys, clock, identity } = deps
   const writing = { keys, clock, sign: identity.sign }
   const many = steps.flatMap(step =>
-    BATCHED.includes(step.do) && step.do !== 'kill' ? [txnOf(step, writing)] : [],
+    BATCHED.includes(step.do) && step.do !== 'kill' ? [planToTxn(step, writing)] : [],
   )
   if (many.length > 0) {
     for (const answer of await etcd.batch(many, signal)) {
@@ -26,7 +26,7 @@ export async function carryOut(deps: Deps, steps: readonly Step[], signal: Abort
     signal.throwIfAborted()
     if (step.do === 'kill') await kill(deps, step)
     else if (!BATCHED.includes(step.do)) {
-      const answer = await etcd.txn(txnOf(step, writing), signal)
+      const answer = await etcd.txn(planToTxn(step, writing), signal)
       if (!answer.ok) throw new Stale('the entry changed meanwhile')
       tell(deps, step)
     }

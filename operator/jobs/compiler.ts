@@ -1,13 +1,13 @@
 import type { JobEntry } from '../../core/records/entry.ts'
 import type { ShellCronJob } from '../../core/schema/objects.ts'
 import { type Blocked } from '../compile/blocked.ts'
-import type { Around } from '../compile/compile-inputs.ts'
+import type { CompileInputsCache } from '../compile/compile-inputs.ts'
 import { compileJob } from '../compile/compile-job.ts'
 import { identify } from '../compile/identify.ts'
-import { sealedFor } from '../compile/seal-values.ts'
+import { sealValues } from '../compile/seal-values.ts'
 import type { Sources } from '../compile/value-sources.ts'
 import type { Context } from '../context.ts'
-import { pronounce } from '../status/compile-results.ts'
+import { recordCompileResult } from '../status/compile-results.ts'
 import type { Again } from '../work-queue.ts'
 import type { Desired } from './job-world.ts'
 import type { JobCompiler } from './reconcile.ts'
@@ -16,18 +16,18 @@ import type { JobCompiler } from './reconcile.ts'
 const GRACE_MS = 300_000
 const GRACED = /^(Secret|ConfigMap)(NotFound|Forbidden)$|^KeyNotFound$/
 
-type Deps = Pick<Context, 'identity' | 'observed' | 'verdicts' | 'resources' | 'clock' | 'log'>
+type Deps = Pick<Context, 'identity' | 'mirrors' | 'compileResults' | 'resources' | 'clock' | 'log'>
 
 export function createJobCompiler(
   context: Deps,
-  { sources, around }: { sources: Sources; around: Around },
+  { sources, around }: { sources: Sources; around: CompileInputsCache },
 ): JobCompiler {
-  const { identity, observed, clock } = context
+  const { identity, mirrors, clock } = context
   const absentSince = new Map<string, number>()
 
   const standing = (object: ShellCronJob): JobEntry | undefined => {
     const { namespace, name, uid } = identify(object.metadata)
-    return observed.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
+    return mirrors.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
   }
 
   /** What stands may go on for a while without its Secret, if it is what the object still says. */
@@ -55,7 +55,7 @@ export function createJobCompiler(
       const key = `${namespace}/${name}`
       absentSince.delete(key)
       sources.forget(`job ${key}`)
-      context.verdicts.forget('ShellCronJob', { namespace, name })
+      context.compileResults.forget('ShellCronJob', { namespace, name })
     },
     async desired(object): Promise<{ desired: Desired; again?: Again }> {
       const { namespace, name, uid, generation } = identify(object.metadata)
@@ -71,7 +71,10 @@ export function createJobCompiler(
       const refused = compilation.kind === 'blocked' ? compilation : undefined
       const before = standing(object)
       const grace = graced(key, refused, before, generation)
-      const again = pronounce(context, 'ShellCronJob', object.metadata, { refused, before: before?.blocked })
+      const again = recordCompileResult(context, 'ShellCronJob', object.metadata, {
+        refused,
+        before: before?.blocked,
+      })
       if (!job) {
         const { reason, message } = refused ?? { reason: 'Invalid', message: '' }
         return { desired: { kind: 'timeless', uid, generation, blocked: { reason, message } }, ...again }
@@ -86,7 +89,7 @@ export function createJobCompiler(
         }
       }
       const blocked = refused ? { blocked: { reason: refused.reason, message: refused.message } } : {}
-      const sealed = await sealedFor(job.entry, job.secret, { identity, before })
+      const sealed = await sealValues(job.entry, job.secret, { identity, before })
       return { desired: { kind: 'entry', entry: { ...job.entry, ...blocked, ...sealed } }, ...again }
     },
   }

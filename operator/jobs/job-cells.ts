@@ -2,7 +2,7 @@ import { settleUpTo } from '../../core/fires/decide.ts'
 import { ownTargets } from '../../core/fires/placement.ts'
 import { ANYWHERE, isShellRunId, WAVE } from '../../core/keys.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
-import type { Held } from '../../store/protocol/versioned.ts'
+import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { CellSeen, JobWorld, Step } from './job-world.ts'
 
 /** Which cells a job has, and what becomes of each. */
@@ -26,7 +26,11 @@ export function cellsIn(w: JobWorld, pool: string): CellSeen[] {
 }
 
 /** Every time up to `upTo`, on every target that the entry had, gets its outcome. */
-export function settleAll(w: JobWorld, entry: Held<JobEntry>, by: { upTo: number; reason: string }): Step[] {
+export function settleAll(
+  w: JobWorld,
+  entry: Versioned<JobEntry>,
+  by: { upTo: number; reason: string },
+): Step[] {
   const times = w.timesOf(entry.value)
   return settleable(w, entry.value).flatMap((cell): Step[] => {
     const settle = settleUpTo({ entry: entry.value, times, cell: cell.value }, by.upTo, by.reason)
@@ -73,7 +77,7 @@ export function newTargets(
  * Cells of what is no target any more: in All settled up to now and its runs ended, then deleted when no run is active. A cell that an
  * edit of the mode left behind has been settled by it; its runs may go on.
  */
-export function oldTargets(w: JobWorld, entry: Held<JobEntry>): { steps: Step[]; wait: boolean } {
+export function oldTargets(w: JobWorld, entry: Versioned<JobEntry>): { steps: Step[]; wait: boolean } {
   const { pool, suspended, command } = entry.value
   const targets = new Set(targetsOf(w, pool, command.placement))
   const all = command.placement.mode === 'All'
@@ -95,7 +99,7 @@ export function oldTargets(w: JobWorld, entry: Held<JobEntry>): { steps: Step[];
 
 function retire(
   w: JobWorld,
-  entry: Held<JobEntry>,
+  entry: Versioned<JobEntry>,
   { cell, settle }: { cell: CellSeen; settle: boolean },
 ): Step[] {
   const { value } = cell

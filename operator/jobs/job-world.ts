@@ -2,7 +2,7 @@ import type { Settlement, Times } from '../../core/fires/decide.ts'
 import type { CellRef } from '../../core/keys.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
-import type { Held, Maybe } from '../../store/protocol/versioned.ts'
+import type { MaybeAbsent, Versioned } from '../../store/protocol/versioned.ts'
 
 /** What is known of one job, and what can be done about it: the input and output of the plan. */
 
@@ -17,9 +17,9 @@ export type Desired =
   | { kind: 'timeless'; uid: string; generation: number; blocked: { reason: string; message: string } }
 
 /** An entry in etcd; `value` undefined: cannot be read, or is not ours. */
-export type StoredEntry = Maybe<JobEntry> & { pool: string }
+export type StoredEntry = MaybeAbsent<JobEntry> & { pool: string }
 
-export type CellSeen = Maybe<Cell> & { ref: CellRef }
+export type CellSeen = MaybeAbsent<Cell> & { ref: CellRef }
 
 export interface JobWorld {
   now: number
@@ -44,7 +44,7 @@ export type Step =
   | { do: 'remove'; stored: StoredEntry }
   | {
       do: 'settle'
-      entry: Held<JobEntry>
+      entry: Versioned<JobEntry>
       cell: CellSeen
       settle: readonly Settlement[]
     }

@@ -1,7 +1,7 @@
 import type { Keys } from '../../core/keys.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Txn } from '../../store/etcd/types.ts'
-import { rules } from '../../store/protocol/model-guards.ts'
+import { guards } from '../../store/protocol/model-guards.ts'
 import { putKnown } from '../../store/protocol/operator-writes.ts'
 import { settle } from '../../store/protocol/settle.ts'
 import { offersOf } from '../agent-requests.ts'
@@ -14,7 +14,7 @@ export interface Writing {
 }
 
 /** The transaction of a step; each compares all that the step was planned on. Kills are not one: see ../end-attempt.ts. */
-export function txnOf(step: Exclude<Step, { do: 'kill' }>, { keys, clock, sign }: Writing): Txn {
+export function planToTxn(step: Exclude<Step, { do: 'kill' }>, { keys, clock, sign }: Writing): Txn {
   const entryText = (entry: object) => sign(JSON.stringify(entry))
   switch (step.do) {
     case 'put':
@@ -23,7 +23,7 @@ export function txnOf(step: Exclude<Step, { do: 'kill' }>, { keys, clock, sign }
       const { from, entry } = step
       const cells = keys.cellsOf({ ...entry, kind: 'job', pool: from.pool })
       return {
-        compare: [...rules.operatorKnows(from.key, from.mod), ...rules.operatorKnows(keys.job(entry), 0)],
+        compare: [...guards.operatorKnows(from.key, from.mod), ...guards.operatorKnows(keys.job(entry), 0)],
         then: [
           { put: keys.job(entry), value: entryText(entry) },
           { delete: from.key },
@@ -36,7 +36,7 @@ export function txnOf(step: Exclude<Step, { do: 'kill' }>, { keys, clock, sign }
       const ref = keys.parseJob(step.stored.key)
       if (!ref) throw new Error(`not a job's key: ${step.stored.key}`)
       return {
-        compare: rules.operatorKnows(step.stored.key, step.stored.mod),
+        compare: guards.operatorKnows(step.stored.key, step.stored.mod),
         then: [
           { delete: step.stored.key },
           { delete: keys.cellsOf({ ...ref, kind: 'job' }), prefix: true },
@@ -53,15 +53,15 @@ export function txnOf(step: Exclude<Step, { do: 'kill' }>, { keys, clock, sign }
       const key = keys.cell(step.cell.ref)
       return {
         compare: [
-          ...rules.entryUnchanged(step.under.key, step.under.mod),
-          ...rules.cellUnchanged(key, step.cell.mod),
+          ...guards.entryUnchanged(step.under.key, step.under.mod),
+          ...guards.cellUnchanged(key, step.cell.mod),
         ],
         then: [{ put: key, value: JSON.stringify(step.value) }],
       }
     }
     case 'forget': {
       const key = keys.cell(step.cell.ref)
-      return { compare: rules.cellUnchanged(key, step.cell.mod), then: [{ delete: key }] }
+      return { compare: guards.cellUnchanged(key, step.cell.mod), then: [{ delete: key }] }
     }
     default:
       return step satisfies never

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
-import { scheduledOf } from '../entry-times.ts'
+import { entryTimes } from '../entry-times.ts'
 import type { CellSeen, Desired, JobWorld, StoredEntry } from './job-world.ts'
 import { planJob } from './plan.ts'
 
@@ -60,7 +60,7 @@ const plan = (over: Partial<JobWorld>) =>
     stored: [],
     cells: [],
     members: () => ['w1', 'w2'],
-    timesOf: entry => scheduledOf(entry).times,
+    timesOf: entry => entryTimes(entry).times,
     ...over,
   })
 /** In short: what is done, and about what. */

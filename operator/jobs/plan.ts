@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isNamed } from '../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
-import type { Held } from '../../store/protocol/versioned.ts'
-import { rules } from '../model-guards.ts'
+import type { Versioned } from '../../store/protocol/versioned.ts'
+import { guards } from '../model-guards.ts'
 import { cellsIn, hasRun, isShared, newTargets, oldTargets, settleAll } from './job-cells.ts'
 import type { Desired, DesiredEntry, JobWorld, Plan, Step, StoredEntry } from './job-world.ts'
 
@@ -36,7 +36,7 @@ function planEntry(w: JobWorld): Plan {
 
 const again = (...steps: Step[]): Plan => ({ steps, then: 'again' })
 
-function isReadable(stored: StoredEntry): stored is Held<JobEntry> & { pool: string } {
+function isReadable(stored: StoredEntry): stored is Versioned<JobEntry> & { pool: string } {
   return stored.value !== undefined
 }
 
@@ -90,13 +90,13 @@ function creation(
   })
 }
 
-function reconciled(w: JobWorld, stored: Held<JobEntry> & { pool: string }, want: DesiredEntry): Plan {
+function reconciled(w: JobWorld, stored: Versioned<JobEntry> & { pool: string }, want: DesiredEntry): Plan {
   const entry = stored.value
   const put = (entry: JobEntry) => again({ do: 'put', pool: stored.pool, mod: stored.mod, entry })
   if (entry.editing) return finishEdit(w, stored, want)
   if (!entry.suspended) {
     const reason = whySuspend(entry, want)
-    if (reason && rules.editsBySuspension())
+    if (reason && guards.editsBySuspension())
       return put({ ...entry, suspended: true, editing: { at: w.now, settle: reason } })
   } else if (!want.suspended) {
     return want.command.placement.mode === 'All'
@@ -123,7 +123,7 @@ function whySuspend(entry: JobEntry, want: DesiredEntry): string | undefined {
   return entry.blocked && !want.blocked ? 'Unblocked' : undefined
 }
 
-function finishEdit(w: JobWorld, stored: Held<JobEntry> & { pool: string }, want: DesiredEntry): Plan {
+function finishEdit(w: JobWorld, stored: Versioned<JobEntry> & { pool: string }, want: DesiredEntry): Plan {
   const entry = stored.value
   const open = settleEdit(w, stored)
   if (open.length > 0) return again(...open)
@@ -137,7 +137,7 @@ function finishEdit(w: JobWorld, stored: Held<JobEntry> & { pool: string }, want
   return again({ do: 'put', pool: stored.pool, mod: stored.mod, entry: { ...want, scheduleChangedAt } })
 }
 
-function settleEdit(w: JobWorld, stored: Held<JobEntry>): Step[] {
+function settleEdit(w: JobWorld, stored: Versioned<JobEntry>): Step[] {
   const { editing, blocked } = stored.value
   if (editing?.settle === undefined) return []
   return settleAll(w, stored, { upTo: editing.at, reason: blocked?.reason ?? editing.settle })
@@ -148,7 +148,7 @@ function countsFrom(w: JobWorld, pool: string, at: number): number {
   return Math.max(at, ...cellsIn(w, pool).map(({ value }) => value?.lastFire ?? 0))
 }
 
-function move(w: JobWorld, stored: Held<JobEntry> & { pool: string }, want: DesiredEntry): Plan {
+function move(w: JobWorld, stored: Versioned<JobEntry> & { pool: string }, want: DesiredEntry): Plan {
   const entry = stored.value
   if (!entry.editing) return suspend(w, stored, 'PoolChanged')
   const open = settleEdit(w, stored)
@@ -166,7 +166,7 @@ function move(w: JobWorld, stored: Held<JobEntry> & { pool: string }, want: Desi
   })
 }
 
-function suspend(w: JobWorld, stored: Held<JobEntry> & { pool: string }, reason: string): Plan {
+function suspend(w: JobWorld, stored: Versioned<JobEntry> & { pool: string }, reason: string): Plan {
   const entry = stored.value
   const editing = { at: w.now, ...(entry.suspended ? {} : { settle: reason }) }
   return again({
@@ -202,7 +202,7 @@ function leftovers(w: JobWorld): Plan {
 }
 
 /** What changes without an edit: members come and go. */
-function upkeep(w: JobWorld, stored: Held<JobEntry>): Plan {
+function upkeep(w: JobWorld, stored: Versioned<JobEntry>): Plan {
   const { suspended } = stored.value
   const begin = suspended ? [] : newTargets(w, stored.value, { at: w.now, under: stored })
   const { steps, wait } = oldTargets(w, stored)

@@ -3,7 +3,7 @@ import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
 import { FINALIZER } from '../resources/port.ts'
 import type { Again } from '../work-queue.ts'
-import { carryOut } from './apply-plan.ts'
+import { applyPlan } from './apply-plan.ts'
 import type { Desired, Plan } from './job-world.ts'
 import { mirrored, type Name, read } from './observe.ts'
 import { planJob } from './plan.ts'
@@ -67,7 +67,7 @@ export function createJobReconciler(context: Context, compiler: JobCompiler): Jo
       signal.throwIfAborted()
       const plan = planJob(await read(context, of, { ...about, pools }))
       for (const step of plan.steps) if (step.do === 'put') pools.add(step.pool)
-      await carryOut(context, plan.steps, signal)
+      await applyPlan(context, plan.steps, signal)
       if (plan.then !== 'again') return plan.then
     }
     return 'again'

@@ -2,14 +2,14 @@ import { isDeepStrictEqual } from 'node:util'
 import { memberSchema, poolSchema } from '../../core/records/state.ts'
 import type { Txn } from '../../store/etcd/types.ts'
 import { deleteKnown, putKnown } from '../../store/protocol/operator-writes.ts'
-import type { Held } from '../../store/protocol/versioned.ts'
+import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../context.ts'
 import { Stale } from '../work-queue.ts'
 import { agentsForNodes, desiredMembers, desiredPools } from './plan.ts'
 
 type Deps = Pick<
   Context,
-  'etcd' | 'keys' | 'clock' | 'log' | 'observed' | 'resources' | 'identity' | 'draining'
+  'etcd' | 'keys' | 'clock' | 'log' | 'mirrors' | 'resources' | 'identity' | 'draining'
 >
 
 /**
@@ -46,20 +46,20 @@ function isHidden({ resources }: Deps, kind: 'ShellAgent' | 'ShellPool', name: s
 }
 
 async function poolTxns(deps: Deps, desired: ReturnType<typeof desiredPools>): Promise<Txn[]> {
-  const { keys, observed, identity } = deps
+  const { keys, mirrors, identity } = deps
   const txns: Txn[] = []
   for (const [name, settings] of desired) {
     const key = keys.pool(name)
     const { publicPem } = await identity.pool(name)
-    const there = observed.pools.get(key)
+    const there = mirrors.pools.get(key)
     if (there && isHidden(deps, 'ShellPool', name)) continue
     const value = poolSchema.parse({ ...settings, sealKey: publicPem })
     if (!isDeepStrictEqual(there?.value, value))
       txns.push(putKnown(key, there?.mod ?? 0, JSON.stringify(value)))
   }
   const inUse = new Set(desired.keys())
-  for (const { key } of observed.jobs.entries()) inUse.add(keys.parseJob(key)?.pool ?? '')
-  for (const { key, mod } of observed.pools.entries()) {
+  for (const { key } of mirrors.jobs.entries()) inUse.add(keys.parseJob(key)?.pool ?? '')
+  for (const { key, mod } of mirrors.pools.entries()) {
     const name = keys.parsePool(key)
     if (name !== undefined && !inUse.has(name) && !isHidden(deps, 'ShellPool', name))
       txns.push(deleteKnown(key, mod))
@@ -68,20 +68,20 @@ async function poolTxns(deps: Deps, desired: ReturnType<typeof desiredPools>): P
 }
 
 function memberTxns(deps: Deps, desired: ReturnType<typeof desiredMembers>): Txn[] {
-  const { keys, observed, clock } = deps
+  const { keys, mirrors, clock } = deps
   const txns: Txn[] = []
   const wanted = new Set<string>()
   for (const { pool, agent, ...settings } of desired) {
     const key = keys.member(pool, agent)
     wanted.add(key)
-    const there = observed.members.get(key)
+    const there = mirrors.members.get(key)
     const enrolledAt = there?.value.enrolledAt ?? clock.now()
     const value = memberSchema.parse({ ...settings, enrolledAt })
     if (!isDeepStrictEqual(there?.value, value))
       txns.push(putKnown(key, there?.mod ?? 0, JSON.stringify(value)))
   }
-  const stale = [...observed.members.entries()].filter(
-    ({ key }: Held<unknown>) =>
+  const stale = [...mirrors.members.entries()].filter(
+    ({ key }: Versioned<unknown>) =>
       !wanted.has(key) && !isHidden(deps, 'ShellAgent', keys.parseMember(key)?.agent),
   )
   return [...txns, ...stale.map(({ key, mod }) => deleteKnown(key, mod))]

@@ -32,14 +32,14 @@ export interface AttemptSeen {
   output?: Pick<OutputHead, 'stored' | 'bytes' | 'cut' | 'lost' | 'ended' | 'expired'>
 }
 
-type Deps = { observed: Pick<Context['observed'], 'activesOf'> } & {
+type Deps = { mirrors: Pick<Context['mirrors'], 'activesOf'> } & {
   store: Pick<LogStore, 'history'> & OutputStore
 }
 
 const PAGE = 1_000
 
 /** All attempts of a run, or of every part of a fire; by run, the first attempt first. None: there is no such run. */
-export async function attemptsOf({ observed, store }: Deps, id: string): Promise<AttemptSeen[]> {
+export async function attemptsOf({ mirrors, store }: Deps, id: string): Promise<AttemptSeen[]> {
   const all = new Map<string, AttemptSeen>()
   const at = (of: { uid: string; run: string; attempt: number }): AttemptSeen => {
     const { uid, run, attempt } = of
@@ -59,7 +59,7 @@ export async function attemptsOf({ observed, store }: Deps, id: string): Promise
     Object.assign(at({ uid, run, attempt }), { agent, output: known })
   }
   const { kind, namespace, name } = objectOf(id)
-  for (const { value } of observed.activesOf(kind, namespace, name)) {
+  for (const { value } of mirrors.activesOf(kind, namespace, name)) {
     // What has ended is taken out of etcd first, and stored then: for a moment between the two it is neither.
     if (isNamed(value.run, id) && at(value).outcome === undefined) at(value).going = true
   }
@@ -67,14 +67,14 @@ export async function attemptsOf({ observed, store }: Deps, id: string): Promise
 }
 
 /** A part of the fire, or of the ShellRun, waits for another run to end: for its place in a wave, say. */
-export function waits({ cellsOf }: Pick<Context['observed'], 'cellsOf'>, id: string): boolean {
+export function waits({ cellsOf }: Pick<Context['mirrors'], 'cellsOf'>, id: string): boolean {
   const { kind, namespace, name, time } = objectOf(id)
   const isMeant = (waiting: number) => kind === 'run' || waiting === Number(time)
   return cellsOf(kind, namespace, name).some(({ value }) => value?.waiting && isMeant(value.waiting.time))
 }
 
 /** Whether an attempt is in flight or pending, by what is seen of etcd. */
-export function isGoing({ activesOf }: Pick<Context['observed'], 'activesOf'>, of: AttemptRef): boolean {
+export function isGoing({ activesOf }: Pick<Context['mirrors'], 'activesOf'>, of: AttemptRef): boolean {
   const { kind, namespace, name } = objectOf(of.run)
   return activesOf(kind, namespace, name).some(
     ({ value }) => value.run === of.run && value.uid === of.uid && value.attempt === of.attempt,
@@ -83,12 +83,12 @@ export function isGoing({ activesOf }: Pick<Context['observed'], 'activesOf'>, o
 
 /** The newest fire of a ShellCronJob, or a ShellRun's only one; undefined: it has none yet. */
 export async function latestRun(
-  { observed, store }: Deps,
+  { mirrors, store }: Deps,
   of: { kind: CellKind; namespace: string; name: string },
 ): Promise<string | undefined> {
   const { rows } = await store.history({ ...of, limit: PAGE })
   const ended = rows.find(({ attempt }) => attempt > 0)
-  const going = observed.activesOf(of.kind, of.namespace, of.name).map(({ value }) => value)
+  const going = mirrors.activesOf(of.kind, of.namespace, of.name).map(({ value }) => value)
   const [newest] = [...going, ...(ended ? [ended] : [])].sort((a, b) => b.time - a.time)
   if (!newest) return undefined
   const fire = { ...newest, target: ANYWHERE }

@@ -7,7 +7,7 @@ import { createFakeClock } from '../../platform/fake-clock.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
 import { chunk, outputOf } from '../../test/contract/log-store/log-stores.ts'
-import { createTail } from '../ingest/output-notifier.ts'
+import { createOutputNotifier } from '../ingest/output-notifier.ts'
 import { streamOf } from './stream.ts'
 
 const attempt = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
@@ -26,7 +26,7 @@ afterEach(async () => {
 /** Follows the attempt; `now.asked`: how often the log store was. */
 function following() {
   const clock = createFakeClock(0)
-  const tail = createTail()
+  const tail = createOutputNotifier()
   const now = { isGoing: true, asked: 0, said: '', ended: undefined as boolean | undefined }
   const counted: Pick<LogStore, 'output'> = {
     output: (...of) => {
@@ -46,7 +46,7 @@ function following() {
     const piece = outputOf(attempt, chunk(text))
     const offset = (await store.outputs(attempt))[0]?.stored ?? 0
     await store.storeOutput([{ ...piece, offset, next: offset + piece.next, end }])
-    tail.ring(attempt.run)
+    tail.notify(attempt.run)
   }
   return { clock, now, came, done }
 }

@@ -1,7 +1,7 @@
 import { lostChunk, stopChunk } from '../../core/output/chunks.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { AttemptRef, OutputStore } from '../../store/log/port.ts'
-import type { Tail } from '../ingest/output-notifier.ts'
+import type { OutputNotifier } from '../ingest/output-notifier.ts'
 
 /**
  * The output of an attempt from a position on, as chunks; the last one is a `stop`. Followed, it goes on until the output ends, or until
@@ -9,7 +9,7 @@ import type { Tail } from '../ingest/output-notifier.ts'
  */
 export interface StreamOptions {
   store: Pick<OutputStore, 'output'>
-  tail: Tail
+  tail: OutputNotifier
   clock: Clock
   attempt: AttemptRef
   from: number

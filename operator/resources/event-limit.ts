@@ -1,5 +1,5 @@
 import type { Clock } from '../../platform/clock.ts'
-import { rememberLast } from './bounded-map.ts'
+import { setBounded } from './bounded-map.ts'
 
 const BURST = 25
 const REFILL = 5 * 60_000
@@ -11,7 +11,7 @@ export function createEventLimit(clock: Clock): (uid: string) => boolean {
     const now = clock.monotonic()
     const bucket = buckets.get(uid) ?? { tokens: BURST, at: now }
     const tokens = Math.min(BURST, bucket.tokens + (now - bucket.at) / REFILL)
-    rememberLast(buckets, uid, { tokens: tokens >= 1 ? tokens - 1 : tokens, at: now })
+    setBounded(buckets, uid, { tokens: tokens >= 1 ? tokens - 1 : tokens, at: now })
     return tokens >= 1
   }
 }

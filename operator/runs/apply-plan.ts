@@ -1,7 +1,7 @@
 import type { CellRef } from '../../core/keys.ts'
 import type { RunEntry } from '../../core/records/entry.ts'
 import type { Txn } from '../../store/etcd/types.ts'
-import { rules } from '../../store/protocol/model-guards.ts'
+import { guards } from '../../store/protocol/model-guards.ts'
 import { putKnown } from '../../store/protocol/operator-writes.ts'
 import { settle } from '../../store/protocol/settle.ts'
 import { runRequestId, runRequestsOf } from '../agent-requests.ts'
@@ -13,7 +13,7 @@ import type { RunStep } from './plan.ts'
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity' | 'requests'>
 
 /** Does the steps of one stage, in order. Throws Stale when the world has changed since it was observed. */
-export async function carryOut(deps: Deps, steps: readonly RunStep[], signal: AbortSignal): Promise<void> {
+export async function applyPlan(deps: Deps, steps: readonly RunStep[], signal: AbortSignal): Promise<void> {
   for (const step of steps) {
     signal.throwIfAborted()
     if (step.do === 'request') await request(deps, step)
@@ -39,7 +39,7 @@ function txnOf(
       const ref = keys.parseRun(key)
       if (!ref) throw new Error(`not a ShellRun's key: ${key}`)
       return {
-        compare: rules.operatorKnows(key, mod),
+        compare: guards.operatorKnows(key, mod),
         then: [
           { delete: key },
           { delete: keys.cellsOf({ ...ref, kind: 'run' }), prefix: true },
@@ -63,7 +63,7 @@ function txnOf(
     }
     case 'forget': {
       const key = keys.cell(step.cell.ref)
-      return { compare: rules.cellUnchanged(key, step.cell.mod), then: [{ delete: key }] }
+      return { compare: guards.cellUnchanged(key, step.cell.mod), then: [{ delete: key }] }
     }
     default:
       return step satisfies never

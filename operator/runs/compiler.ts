@@ -2,26 +2,26 @@ import { isTarget } from '../../core/fires/placement.ts'
 import { placementSchema } from '../../core/records/entry.ts'
 import type { ShellRun } from '../../core/schema/objects.ts'
 import type { Template } from '../../core/schema/template.ts'
-import type { Around } from '../compile/compile-inputs.ts'
+import type { CompileInputsCache } from '../compile/compile-inputs.ts'
 import { compileRun } from '../compile/compile-run.ts'
 import { identify } from '../compile/identify.ts'
-import { sealedFor } from '../compile/seal-values.ts'
+import { sealValues } from '../compile/seal-values.ts'
 import type { Sources } from '../compile/value-sources.ts'
 import type { Context } from '../context.ts'
-import { pronounce } from '../status/compile-results.ts'
+import { recordCompileResult } from '../status/compile-results.ts'
 import type { RunCompiler } from './reconcile.ts'
 
-type Deps = Pick<Context, 'identity' | 'observed' | 'verdicts' | 'resources' | 'clock' | 'log'>
+type Deps = Pick<Context, 'identity' | 'mirrors' | 'compileResults' | 'resources' | 'clock' | 'log'>
 
 export function createRunCompiler(
   context: Deps,
-  { sources, around }: { sources: Sources; around: Around },
+  { sources, around }: { sources: Sources; around: CompileInputsCache },
 ): RunCompiler {
-  const { resources, observed, identity } = context
+  const { resources, mirrors, identity } = context
 
   const members = ({ spec: { target } }: Template): string[] => {
     const placement = placementSchema.parse(target)
-    return observed
+    return mirrors
       .membersOf(target.pool)
       .filter(({ agent, member }) => isTarget(placement, agent, member))
       .map(({ agent }) => agent)
@@ -36,14 +36,14 @@ export function createRunCompiler(
   return {
     forget({ namespace, name }) {
       sources.forget(`run ${namespace}/${name}`)
-      context.verdicts.forget('ShellRun', { namespace, name })
+      context.compileResults.forget('ShellRun', { namespace, name })
     },
     async desired(object) {
       const { namespace, name, uid } = identify(object.metadata)
-      const standing = observed.storedRuns(namespace, name).find(({ value }) => value?.uid === uid)?.value
+      const standing = mirrors.storedRuns(namespace, name).find(({ value }) => value?.uid === uid)?.value
       // Compiled once: what the job becomes later is not this run's affair.
       if (standing && !standing.blocked) {
-        pronounce(context, 'ShellRun', object.metadata, { refused: undefined, before: undefined })
+        recordCompileResult(context, 'ShellRun', object.metadata, { refused: undefined, before: undefined })
         return { desired: { kind: 'entry', entry: standing, final: false } }
       }
       const job = jobOf(object)
@@ -53,9 +53,12 @@ export function createRunCompiler(
         : () => undefined
       const compilation = compileRun(object, { ...around.get(), lookedUp, job, members })
       const refused = compilation.kind === 'blocked' ? compilation : undefined
-      const again = pronounce(context, 'ShellRun', object.metadata, { refused, before: standing?.blocked })
+      const again = recordCompileResult(context, 'ShellRun', object.metadata, {
+        refused,
+        before: standing?.blocked,
+      })
       const { entry, secret } = compilation.run
-      const sealed = await sealedFor(entry, secret, { identity, before: standing })
+      const sealed = await sealValues(entry, secret, { identity, before: standing })
       const blocked = refused ? { blocked: { reason: refused.reason, message: refused.message } } : {}
       return {
         desired: {

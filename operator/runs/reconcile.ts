@@ -1,7 +1,7 @@
 import { runEntrySchema } from '../../core/records/entry.ts'
 import { cellSchema } from '../../core/records/state.ts'
 import type { ShellRun } from '../../core/schema/objects.ts'
-import { held } from '../../store/protocol/versioned.ts'
+import { parseVersioned } from '../../store/protocol/versioned.ts'
 import { runRequestId } from '../agent-requests.ts'
 import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
@@ -10,7 +10,7 @@ import type { Name } from '../jobs/observe.ts'
 import { nameOf } from '../jobs/reconcile.ts'
 import { FINALIZER } from '../resources/port.ts'
 import type { Again } from '../work-queue.ts'
-import { carryOut } from './apply-plan.ts'
+import { applyPlan } from './apply-plan.ts'
 import { planRun, type RunWorld } from './plan.ts'
 import { createTtl } from './ttl.ts'
 
@@ -32,7 +32,7 @@ const WAITING_RESYNC_MS = 5_000
 const REQUEST_RESYNC_MS = 20_000
 
 export function createRunReconciler(context: Context, compiler: RunCompiler): RunReconciler {
-  const { resources, observed, etcd, keys, clock, identity } = context
+  const { resources, mirrors, etcd, keys, clock, identity } = context
   const putIn = new Map<string, string>()
   const waiting = new Set<string>()
   const ttl = createTtl(context)
@@ -55,8 +55,8 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
   async function read(of: Name, desired: RunWorld['desired']): Promise<RunWorld> {
     const key = `${of.namespace}/${of.name}`
     const pools = new Set<string>()
-    for (const { pool } of observed.storedRuns(of.namespace, of.name)) pools.add(pool)
-    for (const { ref } of observed.cellsOf('run', of.namespace, of.name)) pools.add(ref.pool)
+    for (const { pool } of mirrors.storedRuns(of.namespace, of.name)) pools.add(pool)
+    for (const { ref } of mirrors.cellsOf('run', of.namespace, of.name)) pools.add(ref.pool)
     const put = putIn.get(key)
     if (put) pools.add(put)
     if (desired.kind === 'entry') pools.add(desired.entry.pool)
@@ -69,13 +69,13 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
       if (item) stored.push({ pool, key: at, mod: item.mod, value: readEntry(item) })
       for (const cell of (await etcd.list(keys.cellsOf({ pool, kind: 'run', ...of }))).items) {
         const ref = keys.parseCell(cell.key)
-        if (ref) cells.push({ ref, ...held(cellSchema, cell.key, cell) })
+        if (ref) cells.push({ ref, ...parseVersioned(cellSchema, cell.key, cell) })
       }
     }
     const pool = desired.kind === 'entry' ? desired.entry.pool : ''
     const hasRequest = (target: string) =>
-      observed.requests.get(keys.request(pool, runRequestId({ ...of, target }))) !== undefined
-    const lives = (target: string) => observed.sessionOf(pool, target) !== undefined
+      mirrors.requests.get(keys.request(pool, runRequestId({ ...of, target }))) !== undefined
+    const lives = (target: string) => mirrors.sessionOf(pool, target) !== undefined
     return { now: clock.now(), desired, stored, cells, hasRequest, lives }
   }
 
@@ -85,7 +85,7 @@ export function createRunReconciler(context: Context, compiler: RunCompiler): Ru
       const plan = planRun(await read(of, desired))
       for (const step of plan.steps)
         if (step.do === 'put') putIn.set(`${of.namespace}/${of.name}`, step.entry.pool)
-      await carryOut(context, plan.steps, signal)
+      await applyPlan(context, plan.steps, signal)
       if (plan.then !== 'again') return plan.then
     }
     return 'again' as const

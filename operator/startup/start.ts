@@ -13,14 +13,14 @@ import { type Authority, OPERATOR_USER, openAuthority } from '../identity/author
 import { openIdentity } from '../identity/identity.ts'
 import { fileKeyStore, type KeyStore } from '../identity/keystore.ts'
 import { secretKeyStore } from '../identity/keystore-secret.ts'
-import { leadOperator, type Part } from '../operator.ts'
+import { type LeaderTask, leadOperator } from '../operator.ts'
 import { createDirectoryResources } from '../resources/directory/resources.ts'
 import { createEtcdStatusStore } from '../resources/directory/status-store.ts'
 import type { KubeApi } from '../resources/kubernetes/api.ts'
 import { connectKubernetes } from '../resources/kubernetes/connect.ts'
 import { createKubernetesResources } from '../resources/kubernetes/resources.ts'
 import type { Resources } from '../resources/port.ts'
-import { type Outcomes, tellingOutcomes } from '../upkeep/outcome-notifier.ts'
+import { createOutcomeNotifier, type OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
 import type { OperatorConfig } from './config.ts'
 import { lead } from './leader-election.ts'
 import { localAgents, withAgents } from './local-agents.ts'
@@ -31,12 +31,12 @@ export interface StartOptions {
   clock: Clock
   log: Log
   /** What lives as long as this operator leads. */
-  parts(of: Lasting): readonly Part[]
+  parts(of: AcrossTerms): readonly LeaderTask[]
 }
 
 /** What lasts from one term to the next. */
-export interface Lasting {
-  outcomes: Outcomes
+export interface AcrossTerms {
+  outcomes: OutcomeNotifier
   stateDir: string
   authority: Authority
 }
@@ -84,7 +84,11 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
   const keys = createKeys(config.prefix)
   const tls = await tlsOf(config, authority)
   const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
-  const lasting: Lasting = { outcomes: tellingOutcomes(logStore), stateDir: mode.stateDir, authority }
+  const lasting: AcrossTerms = {
+    outcomes: createOutcomeNotifier(logStore),
+    stateDir: mode.stateDir,
+    authority,
+  }
   const state: { context?: Context | undefined; lookAtAll?: () => void; draining: boolean } = {
     draining: config.draining,
   }
@@ -190,7 +194,7 @@ async function lastDrain(etcd: Etcd, { prefix, clock }: { prefix: string; clock:
 
 function unready(context: Context | undefined): string | undefined {
   if (!context) return 'does not lead'
-  if (!context.observed.synced()) return 'etcd is out of reach'
+  if (!context.mirrors.synced()) return 'etcd is out of reach'
   return context.resources.silence() > SILENT_MS ? 'objects are out of reach' : undefined
 }
 

@@ -3,7 +3,7 @@ import { createFakeClock, type FakeClock } from '../../platform/fake-clock.ts'
 import { silentLog } from '../../platform/log.ts'
 import { blocked } from '../compile/blocked.ts'
 import type { Occurrence } from '../resources/port.ts'
-import { createVerdicts, pronounce, type Verdicts } from './compile-results.ts'
+import { type CompileResults, createCompileResults, recordCompileResult } from './compile-results.ts'
 
 const T0 = 1_000_000
 const of = { namespace: 'ops', name: 'job' }
@@ -12,19 +12,21 @@ const mendable = blocked('SecretNotFound', 'spec.template.spec.env[0]: Secret s 
 const final = blocked('InvalidSchedule', 'spec.schedule: 61 is not a minute')
 
 let clock: FakeClock
-let verdicts: Verdicts
+let compileResults: CompileResults
 let events: Occurrence[]
 beforeEach(() => {
   clock = createFakeClock(T0)
-  verdicts = createVerdicts()
+  compileResults = createCompileResults()
   events = []
 })
 
 function say(refused: typeof mendable | undefined, before?: { reason: string; since?: number }) {
   const resources = { event: (_ref: unknown, _uid: unknown, one: Occurrence) => void events.push(one) }
-  const deps = { verdicts, resources, clock, log: silentLog } as unknown as Parameters<typeof pronounce>[0]
-  const { again } = pronounce(deps, 'ShellCronJob', metadata, { refused, before })
-  return { again, verdict: verdicts.get('ShellCronJob', of.namespace, of.name) }
+  const deps = { compileResults, resources, clock, log: silentLog } as unknown as Parameters<
+    typeof recordCompileResult
+  >[0]
+  const { again } = recordCompileResult(deps, 'ShellCronJob', metadata, { refused, before })
+  return { again, verdict: compileResults.get('ShellCronJob', of.namespace, of.name) }
 }
 
 test('what another object may mend is stalled after two minutes, and looked at again just then', async () => {
@@ -60,6 +62,6 @@ test('what only an edit mends is stalled at once', () => {
 test('mended, it is blocked no more, and nobody is warned', () => {
   say(mendable)
   expect(say(undefined).verdict).toMatchObject({ stalled: false, generation: 2 })
-  expect(verdicts.blocked()).toEqual([])
+  expect(compileResults.blocked()).toEqual([])
   expect(events).toHaveLength(1)
 })

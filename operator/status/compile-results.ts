@@ -8,7 +8,7 @@ import type { Resources } from '../resources/port.ts'
 import type { Again } from '../work-queue.ts'
 
 /** What the compiler said last of each object: its conditions are built from it. In memory; every start compiles all anew. */
-export interface Verdict {
+export interface CompileResult {
   uid: string
   generation: number
   /** undefined: it compiled. */
@@ -19,30 +19,30 @@ export interface Verdict {
   stalled: boolean
 }
 
-export type VerdictKind = 'ShellCronJob' | 'ShellRun'
+export type CompiledKind = 'ShellCronJob' | 'ShellRun'
 
 interface Name {
   namespace: string
   name: string
 }
 
-export interface Verdicts {
-  get(kind: VerdictKind, namespace: string, name: string): Verdict | undefined
+export interface CompileResults {
+  get(kind: CompiledKind, namespace: string, name: string): CompileResult | undefined
   /** Those that are blocked. */
-  blocked(): { kind: VerdictKind; namespace: string; name: string }[]
+  blocked(): { kind: CompiledKind; namespace: string; name: string }[]
   /** Answers whether it is another one than before. */
-  set(kind: VerdictKind, of: Name, verdict: Verdict): boolean
-  forget(kind: VerdictKind, of: Name): void
+  set(kind: CompiledKind, of: Name, verdict: CompileResult): boolean
+  forget(kind: CompiledKind, of: Name): void
   /** A verdict is another one than before, or gone. */
-  onChange(listener: (kind: VerdictKind, of: Name) => void): void
+  onChange(listener: (kind: CompiledKind, of: Name) => void): void
 }
 
-export function createVerdicts(): Verdicts {
-  const known = new Map<string, Verdict>()
+export function createCompileResults(): CompileResults {
+  const known = new Map<string, CompileResult>()
   const blocked = new Set<string>()
-  const listeners: Parameters<Verdicts['onChange']>[0][] = []
-  const keyOf = (kind: VerdictKind, { namespace, name }: Name) => `${kind}/${namespace}/${name}`
-  const tell = (kind: VerdictKind, of: Name) => {
+  const listeners: Parameters<CompileResults['onChange']>[0][] = []
+  const keyOf = (kind: CompiledKind, { namespace, name }: Name) => `${kind}/${namespace}/${name}`
+  const tell = (kind: CompiledKind, of: Name) => {
     for (const listener of listeners) listener(kind, of)
   }
   return {
@@ -50,7 +50,7 @@ export function createVerdicts(): Verdicts {
     blocked: () =>
       [...blocked].map(key => {
         const [kind = '', namespace = '', name = ''] = key.split('/')
-        return { kind: kind as VerdictKind, namespace, name }
+        return { kind: kind as CompiledKind, namespace, name }
       }),
     set(kind, of, verdict) {
       const key = keyOf(kind, of)
@@ -58,7 +58,7 @@ export function createVerdicts(): Verdicts {
       known.set(key, verdict)
       if (verdict.blocked) blocked.add(key)
       else blocked.delete(key)
-      const same = before !== undefined && sameVerdict(before, verdict)
+      const same = before !== undefined && isSameResult(before, verdict)
       if (!same) tell(kind, of)
       return !same
     },
@@ -70,7 +70,7 @@ export function createVerdicts(): Verdicts {
   }
 }
 
-function sameVerdict(a: Verdict, b: Verdict): boolean {
+function isSameResult(a: CompileResult, b: CompileResult): boolean {
   return (
     a.uid === b.uid &&
     a.generation === b.generation &&
@@ -84,9 +84,14 @@ function sameVerdict(a: Verdict, b: Verdict): boolean {
  * Records what the compiler said, and tells who edits the object if it is new. Answers when to look again: when a mendable refusal
  * turns into a stalled one. `before`: how the entry that stands is blocked, which a restart remembers.
  */
-export function pronounce(
-  { verdicts, resources, clock, log }: { verdicts: Verdicts; resources: Resources; clock: Clock; log: Log },
-  kind: VerdictKind,
+export function recordCompileResult(
+  {
+    compileResults,
+    resources,
+    clock,
+    log,
+  }: { compileResults: CompileResults; resources: Resources; clock: Clock; log: Log },
+  kind: CompiledKind,
   metadata: Metadata,
   {
     refused,
@@ -94,12 +99,12 @@ export function pronounce(
   }: { refused: Blocked | undefined; before: { reason: string; since?: number | undefined } | undefined },
 ): { again?: Again } {
   const { namespace, name, uid, generation } = identify(metadata)
-  const last = verdicts.get(kind, namespace, name)
+  const last = compileResults.get(kind, namespace, name)
   const now = clock.now()
   const known = [last?.blocked && { reason: last.blocked.reason, since: last.since }, before]
   const since = known.find(each => refused && each?.reason === refused.reason)?.since ?? now
   const left = refused?.mendable ? since + MENDING_MS - now : 0
-  const verdict: Verdict = {
+  const verdict: CompileResult = {
     uid,
     generation,
     since,
@@ -108,7 +113,7 @@ export function pronounce(
       ? { blocked: { reason: refused.reason, message: refused.message, mendable: refused.mendable } }
       : {}),
   }
-  const isNew = verdicts.set(kind, { namespace, name }, verdict)
+  const isNew = compileResults.set(kind, { namespace, name }, verdict)
   if (refused && isNew) {
     const { reason, message } = refused
     resources.event({ kind, namespace, name }, uid, { type: 'Warning', reason, message })

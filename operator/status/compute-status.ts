@@ -3,16 +3,16 @@ import { agentStatus } from '../../core/status/agent-status.ts'
 import { jobStatus } from '../../core/status/job-status.ts'
 import { plainStatus } from '../../core/status/ready-status.ts'
 import { runStatus } from '../../core/status/run-status.ts'
-import type { Said } from '../../core/status/transition-times.ts'
+import type { PreviousCondition } from '../../core/status/transition-times.ts'
 import { identify } from '../compile/identify.ts'
 import type { ObjectRef } from '../resources/port.ts'
 import { agentFacts, type Deps, jobFacts, runFacts } from './gather-facts.ts'
 import type { StatusOf } from './write-budget.ts'
 
 /** Says what an object's status is now; undefined: there is none to tell of, or the compiler has yet to judge it. */
-export function createAsk(deps: Deps): (ref: ObjectRef) => Promise<StatusOf | undefined> {
+export function createStatusReader(deps: Deps): (ref: ObjectRef) => Promise<StatusOf | undefined> {
   /** What was said last of each object, by uid: a condition's transition is not to be taken for new. */
-  const said = new Map<string, { uid: string; conditions: Said[] }>()
+  const said = new Map<string, { uid: string; conditions: PreviousCondition[] }>()
 
   return async ref => {
     const key = `${ref.kind}/${ref.namespace}/${ref.name}`
@@ -27,12 +27,12 @@ export function createAsk(deps: Deps): (ref: ObjectRef) => Promise<StatusOf | un
   }
 }
 
-function brief({ type, status, lastTransitionTime }: Condition): Said {
+function brief({ type, status, lastTransitionTime }: Condition): PreviousCondition {
   return { type, status, lastTransitionTime }
 }
 
 type Spoken = { uid: string; status: { conditions?: Condition[] | undefined } } | undefined
-type PreviousOf = (uid: string) => Said[] | undefined
+type PreviousOf = (uid: string) => PreviousCondition[] | undefined
 type Name = Pick<ObjectRef, 'namespace' | 'name'>
 
 async function statusOf(deps: Deps, { kind, ...of }: ObjectRef, previousOf: PreviousOf): Promise<Spoken> {

@@ -11,12 +11,12 @@ import { commandOf } from '../compile/command.ts'
 import { PAUSED_ANNOTATION } from '../compile/compile-job.ts'
 import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
-import { scheduledOf } from '../entry-times.ts'
+import { entryTimes } from '../entry-times.ts'
 import { runTargets } from '../runs/plan.ts'
 
-/** What a status is made of, from where it is known: objects, verdicts, etcd, and for what has ended the log store. */
+/** What a status is made of, from where it is known: objects, compile results, etcd, and the log store for finished fires. */
 
-export type Deps = Pick<Context, 'resources' | 'observed' | 'verdicts' | 'clock' | 'keys'> & {
+export type Deps = Pick<Context, 'resources' | 'mirrors' | 'compileResults' | 'clock' | 'keys'> & {
   logStore: Pick<LogStore, 'recent' | 'milestones'>
   /** How many runs an agent has, in flight or pending. */
   runsOf: (pool: string, agent: string) => number
@@ -32,13 +32,13 @@ export async function jobFacts(
   deps: Deps,
   { spec, metadata }: ShellCronJob,
 ): Promise<(JobFacts & { uid: string }) | undefined> {
-  const { observed, verdicts, clock, logStore } = deps
+  const { mirrors, compileResults, clock, logStore } = deps
   const { namespace, name, uid, createdAt } = identify(metadata)
-  const standing = verdicts.get('ShellCronJob', namespace, name)
+  const standing = compileResults.get('ShellCronJob', namespace, name)
   if (standing?.uid !== uid) return undefined
-  const entry = observed.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
+  const entry = mirrors.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
   if (!entry && !standing.blocked) return undefined
-  const active = observed
+  const active = mirrors
     .activesOf('job', namespace, name)
     .map(({ value }) => value)
     .filter(value => value.uid === uid)
@@ -72,7 +72,7 @@ export async function jobFacts(
 }
 
 function nextTimes(entry: JobEntry, now: number): number[] {
-  const { times } = scheduledOf(entry)
+  const { times } = entryTimes(entry)
   const next: number[] = []
   for (let time = times.next(now); time !== undefined && next.length < NEXT_TIMES; time = times.next(time))
     next.push(time)
@@ -81,12 +81,12 @@ function nextTimes(entry: JobEntry, now: number): number[] {
 
 /** Members that are selected, alive or not; and those of them that live. */
 function targetsOf(
-  { observed }: Deps,
+  { mirrors }: Deps,
   pool: string,
   placement: Command['placement'],
 ): { matched: number; ready: number } {
-  const matched = observed.membersOf(pool).filter(({ agent, member }) => isTarget(placement, agent, member))
-  const ready = matched.filter(({ agent }) => observed.sessionOf(pool, agent) !== undefined)
+  const matched = mirrors.membersOf(pool).filter(({ agent, member }) => isTarget(placement, agent, member))
+  const ready = matched.filter(({ agent }) => mirrors.sessionOf(pool, agent) !== undefined)
   return { matched: matched.length, ready: ready.length }
 }
 
@@ -95,16 +95,16 @@ export async function runFacts(
   deps: Deps,
   { metadata }: ShellRun,
 ): Promise<(RunFacts & { uid: string }) | undefined> {
-  const { observed, verdicts, clock, logStore } = deps
+  const { mirrors, compileResults, clock, logStore } = deps
   const { namespace, name, uid, createdAt } = identify(metadata)
-  const standing = verdicts.get('ShellRun', namespace, name)
+  const standing = compileResults.get('ShellRun', namespace, name)
   if (standing?.uid !== uid) return undefined
-  const active = observed
+  const active = mirrors
     .activesOf('run', namespace, name)
     .map(({ value }) => value)
     .filter(value => value.uid === uid)
   const [fire] = await logStore.recent({ kind: 'run', uid }, { succeeded: 1, failed: 1 })
-  const entry = observed.storedRuns(namespace, name).find(({ value }) => value?.uid === uid)?.value
+  const entry = mirrors.storedRuns(namespace, name).find(({ value }) => value?.uid === uid)?.value
   if (!fire && entry && active.length === 0 && isOver(deps, entry)) return undefined
   const { succeeded, failed, missed } = fire?.targets ?? { succeeded: 0, failed: 0, missed: 0 }
   const ended = succeeded + failed + missed + active.length
@@ -126,8 +126,8 @@ export async function runFacts(
  * Every target was taken and has ended. Its result is then in the outbox yet, or the log store has passed its retention or was lost:
  * what the object says already is truer than "Pending".
  */
-function isOver({ observed }: Pick<Deps, 'observed'>, entry: RunEntry): boolean {
-  const cells = observed.cellsOf('run', entry.namespace, entry.name)
+function isOver({ mirrors }: Pick<Deps, 'mirrors'>, entry: RunEntry): boolean {
+  const cells = mirrors.cellsOf('run', entry.namespace, entry.name)
   return runTargets(entry).every(target =>
     cells.some(
       ({ ref, value }) =>
@@ -137,11 +137,11 @@ function isOver({ observed }: Pick<Deps, 'observed'>, entry: RunEntry): boolean 
 }
 
 export function agentFacts(
-  { observed, clock, keys, runsOf }: Deps,
+  { mirrors, clock, keys, runsOf }: Deps,
   { metadata, spec }: ShellAgent,
 ): AgentFacts & { uid: string } {
   const { name, uid, generation, createdAt } = identify(metadata)
-  const registration = observed.agents.get(keys.agent(spec.pool, name))?.value
+  const registration = mirrors.agents.get(keys.agent(spec.pool, name))?.value
   return {
     uid,
     now: clock.now(),

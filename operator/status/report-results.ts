@@ -2,18 +2,18 @@ import type { Keys } from '../../core/keys.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
-import type { Part } from '../operator.ts'
+import type { LeaderTask } from '../operator.ts'
 import type { CachedKind, ObjectRef } from '../resources/port.ts'
 import { createDrain } from '../upkeep/drain-outbox.ts'
-import { createAsk } from './compute-status.ts'
-import { createProjection, type Projection } from './write-budget.ts'
+import { createStatusReader } from './compute-status.ts'
+import { createStatusWriter, type StatusWriter } from './write-budget.ts'
 
 /**
  * What becomes of what agents did: results into the log store, and from there, with all else that is known, into objects' statuses.
  *
  *   outbox ──▶ drain ──▶ log store ──▶┐
- *                └─ touch             ├──▶ ask ──▶ projection ──▶ status
- *   verdicts, objects, actives ─ touch┘
+ *                └─ touch             ├──▶ ask ──▶ writer ──▶ status
+ *   compile results, objects, actives ─ touch┘
  */
 export interface ReportOptions {
   logStore: LogStore
@@ -33,15 +33,20 @@ const FLEET_MS = 2_000
 const FLEET_SHARE = 0.1
 const KINDS = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPool'] as const
 
-export function createReport({ logStore, writesPerSecond = 20, onStatus, onTrouble }: ReportOptions): Part {
+export function createResultReporter({
+  logStore,
+  writesPerSecond = 20,
+  onStatus,
+  onTrouble,
+}: ReportOptions): LeaderTask {
   return async (context, signal) => {
-    const { resources, etcd, keys, clock, log, observed } = context
+    const { resources, etcd, keys, clock, log, mirrors } = context
     const runs = countRuns(context)
-    const projection = createProjection({
+    const writer = createStatusWriter({
       clock,
       log,
       writesPerSecond,
-      statusOf: createAsk({ ...context, logStore, runsOf: runs }),
+      statusOf: createStatusReader({ ...context, logStore, runsOf: runs }),
       apply: (ref, uid, status) => {
         onStatus?.(ref, uid, status)
         return resources.applyStatus(ref, uid, status)
@@ -55,21 +60,18 @@ export function createReport({ logStore, writesPerSecond = 20, onStatus, onTroub
       log,
       ...(onTrouble ? { onTrouble } : {}),
       onOutcome: ({ kind, namespace, name, outcome }) =>
-        projection.touch(refOf(kind, namespace, name), kind === 'run' || outcome !== 'Succeeded'),
+        writer.touch(refOf(kind, namespace, name), kind === 'run' || outcome !== 'Succeeded'),
     })
-    const stopped = watch(context, projection)
-    touchAll(context, projection)
+    const stopped = watch(context, writer)
+    touchAll(context, writer)
     await Promise.all([
-      projection.run(signal),
+      writer.run(signal),
       drain.run(signal),
-      every(context, RESYNC_MS, signal, () => touchAll(context, projection)),
-      every(context, FLEET_MS, signal, fleetWatch(context, projection, writesPerSecond)),
+      every(context, RESYNC_MS, signal, () => touchAll(context, writer)),
+      every(context, FLEET_MS, signal, fleetWatch(context, writer, writesPerSecond)),
     ])
     stopped()
-    log.debug(
-      { stored: drain.stored, written: projection.written, synced: observed.synced() },
-      'report.ended',
-    )
+    log.debug({ stored: drain.stored, written: writer.written, synced: mirrors.synced() }, 'report.ended')
   }
 }
 
@@ -81,40 +83,40 @@ function agentRef(name: string): ObjectRef {
   return { kind: 'ShellAgent', namespace: '', name }
 }
 
-function touchAll({ resources }: Context, projection: Projection): void {
+function touchAll({ resources }: Context, writer: StatusWriter): void {
   for (const kind of KINDS)
     for (const { metadata } of resources.list(kind))
-      projection.touch({ kind, namespace: metadata.namespace ?? '', name: metadata.name })
+      writer.touch({ kind, namespace: metadata.namespace ?? '', name: metadata.name })
 }
 
 /** The returned function ends what outlives the term. */
-function watch(context: Context, projection: Projection): () => void {
-  const { resources, observed, verdicts, keys } = context
+function watch(context: Context, writer: StatusWriter): () => void {
+  const { resources, mirrors, compileResults, keys } = context
   const isNews = news(context)
   const touchJob = ({ namespace, name }: { namespace: string; name: string }) => {
     const ref = refOf('job', namespace, name)
-    projection.touch(ref, isNews(ref))
+    writer.touch(ref, isNews(ref))
   }
-  verdicts.onChange((kind, of) => projection.touch({ kind, ...of }, isNews({ kind, ...of })))
-  observed.jobs.onChange((_, now, before) => {
+  compileResults.onChange((kind, of) => writer.touch({ kind, ...of }, isNews({ kind, ...of })))
+  mirrors.jobs.onChange((_, now, before) => {
     const entry = (now ?? before)?.value
     if (entry) touchJob(entry)
   })
-  observed.actives.onChange((key, now, before) => {
+  mirrors.actives.onChange((key, now, before) => {
     const active = (now ?? before)?.value
-    if (active) projection.touch(refOf(active.kind, active.namespace, active.name), active.kind === 'run')
+    if (active) writer.touch(refOf(active.kind, active.namespace, active.name), active.kind === 'run')
     const owner = keys.parseActive(key)
-    if (owner) projection.touch(agentRef(owner.agent))
+    if (owner) writer.touch(agentRef(owner.agent))
   })
-  observed.agents.onChange(key => {
+  mirrors.agents.onChange(key => {
     const agent = keys.parseAgent(key)
-    if (agent) projection.touch(agentRef(agent.agent), true)
+    if (agent) writer.touch(agentRef(agent.agent), true)
   })
   return resources.onChange(ref => {
     // A job's edit is news when it is in force. What the compiler does not judge is told of here only, and never at a start.
-    if (ref.kind === 'ShellCronJob') projection.touch(ref)
-    else if (ref.kind === 'ShellRun') projection.touch(ref, isNews(ref))
-    else if (isReported(ref.kind)) projection.touch(ref, true)
+    if (ref.kind === 'ShellCronJob') writer.touch(ref)
+    else if (ref.kind === 'ShellRun') writer.touch(ref, isNews(ref))
+    else if (isReported(ref.kind)) writer.touch(ref, true)
   })
 }
 
@@ -141,9 +143,9 @@ function news({ resources, clock }: Context): (ref: ObjectRef) => boolean {
 
 /** Runs per agent, kept as they come and go. */
 function countRuns({
-  observed,
+  mirrors,
   keys,
-}: Pick<Context, 'observed' | 'keys'>): (pool: string, agent: string) => number {
+}: Pick<Context, 'mirrors' | 'keys'>): (pool: string, agent: string) => number {
   const counts = new Map<string, number>()
   const add = (key: string, change: number) => {
     const owner = ownerOf(keys, key)
@@ -152,8 +154,8 @@ function countRuns({
     if (count > 0) counts.set(owner, count)
     else counts.delete(owner)
   }
-  for (const { key } of observed.actives.entries()) add(key, 1)
-  observed.actives.onChange((key, now, before) => add(key, (now ? 1 : 0) - (before ? 1 : 0)))
+  for (const { key } of mirrors.actives.entries()) add(key, 1)
+  mirrors.actives.onChange((key, now, before) => add(key, (now ? 1 : 0) - (before ? 1 : 0)))
   return (pool, agent) => counts.get(`${pool}/${agent}`) ?? 0
 }
 
@@ -166,20 +168,20 @@ function ownerOf(keys: Keys, key: string): string | undefined {
  * Agents that come and go change how many targets of a job live: told at once for a few jobs, seldom for many, so that a rollout of all
  * agents does not spend the budget.
  */
-function fleetWatch({ observed, keys, clock }: Context, projection: Projection, budget: number): () => void {
+function fleetWatch({ mirrors, keys, clock }: Context, writer: StatusWriter, budget: number): () => void {
   const changed = new Set<string>()
   const note = (pool: string | undefined) => pool !== undefined && changed.add(pool)
-  observed.agents.onChange((key, now, before) => {
+  mirrors.agents.onChange((key, now, before) => {
     if (now?.value.session !== before?.value.session) note(keys.parseAgent(key)?.pool)
   })
-  observed.members.onChange(key => note(keys.parseMember(key)?.pool))
+  mirrors.members.onChange(key => note(keys.parseMember(key)?.pool))
   let notBefore = 0
   return () => {
     if (changed.size === 0 || clock.monotonic() < notBefore) return
     let count = 0
-    for (const { value } of observed.jobs.entries()) {
+    for (const { value } of mirrors.jobs.entries()) {
       if (!changed.has(value.pool)) continue
-      projection.touch(refOf('job', value.namespace, value.name))
+      writer.touch(refOf('job', value.namespace, value.name))
       count++
     }
     changed.clear()

@@ -3,7 +3,7 @@ import { Unavailable } from '../../platform/errors.ts'
 import { createFakeClock, type FakeClock } from '../../platform/fake-clock.ts'
 import { silentLog } from '../../platform/log.ts'
 import type { ObjectRef } from '../resources/port.ts'
-import { createProjection, type ProjectionOptions } from './write-budget.ts'
+import { createStatusWriter, type StatusWriterOptions } from './write-budget.ts'
 
 const ref = (name: string, kind: ObjectRef['kind'] = 'ShellCronJob'): ObjectRef => ({
   kind,
@@ -18,11 +18,11 @@ afterEach(async () => {
 })
 
 /** A projection on a fake clock over objects whose status is a number, with what was written, when. */
-function world(over: Partial<ProjectionOptions> = {}) {
+function world(over: Partial<StatusWriterOptions> = {}) {
   const clock: FakeClock = createFakeClock()
   const state = new Map<string, Record<string, unknown>>()
   const writes: { at: number; name: string; status: Record<string, unknown> }[] = []
-  const projection = createProjection({
+  const projection = createStatusWriter({
     clock,
     log: silentLog,
     statusOf: ({ name }) => {

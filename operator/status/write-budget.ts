@@ -18,7 +18,7 @@ import type { ObjectRef, Written } from '../resources/port.ts'
  * Both queues are first in, first out, and who was written goes to the end: with more changes than budget the objects' intervals stretch
  * evenly.
  */
-export interface Projection {
+export interface StatusWriter {
   /** Its status may be another. `urgent`: a condition may change, or something failed. Once what was last written is trouble, all is. */
   touch(ref: ObjectRef, urgent?: boolean): void
   /** Objects that wait for their turn. */
@@ -34,7 +34,7 @@ export interface StatusOf {
   status: Readonly<Record<string, unknown>>
 }
 
-export interface ProjectionOptions {
+export interface StatusWriterOptions {
   clock: Clock
   log: Log
   /** Over any second, at least 1. Default 20. */
@@ -70,12 +70,12 @@ const LONGEST_BACKOFF_MS = 60_000
 /** One turn in so many is an ordinary one, however much is urgent. */
 const FAIR = 4
 
-export function createProjection(options: ProjectionOptions): Projection {
-  return new BudgetedProjection(options)
+export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
+  return new BudgetedStatusWriter(options)
 }
 
-class BudgetedProjection implements Projection {
-  readonly #options: ProjectionOptions
+class BudgetedStatusWriter implements StatusWriter {
+  readonly #options: StatusWriterOptions
   readonly #budget: number
   readonly #urgent = new Map<string, Mark>()
   readonly #ordinary = new Map<string, Mark>()
@@ -87,7 +87,7 @@ class BudgetedProjection implements Projection {
   #written = 0
   #nap: AbortController | undefined
 
-  constructor(options: ProjectionOptions) {
+  constructor(options: StatusWriterOptions) {
     this.#options = options
     this.#budget = options.writesPerSecond ?? 20
   }

@@ -1,8 +1,8 @@
 import {
   CATCH_UP_AFTER,
   type Decision,
-  type DueInput,
   decide,
+  type FireInput,
   frontierOf,
   type Settlement,
   settleUpTo,
@@ -17,14 +17,14 @@ import {
  *
  * One that waits for its place in the wave is its agent's affair; while that is away it stands until a newer one is due.
  */
-export interface SweepInput extends Omit<DueInput, 'lead'> {
+export interface UnclaimedInput extends Omit<FireInput, 'lead'> {
   /** An agent lives that may take it. */
   living: boolean
   /** When this target was settled last, ms since the epoch. */
   settledAt: number
 }
 
-export interface Sweep {
+export interface UnclaimedDecision {
   settle: Settlement[]
   /** A time that concurrency holds back, to be put into the cell. */
   wait?: number
@@ -46,7 +46,7 @@ export function lookAt({
   offset,
   cell,
   now,
-}: Omit<SweepInput, 'living' | 'settledAt'>): number | undefined {
+}: Omit<UnclaimedInput, 'living' | 'settledAt'>): number | undefined {
   if (entry.suspended) return undefined
   const looks: number[] = []
   const next = times.next(frontierOf(entry, cell))
@@ -57,7 +57,7 @@ export function lookAt({
   return looks.length > 0 ? Math.min(...looks) : undefined
 }
 
-export function sweep(input: SweepInput): Sweep {
+export function decideUnclaimed(input: UnclaimedInput): UnclaimedDecision {
   const { entry, now, offset } = input
   if (entry.suspended) return { settle: [], at: undefined }
   if (entry.blocked) return settled(input, settleUpTo(input, now - offset, entry.blocked.reason))
@@ -75,7 +75,10 @@ export function sweep(input: SweepInput): Sweep {
   }
 }
 
-function open(input: SweepInput, decision: Extract<Decision, { kind: 'claim' | 'wait' }>): Sweep {
+function open(
+  input: UnclaimedInput,
+  decision: Extract<Decision, { kind: 'claim' | 'wait' }>,
+): UnclaimedDecision {
   const { now, offset, living } = input
   const { time } = decision
   const waiting = input.cell?.waiting
@@ -86,7 +89,7 @@ function open(input: SweepInput, decision: Extract<Decision, { kind: 'claim' | '
   return living ? offered(input, decision) : nobodyThere(input, decision)
 }
 
-function inWave(input: SweepInput, time: number): Sweep {
+function inWave(input: UnclaimedInput, time: number): UnclaimedDecision {
   const { entry, times, offset, now } = input
   const newer = times.next(time)
   const isDue = newer !== undefined && now >= newer + offset + OPEN_FOR
@@ -96,16 +99,19 @@ function inWave(input: SweepInput, time: number): Sweep {
   return { settle: [], at: at === undefined ? undefined : Math.max(at, now + SETTLE_EVERY) }
 }
 
-function offered(input: SweepInput, { time, settle }: { time: number; settle: Settlement[] }): Sweep {
+function offered(
+  input: UnclaimedInput,
+  { time, settle }: { time: number; settle: Settlement[] },
+): UnclaimedDecision {
   // Who takes it settles what is closed before it; only where nobody does, as all are busy, that is done here.
   const { settle: closed } = settled(input, settle)
   return { settle: closed, offer: time, at: input.now + OFFER_AGAIN }
 }
 
 function nobodyThere(
-  input: SweepInput,
+  input: UnclaimedInput,
   decision: { kind: 'claim' | 'wait'; time: number; settle: Settlement[] },
-): Sweep {
+): UnclaimedDecision {
   const { now } = input
   const free = now >= input.settledAt + SETTLE_EVERY
   if (decision.kind === 'wait' && free)
@@ -115,7 +121,7 @@ function nobodyThere(
 }
 
 /** When an open time may close next: by its deadline, or when a newer one is due. */
-function closesAt({ entry, times, offset, now }: SweepInput, time: number): number {
+function closesAt({ entry, times, offset, now }: UnclaimedInput, time: number): number {
   if (entry.catchUp === 'None') return time + offset + CATCH_UP_AFTER
   const next = times.next(now - offset)
   const newer = next === undefined ? Number.POSITIVE_INFINITY : next + offset + OPEN_FOR
@@ -128,7 +134,7 @@ function closesAt({ entry, times, offset, now }: SweepInput, time: number): numb
 }
 
 /** Settles now, or once the last settling of this target is long enough ago. */
-function settled({ now, settledAt, ...input }: SweepInput, settle: Settlement[]): Sweep {
+function settled({ now, settledAt, ...input }: UnclaimedInput, settle: Settlement[]): UnclaimedDecision {
   const free = settledAt + SETTLE_EVERY
   if (settle.length > 0) return now >= free ? { settle, at: undefined } : { settle: [], at: free }
   const at = lookAt({ ...input, now })

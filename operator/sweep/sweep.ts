@@ -6,12 +6,12 @@ import { Alarms } from '../../platform/alarms.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Batcher } from '../../store/etcd/batcher.ts'
 import { settle } from '../../store/protocol/settle.ts'
-import type { Held, Maybe } from '../../store/protocol/versioned.ts'
+import type { MaybeAbsent, Versioned } from '../../store/protocol/versioned.ts'
 import { offerId } from '../agent-requests.ts'
 import type { Context } from '../context.ts'
-import { scheduledOf } from '../entry-times.ts'
-import { rules } from '../model-guards.ts'
-import { lookAt, OPEN_FOR, type Sweep, sweep } from './decide-unclaimed.ts'
+import { entryTimes } from '../entry-times.ts'
+import { guards } from '../model-guards.ts'
+import { decideUnclaimed, lookAt, OPEN_FOR, type UnclaimedDecision } from './decide-unclaimed.ts'
 
 /**
  * The sweep: one alarm per (job, target), three seconds after its next time is due; each claim moves it on, so that it rings only for
@@ -21,13 +21,13 @@ export interface Sweeper {
   close(): void
 }
 
-type Deps = Pick<Context, 'keys' | 'clock' | 'log' | 'observed' | 'requests' | 'epoch'> & { batcher: Batcher }
+type Deps = Pick<Context, 'keys' | 'clock' | 'log' | 'mirrors' | 'requests' | 'epoch'> & { batcher: Batcher }
 
 const FAILED_AGAIN_MS = 3_000
 const AT_ONCE = 500
 
 export function startSweep(deps: Deps): Sweeper {
-  const { observed, keys, clock, log } = deps
+  const { mirrors, keys, clock, log } = deps
   /** By cell key. */
   const targets = new Map<string, CellRef>()
   const byJob = new Map<string, Set<string>>()
@@ -55,14 +55,14 @@ export function startSweep(deps: Deps): Sweeper {
   /** Answers when to look again; undefined: when something changes. */
   async function lookAtOne(cellKey: string): Promise<number | undefined> {
     const ref = targets.get(cellKey)
-    const entry = ref && observed.jobs.get(keys.job(ref))
+    const entry = ref && mirrors.jobs.get(keys.job(ref))
     // Of another epoch: counted anew first (jobs/plan.ts), and put again.
     if (!ref || !entry || entry.value.epoch !== deps.epoch()) return undefined
-    const cell = observed.cells.get(cellKey)
+    const cell = mirrors.cells.get(cellKey)
     const living = canRun(deps, entry.value, ref.target)
-    const decided = sweep({
+    const decided = decideUnclaimed({
       entry: entry.value,
-      ...scheduledOf(entry.value),
+      ...entryTimes(entry.value),
       cell: cell?.value,
       now: clock.now(),
       living,
@@ -77,8 +77,8 @@ export function startSweep(deps: Deps): Sweeper {
   }
 
   function arm(cellKey: string, entry: JobEntry): void {
-    const cell = observed.cells.get(cellKey)?.value
-    const at = lookAt({ entry, ...scheduledOf(entry), cell, now: clock.now() })
+    const cell = mirrors.cells.get(cellKey)?.value
+    const at = lookAt({ entry, ...entryTimes(entry), cell, now: clock.now() })
     if (at === undefined) alarms.clear(cellKey)
     else alarms.set(cellKey, at)
   }
@@ -90,7 +90,7 @@ export function startSweep(deps: Deps): Sweeper {
     alarms.clear(cellKey)
   }
 
-  function take(jobKey: string, entry: Held<JobEntry> | undefined): void {
+  function take(jobKey: string, entry: Versioned<JobEntry> | undefined): void {
     const before = byJob.get(jobKey) ?? new Set<string>()
     const now = new Set<string>()
     for (const ref of entry ? refsOf(deps, entry.value) : []) {
@@ -107,7 +107,7 @@ export function startSweep(deps: Deps): Sweeper {
   function cellChanged(cellKey: string): void {
     const ref = keys.parseCell(cellKey)
     if (ref?.kind !== 'job') return
-    const entry = observed.jobs.get(keys.job(ref))
+    const entry = mirrors.jobs.get(keys.job(ref))
     if (!entry) return
     if (entry.value.command.placement.mode === 'All') takeTarget(cellKey, ref)
     if (targets.has(cellKey)) arm(cellKey, entry.value)
@@ -115,7 +115,7 @@ export function startSweep(deps: Deps): Sweeper {
 
   /** Mode All: what has a cell is a target. */
   function takeTarget(cellKey: string, ref: CellRef): void {
-    const cell = observed.cells.get(cellKey)?.value
+    const cell = mirrors.cells.get(cellKey)?.value
     if (!cell || !isTargetCell(ref, cell)) return drop(cellKey)
     targets.set(cellKey, ref)
     const jobKey = keys.job(ref)
@@ -127,12 +127,12 @@ export function startSweep(deps: Deps): Sweeper {
     for (const [cellKey, its] of parked) if (its === pool) alarms.set(cellKey, clock.now() + OPEN_FOR)
   }
 
-  for (const entry of observed.jobs.entries()) take(entry.key, entry)
-  observed.jobs.onChange((key, now) => take(key, now))
-  observed.cells.onChange(key => cellChanged(key))
-  observed.agents.onChange(key => agentsChanged(keys.parseAgent(key)?.pool))
-  observed.members.onChange(key => agentsChanged(keys.parseMember(key)?.pool))
-  observed.pools.onChange(key => agentsChanged(keys.parsePool(key)))
+  for (const entry of mirrors.jobs.entries()) take(entry.key, entry)
+  mirrors.jobs.onChange((key, now) => take(key, now))
+  mirrors.cells.onChange(key => cellChanged(key))
+  mirrors.agents.onChange(key => agentsChanged(keys.parseAgent(key)?.pool))
+  mirrors.members.onChange(key => agentsChanged(keys.parseMember(key)?.pool))
+  mirrors.pools.onChange(key => agentsChanged(keys.parsePool(key)))
   return { close: () => alarms.close() }
 }
 
@@ -140,40 +140,40 @@ function isTargetCell(ref: CellRef, cell: { retired?: boolean | undefined }): bo
   return ref.target !== WAVE && !cell.retired
 }
 
-function refsOf({ observed }: Deps, entry: JobEntry): CellRef[] {
+function refsOf({ mirrors }: Deps, entry: JobEntry): CellRef[] {
   const { pool, namespace, name } = entry
   const { placement } = entry.command
   const ref = (target: string): CellRef => ({ pool, kind: 'job', namespace, name, target })
   if (placement.mode !== 'All') return ownTargets(placement).map(ref)
-  return observed
+  return mirrors
     .cellsOf('job', namespace, name)
     .filter(cell => cell.ref.pool === pool && cell.value && isTargetCell(cell.ref, cell.value))
     .map(cell => cell.ref)
 }
 
 /** Does an agent live that may take it? */
-function canRun({ observed, keys }: Deps, entry: JobEntry, target: string): boolean {
+function canRun({ mirrors, keys }: Deps, entry: JobEntry, target: string): boolean {
   const { pool, command } = entry
-  const settings = observed.pools.get(keys.pool(pool))?.value
+  const settings = mirrors.pools.get(keys.pool(pool))?.value
   if (settings?.paused || settings?.draining) return false
   const all = command.placement.mode === 'All'
   const able = (agent: string) => {
-    const member = observed.members.get(keys.member(pool, agent))?.value
+    const member = mirrors.members.get(keys.member(pool, agent))?.value
     return (
       member !== undefined &&
       !member.cordoned &&
       isTarget(command.placement, agent, member) &&
-      observed.sessionOf(pool, agent) !== undefined
+      mirrors.sessionOf(pool, agent) !== undefined
     )
   }
-  return all ? able(target) : observed.membersOf(pool).some(({ agent }) => able(agent))
+  return all ? able(target) : mirrors.membersOf(pool).some(({ agent }) => able(agent))
 }
 
 /** `stale`: the world has changed since it was looked at; nothing was settled. */
 async function act(
   { keys, clock, batcher, requests, log }: Deps,
-  on: { ref: CellRef; entry: Held<JobEntry>; cell: Maybe<Cell> },
-  decided: Sweep,
+  on: { ref: CellRef; entry: Versioned<JobEntry>; cell: MaybeAbsent<Cell> },
+  decided: UnclaimedDecision,
 ): Promise<'settled' | 'stale' | 'nothing'> {
   const { ref, entry } = on
   if (decided.offer !== undefined) {
@@ -191,7 +191,7 @@ async function act(
     if (put === 'put') log.info({ run }, 'sweep.offered')
   }
   if (decided.settle.length === 0 && decided.wait === undefined) return 'nothing'
-  if (!rules.settlesUnclaimed()) return 'nothing'
+  if (!guards.settlesUnclaimed()) return 'nothing'
   const wait = decided.wait === undefined ? {} : { wait: { time: decided.wait } }
   const { txn } = settle({ keys, ...on, settle: decided.settle, now: clock.now(), ...wait })
   if (!(await batcher.txn(txn)).ok) return 'stale'

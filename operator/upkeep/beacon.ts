@@ -4,7 +4,7 @@ import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Etcd } from '../../store/etcd/client.ts'
 import { putKnown } from '../../store/protocol/operator-writes.ts'
-import { held, type Maybe } from '../../store/protocol/versioned.ts'
+import { type MaybeAbsent, parseVersioned } from '../../store/protocol/versioned.ts'
 
 /**
  * `meta/beacon`: {epoch, n, time}, every 2 s. It carries the operator's clock, and its number tells a restored snapshot: the highest
@@ -58,11 +58,11 @@ export async function openBeacon(
   }
 }
 
-type Written = Maybe<Beacon> & { value: Beacon }
+type Written = MaybeAbsent<Beacon> & { value: Beacon }
 
 async function begin(options: BeaconOptions, signal: AbortSignal): Promise<Written> {
   await untilRemembered(options, signal)
-  const there = held(beaconSchema, options.key, await options.etcd.get(options.key))
+  const there = parseVersioned(beaconSchema, options.key, await options.etcd.get(options.key))
   return write(options, there)
 }
 
@@ -81,11 +81,11 @@ async function untilRemembered({ memory, clock, log }: BeaconOptions, signal: Ab
 
 /** Over what we wrote last; if somebody else wrote meanwhile, over that: another leader, or a restore. */
 async function advance(options: BeaconOptions, last: Written): Promise<Written> {
-  const there = held(beaconSchema, options.key, await options.etcd.get(options.key))
+  const there = parseVersioned(beaconSchema, options.key, await options.etcd.get(options.key))
   return write(options, there, last.value)
 }
 
-async function write(options: BeaconOptions, there: Maybe<Beacon>, mine?: Beacon): Promise<Written> {
+async function write(options: BeaconOptions, there: MaybeAbsent<Beacon>, mine?: Beacon): Promise<Written> {
   const { etcd, key, memory, clock, log } = options
   const known = Math.max(await memory.beacon(), mine?.n ?? 0)
   const value = nextBeacon(there.value, known, clock.now())
@@ -93,7 +93,7 @@ async function write(options: BeaconOptions, there: Maybe<Beacon>, mine?: Beacon
     log.warn({ found: there.value.n, known, epoch: value.epoch }, 'etcd.restored')
   const answer = await etcd.txn(putKnown(key, there.mod, JSON.stringify(value)))
   if (!answer.ok) {
-    const now = held(beaconSchema, key, answer.gets[0])
+    const now = parseVersioned(beaconSchema, key, answer.gets[0])
     return { ...now, value: now.value ?? value }
   }
   await memory.raiseBeacon(value.n)

@@ -3,14 +3,14 @@ import type { Entry } from '../../core/records/entry.ts'
 import { backoffMs, retries } from '../../core/runs/outcome.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Retry } from '../../store/protocol/end.ts'
-import { freeUnknown } from '../../store/protocol/free-wave-slot.ts'
-import type { Held } from '../../store/protocol/versioned.ts'
+import { freeUnknownHolder } from '../../store/protocol/free-wave-slot.ts'
+import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../context.ts'
 import { endAttempt } from '../end-attempt.ts'
 import type { ActiveSeen } from '../etcd-mirrors.ts'
 import { Stale } from '../work-queue.ts'
 
-type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'observed'>
+type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'mirrors'>
 
 const EVERY_MS = 60_000
 
@@ -21,14 +21,14 @@ const EVERY_MS = 60_000
 export async function buryEveryMinute(deps: Deps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await bury(deps, signal)
-    await freePlaces(deps, signal)
+    await freeWaveSlots(deps, signal)
     await deps.clock.sleep(EVERY_MS, signal).catch(() => undefined)
   }
 }
 
 /** One round. What fails is told, and comes again with the next. */
 export async function bury(deps: Deps, signal?: AbortSignal): Promise<void> {
-  const { observed, log } = deps
+  const { mirrors, log } = deps
   for (const { active, verdict } of planBurial(deps)) {
     if (signal?.aborted) return
     try {
@@ -41,7 +41,7 @@ export async function bury(deps: Deps, signal?: AbortSignal): Promise<void> {
         run: value.run,
         active,
         verdict,
-        ...(pending ? {} : { ownerSeen: observed.sessionOf(pool, owner) ?? 0 }),
+        ...(pending ? {} : { ownerSeen: mirrors.sessionOf(pool, owner) ?? 0 }),
         ...(retry ? { retry } : {}),
       })
     } catch (error) {
@@ -52,17 +52,17 @@ export async function bury(deps: Deps, signal?: AbortSignal): Promise<void> {
 }
 
 /** Places of waves whose runs nobody knows of are given back. */
-export async function freePlaces(deps: Deps, signal?: AbortSignal): Promise<void> {
-  const { observed, keys, etcd, log } = deps
-  for (const wave of observed.cells.entries()) {
+export async function freeWaveSlots(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const { mirrors, keys, etcd, log } = deps
+  for (const wave of mirrors.cells.entries()) {
     const ref = keys.parseCell(wave.key)
     if (ref?.target !== WAVE) continue
     for (const holder of wave.value.active) {
       if (signal?.aborted) return
-      if (observed.actives.get(keys.active(ref.pool, holder.agent, holder.run))) continue
+      if (mirrors.actives.get(keys.active(ref.pool, holder.agent, holder.run))) continue
       try {
         // The mirrors may differ in age: what counts is what the transaction compares. Whoever else is unknown has the next round.
-        const { ok } = await etcd.txn(freeUnknown(keys, ref.pool, { wave, holder }))
+        const { ok } = await etcd.txn(freeUnknownHolder(keys, ref.pool, { wave, holder }))
         if (ok) log.warn({ wave: wave.key, run: holder.run }, 'wave.freed')
       } catch (error) {
         log.warn({ wave: wave.key, error: messageOf(error) }, 'wave.notFreed')
@@ -77,11 +77,11 @@ interface Burial {
 }
 
 function planBurial(deps: Deps): Burial[] {
-  const { observed, keys, clock } = deps
+  const { mirrors, keys, clock } = deps
   const alive = new Set<string>()
-  for (const { key } of observed.agents.entries()) alive.add(keys.parseAgent(key)?.pool ?? '')
+  for (const { key } of mirrors.agents.entries()) alive.add(keys.parseAgent(key)?.pool ?? '')
   const burials: Burial[] = []
-  for (const held of observed.actives.entries()) {
+  for (const held of mirrors.actives.entries()) {
     const at = keys.parseActive(held.key)
     if (!at) continue
     const active = { ...held, pool: at.pool, owner: at.agent }
@@ -91,8 +91,8 @@ function planBurial(deps: Deps): Burial[] {
   }
   return burials
 
-  function gone({ observed }: Deps, { value, pool, owner }: ActiveSeen): string | undefined {
-    if (observed.sessionOf(pool, owner) === value.session) return undefined
+  function gone({ mirrors }: Deps, { value, pool, owner }: ActiveSeen): string | undefined {
+    if (mirrors.sessionOf(pool, owner) === value.session) return undefined
     return (value.buryAfter ?? 0) > clock.now() ? undefined : 'AgentLost'
   }
 }
@@ -120,10 +120,10 @@ function retryOf(deps: Deps, { pool, value }: ActiveSeen): Retry | undefined {
 }
 
 function entryOf(
-  { observed, keys }: Deps,
+  { mirrors, keys }: Deps,
   pool: string,
   { kind, namespace, name }: ActiveSeen['value'],
-): Held<Entry> | undefined {
+): Versioned<Entry> | undefined {
   const ref = { pool, namespace, name }
-  return kind === 'job' ? observed.jobs.get(keys.job(ref)) : observed.runs.get(keys.run(ref))
+  return kind === 'job' ? mirrors.jobs.get(keys.job(ref)) : mirrors.runs.get(keys.run(ref))
 }

@@ -9,7 +9,7 @@ import { result } from '../../test/contract/log-store/log-stores.ts'
 import type { Context } from '../context.ts'
 import { createDirectoryResources } from '../resources/directory/resources.ts'
 import type { StatusStore } from '../resources/directory/status-store.ts'
-import { retentionPart } from './retention-timer.ts'
+import { retentionTimer } from './retention-timer.ts'
 
 let directory: string
 const stop = new AbortController()
@@ -54,7 +54,7 @@ test('the newest fires of an object stay also when it can only be read by a newe
   const logStore = openSqliteLogStore(join(directory, 'log.db'))
   const before = (n: number, uid: string) => result(n, { uid, time: Date.now() - n * 86_400_000 })
   await logStore.record([before(400, 'u-newer'), before(400, 'u-gone')])
-  const part = retentionPart(logStore, { days: 90 })
+  const part = retentionTimer(logStore, { days: 90 })
   const done = part({ clock: hasty, log: silentLog, resources } as Context, stop.signal)
   const uids = async () => (await logStore.history({ limit: 10 })).rows.map(({ uid }) => uid)
   await expect.poll(uids).not.toContain('u-gone')

@@ -1,6 +1,6 @@
 import { messageOf } from '../../platform/errors.ts'
 import type { LogStore } from '../../store/log/port.ts'
-import type { Part } from '../operator.ts'
+import type { LeaderTask } from '../operator.ts'
 
 /** How long the log store keeps what it has: days after the scheduled time; output as bytes. undefined: for ever, all. */
 export interface RetentionOptions {
@@ -16,7 +16,10 @@ const PAUSE_MS = 100
 const DAY_MS = 86_400_000
 
 /** Removes what is past retention, a little at a time, every ten minutes. */
-export function retentionPart(store: Pick<LogStore, 'prune'>, { days, outputBytes }: RetentionOptions): Part {
+export function retentionTimer(
+  store: Pick<LogStore, 'prune'>,
+  { days, outputBytes }: RetentionOptions,
+): LeaderTask {
   return async ({ clock, log, resources }, signal) => {
     if (days === undefined && outputBytes === undefined) return
     /** What cannot be read, as a newer version wrote it, lives too: its status rests on what is spared. */

@@ -52,10 +52,10 @@ const longestPauseMs = 5_000
 type Item = KeyValue & { digest?: number }
 
 export function createView(options: ViewOptions): View {
-  return new Mirror(options)
+  return new ListAndWatch(options)
 }
 
-class Mirror implements View {
+class ListAndWatch implements View {
   readonly #options: ViewOptions
   readonly #items = new Map<string, Item>()
   readonly #changeListeners = new Set<(change: Change) => void>()

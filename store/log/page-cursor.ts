@@ -33,7 +33,7 @@ export function positionIn(row: Row): Position {
  * So many rows are looked at for a page, if what is asked of them no index answers: it may have fewer rows than its limit, even none, and
  * yet a cursor.
  */
-export const LOOKED_AT = 2_000
+export const ROWS_PER_PAGE_SCAN = 2_000
 
 export function checkLimit({ limit }: HistoryQuery): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)

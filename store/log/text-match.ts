@@ -7,7 +7,7 @@ export interface TextSearch {
   begin(): (chunks: Uint8Array) => boolean
 }
 
-export function searchFor(text: string): TextSearch {
+export function createTextSearch(text: string): TextSearch {
   const needle = lowered(Buffer.from(text))
   const overlap = needle.length - 1
   return {

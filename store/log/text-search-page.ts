@@ -2,7 +2,7 @@ import { InvalidInput } from '../../core/errors.ts'
 import { checkLimit, cursorAt, type Page, positionIn } from './page-cursor.ts'
 import type { AttemptRef, HistoryQuery } from './port.ts'
 import { number, type Row, text } from './result-rows.ts'
-import { searchFor } from './text-match.ts'
+import { createTextSearch } from './text-match.ts'
 
 /**
  * Text is looked for where it lies, as an index of all output would cost more than the output: row by row in the order of the page, until
@@ -39,7 +39,7 @@ export async function pageWith(
   if (wanted.length === 0 || wanted.length > LONGEST)
     throw new InvalidInput('text', `must have 1 to ${LONGEST} characters, not ${wanted.length}`)
   checkLimit(query)
-  const search = searchFor(wanted)
+  const search = createTextSearch(wanted)
   const found: Row[] = []
   const spent = { rows: 0, bytes: 0 }
   let after = query.cursor

@@ -4,9 +4,9 @@ import type { CellRef, Keys } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import type { Active, Cell } from '../../core/records/state.ts'
 import type { Op, Txn } from '../etcd/types.ts'
-import { rules } from './model-guards.ts'
+import { guards } from './model-guards.ts'
 import { putSettlements } from './outbox.ts'
-import type { Held, Maybe } from './versioned.ts'
+import type { MaybeAbsent, Versioned } from './versioned.ts'
 
 /**
  * Taking a fire, one transaction:
@@ -20,8 +20,8 @@ export interface Claim {
   ref: CellRef
   agent: string
   session: number
-  entry: Held<Entry>
-  cell: Maybe<Cell>
+  entry: Versioned<Entry>
+  cell: MaybeAbsent<Cell>
   run: string
   time: number
   notBefore: number
@@ -32,10 +32,10 @@ export interface Claim {
   /** A ShellRun's request, gone with the claim. */
   request?: { key: string; mod: number }
   /** A ShellRun with jobRef counts in its job's cell too. */
-  jobCell?: Maybe<Cell>
+  jobCell?: MaybeAbsent<Cell>
   jobName?: string
   /** maxParallel: the cell of the wave, seen with a free place; and the entry beside its own that says how many there are. */
-  wave?: { cell: Maybe<Cell>; under?: { key: string; mod: number } }
+  wave?: { cell: MaybeAbsent<Cell>; under?: { key: string; mod: number } }
 }
 
 export interface Claimed {
@@ -57,18 +57,18 @@ export function claim(c: Claim): Claimed {
     active,
     txn: {
       compare: [
-        ...rules.entryUnchanged(entry.key, entry.mod),
-        ...rules.cellUnchanged(c.cell.key, c.cell.mod),
-        ...rules.sessionLives(agentKey, c.session),
+        ...guards.entryUnchanged(entry.key, entry.mod),
+        ...guards.cellUnchanged(c.cell.key, c.cell.mod),
+        ...guards.sessionLives(agentKey, c.session),
         ...(c.request ? [{ key: c.request.key, mod: c.request.mod }] : []),
-        ...(c.jobCell ? rules.cellUnchanged(c.jobCell.key, c.jobCell.mod) : []),
-        ...(wave ? rules.waveUnchanged(wave.cell.key, wave.cell.mod) : []),
-        ...(wave?.under ? rules.limitUnchanged(wave.under.key, wave.under.mod) : []),
+        ...(c.jobCell ? guards.cellUnchanged(c.jobCell.key, c.jobCell.mod) : []),
+        ...(wave ? guards.waveUnchanged(wave.cell.key, wave.cell.mod) : []),
+        ...(wave?.under ? guards.limitUnchanged(wave.under.key, wave.under.mod) : []),
       ],
       then: [
         { put: c.cell.key, value: JSON.stringify(cell) },
         { put: keys.active(ref.pool, c.agent, c.run), value: JSON.stringify(active) },
-        ...putSettlements(keys, ref, entry.value, rules.recordPassedOver(c.settle), c.now),
+        ...putSettlements(keys, ref, entry.value, guards.recordPassedOver(c.settle), c.now),
         ...(c.request ? [{ delete: c.request.key }] : []),
         ...(jobCell ? [{ put: jobCell.key, value: JSON.stringify(jobCell.value) }] : []),
         ...(wave ? [putHolder(wave.cell, c)] : []),
@@ -80,7 +80,7 @@ export function claim(c: Claim): Claimed {
   }
 }
 
-function putHolder(wave: Maybe<Cell>, { entry: { value: entry }, agent, run }: Claim): Op {
+function putHolder(wave: MaybeAbsent<Cell>, { entry: { value: entry }, agent, run }: Claim): Op {
   const uid = (entry.kind === 'run' ? entry.jobRef?.uid : undefined) ?? entry.uid
   return { put: wave.key, value: JSON.stringify(holding(wave.value, { uid, agent, run, attempt: 1 })) }
 }
@@ -119,7 +119,7 @@ function activeOf(c: Claim): Active {
 /** The cell after its frontier passed `settle` and, if there is one, `time`; what waited is over when it is one of them. */
 export function moveFrontier(
   cell: Cell | undefined,
-  by: { entry: Held<Entry>; time?: number; settle: readonly Settlement[] },
+  by: { entry: Versioned<Entry>; time?: number; settle: readonly Settlement[] },
 ): Cell {
   const { time } = by
   const passed = by.settle.map(({ last }) => last)
@@ -141,7 +141,7 @@ export function moveFrontier(
  * A job that has never fired has no cell yet: made here, so that its next time sees the ShellRun that is active. In All it is the
  * operator's to make, when the agent becomes a target: what was due before now was never this target's.
  */
-function withRun(c: Claim, cell: Maybe<Cell>, running: Cell['active'][number]): Held<Cell> {
+function withRun(c: Claim, cell: MaybeAbsent<Cell>, running: Cell['active'][number]): Versioned<Cell> {
   const { value: entry } = c.entry
   const uid = entry.kind === 'run' ? (entry.jobRef?.uid ?? '') : ''
   const lastFire = entry.command.placement.mode === 'All' ? c.now : 0

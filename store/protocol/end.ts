@@ -2,9 +2,9 @@ import { type Keys, NOBODY, WAVE } from '../../core/keys.ts'
 import type { Active, Cell, Result } from '../../core/records/state.ts'
 import { retries, type Verdict } from '../../core/runs/outcome.ts'
 import type { Compare, Op, Txn } from '../etcd/types.ts'
-import { rules } from './model-guards.ts'
+import { guards } from './model-guards.ts'
 import { putResult } from './outbox.ts'
-import type { Held } from './versioned.ts'
+import type { Versioned } from './versioned.ts'
 
 /**
  * The end of an attempt, one transaction, by its owner (finish) or by another for it (burial):
@@ -23,9 +23,9 @@ export interface Ending {
   pool: string
   /** Under whom the attempt lies. */
   owner: string
-  active: Held<Active>
+  active: Versioned<Active>
   /** Its own cell, with jobRef the job's, with maxParallel its wave; those that exist. */
-  cells: readonly Held<Cell>[]
+  cells: readonly Versioned<Cell>[]
   /** Keys of those that should exist and do not: still so, or it is read again. */
   absent?: readonly string[]
   verdict: Verdict
@@ -67,17 +67,17 @@ export function end(e: Ending): Ended {
     putResult(keys, pool, result),
     ...cells.map(({ key, value }) => ({ put: key, value: JSON.stringify(value) })),
     ...(nextKey === e.active.key ? [] : [{ delete: e.active.key }]),
-    ...(nextKey && again ? rules.putNextAttempt([{ put: nextKey, value: JSON.stringify(again) }]) : []),
+    ...(nextKey && again ? guards.putNextAttempt([{ put: nextKey, value: JSON.stringify(again) }]) : []),
   ]
   const compare: Compare[] = [
-    ...rules.stillActive(e.active.key, e.active.mod),
+    ...guards.stillActive(e.active.key, e.active.mod),
     ...e.cells.flatMap(cell =>
       isWave(keys, cell.key)
-        ? rules.waveUnchanged(cell.key, cell.mod)
-        : rules.cellUnchanged(cell.key, cell.mod),
+        ? guards.waveUnchanged(cell.key, cell.mod)
+        : guards.cellUnchanged(cell.key, cell.mod),
     ),
-    ...(e.absent ?? []).flatMap(key => rules.cellUnchanged(key, 0)),
-    ...(e.ownerSeen === undefined ? [] : rules.sessionGone(keys.agent(pool, owner), e.ownerSeen)),
+    ...(e.absent ?? []).flatMap(key => guards.cellUnchanged(key, 0)),
+    ...(e.ownerSeen === undefined ? [] : guards.sessionGone(keys.agent(pool, owner), e.ownerSeen)),
     ...(again && e.retry ? retryHolds(e, e.retry) : []),
   ]
   return {
@@ -93,8 +93,8 @@ function retryHolds({ keys, pool, owner, ownerSeen }: Ending, { entry, next }: R
   // Burial compares the owner's registration already: enough where that is the session which the next attempt is for.
   const compared = next?.agent === owner && next.session === ownerSeen
   return [
-    ...rules.entryUnchanged(entry.key, entry.mod),
-    ...(next && !compared ? rules.sessionLives(keys.agent(pool, next.agent), next.session) : []),
+    ...guards.entryUnchanged(entry.key, entry.mod),
+    ...(next && !compared ? guards.sessionLives(keys.agent(pool, next.agent), next.session) : []),
   ]
 }
 
@@ -113,11 +113,11 @@ function isWave(keys: Keys, key: string): boolean {
   return keys.parseCell(key)?.target === WAVE
 }
 
-function without({ key, value: cell }: Held<Cell>, e: Ending, again: Active | undefined): Cell {
+function without({ key, value: cell }: Versioned<Cell>, e: Ending, again: Active | undefined): Cell {
   const { run } = e.active.value
   const others = cell.active.filter(active => active.run !== run)
   const wave = isWave(e.keys, key)
-  if (wave && !rules.freesPlace()) return cell
+  if (wave && !guards.freesPlace()) return cell
   // Who waits for somebody to come must not hold up those who are there.
   const stays = again && !(wave && !e.retry?.next)
   return {

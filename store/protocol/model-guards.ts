@@ -5,7 +5,7 @@ import type { Compare, Op } from '../etcd/types.ts'
  * The comparisons that the protocol rests on, by the names of the model (protocol_model.py): without any of them it finds a doubled,
  * missing, stuck or stale run. One object, so that a test can take one away and see what happens.
  */
-export const rules = {
+export const guards = {
   /** CAS: whoever claims, ends or settles compares the cell's revision, so that no two change it from the same state. */
   cellUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 

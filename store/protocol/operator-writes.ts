@@ -1,16 +1,16 @@
 import type { Txn } from '../etcd/types.ts'
-import { rules } from './model-guards.ts'
+import { guards } from './model-guards.ts'
 
 /**
  * The operator's writes of what only it writes (entries, members, pools): over the revision that it knows, never blindly, so that a
  * paused old leader cannot put back what its successor replaced. `mod` 0: only if absent.
  */
 export function putKnown(key: string, mod: number, value: string): Txn {
-  return { compare: rules.operatorKnows(key, mod), then: [{ put: key, value }], else: [{ get: key }] }
+  return { compare: guards.operatorKnows(key, mod), then: [{ put: key, value }], else: [{ get: key }] }
 }
 
 export function deleteKnown(key: string, mod: number): Txn {
-  return { compare: rules.operatorKnows(key, mod), then: [{ delete: key }], else: [{ get: key }] }
+  return { compare: guards.operatorKnows(key, mod), then: [{ delete: key }], else: [{ get: key }] }
 }
 
 /**

@@ -4,8 +4,8 @@ import type { Entry } from '../../core/records/entry.ts'
 import type { Active, Cell } from '../../core/records/state.ts'
 import type { Txn } from '../etcd/types.ts'
 import { buryAfter } from './claim.ts'
-import { rules } from './model-guards.ts'
-import type { Held, Maybe } from './versioned.ts'
+import { guards } from './model-guards.ts'
+import type { MaybeAbsent, Versioned } from './versioned.ts'
 
 /**
  * A pending attempt that lay under nobody, because nobody eligible lived, is taken over by an agent that does:
@@ -17,8 +17,8 @@ import type { Held, Maybe } from './versioned.ts'
 export interface Adoption {
   keys: Keys
   pool: string
-  active: Held<Active>
-  cells: readonly Held<Cell>[]
+  active: Versioned<Active>
+  cells: readonly Versioned<Cell>[]
   agent: string
   session: number
   instance: string
@@ -26,7 +26,7 @@ export interface Adoption {
 
 /** `wave`: of a run that goes in waves: its cell, seen with a free place, and the entries that say how many there are. */
 export function adopt(
-  a: Adoption & { wave?: { cell: Maybe<Cell>; limits: readonly { key: string; mod: number }[] } },
+  a: Adoption & { wave?: { cell: MaybeAbsent<Cell>; limits: readonly { key: string; mod: number }[] } },
 ): { txn: Txn; active: Active } {
   const { keys, pool, agent, wave } = a
   const active: Active = { ...a.active.value, session: a.session, instance: a.instance }
@@ -40,11 +40,11 @@ export function adopt(
     active,
     txn: {
       compare: [
-        ...rules.stillActive(a.active.key, a.active.mod),
-        ...a.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
-        ...rules.sessionLives(keys.agent(pool, agent), a.session),
-        ...(wave ? rules.waveUnchanged(wave.cell.key, wave.cell.mod) : []),
-        ...(wave?.limits ?? []).flatMap(({ key, mod }) => rules.limitUnchanged(key, mod)),
+        ...guards.stillActive(a.active.key, a.active.mod),
+        ...a.cells.flatMap(cell => guards.cellUnchanged(cell.key, cell.mod)),
+        ...guards.sessionLives(keys.agent(pool, agent), a.session),
+        ...(wave ? guards.waveUnchanged(wave.cell.key, wave.cell.mod) : []),
+        ...(wave?.limits ?? []).flatMap(({ key, mod }) => guards.limitUnchanged(key, mod)),
       ],
       then: [
         { delete: keys.active(pool, NOBODY, run) },
@@ -68,9 +68,9 @@ export function reown(a: Adoption): { txn: Txn; active: Active } {
     active,
     txn: {
       compare: [
-        ...rules.stillActive(a.active.key, a.active.mod),
-        ...a.cells.flatMap(cell => rules.cellUnchanged(cell.key, cell.mod)),
-        ...rules.sessionLives(a.keys.agent(a.pool, a.agent), a.session),
+        ...guards.stillActive(a.active.key, a.active.mod),
+        ...a.cells.flatMap(cell => guards.cellUnchanged(cell.key, cell.mod)),
+        ...guards.sessionLives(a.keys.agent(a.pool, a.agent), a.session),
       ],
       then: [{ put: a.active.key, value: JSON.stringify(active) }],
       else: [{ get: a.active.key }],
@@ -79,9 +79,9 @@ export function reown(a: Adoption): { txn: Txn; active: Active } {
 }
 
 /** Marks an attempt to be ended by its owner: what Replace and a kill do. The first reason stays. */
-export function markKill(active: Held<Active>, reason: string): Txn {
+export function markKill(active: Versioned<Active>, reason: string): Txn {
   return {
-    compare: rules.stillActive(active.key, active.mod),
+    compare: guards.stillActive(active.key, active.mod),
     then: [
       { put: active.key, value: JSON.stringify({ ...active.value, kill: active.value.kill ?? { reason } }) },
     ],
@@ -91,9 +91,9 @@ export function markKill(active: Held<Active>, reason: string): Txn {
 
 /** The owner says under which launcher, and of which generation, it starts an attempt that it was given or claims anew. */
 export function restamp(
-  active: Held<Active>,
+  active: Versioned<Active>,
   { instance, now }: { instance: string; now: number },
-  entry: Held<Entry>,
+  entry: Versioned<Entry>,
 ): { txn: Txn; active: Active } {
   const { buryAfter: _, ...same } = active.value
   const { generation } = entry.value
@@ -101,7 +101,10 @@ export function restamp(
   return {
     active: next,
     txn: {
-      compare: [...rules.stillActive(active.key, active.mod), ...rules.entryUnchanged(entry.key, entry.mod)],
+      compare: [
+        ...guards.stillActive(active.key, active.mod),
+        ...guards.entryUnchanged(entry.key, entry.mod),
+      ],
       then: [{ put: active.key, value: JSON.stringify(next) }],
       else: [{ get: active.key }],
     },

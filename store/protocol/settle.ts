@@ -4,9 +4,9 @@ import type { Entry } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import type { Txn } from '../etcd/types.ts'
 import { moveFrontier } from './claim.ts'
-import { rules } from './model-guards.ts'
+import { guards } from './model-guards.ts'
 import { putSettlements } from './outbox.ts'
-import type { Held, Maybe } from './versioned.ts'
+import type { MaybeAbsent, Versioned } from './versioned.ts'
 
 /**
  * Moving the frontier without running anything, one transaction; the sweep of what nobody took is the same, sent by the operator.
@@ -17,8 +17,8 @@ import type { Held, Maybe } from './versioned.ts'
 export interface Settling {
   keys: Keys
   ref: CellRef
-  entry: Held<Entry>
-  cell: Maybe<Cell>
+  entry: Versioned<Entry>
+  cell: MaybeAbsent<Cell>
   settle: readonly Settlement[]
   now: number
   /** An agent's settling; the operator has no session. */
@@ -35,13 +35,13 @@ export function settle(s: Settling): { txn: Txn; cell: Cell } {
     cell,
     txn: {
       compare: [
-        ...rules.entryUnchanged(entry.key, entry.mod),
-        ...rules.cellUnchanged(s.cell.key, s.cell.mod),
-        ...(agent ? rules.sessionLives(keys.agent(ref.pool, agent.name), agent.session) : []),
+        ...guards.entryUnchanged(entry.key, entry.mod),
+        ...guards.cellUnchanged(s.cell.key, s.cell.mod),
+        ...(agent ? guards.sessionLives(keys.agent(ref.pool, agent.name), agent.session) : []),
       ],
       then: [
         { put: s.cell.key, value: JSON.stringify(cell) },
-        ...putSettlements(keys, ref, entry.value, rules.recordPassedOver(s.settle), s.now),
+        ...putSettlements(keys, ref, entry.value, guards.recordPassedOver(s.settle), s.now),
       ],
       else: [{ get: s.cell.key }],
     },

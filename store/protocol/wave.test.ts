@@ -7,9 +7,9 @@ import { type Active, activeSchema, type Cell, cellSchema, resultSchema } from '
 import type { KeyValue, Txn } from '../etcd/types.ts'
 import { claim } from './claim.ts'
 import { end, type Retry } from './end.ts'
-import { freeUnknown } from './free-wave-slot.ts'
+import { freeUnknownHolder } from './free-wave-slot.ts'
 import { adopt } from './retry.ts'
-import { type Held, held, type Maybe, parseValue } from './versioned.ts'
+import { type MaybeAbsent, parseValue, parseVersioned, type Versioned } from './versioned.ts'
 
 /**
  * Random walks over all that can happen to a wave, by the protocol's own transactions on an etcd in memory: stale views, late claims,
@@ -66,13 +66,13 @@ function world(places: number, backoffLimit: number) {
     command: { placement, host: {}, shell: ['sh'], script: 'true', outputLimit: 0, backoffLimit },
   })
   const entry = { key: entryKey, mod: etcd.get(entryKey)?.mod ?? 0, value }
-  const read = (target: string): Maybe<Cell> => {
+  const read = (target: string): MaybeAbsent<Cell> => {
     const key = keys.cell(cellRef(target))
-    return held(cellSchema, key, etcd.get(key))
+    return parseVersioned(cellSchema, key, etcd.get(key))
   }
-  const activeOf = (owner: string, target: string): Held<Active> | undefined => {
+  const activeOf = (owner: string, target: string): Versioned<Active> | undefined => {
     const key = keys.active(POOL, owner, scheduledRunId(cellRef(target), T))
-    const active = held(activeSchema, key, etcd.get(key))
+    const active = parseVersioned(activeSchema, key, etcd.get(key))
     return active.value && { ...active, value: active.value }
   }
   const sessionOf = (agent: string) => etcd.get(keys.agent(POOL, agent))?.create ?? 0
@@ -88,7 +88,7 @@ function world(places: number, backoffLimit: number) {
     })
   }
   /** What an agent saw last, and what it has sent that is not applied yet. */
-  const seen = new Map<string, Maybe<Cell>>()
+  const seen = new Map<string, MaybeAbsent<Cell>>()
   const late = new Map<string, Txn>()
 
   const claimTxn = (agent: string): Txn | undefined => {
@@ -155,14 +155,18 @@ function world(places: number, backoffLimit: number) {
       if (!active || sessionOf(agent) === 0 || isFull(wave.value, places)) return
       const by = { keys, pool: POOL, agent, session: sessionOf(agent), instance: 'i' }
       etcd.txn(
-        adopt({ ...by, active, cells: [read(agent) as Held<Cell>], wave: { cell: wave, limits: [entry] } })
-          .txn,
+        adopt({
+          ...by,
+          active,
+          cells: [read(agent) as Versioned<Cell>],
+          wave: { cell: wave, limits: [entry] },
+        }).txn,
       )
     },
     sweep: () => {
       const wave = read(WAVE)
       for (const holder of wave.value?.active ?? [])
-        etcd.txn(freeUnknown(keys, POOL, { wave: wave as Held<Cell>, holder }))
+        etcd.txn(freeUnknownHolder(keys, POOL, { wave: wave as Versioned<Cell>, holder }))
     },
   }
   return {

@@ -14,8 +14,8 @@ import { keyOf } from './record.ts'
 import { Records } from './records.ts'
 import { createFileLookups, type Given } from './secrets.ts'
 import type { StatusStore } from './status-store.ts'
-import { createMadeRuns } from './submitted-runs.ts'
-import { present } from './to-object.ts'
+import { createSubmittedRuns } from './submitted-runs.ts'
+import { toObject } from './to-object.ts'
 import { createRecordWrites } from './writes.ts'
 
 export interface DirectoryOptions {
@@ -39,7 +39,7 @@ const SEEN_WITHIN = 15_000
 /** The operator's objects in YAML files, without Kubernetes. What Kubernetes would add to them lies in the status store. */
 export function createDirectoryResources(options: DirectoryOptions): Resources {
   const { directory, store, clock, log } = options
-  const made = createMadeRuns(options.made)
+  const made = createSubmittedRuns(options.made)
   const changes = createListeners<ObjectRef>(log)
   const problemListeners = createListeners<readonly Problem[]>(log)
   const cache = new Map<string, Objects[CachedKind]>()
@@ -48,7 +48,7 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
     const before = cache.get(key)
     unreadable.delete(key)
     try {
-      if (record) cache.set(key, present(key, record) as Objects[CachedKind])
+      if (record) cache.set(key, toObject(key, record) as Objects[CachedKind])
       else cache.delete(key)
     } catch (error) {
       unreadable.set(key, messageOf(error))

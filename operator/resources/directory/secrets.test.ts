@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ObjectRef } from '../port.ts'
 import { createFileLookups } from './secrets.ts'
-import { isExposed } from './world-readable.ts'
+import { isWorldReadable } from './world-readable.ts'
 
 let root: string
 let told: ObjectRef[]
@@ -115,7 +115,7 @@ test('what every user can read is a problem that names the file, until it is men
   // Whether they can depends on what lies above it too.
   await put('probe', 'x')
   for (const open of ['', 'probe']) await chmod(join(root, open), 0o755)
-  const reachable = await isExposed(join(root, 'probe'))
+  const reachable = await isWorldReadable(join(root, 'probe'))
   await put('secrets/ops/db/user', 'root')
   await put('secrets/ops/db/key', 'k')
   await put('configmaps/ops/conf/a', 'b')

@@ -4,7 +4,7 @@ import { messageOf, Unavailable } from '../../../platform/errors.ts'
 import { utf8 } from '../decode-utf8.ts'
 import type { LookedUpKind, Lookup, ObjectRef, Problem } from '../port.ts'
 import { signatureOf } from './scan.ts'
-import { isExposed } from './world-readable.ts'
+import { isWorldReadable } from './world-readable.ts'
 
 const FOLDERS: Record<LookedUpKind, string> = { Secret: 'secrets', ConfigMap: 'configmaps' }
 /** As in Kubernetes: letters, digits, '-', '_' and '.', but no name that leads elsewhere. */
@@ -98,7 +98,7 @@ async function folderSignature(folder: string): Promise<string> {
 
 async function exposedIn(folder: string): Promise<string[]> {
   const paths = (await keysOf(folder).catch(() => [])).map(key => join(folder, key))
-  const exposed = await Promise.all(paths.map(isExposed))
+  const exposed = await Promise.all(paths.map(isWorldReadable))
   return paths.filter((_, i) => exposed[i])
 }
 

@@ -5,14 +5,14 @@ import { API_VERSION } from '../../../core/schema/objects.ts'
 import type { RunManifest } from '../port.ts'
 
 /** ShellRuns that came over the operator's socket, each as a file of its own, so that they are what they would be in the directory. */
-export interface MadeRuns {
+export interface SubmittedRuns {
   open(): Promise<void>
   fileOf(of: { namespace: string; name: string }): string
   /** false: there is such a file already. A file appears whole or not at all. */
   write(manifest: RunManifest): Promise<boolean>
 }
 
-export function createMadeRuns(folder: string): MadeRuns {
+export function createSubmittedRuns(folder: string): SubmittedRuns {
   // Neither part has a dot.
   const fileOf = ({ namespace, name }: { namespace: string; name: string }) =>
     join(folder, `${namespace}.${name}.yaml`)

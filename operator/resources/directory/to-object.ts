@@ -3,7 +3,7 @@ import { CLUSTER_SCOPED, FINALIZER } from '../port.ts'
 import type { ObjectRecord } from './record.ts'
 
 /** The object as an API server would show it. Throws InvalidObject if the spec is one that this version cannot read. */
-export function present(key: string, record: ObjectRecord): ShellCronObject {
+export function toObject(key: string, record: ObjectRecord): ShellCronObject {
   const [kind = '', namespace = '', name = ''] = key.split('/')
   const annotations: Record<string, string> = { ...record.annotations }
   for (const [annotation, value] of Object.entries(record.annotated)) {

@@ -5,7 +5,7 @@ const READ_BY_OTHERS = 0o004
 const ENTER_BY_OTHERS = 0o001
 
 /** Whether every user of this machine can read the file: its own mode says so, and that of each folder on the way to it. */
-export async function isExposed(path: string): Promise<boolean> {
+export async function isWorldReadable(path: string): Promise<boolean> {
   try {
     let at = await realpath(path)
     if (((await stat(at)).mode & READ_BY_OTHERS) === 0) return false

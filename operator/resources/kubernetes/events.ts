@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import type { Log } from '../../../platform/log.ts'
-import { rememberLast } from '../bounded-map.ts'
+import { setBounded } from '../bounded-map.ts'
 import { createEventLimit } from '../event-limit.ts'
 import type { ObjectRef, Occurrence } from '../port.ts'
 import { accepted, type KubeApi, MERGE_PATCH } from './api.ts'
@@ -52,7 +52,7 @@ export function createEvents(options: { api: KubeApi; clock: Clock; log: Log }):
     tell(ref, uid, occurrence) {
       const key = `${uid}/${occurrence.reason}`
       const unsent = (told.get(key)?.unsent ?? 0) + 1
-      rememberLast(told, key, { ref, uid, occurrence, unsent })
+      setBounded(told, key, { ref, uid, occurrence, unsent })
       if (!allow(uid)) return
       queue.add(key)
       wake.resolve()

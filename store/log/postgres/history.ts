@@ -1,4 +1,4 @@
-import { checkLimit, LOOKED_AT, type Page, positionOf } from '../page-cursor.ts'
+import { checkLimit, type Page, positionOf, ROWS_PER_PAGE_SCAN } from '../page-cursor.ts'
 import type { HistoryQuery } from '../port.ts'
 import type { Row } from '../result-rows.ts'
 
@@ -40,8 +40,8 @@ export function pageOf(query: HistoryQuery): PagePlan {
   const sql = `
     SELECT * FROM (
       SELECT *, (${rest.join(' AND ')}) AS wanted, row_number() OVER (${order}) AS nth
-      FROM (${all} LIMIT ${LOOKED_AT}) AS looked) AS numbered
-    WHERE wanted OR nth = ${LOOKED_AT} ${order} LIMIT ${place(query.limit + 1)}`
+      FROM (${all} LIMIT ${ROWS_PER_PAGE_SCAN}) AS looked) AS numbered
+    WHERE wanted OR nth = ${ROWS_PER_PAGE_SCAN} ${order} LIMIT ${place(query.limit + 1)}`
   return { sql, parameters, isBounded: true }
 }
 
@@ -51,7 +51,7 @@ export function pageIn(rows: readonly Row[], { isBounded }: PagePlan, limit: num
   const page = rows.filter(({ wanted }) => wanted === true).slice(0, limit)
   if (page.length === limit) return { rows: page, last: page.at(-1) }
   const last = rows.at(-1)
-  return { rows: page, last: last?.nth === LOOKED_AT ? last : undefined }
+  return { rows: page, last: last?.nth === ROWS_PER_PAGE_SCAN ? last : undefined }
 }
 
 const ASKED: readonly Column[] = ['uid', 'namespace', 'name', 'kind', 'agent', 'outcome']

@@ -4,7 +4,7 @@ import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
  * The file is its owner's alone, and made if it is missing: what commands said is in there. SQLite gives the files that it puts beside it
  * the same rights; those of an earlier life may have others.
  */
-export function ownerOnly(path: string): void {
+export function makeOwnerOnly(path: string): void {
   try {
     closeSync(openSync(path, 'a', 0o600))
     for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600)

@@ -1,4 +1,4 @@
-import { checkLimit, LOOKED_AT, positionOf } from '../page-cursor.ts'
+import { checkLimit, positionOf, ROWS_PER_PAGE_SCAN } from '../page-cursor.ts'
 import type { HistoryQuery } from '../port.ts'
 import type { Row } from '../result-rows.ts'
 
@@ -28,7 +28,7 @@ export function pageOf(query: HistoryQuery): PagePlan {
   const terms = termsOf(query, known)
   if (known && known !== 'kind') terms.unshift([`${known} = ?`, query[known] ?? ''])
   const rest = restOf(query, known)
-  const most = rest.length > 0 ? LOOKED_AT : undefined
+  const most = rest.length > 0 ? ROWS_PER_PAGE_SCAN : undefined
   return {
     sql: `SELECT * FROM results INDEXED BY ${index} ${whereOf(terms)} ORDER BY time DESC, id DESC LIMIT ?`,
     parameters: [...parametersOf(terms), most ?? query.limit],

@@ -4,7 +4,7 @@ import type { AttemptRef, Runner } from '../port.ts'
 import { runnerIn } from '../result-rows.ts'
 
 /** Who ran an attempt. The index has the time before the run, and an id says it; but for a ShellRun's, which has one time only. */
-export function createRanBy(db: DatabaseSync): (of: AttemptRef) => Runner | undefined {
+export function createRunnerLookup(db: DatabaseSync): (of: AttemptRef) => Runner | undefined {
   const statement = (time: string) =>
     db.prepare(
       `SELECT pool, agent FROM results INDEXED BY results_uid WHERE uid = ? ${time} AND run = ? AND attempt = ? LIMIT 1`,

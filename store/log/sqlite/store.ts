@@ -4,13 +4,13 @@ import { cursorAt, positionIn } from '../page-cursor.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
 import { COLUMNS, columnsOf, number, resultOf } from '../result-rows.ts'
 import { type Has, pageWith } from '../text-search-page.ts'
-import { ownerOnly } from './file-mode.ts'
+import { makeOwnerOnly } from './file-mode.ts'
 import { createFires } from './fires.ts'
 import { createPages } from './history-page.ts'
 import { migrate } from './migrations.ts'
 import { createOutputs } from './output.ts'
 import { createRetention } from './retention.ts'
-import { createRanBy } from './runner-of.ts'
+import { createRunnerLookup } from './runner-of.ts'
 
 /**
  * How long to wait for another process that writes, ms: whoever asks stands still meanwhile. What is not had by then is asked for again by
@@ -72,7 +72,7 @@ export function openSqliteLogStore(path: string): LogStore {
 type Parts = ReturnType<typeof partsOn>
 
 function open(path: string): Parts {
-  ownerOnly(path)
+  makeOwnerOnly(path)
   const db = new DatabaseSync(path, { timeout: BUSY_MS })
   try {
     // FULL: what is stored is deleted from etcd next, and must outlive a power cut. The cache, in KiB, holds the indexes' newest pages.
@@ -100,7 +100,7 @@ function partsOn(db: DatabaseSync) {
   const raise = db.prepare(
     'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)',
   )
-  const ranBy = createRanBy(db)
+  const ranBy = createRunnerLookup(db)
   return {
     db,
     fires,

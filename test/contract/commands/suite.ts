@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto'
 import { expect } from 'vitest'
 import type { ExitRecord } from '../../../agent/launcher/messages.ts'
 import { type ContainerSettings, endOf } from '../../../agent/runs/container-command.ts'
-import { launchOf } from '../../../agent/runs/launch-order.ts'
+import { launchOrder } from '../../../agent/runs/launch-order.ts'
 import { type JobEntry, jobEntrySchema } from '../../../core/records/entry.ts'
 import type { Active } from '../../../core/records/state.ts'
 import { verdictOf } from '../../../core/runs/outcome.ts'
@@ -61,7 +61,7 @@ export async function carryOut(
   by: { agent: HeldLauncher; containers?: ContainerSettings },
 ): Promise<Seen> {
   const { agent, containers = { helper: undefined, endpoints: [], podsOnly: false } } = by
-  const arm = launchOf(entry, activeOf(row), { agent: 'a', poolKey, launcher: agent.launcher, containers })
+  const arm = launchOrder(entry, activeOf(row), { agent: 'a', poolKey, launcher: agent.launcher, containers })
   if ('reason' in arm) throw new Error(arm.message)
   agent.run(arm)
   if (row.kill) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { watchFullness } from '../../../agent/health/etcd-quota.ts'
+import { watchEtcdQuota } from '../../../agent/health/etcd-quota.ts'
 import { Unavailable } from '../../../platform/errors.ts'
 import { createFakeClock } from '../../../platform/fake-clock.ts'
 import { silentLog } from '../../../platform/log.ts'
@@ -28,7 +28,7 @@ test('from 80 % of its quota on agents are told so, and no longer when there is 
   const told: boolean[] = []
   const clock = createFakeClock(0)
   const ending = new AbortController()
-  const watching = watchFullness({ etcd, clock, log: silentLog }, ending.signal, is => told.push(is))
+  const watching = watchEtcdQuota({ etcd, clock, log: silentLog }, ending.signal, is => told.push(is))
   const look = async () => {
     const before = told.length
     await clock.goTo(clock.now() + 60_000)

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { rules } from '../../../agent/model-guards.ts'
+import { guards } from '../../../agent/model-guards.ts'
 import type { Result } from '../../../core/records/state.ts'
 import type { Etcd } from '../../../store/etcd/client.ts'
 import { EtcdAmbiguous } from '../../../store/etcd/errors.ts'
@@ -41,20 +41,20 @@ describe('BURYLVL: the dead are looked for, not only seen to die', () => {
     await eventually('b has a session', () => registrationOf('b'))
     await Promise.all([a.crash(), b.crash()])
     await eventually('the lease of a ends', async () => !(await registrationOf('a')))
-    vi.mocked(rules.buriesUnseenDeaths).mockClear()
+    vi.mocked(guards.buriesUnseenDeaths).mockClear()
     await pool.agent('b')
     await eventually('it is over', isOver)
   }
 
   test('with it the run is Lost', async () => {
-    vi.spyOn(rules, 'buriesUnseenDeaths')
+    vi.spyOn(guards, 'buriesUnseenDeaths')
     await replay(async () => (await result()) !== undefined)
     expect(await result()).toMatchObject({ outcome: 'Lost', reason: 'AgentLost', agent: 'a', final: true })
     expect(await pool.actives()).toEqual([])
     expect((await pool.cell('j'))?.active).toEqual([])
   })
   test('without it the run is active for ever', async () => {
-    const looks = vi.spyOn(rules, 'buriesUnseenDeaths').mockReturnValue(false)
+    const looks = vi.spyOn(guards, 'buriesUnseenDeaths').mockReturnValue(false)
     // At its start, and a TTL later.
     await replay(() => looks.mock.calls.length >= 2)
     expect(await result()).toBeUndefined()
@@ -90,12 +90,12 @@ describe('RECON: an entry of mine that neither memory nor the launcher knows is 
     await pool.agent('a', { etcd: slow })
     await applied.promise
     expect(await pool.actives()).toHaveLength(1)
-    vi.mocked(rules.settlesUnknown).mockClear()
+    vi.mocked(guards.settlesUnknown).mockClear()
     await eventually('it is over', isOver)
   }
 
   test('with it the run is Lost, and its cell is free', async () => {
-    vi.spyOn(rules, 'settlesUnknown')
+    vi.spyOn(guards, 'settlesUnknown')
     await replay(async () => (await result()) !== undefined)
     expect(await result()).toMatchObject({ outcome: 'Lost', reason: 'ClaimUnclear', final: true })
     expect(await pool.actives()).toEqual([])
@@ -103,7 +103,7 @@ describe('RECON: an entry of mine that neither memory nor the launcher knows is 
     expect(await starts()).toBe(0)
   })
   test('without it the run is active for ever', async () => {
-    const settles = vi.spyOn(rules, 'settlesUnknown').mockReturnValue(false)
+    const settles = vi.spyOn(guards, 'settlesUnknown').mockReturnValue(false)
     await replay(() => settles.mock.calls.length >= 2)
     expect(await result()).toBeUndefined()
     expect(await pool.actives()).toHaveLength(1)
@@ -136,7 +136,7 @@ describe('INST: a claimed run is armed again only by the launcher that was told'
     expect(await starts()).toBe(1)
   })
   test('without it the run is started twice', async () => {
-    vi.spyOn(rules, 'isLauncherThatWasTold').mockReturnValue(true)
+    vi.spyOn(guards, 'isLauncherThatWasTold').mockReturnValue(true)
     await replay()
     expect(await starts()).toBe(2)
   })

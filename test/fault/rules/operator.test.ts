@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Result } from '../../../core/records/state.ts'
-import { rules } from '../../../operator/model-guards.ts'
+import { guards } from '../../../operator/model-guards.ts'
 import { cronJob, object } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 import { eventually } from '../eventually.ts'
@@ -52,7 +52,7 @@ describe('SWEEP: the operator settles what nobody claimed by the deadline', () =
     expect(results[0]).toMatchObject({ outcome: 'Missed', reason: 'DeadlineExceeded', final: true })
   })
   test('without it T1 has no outcome', async () => {
-    const settles = vi.spyOn(rules, 'settlesUnclaimed').mockReturnValue(false)
+    const settles = vi.spyOn(guards, 'settlesUnclaimed').mockReturnValue(false)
     const { results } = await replay(() => settles.mock.calls.length > 0)
     expect(results).toEqual([])
     expect(await bench.cell('j')).toBeUndefined()
@@ -80,7 +80,7 @@ describe('EDITS: the times of a schedule are settled before another takes its pl
     expect(results[0]).toMatchObject({ outcome: 'Missed', reason: 'Rescheduled', final: true })
   })
   test('without it nothing is left that knows of T1', async () => {
-    vi.spyOn(rules, 'editsBySuspension').mockReturnValue(false)
+    vi.spyOn(guards, 'editsBySuspension').mockReturnValue(false)
     expect((await replay()).results).toEqual([])
     expect(await bench.cell('j')).toBeUndefined()
   })

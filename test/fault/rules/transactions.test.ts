@@ -6,10 +6,10 @@ import { signedText } from '../../../platform/signing.ts'
 import type { KeyValue } from '../../../store/etcd/types.ts'
 import { claim } from '../../../store/protocol/claim.ts'
 import { end } from '../../../store/protocol/end.ts'
-import { rules } from '../../../store/protocol/model-guards.ts'
+import { guards } from '../../../store/protocol/model-guards.ts'
 import { putKnown } from '../../../store/protocol/operator-writes.ts'
 import { settle } from '../../../store/protocol/settle.ts'
-import { type Held, held, type Maybe } from '../../../store/protocol/versioned.ts'
+import { type MaybeAbsent, parseVersioned, type Versioned } from '../../../store/protocol/versioned.ts'
 import { cellRef } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
@@ -22,7 +22,7 @@ afterEach(() => vi.restoreAllMocks())
 
 const ref = cellRef('j')
 
-async function readEntry(): Promise<Held<JobEntry>> {
+async function readEntry(): Promise<Versioned<JobEntry>> {
   const { value, mod, key } = (await pool.etcd.get(pool.keys.job(ref))) as KeyValue
   return { key, mod, value: jobEntrySchema.parse(JSON.parse(signedText(value) ?? '')) }
 }
@@ -33,7 +33,7 @@ async function handAgent(name: string) {
   const cellKey = keys.cell(ref)
   await client.txn({ compare: [], then: [{ put: keys.agent('default', name), value: '{}' }] })
   const session = (await client.get(keys.agent('default', name)))?.create ?? 0
-  const reread = async () => held(cellSchema, cellKey, await client.get(cellKey))
+  const reread = async () => parseVersioned(cellSchema, cellKey, await client.get(cellKey))
   let cell = await reread()
   return {
     name,
@@ -63,7 +63,7 @@ async function handAgent(name: string) {
       const answer = await client.txn(claimed.txn)
       cell = answer.ok
         ? { key: cellKey, mod: answer.revision, value: claimed.cell }
-        : held(cellSchema, cellKey, answer.gets[0])
+        : parseVersioned(cellSchema, cellKey, answer.gets[0])
       return answer.ok
     },
     async finish(time: number): Promise<boolean> {
@@ -80,18 +80,18 @@ async function handAgent(name: string) {
 async function endOf(
   owner: string,
   time: number,
-  cell: Maybe<Cell>,
+  cell: MaybeAbsent<Cell>,
   over: Partial<Parameters<typeof end>[0]>,
 ) {
   const { etcd: client, keys } = pool
   const key = keys.active('default', owner, scheduledRunId(ref, time))
-  const active = held(activeSchema, key, await client.get(key))
+  const active = parseVersioned(activeSchema, key, await client.get(key))
   return end({
     keys,
     pool: 'default',
     owner,
-    active: active as Held<Active>,
-    cells: [cell as Held<Cell>],
+    active: active as Versioned<Active>,
+    cells: [cell as Versioned<Cell>],
     verdict: { outcome: 'Succeeded', reason: 'Completed' },
     now: time,
     ...over,
@@ -107,7 +107,7 @@ describe('CAS: whoever ends a run compares the cell', () => {
     await a1.reread()
     expect(await a1.claim(2_000)).toBe(true)
     // Claims go on comparing.
-    if (withoutRule) vi.spyOn(rules, 'cellUnchanged').mockReturnValueOnce([])
+    if (withoutRule) vi.spyOn(guards, 'cellUnchanged').mockReturnValueOnce([])
     expect(await a0.finish(1_000)).toBe(withoutRule)
     if (!withoutRule) expect(await a0.finish(1_000)).toBe(true)
     await a0.claim(2_000)
@@ -141,7 +141,7 @@ describe('GAP: who passes over a time records it', () => {
     ])
   })
   test('without it T1 never has one', async () => {
-    vi.spyOn(rules, 'recordPassedOver').mockReturnValue([])
+    vi.spyOn(guards, 'recordPassedOver').mockReturnValue([])
     expect((await replay()).map(({ time }) => time)).toEqual([2_000])
   })
 })
@@ -157,7 +157,7 @@ describe('ADOPT: a retry is an entry, put by the transaction that ends the attem
     const [a0, a1] = [await handAgent('a0'), await handAgent('a1')]
     expect(await a0.claim(1_000)).toBe(true)
     await pool.remove(keys.agent('default', 'a0'))
-    const cell = async () => held(cellSchema, keys.cell(ref), await client.get(keys.cell(ref)))
+    const cell = async () => parseVersioned(cellSchema, keys.cell(ref), await client.get(keys.cell(ref)))
     const entry = await readEntry()
     const buried = await endOf('a0', 1_000, await cell(), {
       verdict: { outcome: 'Lost', reason: 'AgentLost' },
@@ -177,14 +177,14 @@ describe('ADOPT: a retry is an entry, put by the transaction that ends the attem
     const mine = (await client.list(keys.actives('default', 'a1'))).items
     return {
       outcomes: results.filter(({ time, final }) => time === 1_000 && final),
-      attempts: mine.map(item => held(activeSchema, item.key, item).value?.attempt ?? 0),
+      attempts: mine.map(item => parseVersioned(activeSchema, item.key, item).value?.attempt ?? 0),
     }
   }
   test('with it the second attempt lies there for whoever comes', async () => {
     expect(await replay()).toEqual({ outcomes: [], attempts: [2] })
   })
   test('without it T1 has neither an outcome nor anybody who knows of it', async () => {
-    vi.spyOn(rules, 'putNextAttempt').mockReturnValue([])
+    vi.spyOn(guards, 'putNextAttempt').mockReturnValue([])
     expect(await replay()).toEqual({ outcomes: [], attempts: [] })
   })
 })
@@ -205,7 +205,7 @@ describe('OPCAS: the operator writes over what it knows', () => {
     expect(await pool.actives()).toEqual([])
   })
   test('without it a generation is claimed that the user had replaced', async () => {
-    vi.spyOn(rules, 'operatorKnows').mockReturnValue([])
+    vi.spyOn(guards, 'operatorKnows').mockReturnValue([])
     expect(await replay()).toBe(true)
     expect(await pool.actives()).toMatchObject([{ generation: 1 }])
   })

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { rules } from '../../../agent/model-guards.ts'
+import { guards } from '../../../agent/model-guards.ts'
 import { scheduledRunId } from '../../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../../core/records/entry.ts'
 import { activeSchema, cellSchema } from '../../../core/records/state.ts'
 import { signedText } from '../../../platform/signing.ts'
 import { claim } from '../../../store/protocol/claim.ts'
 import { end } from '../../../store/protocol/end.ts'
-import { type Held, held } from '../../../store/protocol/versioned.ts'
+import { parseVersioned, type Versioned } from '../../../store/protocol/versioned.ts'
 import { cellRef, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { eventually } from '../eventually.ts'
@@ -17,8 +17,8 @@ afterEach(() => vi.restoreAllMocks())
 const HOURS = 3_600_000
 const ref = cellRef('j')
 
-async function read<T>(key: string, schema: Parameters<typeof held<T>>[0]): Promise<Held<T>> {
-  const { value, ...at } = held(schema, key, await pool.etcd.get(key))
+async function read<T>(key: string, schema: Parameters<typeof parseVersioned<T>>[0]): Promise<Versioned<T>> {
+  const { value, ...at } = parseVersioned(schema, key, await pool.etcd.get(key))
   if (value === undefined) throw new Error(`nothing at ${key}`)
   return { ...at, value }
 }
@@ -27,7 +27,7 @@ async function read<T>(key: string, schema: Parameters<typeof held<T>>[0]): Prom
 async function otherAgent(t1: number): Promise<{ finish(): Promise<number> }> {
   const { keys } = pool
   const item = await pool.etcd.get(keys.job(ref))
-  const entry: Held<JobEntry> = {
+  const entry: Versioned<JobEntry> = {
     key: keys.job(ref),
     mod: item?.mod ?? 0,
     value: jobEntrySchema.parse(JSON.parse(signedText(item?.value ?? '') ?? '')),
@@ -63,7 +63,7 @@ async function otherAgent(t1: number): Promise<{ finish(): Promise<number> }> {
 describe('POLL: who put a time to wait looks at its cell every second', () => {
   /** T1 runs on b; a puts T2 to wait and has looked at it once; T1 ends. Answers T2 and when T1 ended. */
   async function replay(): Promise<{ t2: number; ended: number }> {
-    const looks = vi.mocked(rules.looksAtWaiting)
+    const looks = vi.mocked(guards.looksAtWaiting)
     const t2 = Math.floor(Date.now() / HOURS / 1_000) * HOURS * 1_000
     const t1 = t2 - 1_000 * HOURS
     await pool.putJob({
@@ -81,7 +81,7 @@ describe('POLL: who put a time to wait looks at its cell every second', () => {
   }
 
   test('with it T2 starts within two seconds of the end of T1', async () => {
-    vi.spyOn(rules, 'looksAtWaiting')
+    vi.spyOn(guards, 'looksAtWaiting')
     const { t2, ended } = await replay()
     const second = await eventually('T2 ends', async () =>
       (await pool.results()).find(({ time }) => time === t2),
@@ -91,7 +91,7 @@ describe('POLL: who put a time to wait looks at its cell every second', () => {
     expect((second.startedAt ?? 0) - ended).toBeLessThan(2_000)
   })
   test('without it T2 goes on waiting', async () => {
-    vi.spyOn(rules, 'looksAtWaiting').mockReturnValue(false)
+    vi.spyOn(guards, 'looksAtWaiting').mockReturnValue(false)
     const { t2, ended } = await replay()
     await eventually('twice the time has passed', () => Date.now() > ended + 4_000)
     expect(await pool.cell('j')).toMatchObject({ active: [], waiting: { time: t2, by: 'a' } })

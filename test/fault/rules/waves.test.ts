@@ -6,10 +6,15 @@ import { type Active, activeSchema, type Cell, cellSchema } from '../../../core/
 import { signedText } from '../../../platform/signing.ts'
 import { claim } from '../../../store/protocol/claim.ts'
 import { end, type Retry } from '../../../store/protocol/end.ts'
-import { freeUnknown } from '../../../store/protocol/free-wave-slot.ts'
-import { rules } from '../../../store/protocol/model-guards.ts'
+import { freeUnknownHolder } from '../../../store/protocol/free-wave-slot.ts'
+import { guards } from '../../../store/protocol/model-guards.ts'
 import { adopt } from '../../../store/protocol/retry.ts'
-import { type Held, held, type Maybe, parseValue } from '../../../store/protocol/versioned.ts'
+import {
+  type MaybeAbsent,
+  parseValue,
+  parseVersioned,
+  type Versioned,
+} from '../../../store/protocol/versioned.ts'
 import { cellRef, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
@@ -23,13 +28,13 @@ const inWaves = (maxParallel: number) =>
   command('true', { placement: { mode: 'All', agents: [], maxParallel } })
 const putJob = (maxParallel: number) => pool.putJob({ name: 'j', command: inWaves(maxParallel) })
 
-async function readCell(target: string): Promise<Maybe<Cell>> {
+async function readCell(target: string): Promise<MaybeAbsent<Cell>> {
   const key = pool.keys.cell(ref(target))
-  return held(cellSchema, key, await pool.etcd.get(key))
+  return parseVersioned(cellSchema, key, await pool.etcd.get(key))
 }
 const holders = async () => ((await readCell(WAVE)).value?.active ?? []).map(({ agent }) => agent)
 
-async function readEntry(key: string): Promise<Held<Entry>> {
+async function readEntry(key: string): Promise<Versioned<Entry>> {
   const item = await pool.etcd.get(key)
   const text = signedText(item?.value ?? '') ?? ''
   const value = parseValue(jobEntrySchema, text) ?? parseValue(runEntrySchema, text)
@@ -70,9 +75,9 @@ async function handAgent(name: string) {
       })
       return (await etcd.txn(txn)).ok
     },
-    async active(owner = name): Promise<Held<Active>> {
+    async active(owner = name): Promise<Versioned<Active>> {
       const key = keys.active('default', owner, run)
-      return held(activeSchema, key, await etcd.get(key)) as Held<Active>
+      return parseVersioned(activeSchema, key, await etcd.get(key)) as Versioned<Active>
     },
     async finish(over: Partial<Parameters<typeof end>[0]> = {}): Promise<boolean> {
       const { txn } = end({
@@ -80,7 +85,7 @@ async function handAgent(name: string) {
         pool: 'default',
         owner: name,
         active: await me.active(),
-        cells: [(await readCell(name)) as Held<Cell>, wave as Held<Cell>],
+        cells: [(await readCell(name)) as Versioned<Cell>, wave as Versioned<Cell>],
         verdict: { outcome: 'Succeeded', reason: 'Completed' },
         now: T,
         ...over,
@@ -112,7 +117,7 @@ describe('WAVE: who takes a place compares the wave', () => {
     expect(await holders()).toEqual(['a'])
   })
   test('without it both run', async () => {
-    vi.spyOn(rules, 'waveUnchanged').mockReturnValue([])
+    vi.spyOn(guards, 'waveUnchanged').mockReturnValue([])
     expect(await replay()).toEqual(['a', 'b'])
   })
 })
@@ -131,7 +136,7 @@ describe('WAVE: who gives a place back compares the wave', () => {
     await a.look()
     await b.look()
     expect(await b.claim(2)).toBe(true)
-    if (withoutRule) vi.spyOn(rules, 'waveUnchanged').mockReturnValueOnce([])
+    if (withoutRule) vi.spyOn(guards, 'waveUnchanged').mockReturnValueOnce([])
     expect(await a.finish()).toBe(withoutRule)
     if (!withoutRule) {
       await a.look()
@@ -168,7 +173,7 @@ describe('whoever ends a run gives its place back', () => {
     expect(await holders()).toEqual(['b'])
   })
   test('without it the wave stands still', async () => {
-    vi.spyOn(rules, 'freesPlace').mockReturnValue(false)
+    vi.spyOn(guards, 'freesPlace').mockReturnValue(false)
     expect(await replay('finish')).toBe(false)
     expect(await pool.actives()).toEqual([])
   })
@@ -205,7 +210,7 @@ describe('a pending attempt and its place', () => {
     let limit = await readEntry(pool.keys.job(ref('a')))
     const takeOver = async () => {
       const by = { keys: pool.keys, pool: 'default', agent: 'a', session: again.session, instance: 'i' }
-      const cells = [(await readCell('a')) as Held<Cell>]
+      const cells = [(await readCell('a')) as Versioned<Cell>]
       const wave = { cell: seen, limits: [limit] }
       const { txn } = adopt({ ...by, active: await a.active(NOBODY), cells, wave })
       return (await pool.etcd.txn(txn)).ok
@@ -232,16 +237,16 @@ describe('a holder is taken out only while nothing is active under its name', ()
     await putJob(1)
     const a = await handAgent('a')
     await a.claim(1)
-    const wave = (await readCell(WAVE)) as Held<Cell>
+    const wave = (await readCell(WAVE)) as Versioned<Cell>
     const [holder] = wave.value.active
-    if (holder) await pool.etcd.txn(freeUnknown(pool.keys, 'default', { wave, holder }))
+    if (holder) await pool.etcd.txn(freeUnknownHolder(pool.keys, 'default', { wave, holder }))
     return holders()
   }
   test('with it the place stays taken', async () => {
     expect(await replay()).toEqual(['a'])
   })
   test('without it another one may run beside it', async () => {
-    vi.spyOn(rules, 'holderUnknown').mockReturnValue([])
+    vi.spyOn(guards, 'holderUnknown').mockReturnValue([])
     expect(await replay()).toEqual([])
   })
   test('of a run that is gone it is given back', async () => {
@@ -249,9 +254,9 @@ describe('a holder is taken out only while nothing is active under its name', ()
     const a = await handAgent('a')
     await a.claim(1)
     await pool.remove(pool.keys.active('default', 'a', a.run))
-    const wave = (await readCell(WAVE)) as Held<Cell>
+    const wave = (await readCell(WAVE)) as Versioned<Cell>
     const [holder] = wave.value.active
-    if (holder) await pool.etcd.txn(freeUnknown(pool.keys, 'default', { wave, holder }))
+    if (holder) await pool.etcd.txn(freeUnknownHolder(pool.keys, 'default', { wave, holder }))
     expect(await holders()).toEqual([])
   })
 })
@@ -292,7 +297,7 @@ describe("a ShellRun goes by its job's maxParallel as it is now", () => {
     expect(await replay()).toEqual(['a'])
   })
   test('without it two do', async () => {
-    vi.spyOn(rules, 'limitUnchanged').mockReturnValue([])
+    vi.spyOn(guards, 'limitUnchanged').mockReturnValue([])
     expect(await replay()).toEqual(['a', 'b'])
   })
 })

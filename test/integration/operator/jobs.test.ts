@@ -147,7 +147,7 @@ test('a refused job stays as a blocked entry, whose times end as Missed with the
     return results.length > 0 && results
   })
   expect(missed).toMatchObject({ outcome: 'Missed', reason: 'PoolNotFound' })
-  expect(context.verdicts.get('ShellCronJob', NS, 'a')).toMatchObject({ stalled: false })
+  expect(context.compileResults.get('ShellCronJob', NS, 'a')).toMatchObject({ stalled: false })
   await bench.write('pool.yaml', object('ShellPool', 'nowhere', {}))
   await eventually('it is mended', async () => {
     const entry = await bench.job('a', 'nowhere')
@@ -171,7 +171,7 @@ test('a second start rewrites nothing, sealed values included', async () => {
   expect((await bench.job('j7'))?.sealed).toBeDefined()
   expect(JSON.stringify(await bench.job('j7'))).not.toContain('geheim')
   const { context } = await bench.operator()
-  await eventually('all are looked at', () => context.verdicts.get('ShellCronJob', NS, 'j49'))
+  await eventually('all are looked at', () => context.compileResults.get('ShellCronJob', NS, 'j49'))
   expect(await revisions()).toEqual(before)
 })
 

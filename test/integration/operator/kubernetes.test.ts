@@ -8,7 +8,7 @@ import { createKeys } from '../../../core/keys.ts'
 import { jobEntrySchema } from '../../../core/records/entry.ts'
 import { readConfig } from '../../../operator/startup/config.ts'
 import { type Operator, startOperator } from '../../../operator/startup/start.ts'
-import { createReport } from '../../../operator/status/report-results.ts'
+import { createResultReporter } from '../../../operator/status/report-results.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { createLog, silentLog } from '../../../platform/log.ts'
 import { unseal } from '../../../platform/sealing.ts'
@@ -48,7 +48,7 @@ beforeAll(async () => {
   )
   const log = createLog(process.env.TEST_LOG ?? 'silent')
   const parts: Parameters<typeof startOperator>[0]['parts'] = ({ outcomes }) => [
-    createReport({ logStore: outcomes.logStore }),
+    createResultReporter({ logStore: outcomes.logStore }),
   ]
   operator = await startOperator({ config, clock: systemClock, log, parts }, stop.signal)
 })

@@ -4,7 +4,7 @@ import { ANYWHERE, shellRunId } from '../../../core/keys.ts'
 import type { Result } from '../../../core/records/state.ts'
 import type { AgentStatus, JobStatus, RunStatus } from '../../../core/schema/status.ts'
 import type { Context } from '../../../operator/context.ts'
-import { createReport } from '../../../operator/status/report-results.ts'
+import { createResultReporter } from '../../../operator/status/report-results.ts'
 import type { LogStore } from '../../../store/log/port.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
 import { eventually } from '../../fault/eventually.ts'
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 function report(): void {
   const stop = new AbortController()
-  const done = createReport({ logStore: store })(context, stop.signal)
+  const done = createResultReporter({ logStore: store })(context, stop.signal)
   reports.push({
     async stop() {
       stop.abort()

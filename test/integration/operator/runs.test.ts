@@ -27,7 +27,7 @@ test('it is asked for again when its request has gone unanswered, and never once
   const { context } = await bench.operator()
   await bench.write('r.yaml', shellRun('r'))
   const key = bench.keys.request('default', `run.${NS}.r.-`)
-  await eventually('the request is seen', () => context.observed.requests.get(key))
+  await eventually('the request is seen', () => context.mirrors.requests.get(key))
   await bench.delete(key)
   await eventually('it is put again', () => bench.etcd.get(key))
   const { uid } = (await bench.run('r')) ?? { uid: '' }
@@ -38,7 +38,7 @@ test('it is asked for again when its request has gone unanswered, and never once
       { put: cellKey(), value: JSON.stringify({ uid, lastFire: 1, taken: true, active: [] }) },
     ],
   })
-  await eventually('the deletion is seen', () => !context.observed.requests.get(key))
+  await eventually('the deletion is seen', () => !context.mirrors.requests.get(key))
   await bench.write('other.yaml', shellRun('other'))
   await eventually('another one is asked for', async () => (await bench.requests()).length === 1)
   expect(await bench.etcd.get(key)).toBeUndefined()
@@ -75,7 +75,7 @@ test('with jobRef it has the job, its parameters checked, and a deadline of its 
     reason: 'InvalidParameters',
     final: true,
   })
-  expect(context.verdicts.get('ShellRun', NS, 'bad')).toMatchObject({ stalled: true })
+  expect(context.compileResults.get('ShellRun', NS, 'bad')).toMatchObject({ stalled: true })
 })
 
 test('unclaimed at its deadline it is Missed, and its cell is taken', async () => {
@@ -147,7 +147,7 @@ test('in All one request for each member of that moment', async () => {
   const { context } = await bench.operator()
   for (const name of ['w1', 'w2'])
     await bench.write(`${name}.yaml`, object('ShellAgent', name, { external: {} }))
-  await eventually('the members', () => context.observed.members.size === 2)
+  await eventually('the members', () => context.mirrors.members.size === 2)
   await bench.write(
     'r.yaml',
     shellRun('r', { template: { spec: { host: {}, script: 'true', target: { mode: 'All' } } } }),

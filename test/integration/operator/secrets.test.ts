@@ -57,7 +57,7 @@ test('while it is absent its last value serves for five minutes; then the job is
   const { context } = await bench.operator({ clock })
   await serves('one')
   await rm(folder(), { recursive: true })
-  const says = () => context.verdicts.get('ShellCronJob', NS, 'a')?.blocked
+  const says = () => context.compileResults.get('ShellCronJob', NS, 'a')?.blocked
   await eventually('that is told', () => says()?.reason === 'SecretNotFound')
   expect(says()?.message).toContain('Secret s does not exist')
   expect((await serves('one'))?.command.env).toEqual([{ name: 'PLAIN', value: 'p' }])

@@ -20,9 +20,9 @@ const RUN = `${NS}.job.${TIME}`
 beforeEach(async () => {
   await bench.write('job.yaml', cronJob('job'))
   operator = await bench.operator()
-  const { observed, keys } = operator.context
-  ingest = await ingestBench(undefined, store => createOwners({ observed, keys, store }))
-  uid = (await eventually('the entry', () => observed.jobs.get(keys.job(ref()))?.value)).uid
+  const { mirrors, keys } = operator.context
+  ingest = await ingestBench(undefined, store => createOwners({ mirrors, keys, store }))
+  uid = (await eventually('the entry', () => mirrors.jobs.get(keys.job(ref()))?.value)).uid
 })
 afterEach(() => ingest.close())
 
@@ -46,7 +46,7 @@ async function left(key: string): Promise<void> {
   await eventually('its end is seen', () => seen(key) === undefined)
 }
 
-const seen = (key: string) => operator.context.observed.actives.get(key)
+const seen = (key: string) => operator.context.mirrors.actives.get(key)
 
 async function bring(agent: string, over: Partial<BatchPiece> = {}, pool = 'default'): Promise<PieceAnswer> {
   const chunks = Buffer.concat([Buffer.from([1]), Buffer.alloc(11), Buffer.from([agent.length])])
@@ -129,8 +129,8 @@ test('the run of a ShellRun is its claimer’s, on each target', async () => {
   await bench.write('run.yaml', object('ShellRun', 'once', spec, NS))
   const entry = await eventually('the entry', () => bench.run('once'))
   await eventually('it is seen', () => {
-    const { observed, keys } = operator.context
-    return observed.runs.get(keys.run({ ...ref(), name: 'once' }))
+    const { mirrors, keys } = operator.context
+    return mirrors.runs.get(keys.run({ ...ref(), name: 'once' }))
   })
   const on = (target: string) => {
     const run = `${NS}.once.run-${entry.uid.slice(0, 8)}.${target}`
