@@ -2,7 +2,7 @@ import type { Slot } from './timetables.ts'
 
 /**
  * How much earlier than usual a time is claimed because many come due with it: a claim costs about half a millisecond, and what is
- * claimed late starts late (docs/adr/0010-a-crowd-is-claimed-earlier.md).
+ * claimed late starts late (docs/adr/0010-claim-bursts-early.md).
  */
 export interface Bursts {
   /** It is to be claimed at `at`, Unix ms. Answers by how much earlier than that, ms. */
