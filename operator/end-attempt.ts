@@ -3,11 +3,11 @@ import { cellsOf } from '../core/fires/wave.ts'
 import { isNamed, NOBODY } from '../core/keys.ts'
 import { type Active, activeSchema, cellSchema } from '../core/records/state.ts'
 import type { Verdict } from '../core/runs/outcome.ts'
+import { Stale } from '../platform/work-queue.ts'
 import { end, type Retry } from '../store/protocol/end.ts'
 import { markKill } from '../store/protocol/retry.ts'
 import { parseVersioned, type Versioned } from '../store/protocol/versioned.ts'
 import type { Context } from './context.ts'
-import { Stale } from './work-queue.ts'
 
 /** How the operator ends attempts: it asks the owner, and does so itself only where nobody owns one, or the owner is gone. */
 

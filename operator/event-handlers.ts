@@ -1,11 +1,11 @@
 import type { Keys } from '../core/keys.ts'
+import type { Queue } from '../platform/work-queue.ts'
 import type { CompileInputsCache } from './compile/compile-inputs.ts'
 import type { Sources } from './compile/value-sources.ts'
 import type { Context } from './context.ts'
 import type { JobReconciler } from './jobs/reconcile.ts'
 import type { ObjectRef } from './resources/port.ts'
 import type { RunReconciler } from './runs/reconcile.ts'
-import type { Queue } from './work-queue.ts'
 
 /** Which change is worth which look. A look too many does no harm; one too few is made up for by the resync. */
 

@@ -1,6 +1,8 @@
+import { InvalidInput } from '../core/errors.ts'
 import type { Keys } from '../core/keys.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import { createQueue, type Queue } from '../platform/work-queue.ts'
 import { createBatcher } from '../store/etcd/batcher.ts'
 import type { Etcd } from '../store/etcd/client.ts'
 import { createAgentRequests } from './agent-requests.ts'
@@ -20,7 +22,6 @@ import { createCompileResults } from './status/compile-results.ts'
 import { startSweep } from './sweep/sweep.ts'
 import { type BeaconMemory, openBeacon } from './upkeep/beacon.ts'
 import { buryEveryMinute } from './upkeep/bury-in-dead-pools.ts'
-import { createQueue, type Queue } from './work-queue.ts'
 
 /**
  * A leading operator: observes etcd and the objects, and brings the one in line with the other, until the signal aborts.
@@ -116,7 +117,7 @@ function createQueues(context: Context): Queues & { unwire(): void } {
     name: string,
     concurrency: number,
     reconcile: Parameters<typeof createQueue>[0]['reconcile'],
-  ): Queue => createQueue({ name, concurrency, clock, log, reconcile })
+  ): Queue => createQueue({ name, concurrency, clock, log, reconcile, isFinal })
   const queues: Queues = {
     jobs: queue('jobs', JOB_WORKERS, jobs.reconcile),
     runs: queue('runs', RUN_WORKERS, runs.reconcile),
@@ -128,6 +129,9 @@ function createQueues(context: Context): Queues & { unwire(): void } {
   const unwire = registerEventHandlers(context, queues, { jobs, runs, sources, around })
   return { ...queues, unwire }
 }
+
+/** No retry mends what a user wrote: the key comes back with the next edit, or with the resync. */
+const isFinal = (error: unknown): boolean => error instanceof InvalidInput
 
 async function resync(context: Context, queues: Queues, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {

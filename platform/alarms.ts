@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 
-/** A timer may sleep no longer than this, ms: the wall clock can be stepped while it sleeps. */
+/** The longest sleep until an instant of the wall clock, ms: that clock can be stepped meanwhile. */
 const LONGEST_SLEEP = 1_000
 
 interface Alarm {
@@ -8,28 +8,40 @@ interface Alarm {
   key: string
 }
 
+export interface AlarmsOptions {
+  /** Whose time the alarms are set in, ms: `wall` for instants of the calendar, `monotonic` for delays. */
+  time: 'wall' | 'monotonic'
+  /** Called with all keys that are due at this moment. */
+  onDue(keys: string[]): void
+}
+
 /**
- * Many alarms, one timer: a heap by time, O(log n) for each set and each ring. A key has at most one alarm; setting it again moves it.
- * Those due at one moment ring together. Times are wall-clock ms.
+ * Many alarms, one timer: a heap by time, O(log n) to set an alarm and to take one that is due. A key has at most one alarm; setting it
+ * again moves it.
  */
 export class Alarms {
   readonly #heap: Alarm[] = []
   readonly #at = new Map<string, number>()
   readonly #clock: Clock
-  readonly #ring: (keys: string[]) => void
+  readonly #options: AlarmsOptions
   #sleeping: { until: number; stop: AbortController } | undefined
   #closed = false
 
-  constructor(clock: Clock, ring: (keys: string[]) => void) {
+  constructor(clock: Clock, options: AlarmsOptions) {
     this.#clock = clock
-    this.#ring = ring
+    this.#options = options
+  }
+
+  /** The present instant of the alarms' time, ms. */
+  now(): number {
+    return this.#options.time === 'wall' ? this.#clock.now() : this.#clock.monotonic()
   }
 
   set(key: string, at: number): void {
     if (this.#closed || this.#at.get(key) === at) return
     this.#at.set(key, at)
     push(this.#heap, { at, key })
-    // Moved alarms leave their old place in the heap behind: swept away before they outnumber the living.
+    // A moved alarm leaves its old item in the heap. The heap is rebuilt before such items outnumber the others.
     if (this.#heap.length > 64 && this.#heap.length > 2 * this.#at.size) this.#rebuild()
     this.#arrange()
   }
@@ -38,8 +50,9 @@ export class Alarms {
     this.#at.delete(key)
   }
 
-  has(key: string): boolean {
-    return this.#at.has(key)
+  /** When the key is due; undefined: it has no alarm. */
+  at(key: string): number | undefined {
+    return this.#at.get(key)
   }
 
   get size(): number {
@@ -64,8 +77,9 @@ export class Alarms {
     if (this.#sleeping && this.#sleeping.until <= first.at) return
     this.#sleeping?.stop.abort()
     const stop = new AbortController()
-    const now = this.#clock.now()
-    const ms = Math.min(Math.max(first.at - now, 0), LONGEST_SLEEP)
+    const now = this.now()
+    const longest = this.#options.time === 'wall' ? LONGEST_SLEEP : Infinity
+    const ms = Math.min(Math.max(first.at - now, 0), longest)
     const mine = { until: now + ms, stop }
     this.#sleeping = mine
     void this.#clock.sleep(ms, stop.signal).then(
@@ -79,7 +93,7 @@ export class Alarms {
   }
 
   #fire(): void {
-    const now = this.#clock.now()
+    const now = this.now()
     const due: string[] = []
     for (let first = this.#heap[0]; first && first.at <= now; first = this.#heap[0]) {
       pop(this.#heap)
@@ -87,7 +101,7 @@ export class Alarms {
       this.#at.delete(first.key)
       due.push(first.key)
     }
-    if (due.length > 0) this.#ring(due)
+    if (due.length > 0) this.#options.onDue(due)
   }
 }
 

@@ -36,6 +36,7 @@ function waiting() {
   const patience = createUnknownAttempts({
     clock,
     log: silentLog,
+    random: () => 1,
     again: launches => again.push(...launches.map(({ id }) => id)),
   })
   return { patience, slept, again, wake: () => wake() }

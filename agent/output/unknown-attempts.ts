@@ -1,3 +1,4 @@
+import { createBackoff } from '../../platform/backoff.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Sending } from './gather-batch.ts'
@@ -19,23 +20,29 @@ export interface UnknownAttempts {
 export interface UnknownAttemptsOptions {
   clock: Clock
   log: Log
+  /** For the jitter of the backoff, from 0 to 1. */
+  random(): number
   /** They have waited, and the losses among what waited rest no more. */
   again(launches: readonly Launch[]): void
 }
 
-const FIRST_MS = 250
-const LONGEST_MS = 60_000
 /** Of a run that has ended so long ago everything is known that ever will be: a loss of it is told to nobody, ms. */
 const KNOWN_WITHIN_MS = 86_400_000
 
-export function createUnknownAttempts({ clock, log, again }: UnknownAttemptsOptions): UnknownAttempts {
+export function createUnknownAttempts({
+  clock,
+  log,
+  random,
+  again,
+}: UnknownAttemptsOptions): UnknownAttempts {
+  const backoff = createBackoff({ firstMs: 250, longestMs: 60_000, random })
   const resting = new Set<Loss>()
   const tries = new WeakMap<Launch | Loss, number>()
   /** Of all together, by the one that has waited least often. */
   const pauseOf = (all: readonly (Launch | Loss)[]): number => {
     const before = all.map(each => tries.get(each) ?? 0)
     for (const [index, each] of all.entries()) tries.set(each, (before[index] ?? 0) + 1)
-    return Math.min(FIRST_MS * 2 ** Math.min(...before, 20), LONGEST_MS)
+    return backoff(Math.min(...before) + 1)
   }
   return {
     resting,

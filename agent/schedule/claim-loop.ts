@@ -38,8 +38,11 @@ export function createClaims(context: Context, runs: Runs, mayClaim: () => boole
   const deciding = new Set<Slot>()
   /** Woken while it is decided about them; true: by an offer. */
   const again = new Map<Slot, boolean>()
-  const alarms = new Alarms(clock, ring => {
-    for (const slot of ring) void visit(slot)
+  const alarms = new Alarms(clock, {
+    time: 'wall',
+    onDue: keys => {
+      for (const slot of keys) void visit(slot)
+    },
   })
 
   /** One decision at a time for each slot; what changes meanwhile is looked at after it. */

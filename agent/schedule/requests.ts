@@ -36,8 +36,11 @@ export function createRequests(
   const { keys, world, clock, log, pool, agent } = context
   const { runs, claims, mayClaim } = parts
   const busy = new Set<string>()
-  const alarms = new Alarms(clock, ring => {
-    for (const key of ring) void look(key)
+  const alarms = new Alarms(clock, {
+    time: 'wall',
+    onDue: keys => {
+      for (const key of keys) void look(key)
+    },
   })
 
   async function look(key: string): Promise<void> {
@@ -213,7 +216,8 @@ export function createRequests(
   function lookAgain(): void {
     for (const request of world.requests.entries()) {
       const turn = turnOf(request)
-      if (turn === undefined || turn === 0 || !alarms.has(request.key)) onChange(request.key, request)
+      if (turn === undefined || turn === 0 || alarms.at(request.key) === undefined)
+        onChange(request.key, request)
     }
   }
   lookAgain()

@@ -1,7 +1,7 @@
 import { isNamed, isShellRunId } from '../../core/keys.ts'
+import { Stale } from '../../platform/work-queue.ts'
 import type { Context } from '../context.ts'
 import { killAttempt } from '../end-attempt.ts'
-import { Stale } from '../work-queue.ts'
 import type { Step } from './job-world.ts'
 import { planToTxn } from './plan-to-txn.ts'
 

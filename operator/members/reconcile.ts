@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { memberSchema, poolSchema } from '../../core/records/state.ts'
+import { Stale } from '../../platform/work-queue.ts'
 import type { Txn } from '../../store/etcd/types.ts'
 import { deleteKnown, putKnown } from '../../store/protocol/operator-writes.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../context.ts'
-import { Stale } from '../work-queue.ts'
 import { agentsForNodes, desiredMembers, desiredPools } from './plan.ts'
 
 type Deps = Pick<

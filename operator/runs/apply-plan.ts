@@ -1,5 +1,6 @@
 import type { CellRef } from '../../core/keys.ts'
 import type { RunEntry } from '../../core/records/entry.ts'
+import { Stale } from '../../platform/work-queue.ts'
 import type { Txn } from '../../store/etcd/types.ts'
 import { guards } from '../../store/protocol/model-guards.ts'
 import { putKnown } from '../../store/protocol/operator-writes.ts'
@@ -7,7 +8,6 @@ import { settle } from '../../store/protocol/settle.ts'
 import { runRequestId, runRequestsOf } from '../agent-requests.ts'
 import type { Context } from '../context.ts'
 import { killAttempt } from '../end-attempt.ts'
-import { Stale } from '../work-queue.ts'
 import type { RunStep } from './plan.ts'
 
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity' | 'requests'>

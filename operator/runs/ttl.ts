@@ -1,7 +1,7 @@
 import type { Metadata, ShellRun } from '../../core/schema/objects.ts'
+import type { Again } from '../../platform/work-queue.ts'
 import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
-import type { Again } from '../work-queue.ts'
 
 /** ttlSecondsAfterFinished. Counted from when this life saw the end, so that a restart makes an object live longer, never shorter. */
 export interface Ttl {

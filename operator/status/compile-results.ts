@@ -2,10 +2,10 @@ import type { Metadata } from '../../core/schema/objects.ts'
 import { MENDING_MS } from '../../core/status/blocked-conditions.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
+import type { Again } from '../../platform/work-queue.ts'
 import type { Blocked } from '../compile/blocked.ts'
 import { identify } from '../compile/identify.ts'
 import type { Resources } from '../resources/port.ts'
-import type { Again } from '../work-queue.ts'
 
 /** What the compiler said last of each object: its conditions are built from it. In memory; every start compiles all anew. */
 export interface CompileResult {

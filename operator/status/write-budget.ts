@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Condition } from '../../core/schema/status.ts'
+import { createBackoff } from '../../platform/backoff.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
@@ -65,8 +66,7 @@ interface Last {
 const SECOND = 1_000
 const AGENT_REST_MS = 60_000
 const IN_FLIGHT = 4
-const FIRST_BACKOFF_MS = 500
-const LONGEST_BACKOFF_MS = 60_000
+const backoff = createBackoff({ firstMs: 500, longestMs: 60_000 })
 /** One turn in so many is an ordinary one, however much is urgent. */
 const FAIR = 4
 
@@ -216,13 +216,14 @@ class BudgetedStatusWriter implements StatusWriter {
 
   #failed(mark: Mark, cause: unknown): void {
     const { clock, log } = this.#options
-    const { key, failures } = mark
-    const inMs = Math.min(FIRST_BACKOFF_MS * 2 ** Math.min(failures, 20), LONGEST_BACKOFF_MS)
+    const { key } = mark
+    const failures = mark.failures + 1
+    const inMs = backoff(failures)
     // It may have been written all the same.
     const last = this.#last.get(key)
     if (last) this.#last.set(key, { ...last, digest: '' })
-    this.#mark({ ...mark, failures: failures + 1, notBefore: clock.monotonic() + inMs })
-    const facts = { object: key, failures: failures + 1, inMs, error: messageOf(cause) }
+    this.#mark({ ...mark, failures, notBefore: clock.monotonic() + inMs })
+    const facts = { object: key, failures, inMs, error: messageOf(cause) }
     if (cause instanceof Unavailable) log.warn(facts, 'status.unavailable')
     else log.error(facts, 'status.failed')
   }

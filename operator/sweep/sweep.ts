@@ -34,7 +34,7 @@ export function startSweep(deps: Deps): Sweeper {
   const settledAt = new Map<string, number>()
   /** Open, and nobody to take them. */
   const parked = new Map<string, string>()
-  const alarms = new Alarms(clock, ring => void ringAll(ring))
+  const alarms = new Alarms(clock, { time: 'wall', onDue: keys => void ringAll(keys) })
 
   async function ringAll(cellKeys: readonly string[]): Promise<void> {
     for (let i = 0; i < cellKeys.length; i += AT_ONCE)

@@ -2,13 +2,13 @@ import { NOBODY, WAVE } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import { backoffMs, retries } from '../../core/runs/outcome.ts'
 import { messageOf } from '../../platform/errors.ts'
+import { Stale } from '../../platform/work-queue.ts'
 import type { Retry } from '../../store/protocol/end.ts'
 import { freeUnknownHolder } from '../../store/protocol/free-wave-slot.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../context.ts'
 import { endAttempt } from '../end-attempt.ts'
 import type { ActiveSeen } from '../etcd-mirrors.ts'
-import { Stale } from '../work-queue.ts'
 
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'mirrors'>
 

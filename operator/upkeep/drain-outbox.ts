@@ -1,5 +1,6 @@
 import type { Keys } from '../../core/keys.ts'
 import { resultSchema } from '../../core/records/state.ts'
+import { createBackoff } from '../../platform/backoff.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
@@ -39,8 +40,7 @@ export interface DrainOptions {
 }
 
 const MOST_AT_ONCE = 100
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 30_000
+const backoff = createBackoff({ firstMs: 100, longestMs: 30_000 })
 
 interface Item {
   key: string
@@ -210,7 +210,7 @@ class OutboxDrain implements Drain {
 
   async #pause(cause: unknown, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options
-    const inMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 20), LONGEST_PAUSE_MS)
+    const inMs = backoff(++this.#failures)
     const facts = { error: messageOf(cause), waiting: this.#waiting.size, inMs }
     if (cause instanceof Unavailable) log.warn(facts, 'drain.unavailable')
     else log.error(facts, 'drain.failed')

@@ -1,4 +1,5 @@
 import { hash53 } from '../../core/hash.ts'
+import { createBackoff } from '../../platform/backoff.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
@@ -45,8 +46,7 @@ export interface ViewOptions {
   onClosed(): void
 }
 
-const shortestPauseMs = 100
-const longestPauseMs = 5_000
+const backoff = createBackoff({ firstMs: 100, longestMs: 5_000 })
 
 /** `digest`: of a value that has been released. */
 type Item = KeyValue & { digest?: number }
@@ -131,11 +131,11 @@ class ListAndWatch implements View {
   async #run(): Promise<void> {
     const { prefix, clock, log } = this.#options
     const { signal } = this.#stop
-    let pauseMs = shortestPauseMs
+    let failures = 0
     while (!signal.aborted) {
       try {
         const revision = await this.#list(signal)
-        pauseMs = shortestPauseMs
+        failures = 0
         // Not from the next one: etcd proves nothing to a watch whose revision has not come yet, and it may be long in coming.
         await this.#follow(revision)
       } catch (error) {
@@ -144,8 +144,7 @@ class ListAndWatch implements View {
       }
       this.#synced = false
       // Jittered, so that a fleet does not list at once when a member comes back.
-      await clock.sleep(pauseMs * (0.5 + Math.random()), signal).catch(() => undefined)
-      pauseMs = Math.min(longestPauseMs, pauseMs * 2)
+      await clock.sleep(backoff(++failures), signal).catch(() => undefined)
     }
     this.#synced = false
   }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { createBackoff } from '../../../platform/backoff.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../../platform/errors.ts'
 import type { Log } from '../../../platform/log.ts'
@@ -58,6 +59,7 @@ export interface ReflectorOptions<T> {
 
 const SILENCE = 180_000
 const LONGEST_WAIT = 10_000
+const backoff = createBackoff({ firstMs: 100, longestMs: LONGEST_WAIT })
 /** Within it the server ends each watch, so that one that is merely forgotten does not live on. In seconds. */
 const WATCH_SECONDS = 300
 
@@ -115,8 +117,7 @@ export class Reflector<T> {
         if (clock.monotonic() - startedAt > LONGEST_WAIT) failures = 0
         this.#denied = isDenial(error)
         log.warn({ path, failures, error: messageOf(error) }, 'watch.failed')
-        const wait = Math.min(100 * 2 ** Math.min(failures, 10), LONGEST_WAIT)
-        await clock.sleep(wait * (0.5 + Math.random() / 2), signal).catch(() => undefined)
+        await clock.sleep(backoff(failures + 1), signal).catch(() => undefined)
       }
     }
   }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { systemClock } from '../platform/clock.ts'
-import { Unavailable } from '../platform/errors.ts'
-import { silentLog } from '../platform/log.ts'
+import { systemClock } from './clock.ts'
+import { Unavailable } from './errors.ts'
+import { createFakeClock } from './fake-clock.ts'
+import { silentLog } from './log.ts'
 import { type Again, createQueue } from './work-queue.ts'
 
 function working(reconcile: (key: string, signal: AbortSignal) => Promise<Again>, concurrency = 2) {
@@ -105,4 +106,82 @@ test('stopping waits for what is in work and begins nothing more', async () => {
   gate.resolve()
   await stopped
   expect(seen).toEqual(['a'])
+})
+
+test('a final fault is not retried; the key is worked on again when it is added', async () => {
+  let tries = 0
+  const clock = createFakeClock()
+  const stop = new AbortController()
+  const queue = createQueue({
+    name: 'test',
+    concurrency: 1,
+    clock,
+    log: silentLog,
+    reconcile: async () => {
+      tries++
+      throw new RangeError('wrong input')
+    },
+    isFinal: error => error instanceof RangeError,
+  })
+  const done = queue.run(stop.signal)
+  queue.add('a')
+  await clock.goTo(3_600_000)
+  expect({ tries, sleeping: queue.sleeping }).toEqual({ tries: 1, sleeping: 0 })
+  queue.add('a')
+  await clock.goTo(7_200_000)
+  expect(tries).toBe(2)
+  stop.abort()
+  await done
+})
+
+test('a key comes back at the instant of the wall clock that it asked for', async () => {
+  const clock = createFakeClock(1_000_000)
+  const stop = new AbortController()
+  const seen: number[] = []
+  const queue = createQueue({
+    name: 'test',
+    concurrency: 1,
+    clock,
+    time: 'wall',
+    log: silentLog,
+    reconcile: async () => {
+      seen.push(clock.now())
+      return seen.length === 1 ? { at: 1_600_000 } : undefined
+    },
+  })
+  const done = queue.run(stop.signal)
+  queue.add('a')
+  await clock.goTo(1_599_000)
+  expect(seen).toEqual([1_000_000])
+  await clock.goTo(1_700_000)
+  expect(seen).toEqual([1_000_000, 1_600_000])
+  stop.abort()
+  await done
+})
+
+test('an earlier instant stays, and a removed key does not come back', async () => {
+  const clock = createFakeClock()
+  const stop = new AbortController()
+  const seen: string[] = []
+  const queue = createQueue({
+    name: 'test',
+    concurrency: 1,
+    clock,
+    log: silentLog,
+    reconcile: async key => {
+      seen.push(`${key} ${clock.monotonic()}`)
+      return undefined
+    },
+  })
+  const done = queue.run(stop.signal)
+  queue.addAfter('a', 100)
+  queue.addAfter('a', 5_000)
+  queue.addAfter('b', 100)
+  expect(queue.has('b')).toBe(true)
+  queue.remove('b')
+  expect(queue.has('b')).toBe(false)
+  await clock.goTo(10_000)
+  expect(seen).toEqual(['a 100'])
+  stop.abort()
+  await done
 })

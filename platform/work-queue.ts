@@ -1,0 +1,179 @@
+import { Alarms } from './alarms.ts'
+import { createBackoff } from './backoff.ts'
+import type { Clock } from './clock.ts'
+import { messageOf, Unavailable } from './errors.ts'
+import type { Log } from './log.ts'
+
+/**
+ * A keyed work queue, as in Kubernetes' client-go. A key that is added several times while it waits is worked on once. A key that is
+ * added while it is worked on is worked on once more afterwards. No key is ever worked on twice at a time. Retries are decided here
+ * only: after a fault the key comes back, with exponential backoff.
+ *
+ *   add ─▶ waiting ─▶ working ─▶ done        (added meanwhile ─▶ waiting)
+ *            ▲           └─ threw, or asked to come back ─▶ sleeping ─┐
+ *            └────────────────────────────────────────────────────────┘
+ *
+ * One timer serves all sleeping keys, however many they are.
+ */
+export interface Queue {
+  add(key: string): void
+  /** Adds the key at this instant of the queue's time; an earlier instant that was asked for before stays. */
+  addAt(key: string, at: number): void
+  /** Adds the key after `ms`; an earlier instant that was asked for before stays. */
+  addAfter(key: string, ms: number): void
+  /** Takes a sleeping or waiting key out. */
+  remove(key: string): void
+  /** Whether the key sleeps, waits or is worked on. */
+  has(key: string): boolean
+  /** Keys that wait or are worked on. Sleeping keys do not count. */
+  readonly depth: number
+  /** Keys that sleep. */
+  readonly sleeping: number
+  /** Works until the signal aborts; resolves when no work is left in progress. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/** When to come back even if nothing changes, ms from now; undefined: not by itself. */
+export type Again = { inMs: number } | undefined
+/** The same, or at an instant of the queue's time. */
+export type ComeBack = Again | { at: number }
+
+export interface QueueOptions {
+  name: string
+  /** How many keys are worked on at a time. */
+  concurrency: number
+  clock: Clock
+  /** Whose time `at` is: `monotonic` (the default) for delays, `wall` for instants of the calendar, in Unix ms. */
+  time?: 'monotonic' | 'wall'
+  log: Log
+  reconcile(key: string, signal: AbortSignal): Promise<ComeBack>
+  /** A fault that no retry can mend, such as invalid input: the key waits until it is added again. */
+  isFinal?(error: unknown): boolean
+}
+
+const backoff = createBackoff({ firstMs: 50, longestMs: 60_000 })
+
+/** The state that the work was planned on has changed meanwhile. Retried soon, and logged at debug level only. */
+export class Stale extends Unavailable {
+  override readonly name = 'Stale'
+}
+
+export function createQueue(options: QueueOptions): Queue {
+  return new WorkQueue(options)
+}
+
+class WorkQueue implements Queue {
+  readonly #options: QueueOptions
+  readonly #waiting = new Set<string>()
+  readonly #working = new Set<string>()
+  readonly #again = new Set<string>()
+  readonly #failures = new Map<string, number>()
+  readonly #alarms: Alarms
+  #wake: (() => void) | undefined
+
+  constructor(options: QueueOptions) {
+    this.#options = options
+    const { clock, time = 'monotonic' } = options
+    this.#alarms = new Alarms(clock, { time, onDue: keys => this.#addAll(keys) })
+  }
+
+  get depth(): number {
+    return this.#waiting.size + this.#working.size
+  }
+
+  get sleeping(): number {
+    return this.#alarms.size
+  }
+
+  add(key: string): void {
+    this.#addAll([key])
+  }
+
+  addAt(key: string, at: number): void {
+    if (this.#waiting.has(key) || this.#again.has(key)) return
+    const known = this.#alarms.at(key)
+    if (known === undefined || at < known) this.#alarms.set(key, at)
+  }
+
+  addAfter(key: string, ms: number): void {
+    this.addAt(key, this.#alarms.now() + ms)
+  }
+
+  remove(key: string): void {
+    this.#alarms.clear(key)
+    this.#waiting.delete(key)
+    this.#again.delete(key)
+    this.#failures.delete(key)
+  }
+
+  has(key: string): boolean {
+    return this.#waiting.has(key) || this.#working.has(key) || this.#alarms.at(key) !== undefined
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const inWork = new Set<Promise<void>>()
+    const onAbort = () => this.#wake?.()
+    signal.addEventListener('abort', onAbort)
+    while (!signal.aborted) {
+      const [key] = inWork.size < this.#options.concurrency ? this.#waiting : []
+      if (key === undefined) {
+        await new Promise<void>(resolve => {
+          this.#wake = resolve
+        })
+        this.#wake = undefined
+        continue
+      }
+      this.#waiting.delete(key)
+      const work: Promise<void> = this.#work(key, signal).finally(() => {
+        inWork.delete(work)
+        this.#wake?.()
+      })
+      inWork.add(work)
+    }
+    signal.removeEventListener('abort', onAbort)
+    this.#alarms.close()
+    await Promise.all(inWork)
+  }
+
+  #addAll(keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#alarms.clear(key)
+      if (this.#working.has(key)) this.#again.add(key)
+      else this.#waiting.add(key)
+    }
+    this.#wake?.()
+  }
+
+  async #work(key: string, signal: AbortSignal): Promise<void> {
+    this.#working.add(key)
+    let again: ComeBack
+    try {
+      again = await this.#options.reconcile(key, signal)
+      this.#failures.delete(key)
+    } catch (error) {
+      again = signal.aborted ? undefined : this.#failed(key, error)
+    }
+    this.#working.delete(key)
+    if (this.#again.delete(key)) this.add(key)
+    else if (again && !signal.aborted)
+      this.addAt(key, 'at' in again ? again.at : this.#alarms.now() + again.inMs)
+  }
+
+  #failed(key: string, error: unknown): Again {
+    const { log, name, isFinal } = this.#options
+    const stack = error instanceof Error ? error.stack : undefined
+    if (isFinal?.(error)) {
+      this.#failures.delete(key)
+      log.error({ queue: name, key, error: messageOf(error) }, 'reconcile.invalid')
+      return undefined
+    }
+    const failures = (this.#failures.get(key) ?? 0) + 1
+    this.#failures.set(key, failures)
+    const inMs = backoff(failures)
+    const facts = { queue: name, key, failures, inMs, error: messageOf(error) }
+    if (error instanceof Stale) log.debug(facts, 'reconcile.stale')
+    else if (error instanceof Unavailable) log.warn(facts, 'reconcile.unavailable')
+    else log.error({ ...facts, stack }, 'reconcile.failed')
+    return { inMs }
+  }
+}
