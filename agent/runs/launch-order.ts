@@ -1,5 +1,6 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import type { Command, Entry } from '../../core/records/entry.ts'
+import { sealingContext } from '../../core/records/sealing-context.ts'
 import type { Active } from '../../core/records/state.ts'
 import { unseal } from '../../platform/sealing.ts'
 import type { Arm } from '../launcher/messages.ts'
@@ -141,14 +142,9 @@ export function secretValues(
   return values && Object.entries(values).flatMap(([name, value]) => (shown.has(name) ? [] : [value]))
 }
 
-/** The context that a pool's sealed values are bound to. */
-export function sealContext({ namespace, name, uid }: Pick<Entry, 'namespace' | 'name' | 'uid'>): string {
-  return `${namespace}/${name}/${uid}`
-}
-
 function openSealed(entry: Entry, poolKey: KeyObject): Record<string, string> | undefined {
   if (entry.sealed === undefined) return {}
-  const text = unseal(entry.sealed, poolKey, sealContext(entry))
+  const text = unseal(entry.sealed, poolKey, sealingContext(entry))
   return text === undefined ? undefined : (JSON.parse(text) as Record<string, string>)
 }
 

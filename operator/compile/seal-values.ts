@@ -1,13 +1,9 @@
+import { sealingContext } from '../../core/records/sealing-context.ts'
 import type { Identity } from '../identity/identity.ts'
 
 export interface Sealed {
   sealed?: string | undefined
   sealedDigest?: string | undefined
-}
-
-/** The context that sealed values are bound to: what was sealed for one object does not open as another's. */
-function contextOf({ namespace, name, uid }: { namespace: string; name: string; uid: string }): string {
-  return `${namespace}/${name}/${uid}`
 }
 
 /**
@@ -22,7 +18,7 @@ export async function sealValues(
   const names = Object.keys(secret).sort()
   if (names.length === 0) return {}
   const key = await identity.pool(entry.pool)
-  const context = contextOf(entry)
+  const context = sealingContext(entry)
   const text = JSON.stringify(Object.fromEntries(names.map(name => [name, secret[name]])))
   const sealedDigest = identity.digest(JSON.stringify([key.publicPem, context, text]))
   if (before?.sealed && before.sealedDigest === sealedDigest) return { sealed: before.sealed, sealedDigest }

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { sealContext } from '../../../agent/runs/launch-order.ts'
 import { createKeys } from '../../../core/keys.ts'
 import { jobEntrySchema } from '../../../core/records/entry.ts'
+import { sealingContext } from '../../../core/records/sealing-context.ts'
 import { readConfig } from '../../../operator/startup/config.ts'
 import { type Operator, startOperator } from '../../../operator/startup/start.ts'
 import { createResultReporter } from '../../../operator/status/report-results.ts'
@@ -87,7 +87,7 @@ async function opened(name: string): Promise<Record<string, string> | undefined>
   const pem = await kubernetes.kubectl(['get', 'secret', 'shellcron-keys', '-n', 'shellcron', '-o', key])
   const poolKey = createPrivateKey(Buffer.from(pem, 'base64').toString())
   const entry = await entryOf(name)
-  const text = entry?.sealed && unseal(entry.sealed, poolKey, sealContext(entry))
+  const text = entry?.sealed && unseal(entry.sealed, poolKey, sealingContext(entry))
   return text ? JSON.parse(text) : undefined
 }
 const health = async (path: string) => (await fetch(`http://127.0.0.1:${operator.healthPort}${path}`)).status
