@@ -7,17 +7,17 @@ import { adopt } from '../../store/protocol/retry.ts'
 import { parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import { conclude } from '../runs/finish.ts'
 import type { Runs } from '../runs/supervisor.ts'
-import { lookAtWave } from '../schedule/wave-slot.ts'
+import { readWave } from '../schedule/wave-slot.ts'
 import type { Context } from '../session/context.ts'
 
-/**
- * Level-triggered: at start, at each change of `agents/` and every TTL, the first three in rank (and each agent for its own older
- * sessions) list who owns attempts in `active/`. Those whose session has no registration are Lost; those of nobody are taken over.
- */
+/** This many agents, the first in rank, bury. Each agent also buries the attempts of its own older sessions. */
 const BURYING_RANKS = 3
 
 /**
- * Answers whether an attempt waits that is mine to take over, and could not be taken now. `of`: looks at what lies under that one only.
+ * Lists the attempts in `active/`. Those whose owner's session has no registration end as Lost. Pending attempts without an owner are taken
+ * over if this agent is first in rank for them. Level-triggered: it runs at start, at each change of `agents/`, and every TTL
+ * (recovery-loop.ts). `of`: only the attempts under that owner. Answers whether a pending attempt of this agent still waits, for a slot of
+ * its wave.
  */
 export async function buryDeadAgents(context: Context, runs: Runs, of?: typeof NOBODY): Promise<boolean> {
   const { keys, pool, agent, etcd, world, log } = context
@@ -46,18 +46,22 @@ async function buryIfDead(context: Context, active: Versioned<Active>, owner: st
   const { session, buryAfter } = active.value
   const registered = context.world.agents.get(keys.agent(pool, owner))?.value.session
   if (registered === session) return
-  // The mirror may lag behind: what counts is what etcd says now, compared again in the transaction.
+  // The mirror may be behind. Only a fresh read counts, and the transaction compares it again.
   const now = await etcd.get(keys.agent(pool, owner), context.signal)
   const ownerSeen = now?.create ?? 0
   if (ownerSeen === session) return
   if (buryAfter !== undefined && clock.now() < buryAfter) return
   await conclude(context, active, {
-    verdict: { outcome: 'Lost', reason: 'AgentLost', message: `agent ${owner} went away while it ran` },
+    verdict: {
+      outcome: 'Lost',
+      reason: 'AgentLost',
+      message: `agent ${owner} was lost while the run was in progress`,
+    },
     burial: { owner, ownerSeen },
   })
 }
 
-/** A pending attempt that waits for somebody eligible. Answers whether I am, and it still waits: for a place of its wave. */
+/** Takes over a pending attempt without an owner. Answers whether it is this agent's and still waits, for a slot of its wave. */
 async function takeOver(context: Context, active: Versioned<Active>, runs: Runs): Promise<boolean> {
   const { keys, pool, agent, session, launcher, world, cells } = context
   const { kind, namespace, name } = active.value
@@ -70,8 +74,8 @@ async function takeOver(context: Context, active: Versioned<Active>, runs: Runs)
       : world.eligible(entry.value, active.value.target)[0] === agent
   if (!mine) return false
   const held = await Promise.all(targetCellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
-  // It takes a place of its wave again; one that its job gave up meanwhile it no longer needs.
-  const wave = active.value.wave ? await lookAtWave(context, entry, active.value.target) : undefined
+  // It needs a slot of its wave again, unless its job has lost its maxParallel meanwhile.
+  const wave = active.value.wave ? await readWave(context, entry, active.value.target) : undefined
   if (wave?.isFull) return true
   const known = held.flatMap(cell => (cell.value ? [{ ...cell, value: cell.value }] : []))
   const adoption = adopt({

@@ -1,16 +1,16 @@
-/** Rings for everybody who waits for the next change of who lives, and says whether somebody died. */
+/** Wakes whoever waits for the next change of the living agents, and says whether one of them died. */
 export interface Notifier {
   notify(death: boolean): void
   next(): Promise<boolean>
 }
 
 export function createNotifier(): Notifier {
-  let bell = Promise.withResolvers<boolean>()
+  let next = Promise.withResolvers<boolean>()
   return {
     notify(death) {
-      bell.resolve(death)
-      bell = Promise.withResolvers<boolean>()
+      next.resolve(death)
+      next = Promise.withResolvers<boolean>()
     },
-    next: () => bell.promise,
+    next: () => next.promise,
   }
 }

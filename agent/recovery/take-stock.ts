@@ -9,15 +9,17 @@ import { launchId } from '../runs/launch-order.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import type { Context } from '../session/context.ts'
 
-/** Brings together what etcd says is mine, what this agent remembers, and what the launcher knows. */
-
 const CLEAR_POLL_MS = 100
 const REFUSED_PAUSE_MS = 50
 
 /**
- * At the start of a session. Mine and known to the launcher: adopted. Mine and unknown to it: armed if it is the launcher that was
- * told, else the machine was rebooted or the launcher died, and it is Lost. Known to the launcher only: ended. Of an older session of
- * mine, and allowed to outlive it: mine again if the launcher knows it, else Lost.
+ * At the start of a session, compares this agent's entries in `active/` with the launcher's runs:
+ *
+ *   in both                                      adopted
+ *   in etcd only, same launcher instance         armed
+ *   in etcd only, another instance               Lost: the machine was rebooted, or the launcher died
+ *   in etcd, of an older session, may outlive it owned again if the launcher has it, else Lost
+ *   at the launcher only                         ended
  */
 export async function takeStock(context: Context, runs: Runs): Promise<void> {
   const { keys, pool, agent, session, etcd, launcher } = context
@@ -40,7 +42,7 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
   await endUnowned(context, [...known.values()])
 }
 
-/** onDisconnect Continue. undefined: not mine any more. */
+/** A run of an older session with onDisconnect Continue. undefined: it is no longer this agent's. */
 async function outlived(
   context: Context,
   active: Versioned<Active>,
@@ -53,7 +55,7 @@ async function outlived(
     await conclude(context, active, { verdict, burial: { owner: agent, ownerSeen: session } })
     return undefined
   }
-  // Other agents change its cells all the time: a refusal by one of those says nothing of the attempt.
+  // Other agents change its cells all the time. A refusal because of a cell says nothing about the attempt.
   for (let known = active; ; await clock.sleep(REFUSED_PAUSE_MS, signal)) {
     const owned = await tryToReown(context, known)
     if (owned.isMine || !isSameAttempt(owned.now, active.value)) return owned.isMine ? owned.now : undefined
@@ -65,7 +67,7 @@ type Reowned = { isMine: true; now: Versioned<Active> } | { isMine: false; now: 
 
 async function tryToReown(context: Context, active: Versioned<Active>): Promise<Reowned> {
   const { keys, pool, agent, session, launcher, batcher, cells } = context
-  // It keeps its place of its wave.
+  // It keeps its slot of its wave.
   const counted = await Promise.all(targetCellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
   const { txn, active: next } = reown({
     keys,
@@ -87,30 +89,30 @@ function isSameAttempt(now: MaybeAbsent<Active>, { attempt, session }: Active): 
 }
 
 /**
- * Every TTL: entries of my session that neither memory, an open request nor the launcher knows are of a claim whose answer was lost,
- * and that was applied after it was read again: settled as Lost, as nobody will ever start them.
+ * Every TTL: settles as Lost the entries of this session that neither this agent's memory, nor a claim in flight, nor the launcher knows.
+ * Such an entry is of a claim whose answer was lost and that was committed after it was read again. Nothing would ever start it.
  */
 export async function settleUnknown(context: Context, runs: Runs): Promise<void> {
   if (!guards.settlesUnknown()) return
-  const { keys, pool, agent, session, etcd, launcher, asked } = context
-  const isKnown = ({ run }: Active) => runs.has(run) || asked.has(run)
+  const { keys, pool, agent, session, etcd, launcher, claiming } = context
+  const isKnown = ({ run }: Active) => runs.has(run) || claiming.has(run)
   const { items } = await etcd.list(keys.actives(pool, agent), context.signal)
   const unknown = items.flatMap(item => {
     const { value, ...of } = parseVersioned(activeSchema, item.key, item)
     return value?.session === session && !isKnown(value) ? [{ ...of, value }] : []
   })
-  // A launcher may have very many that wait for their output to be stored: it is asked only if it matters.
+  // A launcher may have very many runs that wait for their output to be stored, so it is asked only if there are unknown entries.
   if (unknown.length === 0) return
   const launches = new Set((await launcher.runs(context.signal)).map(({ id }) => id))
   for (const active of unknown) {
     if (isKnown(active.value) || launches.has(launchId(active.value))) continue
-    // A pending attempt was put here by who ended the one before: it is armed behind a transaction of its own, however often.
+    // A pending attempt was put here by the process that ended the one before. Arming it compares, so it may be done repeatedly.
     if (active.value.attempt > 1) runs.resume(active)
     else await conclude(context, active, { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } })
   }
 }
 
-/** Runs of my older sessions that may not outlive them; only when they are dead may those sessions be buried. */
+/** Kills fenced runs of older sessions of this agent. Those sessions may be buried only when the runs are dead. */
 async function endOlderSessions({ launcher, session, clock, signal }: Context): Promise<void> {
   for (;;) {
     const older = (await launcher.runs(signal)).filter(
@@ -128,7 +130,7 @@ async function endUnowned({ launcher, session, log }: Context, unowned: Launcher
   if (going.length > 0)
     log.warn({ runs: ids(going).slice(0, 10), count: going.length }, 'launcher.unownedRuns')
   launcher.kill(ids(going), 'Superseded')
-  // How they ended is recorded, by me or by who buried them.
+  // Their outcomes are recorded, by this agent or by burial.
   launcher.forget(ids(unowned.filter(run => !isGoing(run))))
 }
 

@@ -3,20 +3,20 @@ import type { Command, Entry } from '../../core/records/entry.ts'
 import type { End } from '../../core/runs/outcome.ts'
 import type { Arm, ExitRecord } from '../launcher/messages.ts'
 
-/** Commands in containers: a launcher runs a helper (launcher/exec), which runs them through the container's runtime. */
+/** Commands in containers: the launcher runs a helper (launcher/cmd/exec), which runs the command through the container's runtime. */
 
 export interface ContainerSettings {
-  /** The helper; undefined: none was built for this machine. */
+  /** The path of the helper; undefined: there is none for this machine. */
   helper: string | undefined
-  /** `unix://` sockets of runtimes; empty: the helper looks where they usually are. */
+  /** `unix://` sockets of container runtimes; empty: the helper tries the usual places. */
   endpoints: readonly string[]
-  /** This machine is a node of Kubernetes: only Pods are looked for, whatever else runs containers. */
+  /** On a Kubernetes node: only containers of Pods are found. */
   podsOnly: boolean
 }
 
 export type Container = NonNullable<Command['container']>
 
-/** The parts of an `Arm` that differ from a command on the host. Values go by stdin: nobody sees them. */
+/** The parts of a launch order that differ from a command on the host. Values go through stdin, where no other process can read them. */
 export function inContainer(
   container: Container,
   { command, namespace }: Pick<Entry, 'command' | 'namespace'>,
@@ -39,38 +39,38 @@ export function inContainer(
   }
 }
 
-/** Which containers, as the helper is asked. */
+/** The helper's request for the containers that a command means. */
 export function selection(container: Container, namespace: string, settings: ContainerSettings) {
   const { selector, name = '', pick } = container
   const { endpoints, podsOnly } = settings
   return { endpoints, podsOnly, namespace, selector, name, pick }
 }
 
-const told = z.object({
+const helperNote = z.object({
   reason: z.string().optional(),
   message: z.string().optional(),
   oom: z.boolean().optional(),
 })
 
-/** How a run ended, with what its helper told of it. What the launcher ended, the launcher knows best. */
+/** How a run ended, from the launcher's record and the helper's note. If the launcher ended the run, its own cause counts. */
 export function endOf({ cause, oom, told: text }: ExitRecord): End {
   if (cause.kind === 'exited' && text !== undefined) {
-    const { reason, message, oom: inside } = parseTold(text)
+    const { reason, message, oom: inside } = parseNote(text)
     if (reason !== undefined) return { kind: 'failed', reason, message }
     return { ...cause, ...(inside ? { oom: true } : {}), message }
   }
   return oom && (cause.kind === 'exited' || cause.kind === 'signaled') ? { ...cause, oom } : cause
 }
 
-/** What a helper told, with its message as `show` makes it. What is no such thing becomes nothing. */
+/** A helper's note with its message redacted by `show`. A note that cannot be parsed becomes empty. */
 export function redactNote(text: string, show: (message: string) => string): string {
-  const { message, ...rest } = parseTold(text)
+  const { message, ...rest } = parseNote(text)
   return JSON.stringify(message === undefined ? rest : { ...rest, message: show(message) })
 }
 
-function parseTold(text: string): z.infer<typeof told> {
+function parseNote(text: string): z.infer<typeof helperNote> {
   try {
-    return told.parse(JSON.parse(text))
+    return helperNote.parse(JSON.parse(text))
   } catch {
     return {}
   }

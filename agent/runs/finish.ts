@@ -7,36 +7,29 @@ import type { TxnAnswer } from '../../store/etcd/types.ts'
 import { end } from '../../store/protocol/end.ts'
 import { type MaybeAbsent, parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
+import type { EndFacts } from './end-facts.ts'
 import { retryOf } from './retry.ts'
 
-/** Ends an attempt in etcd: by its owner with what the launcher saw, or by burial. Repeats until it is settled, by whomever. */
-
-export interface EndFacts {
-  startedAt?: number
-  endedAt?: number
-  tail?: string
-  /** What else is to be said of it. */
-  message?: string
-}
+/** Records the end of an attempt in etcd: by its owner, with the launcher's facts, or by burial. Repeats until the attempt is settled. */
 
 export interface Ending {
   verdict: Verdict
   facts?: EndFacts
-  /** Burial: of whom, and the create revision of that agent's registration as seen. */
+  /** Burial: the owner, and the create revision of its registration as it was read (0: it has none). */
   burial?: { owner: string; ownerSeen: number }
 }
 
 export type Concluded = { freed: CellRef[] } & (
   | { kind: 'recorded' }
-  /** Recorded, and its next attempt lies under me. */
+  /** Recorded, and the next attempt is this agent's. */
   | { kind: 'again'; active: Versioned<Active> }
-  /** Somebody else has ended it: nothing was recorded. */
+  /** Another process has ended it: nothing was recorded. */
   | { kind: 'superseded' }
 )
 
-/** After no answer, and after a refusal by something that this agent's watches have not told of yet, ms. */
+/** After no answer, and after a refusal for a reason that this agent's watches have not shown yet, ms. */
 const PAUSE_MS = 300
-/** After what should not happen, ms. */
+/** After an unexpected fault, ms. */
 const FAULT_PAUSE_MS = 5_000
 
 /** Rejects only when the context's signal aborts. */
@@ -51,14 +44,14 @@ export async function conclude(
     try {
       const outcome = await tryToEnd(context, active, { ...ending, round })
       if (outcome.kind !== 'refused') return outcome
-      // Its owner has registered anew: the watch tells that, and it is looked at from the start.
+      // Its owner has registered again. The watch will show that, and burial starts from the beginning.
       if (ending.burial && !outcome.changed && round > 0) return { kind: 'superseded', freed: [] }
       if (!outcome.changed) await context.clock.sleep(PAUSE_MS, context.signal)
-      // Whoever shares the wave ends at about the same time: they are spread, so that each tries a few times only.
-      else if (outcome.crowd > 0)
+      // The runs of one wave end at about the same time. Their retries are spread, so that each needs a few only.
+      else if (outcome.holders > 0)
         await context.clock.sleep(
           endAgainAfter({
-            holders: outcome.crowd,
+            holders: outcome.holders,
             tries: round,
             pace: context.pace.ms,
             chance: Math.random(),
@@ -81,12 +74,12 @@ export async function conclude(
   }
 }
 
-/** `changed`: by its entry or a cell, which are known now as they are. Else by a registration, or by the entry of a retry. */
+/** `changed`: the active entry or a cell differed; both are up to date now. Else a registration, or the entry of a retry, did. */
 interface Refused {
   kind: 'refused'
   changed: boolean
-  /** How many hold a place of the wave that changed. */
-  crowd: number
+  /** How many hold a slot of the wave, if its cell differed. */
+  holders: number
   active: Versioned<Active>
 }
 
@@ -153,11 +146,11 @@ function refused(
   }
   const changed = now.mod !== active.mod || moved.includes(true)
   const wave = cells.findIndex(({ key }) => context.keys.parseCell(key)?.target === WAVE)
-  const crowd = moved[wave] ? (cells[wave]?.value.active.length ?? 0) : 0
-  return { kind: 'refused', changed, crowd, active: { ...now, value: now.value } }
+  const holders = moved[wave] ? (cells[wave]?.value.active.length ?? 0) : 0
+  return { kind: 'refused', changed, holders, active: { ...now, value: now.value } }
 }
 
-/** After an unclear answer: is the attempt still to be ended? */
+/** After an ambiguous answer: whether the attempt still has to be ended. */
 async function stillThere(
   context: Context,
   active: Versioned<Active>,
@@ -175,7 +168,7 @@ async function stillThere(
   }
 }
 
-/** What is remembered of a cell is good enough if it counts the run: else it is from before the claim, and is read. */
+/** A remembered cell will do if it counts the run. If not, it is from before the claim, and is read. */
 async function heldCells(
   { cells, keys }: Context,
   refs: CellRef[],

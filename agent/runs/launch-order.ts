@@ -7,11 +7,11 @@ import type { Arm } from '../launcher/messages.ts'
 import { outputLabels } from '../output/attempt-labels.ts'
 import { type ContainerSettings, inContainer } from './container-command.ts'
 
-/** What a launcher is told to start for an attempt. */
+/** The order with which a launcher starts an attempt. */
 
 /**
- * An attempt under one generation of its template: re-claimed after an edit it is another launch, so that a launch is started at
- * most once whatever is sent twice.
+ * The id of a launch: an attempt under one generation of its template. An attempt that is claimed again after an edit is another launch.
+ * So a launcher starts each id at most once, even if an order is sent twice.
  */
 export function launchId({
   run,
@@ -22,8 +22,8 @@ export function launchId({
 }
 
 /**
- * By this variable a launcher knows its processes among all of the machine. Another ShellCron there may run a job of the same name at the
- * same time, so the name of the run does not tell them apart: with the launcher's instance it does.
+ * The variable by which a launcher recognises its processes among all of the machine. Another ShellCron on the machine may run a job of the
+ * same name at the same time, so the value has the launcher's instance beside the launch id.
  */
 const MARK = 'SHELLCRON_LAUNCH'
 const SEALED_LABEL = 'sealed'
@@ -35,18 +35,21 @@ interface Executor {
   containers: ContainerSettings
 }
 
-/** Why there is no `Arm`. */
+/** Why an attempt cannot be started. */
 interface Refusal {
   reason: string
   message: string
 }
 
-/** The `Arm` of an attempt, or why there is none. */
 export function launchOrder(entry: Entry, active: Active, by: Executor): Arm | Refusal {
   const { command } = entry
   const secrets = openSealed(entry, by.poolKey)
   if (!secrets)
-    return { reason: 'SecretsUnreadable', message: "the secrets were not sealed to this agent's pool key" }
+    return {
+      reason: 'SecretsUnreadable',
+      message:
+        "the job's Secrets cannot be opened: they are sealed for another key than this agent's pool key; enrol the agent again",
+    }
   const env: Record<string, string> = {}
   for (const { name, value } of command.env) env[name] = value
   Object.assign(env, secrets, parametersOf(entry), contextOf(entry, active, by.agent))
@@ -73,17 +76,20 @@ export function launchOrder(entry: Entry, active: Active, by: Executor): Arm | R
   }
 }
 
-type Surroundings = { by: Executor; env: Record<string, string> }
+type Settings = { by: Executor; env: Record<string, string> }
 type Parts = Pick<Arm, 'argv' | 'env' | 'workingDir'> & Partial<Arm>
 
-function hostParts(command: Command, { by, env }: Surroundings): Parts | Refusal {
+function hostParts(command: Command, { by, env }: Settings): Parts | Refusal {
   const { host = {} } = command
   if (command.tty && !by.launcher.features.has('tty')) {
-    return { reason: 'Unsupported', message: "this agent's launcher has no pseudo-terminals" }
+    return {
+      reason: 'Unsupported',
+      message: 'tty: true needs a pseudo-terminal, which this launcher cannot make on this platform',
+    }
   }
   if (host.resources && !by.launcher.features.has('resources')) {
     const message =
-      "this agent's launcher can write no control groups, so host.resources would limit nothing: see Limits in docs/servers.md"
+      'host.resources needs cgroups, and this launcher cannot write any: see Limits in docs/servers.md'
     return { reason: 'Unsupported', message }
   }
   return {
@@ -98,28 +104,28 @@ function hostParts(command: Command, { by, env }: Surroundings): Parts | Refusal
   }
 }
 
-/** The helper is known by the mark as any command; in the container it is one more means to find who got away. */
+/** The helper carries the mark as any command does. Inside the container it is one more way to find processes that left their tree. */
 function containerParts(
   container: NonNullable<Command['container']>,
   entry: Entry,
-  { by, env }: Surroundings,
+  { by, env }: Settings,
 ): Parts | Refusal {
   const { helper } = by.containers
   if (helper === undefined) {
     const message =
-      'this agent has no helper for commands in containers: run make build, on a machine with Go'
+      'this agent has no helper for commands in containers: install a complete release, or run `make build` in the checkout'
     return { reason: 'Unsupported', message }
   }
   if (!by.launcher.features.has('notes')) {
     const message =
-      "this agent's launcher is an older one, which knows no containers; it is replaced when nothing runs"
+      'the launcher on this machine is an older version without containers; it is replaced as soon as nothing runs'
     return { reason: 'Unsupported', message }
   }
   const parts = inContainer(container, entry, { settings: { ...by.containers, helper }, env })
   return { ...parts, env: { [MARK]: env[MARK] ?? '' } }
 }
 
-/** Names the sealed values that a launch was given, so that an agent of a later life sees whether the entry still has the same. */
+/** Identifies the sealed values that a launch was given, so that a later agent process can tell whether the entry still has the same. */
 function sealedLabel({ sealed }: Pick<Entry, 'sealed'>): Record<string, string> | undefined {
   return sealed === undefined
     ? undefined
@@ -127,8 +133,8 @@ function sealedLabel({ sealed }: Pick<Entry, 'sealed'>): Record<string, string> 
 }
 
 /**
- * The values of Secrets with which a launch was started, as the entry has them now; undefined: it has others by now, or none.
- * A launch without that label had no Secrets, or is of an agent that did not say: then what the entry has is the best that is known.
+ * The Secrets' values that a launch was started with, taken from the entry. undefined: the entry has other values now. A launch without the
+ * label had no Secrets, or an older agent started it; then the entry's present values are the best guess.
  */
 export function secretValues(
   entry: Entry | undefined,
@@ -148,7 +154,7 @@ function openSealed(entry: Entry, poolKey: KeyObject): Record<string, string> | 
   return text === undefined ? undefined : (JSON.parse(text) as Record<string, string>)
 }
 
-/** Parameters reach a command only like this, never in its text. */
+/** Parameters reach a command only as variables, never in the text of its script. */
 function parametersOf(entry: Entry): Record<string, string> {
   return Object.fromEntries(Object.entries(entry.parameters).map(([name, value]) => [`PARAM_${name}`, value]))
 }
@@ -169,7 +175,7 @@ function contextOf(entry: Entry, active: Active, agent: string): Record<string, 
   }
 }
 
-/** W3C trace context; derived, so that every part that knows the run knows its trace. */
+/** W3C trace context. It is derived, so every component that knows the run knows its trace. */
 function traceparent({ uid, run, attempt }: Active): string {
   const trace = createHash('sha256').update(`${uid}/${run}`).digest('hex').slice(0, 32)
   const span = createHash('sha256').update(`${uid}/${run}/${attempt}`).digest('hex').slice(0, 16)

@@ -2,16 +2,15 @@ import { redact } from '../../core/output/redact.ts'
 import type { ExitRecord } from '../launcher/messages.ts'
 import { redactNote } from './container-command.ts'
 
-/** Bytes of output that a launcher's tail has at most. */
+/** The launcher's tail has at most this many bytes of output. */
 const TAIL_BYTES = 512
-/** A tail that was cut at a character is this much shorter. */
+/** A tail that was cut between characters can be shorter by this. */
 const CHARACTER_BYTES = 4
-const WITHHELD =
-  '(not shown: the Secrets that this command was started with have changed since, so that nobody can tell whether it says them)'
+const WITHHELD = '(output withheld: its Secrets changed during the run, so it cannot be redacted)'
 
 /**
- * A record as others may see it: what its output and its messages say of these values is masked. undefined: nobody knows the values any
- * more, and nothing of either is shown. The output itself, in the spool, stays as it came.
+ * A record with the values of Secrets redacted from its tail and messages. `secrets` undefined: the values are no longer known, so both are
+ * withheld. The output in the spool stays as it is.
  */
 export function redactRecord(record: ExitRecord, secrets: readonly string[] | undefined): ExitRecord {
   const { cause, tail, told } = record
@@ -27,7 +26,7 @@ export function redactRecord(record: ExitRecord, secrets: readonly string[] | un
   }
 }
 
-/** Bytes that are no text have become more in the tail, so that the counts alone do not tell. */
+/** Whether the tail lacks the beginning of the output. Invalid UTF-8 grows in the tail, so the counts alone do not tell. */
 function isCut({ stdout, stderr, tail }: ExitRecord): boolean {
   const written = stdout.bytes + stdout.cut + stderr.bytes + stderr.cut
   return written > TAIL_BYTES || Buffer.byteLength(tail) > TAIL_BYTES - CHARACTER_BYTES

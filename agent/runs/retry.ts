@@ -6,28 +6,28 @@ import type { Retry } from '../../store/protocol/end.ts'
 import { parseValue } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 
-/** Whether an attempt that ends is followed by another, by what entry, and whose that is. */
+/** Whether another attempt follows one that ends, under which entry, and under which agent. */
 
 interface Ended {
   outcome: Verdict['outcome']
-  /** Whose attempt was buried: it gets the next one only if that is me. */
+  /** The owner of a buried attempt: it gets the next one only if it is this agent. */
   avoid: string | undefined
-  /** How often its end was refused. */
+  /** How often etcd refused the end of the attempt. */
   round: number
 }
 
-/** undefined: there is none. */
+/** undefined: no attempt follows. */
 export async function retryOf(
   context: Context,
   active: Active,
   { outcome, avoid, round }: Ended,
 ): Promise<Retry | undefined> {
   const { keys, pool, clock, world } = context
-  // Whom somebody wants ended is not begun again, however it ended.
+  // A run with an order to end is not retried, however it ended.
   if (active.kill || !retries(outcome, active.attempt, Number.MAX_SAFE_INTEGER)) return undefined
   const key = keys[active.kind]({ pool, namespace: active.namespace, name: active.name })
   const known = world[active.kind === 'job' ? 'jobs' : 'runs'].get(key)
-  // The watch may lag behind an edit: after a refusal the entry is read.
+  // The watch may be behind an edit: after a refusal the entry is read.
   const entry = round === 0 && known ? known : await readEntry(context, key)
   if (!entry || entry.value.uid !== active.uid) return undefined
   if (entry.value.kind === 'job' && (entry.value.suspended || entry.value.blocked)) return undefined

@@ -1,22 +1,22 @@
 import type { Slot } from './timetables.ts'
 
 /**
- * How much earlier than usual a time is claimed because many come due with it: a claim costs about half a millisecond, and what is
- * claimed late starts late (docs/adr/0010-claim-bursts-early.md).
+ * How much earlier than usual a time is claimed because many times are due in the same second: a claim costs about half a millisecond,
+ * and a time that is claimed late starts late (docs/adr/0010-claim-bursts-early.md).
  */
 export interface Bursts {
-  /** It is to be claimed at `at`, Unix ms. Answers by how much earlier than that, ms. */
+  /** A slot will be claimed at `at`, Unix ms. Answers how much earlier than that it should be claimed, ms. */
   join(slot: Slot, at: number, now: number): number
-  /** Answers what `join` did; 0 if it is in none. */
+  /** Answers what `join` answered for this slot; 0 if it has not joined. */
   leave(slot: Slot): number
 }
 
-/** The n-th of one second is claimed n of these earlier, ms: twice what a claim takes. */
+/** The n-th time of a second is claimed n times this earlier, ms: twice what a claim takes. */
 const EACH_MS = 0.6
-/** So many fit into the usual lead. */
+/** This many claims of one second fit into the usual lead. */
 const FEW = 300
 const MOST_MS = 5_000
-/** What is so near is looked at again before it is due, or comes due every few seconds, ms. */
+/** A time nearer than this cannot be moved: its slot is visited again before it is due, or is due every few seconds. In ms. */
 const NEAR_MS = 2 * MOST_MS
 
 export function createBursts(): Bursts {

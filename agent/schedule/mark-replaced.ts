@@ -3,7 +3,7 @@ import { markKill } from '../../store/protocol/retry.ts'
 import { parseVersioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 
-/** Replace: who owns the runs of this cell is told to end them. What is marked already stays as it is. */
+/** Replace: marks the active entries of a cell's runs, so that their owners end them. An entry that is already marked stays as it is. */
 export async function endForReplacement(context: Context, cell: Cell): Promise<void> {
   const { keys, pool, etcd, batcher, signal } = context
   for (const { agent: owner, run } of cell.active) {

@@ -6,28 +6,28 @@ import { parseVersioned, type Versioned } from '../../store/protocol/versioned.t
 import type { Context } from '../session/context.ts'
 
 /**
- * Asks etcd for a run, and calls `won` if it is given. From the request until then the run is among `context.asked`: its entry may be
- * there already, and must not be taken for one that nobody knows.
+ * Sends a claim, and calls `won` if etcd committed it. Until then the run is in `context.claiming`: its active entry may already be in
+ * etcd, and must not be mistaken for one that this agent has forgotten.
  */
 export async function sendClaim(
   context: Context,
   { txn, active }: Claimed,
   won: (active: Versioned<Active>) => void,
 ): Promise<TxnAnswer> {
-  const { keys, pool, agent, batcher, asked } = context
+  const { keys, pool, agent, batcher, claiming } = context
   const key = keys.active(pool, agent, active.run)
-  asked.add(active.run)
+  claiming.add(active.run)
   try {
-    const answer = await batcher.txn(txn).catch(error => wonAfterAll(context, error, key))
+    const answer = await batcher.txn(txn).catch(error => rereadAmbiguous(context, error, key))
     if (answer.ok) won({ key, mod: answer.revision, value: active })
     return answer
   } finally {
-    asked.delete(active.run)
+    claiming.delete(active.run)
   }
 }
 
-/** The answer was lost: if etcd says now that the run is mine then it is, and nobody has started it. */
-async function wonAfterAll(context: Context, error: unknown, key: string): Promise<TxnAnswer> {
+/** The answer was lost. If the active entry is there under this session, the claim was committed, and nothing has started the run. */
+async function rereadAmbiguous(context: Context, error: unknown, key: string): Promise<TxnAnswer> {
   if (!(error instanceof Ambiguous)) throw error
   const active = parseVersioned(activeSchema, key, await context.etcd.get(key, context.signal))
   if (active.value?.session !== context.session) throw error

@@ -5,85 +5,78 @@ import { createTimetable, jitterMs, type Timetable } from '../../core/timetable/
 import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 
-/** What an agent knows of the jobs in force: their timetables, and its own place in them. */
+/** The timetables of the jobs in force, and this agent's rank for each of their targets. */
 
+/** A job in force. */
 export interface Planned {
   entry: Versioned<JobEntry>
   times: Timetable
-  /** Delay of every start, ms: jitter. */
+  /** Jitter: the delay of every start, ms. */
   offset: number
 }
 
-/** One target of a job, and which turn this agent has at it: 0 is the first. */
-export interface Place {
+/** A target of a job that this agent may claim. Rank 0 claims first. */
+export interface Turn extends Planned {
   ref: CellRef
   rank: number
 }
 
-/** A job that this agent may take, or one shard of it. Names hold no '#'. */
+/** The key of a job, or of one shard of it: `<job key>#<shard>`. No name has a '#'. */
 export type Slot = string
 
-export interface Plans {
-  /** undefined: it is not in force. */
-  of(slot: Slot): Planned | undefined
-  /** undefined: this agent has no part in it. */
-  placeOf(slot: Slot, entry: JobEntry): Place | undefined
-  /** Those of a job as it is now, and as it was when this was asked last. */
+export interface Timetables {
+  /** undefined: the job is not in force, or this agent may not claim this target. */
+  turnOf(slot: Slot): Turn | undefined
+  /** The slots of a job as it is now, and as it was when this was last asked. */
   slotsOf(jobKey: string): readonly Slot[]
-  /** The one of a target. */
+  /** The slot of one target of a job. */
   slotAt(jobKey: string, target: string): Slot
 }
 
-export function createPlans({ world, pool, agent }: Context): Plans {
-  const plans = new Map<string, Planned>()
+export function createTimetables({ world, pool, agent }: Context): Timetables {
+  const planned = new Map<string, Planned>()
   const sharded = new Map<string, readonly Slot[]>()
 
-  const shardOf = (slot: Slot): string | undefined => {
-    const at = slot.lastIndexOf('#')
-    return at < 0 ? undefined : slot.slice(at + 1)
+  function plan(jobKey: string): Planned | undefined {
+    const entry = world.jobs.get(jobKey)
+    if (!entry || entry.value.suspended || entry.value.blocked) {
+      planned.delete(jobKey)
+      return undefined
+    }
+    const known = planned.get(jobKey)
+    if (known && known.entry.mod === entry.mod) return known
+    const { namespace, name, jitterSeconds } = entry.value
+    const hashKey = `${namespace}/${name}`
+    const times = createTimetable({ ...entry.value, hashKey })
+    const fresh = { entry, times, offset: jitterMs(hashKey, jitterSeconds) }
+    planned.set(jobKey, fresh)
+    return fresh
   }
-  const jobOf = (slot: Slot): string => slot.split('#', 1)[0] ?? slot
 
-  const slotsNow = (jobKey: string): readonly Slot[] => {
+  function placeOf(slot: Slot, entry: JobEntry): Pick<Turn, 'ref' | 'rank'> | undefined {
+    const { namespace, name, command } = entry
+    const { mode } = command.placement
+    const shard = shardOf(slot)
+    const isTarget = shard === undefined ? mode !== 'Shards' : ownTargets(command.placement).includes(shard)
+    if (!isTarget) return undefined
+    const target = mode === 'All' ? agent : (shard ?? ANYWHERE)
+    const rank = rankOf(rankedBy(entry.uid, command.placement, target), agent, world.able(entry))
+    if (rank < 0) return undefined
+    return { ref: { pool, kind: 'job', namespace, name, target }, rank: mode === 'All' ? 0 : rank }
+  }
+
+  function slotsNow(jobKey: string): readonly Slot[] {
     const placement = world.jobs.get(jobKey)?.value.command.placement
     if (placement?.mode !== 'Shards') return [jobKey]
     return ownTargets(placement).map(shard => `${jobKey}#${shard}`)
   }
 
   return {
-    of(slot) {
-      const key = jobOf(slot)
-      const entry = world.jobs.get(key)
-      if (!entry || entry.value.suspended || entry.value.blocked) {
-        plans.delete(key)
-        return undefined
-      }
-      const known = plans.get(key)
-      if (known && known.entry.mod === entry.mod) return known
-      const { namespace, name, jitterSeconds } = entry.value
-      const hashKey = `${namespace}/${name}`
-      const plan = {
-        entry,
-        times: createTimetable({ ...entry.value, hashKey }),
-        offset: jitterMs(hashKey, jitterSeconds),
-      }
-      plans.set(key, plan)
-      return plan
+    turnOf(slot) {
+      const job = plan(jobOf(slot))
+      const place = job && placeOf(slot, job.entry.value)
+      return place && { ...job, ...place }
     },
-
-    placeOf(slot, entry) {
-      const { namespace, name, command } = entry
-      const { mode } = command.placement
-      const shard = shardOf(slot)
-      const isOne = shard === undefined ? mode !== 'Shards' : ownTargets(command.placement).includes(shard)
-      if (!isOne) return undefined
-      const target = mode === 'All' ? agent : (shard ?? ANYWHERE)
-      const ranked = rankedBy(entry.uid, command.placement, target)
-      const rank = rankOf(ranked, agent, world.able(entry))
-      if (rank < 0) return undefined
-      return { ref: { pool, kind: 'job', namespace, name, target }, rank: mode === 'All' ? 0 : rank }
-    },
-
     slotsOf(jobKey) {
       const before = sharded.get(jobKey) ?? []
       const now = slotsNow(jobKey)
@@ -91,10 +84,18 @@ export function createPlans({ world, pool, agent }: Context): Plans {
       else sharded.set(jobKey, now)
       return before.length === 0 ? now : [...new Set([...before, ...now])]
     },
-
     slotAt: (jobKey, target) => {
       const mode = world.jobs.get(jobKey)?.value.command.placement.mode
       return mode === 'Shards' ? `${jobKey}#${target}` : jobKey
     },
   }
+}
+
+function jobOf(slot: Slot): string {
+  return slot.split('#', 1)[0] ?? slot
+}
+
+function shardOf(slot: Slot): string | undefined {
+  const at = slot.lastIndexOf('#')
+  return at < 0 ? undefined : slot.slice(at + 1)
 }

@@ -15,24 +15,24 @@ import type { KeyValue } from '../../store/etcd/types.ts'
 import { type MaybeAbsent, parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 
-/** One look at the wave of an entry: read now, as others change it all the time. */
+/** The wave of a job with maxParallel, as it was just read: other agents change it all the time. */
 export interface Wave {
   cell: MaybeAbsent<Cell>
-  /** The entry beside its own that says how many places there are: a ShellRun's job. */
+  /** A ShellRun's job: the other entry whose maxParallel limits the wave. */
   under?: { key: string; mod: number }
   isFull: boolean
-  /** When who waits for a place looks again, ms from now. */
+  /** When a time that waits for a slot is looked at again, ms from now. */
   pollAfter: number
-  /** When this agent claims a time that nothing holds back, ms from its instant. */
+  /** When this agent claims a time that nothing holds back, ms after its instant (negative: before). */
   claimAfter(lead: number): number
-  /** If a refused claim lost the comparison of the wave, which is now `item`: when to try again, ms from now. */
+  /** A claim was refused, and the wave is now `item`. If that was the reason: when to try again, ms from now. */
   lost(item: KeyValue | undefined): number | undefined
 }
 
 type Deps = Pick<Context, 'world' | 'cells' | 'keys' | 'pool' | 'agent' | 'clock' | 'pace'>
 
-/** undefined: it goes everywhere at once. */
-export async function lookAtWave(
+/** undefined: the job has no maxParallel. */
+export async function readWave(
   deps: Deps,
   entry: Versioned<Entry>,
   target: string,
@@ -43,22 +43,22 @@ export async function lookAtWave(
   const began = clock.monotonic()
   const cell = await cells.read(keys.cell(waveOf(pool, ofRun(value))))
   pace.ms = paceOf(pace.ms, clock.monotonic() - began)
-  // After the read: what is compared is then not older than what was read.
+  // After the read, so that the entry that the claim compares is not older than the wave.
   const limit = limitOf(deps, value)
   if (!limit) return undefined
-  const { places, under } = limit
+  const { slots, under } = limit
   const ranked = world.eligible(value, target)
   const at = (wave: Cell | undefined) => ({
     turn: queuePosition(ranked, agent, wave?.turn),
-    free: Math.max(0, places - (wave?.active.length ?? 0)),
+    free: Math.max(0, slots - (wave?.active.length ?? 0)),
     pace: pace.ms,
   })
   const now = at(cell.value)
   return {
     cell,
     ...(under ? { under } : {}),
-    isFull: isFull(cell.value, places),
-    pollAfter: pollAfter(now.turn, places, { uid: value.uid, agent }),
+    isFull: isFull(cell.value, slots),
+    pollAfter: pollAfter(now.turn, slots, { uid: value.uid, agent }),
     claimAfter: lead => claimAfter({ ...now, agents: ranked.length, lead }),
     lost: item =>
       (item?.mod ?? 0) === cell.mod
@@ -72,19 +72,19 @@ function ofRun(entry: Entry) {
   return { kind, namespace, name, jobName: entry.kind === 'run' ? entry.jobRef?.name : undefined }
 }
 
-/** A ShellRun shares the places of its job, and goes by the lower limit of the two. */
+/** A ShellRun shares the slots of its job; the lower limit of the two counts. */
 function limitOf(
   { world, keys, pool }: Deps,
   entry: Entry,
-): { places: number; under?: { key: string; mod: number } } | undefined {
+): { slots: number; under?: { key: string; mod: number } } | undefined {
   const { placement } = entry.command
   const own = slotsOf(placement, world.matched(placement))
   if (own === undefined) return undefined
   const job = entry.kind === 'run' ? jobOf(world, entry, keys.job) : undefined
-  if (!job) return { places: own }
+  if (!job) return { slots: own }
   const its = job.value.command.placement
-  const places = slotsOf(its, world.matched(its)) ?? own
-  return { places: Math.min(own, places), under: { key: job.key, mod: job.mod } }
+  const slots = slotsOf(its, world.matched(its)) ?? own
+  return { slots: Math.min(own, slots), under: { key: job.key, mod: job.mod } }
 
   function jobOf({ jobs }: Deps['world'], { namespace, jobRef }: RunEntry, key: typeof keys.job) {
     const job = jobRef && jobs.get(key({ pool, namespace, name: jobRef.name }))

@@ -11,7 +11,7 @@ import type { ContainerSettings } from '../runs/container-command.ts'
 import type { ContainerPresence } from '../schedule/container-presence.ts'
 import type { LocalPolicy } from '../startup/local-policy.ts'
 
-/** What every part of one agent's session shares. */
+/** Shared by everything that lives as long as one session of the agent. */
 export interface Context {
   keys: Keys
   pool: string
@@ -23,15 +23,15 @@ export interface Context {
   log: Log
   world: World
   cells: Cells
-  /** Runs that are being asked for (schedule/send-claim.ts). */
-  asked: Set<string>
-  /** What a look at a wave and the claim after it take, ms. */
+  /** Ids of runs whose claims are in flight (schedule/send-claim.ts). */
+  claiming: Set<string>
+  /** How long a read of a wave's cell and the claim after it take at present, ms. */
   pace: { ms: number }
   launcher: Launcher
   poolKey: KeyObject
   policy: LocalPolicy
   containers: ContainerSettings
   presence: ContainerPresence
-  /** Aborts with the session, the launcher's connection or the agent. */
+  /** Aborts when the session, the connection to the launcher or the agent ends. */
   signal: AbortSignal
 }

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 
-/** By which leases an agent's registration may live, as its state directory tells the next life of it. */
+/** The leases that may hold an agent's registration, kept in its state directory for the next process. */
 
 const FILE = 'session.json'
 
@@ -18,11 +18,11 @@ const saved = z.object({
   pool: z.string(),
   agent: z.string(),
   lease: z.string(),
-  /** The one before, if it is not known that the registration has left it. */
+  /** The lease before, as long as the registration may still be under it. */
   former: z.string().optional(),
 })
 
-/** Empty: none, or another agent's. */
+/** Empty: none were saved, or those of another agent. */
 export async function savedLeases({ stateDir, pool, agent }: Whose): Promise<string[]> {
   try {
     const read = saved.parse(JSON.parse(await readFile(join(stateDir, FILE), 'utf8')))
@@ -34,8 +34,8 @@ export async function savedLeases({ stateDir, pool, agent }: Whose): Promise<str
 }
 
 /**
- * False if the disk refuses. What an older life has saved is then left: no registration lives by that, if not by one of the leases it names,
- * and those are this agent's.
+ * False if the disk refuses. The file of an earlier process then stays. That does no harm: a registration is resumed only under a lease
+ * that the file names, and those leases are this agent's.
  */
 export async function saveLeases(
   { stateDir, pool, agent, log }: Whose & { log: Log },

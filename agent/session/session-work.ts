@@ -2,7 +2,6 @@ import { FIRST_PACE_MS } from '../../core/fires/wave.ts'
 import { type CellRef, WAVE } from '../../core/keys.ts'
 import type { Registration, Trouble } from '../../core/records/state.ts'
 import { createBatcher } from '../../store/etcd/batcher.ts'
-import type { AgentOptions } from '../agent.ts'
 import { watchEtcdQuota } from '../health/etcd-quota.ts'
 import { watchLauncher } from '../health/launcher-watchdog.ts'
 import type { Readiness } from '../health/readiness.ts'
@@ -10,147 +9,167 @@ import { reportTrouble } from '../health/report-trouble.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { LauncherEvent } from '../launcher/messages.ts'
 import { upgradeWhenIdle } from '../launcher/upgrade.ts'
+import type { AgentOptions } from '../options.ts'
 import { createCells } from '../pool/cell-cache.ts'
 import type { World } from '../pool/world.ts'
-import { createNotifier } from '../recovery/notifier.ts'
+import { createNotifier, type Notifier } from '../recovery/notifier.ts'
 import { runRecovery } from '../recovery/recovery-loop.ts'
 import { takeStock } from '../recovery/take-stock.ts'
-import { createRuns, type Runs } from '../runs/supervisor.ts'
-import { type Claims, createClaims } from '../schedule/claim-loop.ts'
+import { Runs } from '../runs/supervisor.ts'
 import { createContainerPresence } from '../schedule/container-presence.ts'
-import { createRequests, type Requests } from '../schedule/requests.ts'
+import { MainLoop } from '../schedule/main-loop.ts'
+import { Requests } from '../schedule/requests.ts'
 import type { Context } from './context.ts'
-import type { Session } from './session.ts'
+import type { Session } from './session-options.ts'
 
-/** What lives as long as one session on one launcher. */
-interface Part {
-  session: Session
-  runs: Runs
-  claims: Claims
-  requests: Requests
-}
-
-/** What there is of it at the moment. */
-export interface Current {
-  part?: Part | undefined
-  /** From the first look of a session on; what is being asked for may be ours already. */
-  mine?: { runs: Runs; asked: ReadonlySet<string> } | undefined
-}
-
-/** Runs that the agent has or asks for. */
-export const runningIn = ({ mine }: Current): number => (mine ? mine.runs.size + mine.asked.size : 0)
-
-/** What outlives sessions. */
-interface Whole {
+/** What outlives sessions, and what an agent lends to each. */
+export interface AgentState {
   options: AgentOptions
   world: World
   readiness: Readiness
   troubles: Set<Trouble>
   registration(launcher: Launcher): Registration
   mayClaim(): boolean
-  /** Nothing is claimed until what it answers is called. */
+  /** Stops claiming until the returned function is called. */
   hold(): () => void
 }
 
-/** Answers what is to go on during a session, until `lost` aborts; `current` follows it. */
-export function createPart(
-  whole: Whole,
-  current: Current,
-): (session: Session, launcher: Launcher, lost: AbortSignal) => Promise<void> {
-  const { options, world, mayClaim } = whole
-  const { etcd, keys, pool, clock } = options
-  const died = createNotifier()
-  world.agents.onChange((_, now, before) =>
-    died.notify(before !== undefined && now?.value.session !== before.value.session),
-  )
-  forwardChanges(world, current)
+/** The work of a session that listens to changes: from the end of stock-taking on. */
+interface Listening {
+  session: Session
+  runs: Runs
+  fires: MainLoop
+  requests: Requests
+}
 
-  return async (session, launcher, lost) => {
-    const batcher = createBatcher(etcd)
-    const context: Context = {
+/**
+ * The work that lives as long as one session on one launcher:
+ *
+ *   session held ─▶ take stock ─▶ claims, requests, recovery, health checks … until the session or the launcher is lost
+ */
+export class SessionWork {
+  readonly #state: AgentState
+  readonly #died: Notifier = createNotifier()
+  #listening: Listening | undefined
+  /** From the beginning of stock-taking on: a run may already be this session's while its claim is in flight. */
+  #owned: { runs: Runs; claiming: ReadonlySet<string> } | undefined
+
+  constructor(state: AgentState) {
+    this.#state = state
+    const { agents } = state.world
+    agents.onChange((_, now, before) =>
+      this.#died.notify(before !== undefined && now?.value.session !== before.value.session),
+    )
+    this.#forwardChanges(state.world)
+  }
+
+  /** Runs that the agent has or is claiming. */
+  get running(): number {
+    return this.#owned ? this.#owned.runs.size + this.#owned.claiming.size : 0
+  }
+
+  /** The session whose work goes on now, if stock is taken. */
+  get session(): Session | undefined {
+    return this.#listening?.session
+  }
+
+  /** Answers the longest time that a run may take to end, ms. */
+  killAll(reason: string): number {
+    return this.#listening?.runs.killAll(reason) ?? 0
+  }
+
+  /** Works until `lost` aborts. */
+  async run(session: Session, launcher: Launcher, lost: AbortSignal): Promise<void> {
+    const { etcd, keys, pool } = this.#state.options
+    const context = this.#contextOf(session, launcher, lost)
+    context.cells.sawAll((await etcd.list(keys.cells(pool), lost)).items)
+    const runs = new Runs(context, ref => ref.kind === 'job' && this.#listening?.fires.wake(keys.job(ref)))
+    this.#owned = { runs, claiming: context.claiming }
+    const events = bufferEvents(launcher, runs)
+    try {
+      await takeStock(context, runs)
+      events.flush()
+      const { mayClaim } = this.#state
+      const fires = new MainLoop(context, { runs, mayClaim })
+      const requests = new Requests(context, { runs, fires, mayClaim })
+      this.#listening = { session, runs, fires, requests }
+      // Changes are forwarded from here on. Those since the beginning of stock-taking were not.
+      runs.recheck()
+      this.#watchHealth(context, runs)
+      const everyMs = session.ttlSeconds * 1_000
+      // Both end with `lost`. They are not awaited: a request in flight to an etcd that is gone must not delay the next session.
+      void fires.run()
+      void requests.run()
+      await runRecovery(context, runs, { everyMs, died: this.#died })
+    } finally {
+      this.#listening = undefined
+      this.#owned = undefined
+      events.stop()
+    }
+  }
+
+  #contextOf(session: Session, launcher: Launcher, signal: AbortSignal): Context {
+    const { options, world } = this.#state
+    const { keys } = options
+    const batcher = createBatcher(options.etcd)
+    return {
       ...options,
       session: session.id,
       batcher,
       world,
       cells: createCells(batcher, key => isRemembered(keys.parseCell(key))),
-      asked: new Set(),
-      presence: createContainerPresence(options.containers, clock),
+      claiming: new Set(),
+      presence: createContainerPresence(options.containers, options.clock),
       pace: { ms: FIRST_PACE_MS },
       launcher,
-      signal: lost,
+      signal,
     }
-    let claims: Claims | undefined
-    context.cells.sawAll((await etcd.list(keys.cells(pool), lost)).items)
-    const runs = createRuns(context, (ref: CellRef) => ref.kind === 'job' && claims?.wake(keys.job(ref)))
-    current.mine = { runs, asked: context.asked }
-    const events = listen(launcher, runs)
-    let requests: Requests | undefined
-    try {
-      await takeStock(context, runs)
-      events.pass()
-      claims = createClaims(context, runs, mayClaim)
-      requests = createRequests(context, { runs, claims, mayClaim })
-      current.part = { session, runs, claims, requests }
-      // From here on changes are forwarded; those since stock was taken are not.
-      runs.recheck()
-      watchOver(whole, { context, runs, isBusy: () => runningIn(current) > 0 })
-      await runRecovery(context, runs, { everyMs: session.ttlSeconds * 1_000, died })
-    } finally {
-      current.part = undefined
-      current.mine = undefined
-      claims?.close()
-      requests?.close()
-      events.stop()
-    }
+  }
+
+  #watchHealth(context: Context, runs: Runs): void {
+    const { options, readiness, troubles, registration, hold } = this.#state
+    const { etcd, clock, log, launcherBuild: build } = options
+    const { launcher, signal } = context
+    const report = (trouble: Trouble) => (isThere: boolean) =>
+      void (isThere ? troubles.add(trouble) : troubles.delete(trouble))
+    const isBusy = () => this.running > 0
+    if (build !== undefined) void upgradeWhenIdle({ launcher, build, isBusy, hold, clock, log, signal })
+    void watchLauncher({ runs, launcher, clock, log }, signal, report('LauncherSilent'))
+    void watchEtcdQuota({ etcd, clock, log }, signal, report('EtcdFull'))
+    void reportTrouble(context, { readiness, registration: () => registration(launcher) })
+  }
+
+  /** Forwards changes of the pool to the work that goes on now. A later session begins with the pool as it is then. */
+  #forwardChanges(world: World): void {
+    world.jobs.onChange((key, now) => {
+      this.#listening?.runs.onEntryChange(key, now)
+      this.#listening?.fires.wake(key)
+    })
+    world.runs.onChange((key, now) => this.#listening?.runs.onEntryChange(key, now))
+    world.requests.onChange((key, now) => this.#listening?.requests.onChange(key, now))
+    world.own.onChange((_, now) => now && this.#listening?.runs.onOwnActive(now))
+    world.onMembership(() => {
+      this.#listening?.fires.wakeAll()
+      this.#listening?.requests.lookAgain()
+    })
   }
 }
 
-/** What is looked at again and again while a session lives. */
-function watchOver(
-  { options, readiness, troubles, registration, hold }: Whole,
-  of: { context: Context; runs: Runs; isBusy(): boolean },
-): void {
-  const { etcd, clock, log, launcherBuild: build } = options
-  const { context, runs, isBusy } = of
-  const { launcher, signal } = context
-  const trouble = (which: Trouble) => (isIn: boolean) =>
-    void (isIn ? troubles.add(which) : troubles.delete(which))
-  if (build !== undefined) void upgradeWhenIdle({ launcher, build, isBusy, hold, clock, log, signal })
-  void watchLauncher({ runs, launcher, clock, log }, signal, trouble('LauncherSilent'))
-  void watchEtcdQuota({ etcd, clock, log }, signal, trouble('EtcdFull'))
-  void reportTrouble(context, { readiness, registration: () => registration(launcher) })
-}
-
-/** A ShellRun's cell is of use once, and a wave is always another one's. */
+/** A ShellRun's cell is used once, and a wave's cell is changed by other agents all the time: both are always read. */
 function isRemembered(ref: CellRef | undefined): boolean {
   return ref?.kind === 'job' && ref.target !== WAVE
 }
 
-/** What the launcher tells while stock is taken is looked at after it, so that nothing falls in between. */
-function listen(launcher: Launcher, runs: Runs): { pass(): void; stop(): void } {
+/** Keeps the launcher's events until stock is taken, so that none is lost in between. */
+function bufferEvents(launcher: Launcher, runs: Runs): { flush(): void; stop(): void } {
   const early: LauncherEvent[] = []
-  let hear = (event: LauncherEvent): void => void early.push(event)
-  const stop = launcher.onEvent(event => hear(event))
+  let onEvent = (event: LauncherEvent): void => void early.push(event)
+  const stop = launcher.onEvent(event => onEvent(event))
   return {
-    pass() {
-      hear = event => runs.onLauncherEvent(event)
-      for (const event of early) hear(event)
+    flush() {
+      onEvent = event => runs.onLauncherEvent(event)
+      for (const event of early) onEvent(event)
     },
     stop,
   }
-}
-
-/** Changes of the pool go to the part that lives now; the next one begins with everything as it is. */
-function forwardChanges(world: World, current: Current): void {
-  world.jobs.onChange((key, now) => {
-    current.part?.runs.onEntryChange(key, now)
-    current.part?.claims.wake(key)
-  })
-  world.runs.onChange((key, now) => current.part?.runs.onEntryChange(key, now))
-  world.requests.onChange((key, now) => current.part?.requests.onChange(key, now))
-  world.own.onChange((_, now) => now && current.part?.runs.onOwnActive(now))
-  world.onMembership(() => {
-    current.part?.claims.wakeAll()
-    current.part?.requests.lookAgain()
-  })
 }

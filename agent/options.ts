@@ -1,0 +1,30 @@
+import type { KeyObject } from 'node:crypto'
+import type { Keys } from '../core/keys.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import type { Etcd } from '../store/etcd/client.ts'
+import type { Launcher } from './launcher/launcher.ts'
+import type { Output } from './output/output.ts'
+import type { ContainerSettings } from './runs/container-command.ts'
+import type { LocalPolicy } from './startup/local-policy.ts'
+
+/** What an agent is made from. */
+export interface AgentOptions {
+  etcd: Etcd
+  keys: Keys
+  pool: string
+  agent: string
+  version: string
+  stateDir: string
+  operatorKey: KeyObject
+  poolKey: KeyObject
+  policy: LocalPolicy
+  containers: ContainerSettings
+  clock: Clock
+  log: Log
+  output: Output
+  /** Connects to the running launcher, or starts one. */
+  launcher(signal: AbortSignal): Promise<Launcher>
+  /** The build of the launcher that this agent would start. A running launcher of another build is replaced when it is idle. */
+  launcherBuild?: string | undefined
+}
