@@ -69,7 +69,7 @@ test('if the Secret has been rotated meanwhile it shows nothing, and says why', 
   await pool.agent('a')
   await end()
   const { tail = '' } = await result('rotated')
-  expect(tail).toMatch(/^\(not shown: .*Secrets.*changed/)
+  expect(tail).toMatch(/^\(output withheld: .*Secrets changed/)
   expect(Buffer.byteLength(tail)).toBeLessThanOrEqual(512)
 })
 
