@@ -1,6 +1,6 @@
 /**
- * Where everything lies in etcd: the only place that builds or parses a key. See DESIGN §3 for who writes what.
- * No part may hold a slash: names of Kubernetes objects cannot, and agents' names are held to the same rule.
+ * The keys in etcd. Nothing else builds or parses a key. docs/protocol.md says which process writes which key.
+ * No part of a key contains a slash: Kubernetes forbids it in names, and the same rule holds for the names of agents.
  */
 
 export type CellKind = 'job' | 'run'
