@@ -125,7 +125,7 @@ test('a ShellRun cannot be edited', async () => {
   const { code, stderr } = await put(run({ jobRef: { name: 'b' } }, { name: 'fixed' }), 'apply')
   expect(code).toBe(1)
   expect(stderr).toContain('spec: Invalid value')
-  expect(stderr).toContain('spec of a ShellRun cannot be changed: make another ShellRun')
+  expect(stderr).toContain('spec of a ShellRun cannot be changed; create another ShellRun')
   await kubectl('label', 'srun', 'fixed', 'metadata=may-be')
 })
 
@@ -208,12 +208,12 @@ test('kubectl explain reads as documentation', async () => {
   const explain = async (path: string) => (await kubectl('explain', path)).replaceAll(/\s+/g, ' ')
   const spec = await explain('shellcronjob.spec')
   for (const words of [
-    'When it runs: "minute hour',
+    'When the job runs, in cron syntax: "minute hour',
     'an IANA name such as Asia/Shanghai',
-    'run late after an outage',
+    'run late, after an outage',
   ])
     expect(spec).toContain(words)
-  expect(await explain('scj.spec.template.spec.onDisconnect')).toContain('nothing runs twice')
+  expect(await explain('scj.spec.template.spec.onDisconnect')).toContain('recorded as Lost')
   expect(await explain('srun.spec.targets')).toContain('names of agents in mode All')
 })
 
