@@ -3,7 +3,7 @@ import { ACCEPTED, commanding, job, REFUSED } from '../../test/fixtures/objects.
 import { InvalidObject, parseObject } from './objects.ts'
 import type { Problem } from './wording.ts'
 
-/** The same tables are put before a real API server in test/integration/schema.test.ts. */
+/** test/integration/schema.test.ts puts the same tables before a real API server. */
 function problems(input: unknown): readonly Problem[] {
   try {
     parseObject(input)

@@ -99,7 +99,7 @@ test('the outcome of each target is printed; --target takes some of them', async
   expect(one.stdout.match(/: \d$/gm)).toEqual([': 1'])
 })
 
-/** Arguments, and what is said of them. */
+/** Arguments, and the message that refuses them. */
 const WRONG = {
   'ops/dump --param DB=all': 'spec.parameters[0].value: "all": must be one of orders, customers',
   'ops/dump --param X=1':
