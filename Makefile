@@ -3,7 +3,7 @@ SHELL := /bin/sh
 NODE := scripts/node
 BIN := node_modules
 
-.PHONY: help up test verify build clean format generate
+.PHONY: help up test verify model build clean format generate
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ test: build ## set up what the tests need and run all of them
 
 verify: node_modules/.installed ## types, lint, format, dead code, architecture, generated files
 	@$(NODE) scripts/verify.ts
+
+model: ## search the model of the protocol (docs/protocol.md) for violations; needs python3 only, takes about ten minutes
+	@python3 test/model/protocol_model.py
 
 build: node_modules/.installed ## make the native programs, for amd64 and arm64, and dist/shellcron, the program as it is released
 	@$(NODE) scripts/native.ts

@@ -1,17 +1,17 @@
 /**
- * What an agent must do whatever happens, by the names of the model (protocol_model.py): without any of them it finds a stuck,
- * doubled or late run. One object, so that a test can take one away and see what happens.
+ * Guards of the agent. The upper-case names are those of docs/protocol.md and of the model (test/model/protocol_model.py).
+ * Without any of them a run is stuck, doubled or late. They are one object, so that a test can take one away and see that happen.
  */
 export const guards = {
-  /** BURYLVL: the dead are looked for at start and every TTL, not only when somebody is seen to die. */
+  /** BURYLVL: the agent looks for dead sessions at its start and every TTL, not only when it sees one end. */
   buriesUnseenDeaths: (): boolean => true,
 
-  /** RECON: an entry of mine that neither memory nor the launcher knows is settled, as nobody will ever start it. */
+  /** RECON: an own entry that neither memory nor the launcher knows is settled as Lost, because nobody will start it. */
   settlesUnknown: (): boolean => true,
 
-  /** INST: a claimed run is armed after a restart only by the launcher that was told of it; another one may follow a reboot. */
+  /** INST: after a restart a claimed run is armed only in the launcher instance that was told of it. Another one may follow a reboot. */
   isLauncherThatWasTold: (told: string, living: string): boolean => told === living,
 
-  /** POLL: who put a time to wait looks at its cell every second. */
+  /** POLL: the process that put a time to wait reads its cell every second. */
   looksAtWaiting: (): boolean => true,
 }

@@ -1,18 +1,18 @@
 /**
- * Where everything lies in etcd: the only place that builds or parses a key. See DESIGN §3 for who writes what.
- * No part may hold a slash: names of Kubernetes objects cannot, and agents' names are held to the same rule.
+ * The keys in etcd. Nothing else builds or parses a key. docs/protocol.md says which process writes which key.
+ * No part of a key contains a slash: Kubernetes forbids it in names, and the same rule holds for the names of agents.
  */
 
 export type CellKind = 'job' | 'run'
 
-/** A named thing with a schedule (`job`, a ShellCronJob) or for once (`run`, a ShellRun). */
+/** A ShellCronJob (`job`) or a ShellRun (`run`). */
 export interface Ref {
   pool: string
   namespace: string
   name: string
 }
 
-/** One (job or ShellRun, target): what its cell is for. */
+/** One (job or ShellRun, target), which has a cell of its own. */
 export interface CellRef extends Ref {
   kind: CellKind
   target: string
@@ -21,10 +21,10 @@ export interface CellRef extends Ref {
 /** The target of mode One: anywhere. */
 export const ANYWHERE = '-'
 
-/** In place of a target: the cell whose runs are those that hold a place of `maxParallel`. Not a legal agent name. */
+/** In place of a target: the cell whose runs hold the slots of `maxParallel`. Not a legal agent name. */
 export const WAVE = '@wave'
 
-/** Owner of a pending attempt while nobody eligible lives. Not a legal agent name, so it can be nobody's. */
+/** The owner of a pending attempt while no eligible agent lives. Not a legal agent name. */
 export const NOBODY = '-'
 
 export const DEFAULT_PREFIX = '/shellcron/v1/'
@@ -115,7 +115,7 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
   }
 }
 
-/** The id of a scheduled run: derived from what it is, so that doing it twice is seen. `time`: ms since the Unix epoch. */
+/** The id of a scheduled run. It is derived, so that a repeated action is recognised. `time`: ms since the Unix epoch. */
 export function scheduledRunId(
   of: { namespace: string; name: string; target: string },
   time: number,
@@ -123,28 +123,28 @@ export function scheduledRunId(
   return runId(`${of.namespace}.${of.name}.${time}`, of.target)
 }
 
-/** The id of a ShellRun's run on one target. An object that is made anew under its name is another run: its uid tells them apart. */
+/** The id of a ShellRun's run on one target. The uid distinguishes objects that were created one after another under one name. */
 export function shellRunId(of: { namespace: string; name: string; target: string; uid: string }): string {
   return runId(`${of.namespace}.${of.name}.run-${of.uid.slice(0, 8)}`, of.target)
 }
 
-/** A run of a ShellRun, by its id: where a scheduled run has its time. */
+/** Whether an id is that of a ShellRun's run. */
 export function isShellRunId(id: string): boolean {
   return id.split('.')[2]?.startsWith('run-') ?? false
 }
 
-/** When a scheduled run was due, by its id, ms since the epoch; undefined: it is a ShellRun's, or no id. */
+/** The scheduled time in the id of a run, in ms since the epoch. undefined: it is the id of a ShellRun's run, or no id. */
 export function scheduledIn(id: string): number | undefined {
   const [, , time = ''] = id.split('.')
   return /^\d{1,15}$/.test(time) ? Number(time) : undefined
 }
 
-/** Is it the id of a run of this object? Names have no dots. */
+/** Whether an id is that of a run of this object. Names have no dots. */
 export function isRunOf({ namespace, name }: { namespace: string; name: string }, id: string): boolean {
   return id.startsWith(`${namespace}.${name}.`)
 }
 
-/** Is `run` the one that somebody named: itself, or, by the id that status shows of a fire, its part on one of the targets? */
+/** Whether `id` names `run`: it is the run's id, or the id of its fire, which status shows and which has no target. */
 export function isNamed(run: string, id: string): boolean {
   return run === id || run.startsWith(`${id}.`)
 }

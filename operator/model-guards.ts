@@ -1,11 +1,11 @@
 /**
- * What the operator must do whatever happens, by the names of the model (protocol_model.py): without either of them a time stays
- * without an outcome. One object, so that a test can take one away and see what happens.
+ * Guards of the operator. The upper-case names are those of docs/protocol.md and of the model (test/model/protocol_model.py).
+ * Without either of them a time has no outcome. They are one object, so that a test can take one away and see that happen.
  */
 export const guards = {
-  /** SWEEP: what nobody has claimed when it closes is settled by the operator. */
+  /** SWEEP: the operator settles times that nobody has claimed when they close. */
   settlesUnclaimed: (): boolean => true,
 
-  /** EDITS: an edit that changes which times or targets exist goes by suspension, so that the old ones are settled before. */
+  /** EDITS: an edit that changes which times or targets exist suspends the job first, so that the old times are settled before. */
   editsBySuspension: (): boolean => true,
 }

@@ -29,8 +29,8 @@ const launch = (how: object, features: string[]) =>
 
 test.each([
   ['limits', { host: { resources: { memoryBytes: 1_000_000 } } }, 'resources', 'host.resources'],
-  ['a terminal', { tty: true }, 'tty', 'pseudo-terminals'],
-])('%s that the launcher cannot give are no start without them', (_, how, feature, said) => {
+  ['a terminal', { tty: true }, 'tty', 'pseudo-terminal'],
+])('%s that the launcher cannot give fails the start', (_, how, feature, said) => {
   expect(launch(how, [])).toEqual({ reason: 'Unsupported', message: expect.stringContaining(said) })
   expect(launch(how, [feature])).toHaveProperty(feature)
 })

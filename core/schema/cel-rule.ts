@@ -1,18 +1,18 @@
 import type * as z from 'zod'
 
 /**
- * One rule, told to two judges: as CEL to an API server, as a function to whoever has none. Both refuse the same, with the same words.
- * `cel` sees `self`, the value that the rule stands on; `path` names the field under it that is to be changed.
+ * One rule in two forms: CEL for an API server, a function for everything else. Both refuse the same values with the same message.
+ * In `cel`, `self` is the value that the rule applies to. `path` names the field below it that must be changed.
  */
 interface Rule<T> {
   cel: string
   message: string
   path?: readonly string[]
-  /** Does the value keep the rule? */
+  /** Whether the value satisfies the rule. */
   holds(value: T): boolean
 }
 
-/** As an API server is told it. */
+/** The form for an API server. */
 export interface CelRule {
   rule: string
   message: string
@@ -21,7 +21,7 @@ export interface CelRule {
 
 const KEY = 'x-kubernetes-validations'
 
-/** The schema with rules on it. They are kept in its metadata too, from which the CRD's `x-kubernetes-validations` are made. */
+/** The schema with rules. They are also kept in its metadata, from which the CRD's `x-kubernetes-validations` are generated. */
 export function ruled<S extends z.ZodType>(schema: S, rules: readonly Rule<z.output<S>>[]): S {
   const checked = schema.superRefine((value, context) => {
     for (const rule of rules) {
@@ -34,7 +34,7 @@ export function ruled<S extends z.ZodType>(schema: S, rules: readonly Rule<z.out
   return checked.meta({ ...schema.meta(), [KEY]: [...celRules(schema), ...rules.map(celOf)] })
 }
 
-/** The schema of something that no change is allowed to; only an API server sees changes. */
+/** The schema of a value that must not change. Only an API server can check that. */
 export function unchanging<S extends z.ZodType>(schema: S, message: string): S {
   return schema.meta({
     ...schema.meta(),
@@ -42,7 +42,7 @@ export function unchanging<S extends z.ZodType>(schema: S, message: string): S {
   })
 }
 
-/** The rules that stand on a schema itself. */
+/** The rules of the schema itself, not of its fields. */
 export function celRules(schema: z.ZodType): CelRule[] {
   return (schema.meta()?.[KEY] ?? []) as CelRule[]
 }

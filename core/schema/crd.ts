@@ -3,7 +3,7 @@ import { DEFINITIONS } from './definitions.ts'
 import { GROUP, type Kind, VERSION } from './objects.ts'
 import { type Json, structural } from './structural-schema.ts'
 
-/** The CustomResourceDefinition of a kind, made from its schemas; the rules in CEL. Equal schemas make equal definitions. */
+/** The CustomResourceDefinition of a kind, generated from its schemas, with the rules in CEL. Equal schemas give equal definitions. */
 export function crdOf(kind: Kind): Json {
   const { plural, singular, shortNames, scope, columns } = DEFINITIONS[kind]
   return {
@@ -40,13 +40,13 @@ function objectSchema(kind: Kind): Json {
     properties: {
       apiVersion: { type: 'string', description: `Group and version of the kind: ${GROUP}/${VERSION}.` },
       kind: { type: 'string', description: `The kind of object: ${kind}.` },
-      // The name, so that rules may point at it.
+      // The name is declared so that rules can refer to it.
       metadata: { type: 'object', properties: { name: { type: 'string' } } },
       spec: { ...structural(spec), description: specDescription },
       status: {
         ...structural(status),
-        description: 'What ShellCron says of it. Only ShellCron writes it.',
-        // Without it kstatus takes an object that nobody has looked at for ready.
+        description: 'The state of the object as ShellCron reports it. Only ShellCron writes it.',
+        // kstatus treats an object without a status as ready, before any controller has seen it.
         default: { observedGeneration: -1 },
       },
     },

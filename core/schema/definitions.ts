@@ -5,14 +5,14 @@ import { type Kind, shellCronJob, shellPool, shellRun } from './objects.ts'
 import { runSpec } from './run.ts'
 import { agentStatus, jobStatus, plainStatus, runStatus } from './status.ts'
 
-/** What kubectl shows of each kind, and by which names. */
+/** The names of each kind, its descriptions, and the columns of `kubectl get`. */
 
 export interface Column {
   name: string
   jsonPath: string
   type: 'string' | 'integer' | 'boolean' | 'date'
   description: string
-  /** 1: only with -o wide. */
+  /** 1: shown only with -o wide. */
   priority?: number
 }
 
@@ -25,7 +25,7 @@ interface Definition {
   specDescription: string
   spec: z.ZodType
   status: z.ZodType
-  /** The whole object, if rules stand on it. */
+  /** The schema of the whole object, if rules apply to it. */
   object?: z.ZodType
   columns: Column[]
 }
@@ -39,7 +39,7 @@ const column = (name: string, jsonPath: string, type: Column['type'], descriptio
 const wide = (it: Column): Column => ({ ...it, priority: 1 })
 const ready = (description: string): Column =>
   column('Ready', '.status.conditions[?(@.type=="Ready")].status', 'string', description)
-const age = column('Age', '.metadata.creationTimestamp', 'date', 'Since it was made.')
+const age = column('Age', '.metadata.creationTimestamp', 'date', 'Time since the object was created.')
 
 export const DEFINITIONS: Record<Kind, Definition> = {
   ShellCronJob: {
@@ -49,22 +49,22 @@ export const DEFINITIONS: Record<Kind, Definition> = {
     scope: 'Namespaced',
     description:
       'A shell command on a schedule: on the nodes of the cluster, on plain servers, or in running containers.',
-    specDescription: 'When the command runs, where, and what it is.',
+    specDescription: 'The command, its schedule, and where it runs.',
     spec: jobSpec,
     status: jobStatus,
     object: shellCronJob,
     columns: [
-      column('Schedule', '.status.schedule', 'string', 'When it runs.'),
-      column('Timezone', '.spec.timeZone', 'string', 'In which zone.'),
-      column('Suspend', '.spec.suspend', 'boolean', 'True: no times come due.'),
-      column('Active', '.status.activeCount', 'integer', 'Runs that go on.'),
-      column('Last Schedule', '.status.lastScheduleTime', 'date', 'Since the last time that was due.'),
-      column('Last Result', '.status.lastResult', 'string', 'How it ended.'),
-      // A date in the future would be shown as <invalid>: this is a string.
-      column('Next', '.status.nextScheduleTime', 'string', 'The next time.'),
+      column('Schedule', '.status.schedule', 'string', 'Schedule of the job.'),
+      column('Timezone', '.spec.timeZone', 'string', 'Time zone of the schedule.'),
+      column('Suspend', '.spec.suspend', 'boolean', 'Whether the schedule is suspended.'),
+      column('Active', '.status.activeCount', 'integer', 'Number of active runs.'),
+      column('Last Schedule', '.status.lastScheduleTime', 'date', 'Time since the last scheduled time.'),
+      column('Last Result', '.status.lastResult', 'string', 'Outcome of the last finished run.'),
+      // A string, because kubectl shows a date in the future as <invalid>.
+      column('Next', '.status.nextScheduleTime', 'string', 'Next scheduled time.'),
       age,
-      wide(column('Target', '.status.target', 'string', 'Where it runs.')),
-      wide(column('Command', '.status.command', 'string', 'What it runs.')),
+      wide(column('Target', '.status.target', 'string', 'Where the command runs: mode, pool and selectors.')),
+      wide(column('Command', '.status.command', 'string', 'First line of the script.')),
     ],
   },
   ShellRun: {
@@ -73,18 +73,18 @@ export const DEFINITIONS: Record<Kind, Definition> = {
     shortNames: ['srun'],
     scope: 'Namespaced',
     description:
-      'One run of a shell command, now: of a ShellCronJob, or of an inline template. Deleting it kills it.',
-    specDescription: 'What is run, now. It cannot be changed afterwards.',
+      'One run of a shell command, now: of a ShellCronJob or of an inline template. Deleting the object kills the run.',
+    specDescription: 'What to run. It cannot be changed after creation.',
     spec: runSpec,
     status: runStatus,
     object: shellRun,
     columns: [
-      column('Job', '.spec.jobRef.name', 'string', 'The job that it runs.'),
-      column('Phase', '.status.phase', 'string', 'Pending, Running, or the outcome.'),
-      column('Exit', '.status.exitCode', 'integer', 'The exit code.'),
-      column('Started', '.status.startTime', 'date', 'Since its start.'),
+      column('Job', '.spec.jobRef.name', 'string', 'ShellCronJob that is run.'),
+      column('Phase', '.status.phase', 'string', 'Pending, Running, or the outcome of the run.'),
+      column('Exit', '.status.exitCode', 'integer', 'Exit code of the command.'),
+      column('Started', '.status.startTime', 'date', 'Time since the start of the run.'),
       age,
-      wide(column('Target', '.status.target', 'string', 'Where it runs.')),
+      wide(column('Target', '.status.target', 'string', 'Where the command runs: mode, pool and selectors.')),
     ],
   },
   ShellAgent: {
@@ -92,17 +92,17 @@ export const DEFINITIONS: Record<Kind, Definition> = {
     singular: 'shellagent',
     shortNames: ['sag'],
     scope: 'Cluster',
-    description: 'A machine on which commands can run.',
-    specDescription: 'What the agent is for.',
+    description: 'A machine on which ShellCron runs commands.',
+    specDescription: 'The pool, labels and limits of the agent.',
     spec: agentSpec,
     status: agentStatus,
     columns: [
-      column('Pool', '.spec.pool', 'string', 'Its pool.'),
-      ready('Is it alive and does it take runs?'),
-      column('Running', '.status.running', 'integer', 'Runs that it has.'),
-      column('Version', '.status.version', 'string', 'Of ShellCron.'),
+      column('Pool', '.spec.pool', 'string', 'Pool of the agent.'),
+      ready('Whether the agent is alive and takes runs.'),
+      column('Running', '.status.running', 'integer', 'Number of runs of the agent.'),
+      column('Version', '.status.version', 'string', 'Version of ShellCron that the agent runs.'),
       age,
-      wide(column('Cordoned', '.spec.cordoned', 'boolean', 'True: it takes no new runs.')),
+      wide(column('Cordoned', '.spec.cordoned', 'boolean', 'Whether the agent is excluded from new runs.')),
     ],
   },
   ShellPolicy: {
@@ -110,13 +110,14 @@ export const DEFINITIONS: Record<Kind, Definition> = {
     singular: 'shellpolicy',
     shortNames: ['spol'],
     scope: 'Cluster',
-    description: 'Who may run what where. Policies add up; one rule must allow the whole template.',
-    specDescription: 'In which namespaces it allows what.',
+    description:
+      'Which commands the jobs of a namespace may run, on which pools and as which users. Policies are additive, as in RBAC: one rule of any policy must allow the whole template. Without a matching rule only commands in containers in pool default are allowed.',
+    specDescription: 'Namespaces, and what is allowed in them.',
     spec: policySpec,
     status: plainStatus,
     columns: [
-      column('Namespaces', '.spec.namespaces', 'string', 'What it is about.'),
-      ready('Is it in force?'),
+      column('Namespaces', '.spec.namespaces', 'string', 'Namespaces that the policy applies to.'),
+      ready('Whether the policy is in force.'),
       age,
     ],
   },
@@ -125,15 +126,16 @@ export const DEFINITIONS: Record<Kind, Definition> = {
     singular: 'shellpool',
     shortNames: [],
     scope: 'Cluster',
-    description: 'A set of agents: the unit of isolation and of scale.',
-    specDescription: 'How its agents are kept, and which Nodes are in it.',
+    description:
+      'A set of agents that is one trust domain. Its agents share a key for Secrets, and jobs run on the agents of one pool.',
+    specDescription: 'Settings of the pool, and its Nodes.',
     spec: poolSpec,
     status: plainStatus,
     object: shellPool,
     columns: [
-      column('TTL', '.spec.sessionTTLSeconds', 'integer', 'Seconds that an agent may be cut off.'),
-      column('Paused', '.spec.paused', 'boolean', 'True: nothing in it starts.'),
-      ready('Do its agents know of it?'),
+      column('TTL', '.spec.sessionTTLSeconds', 'integer', 'Seconds that an agent may be cut off from etcd.'),
+      column('Paused', '.spec.paused', 'boolean', 'Whether the pool starts no new runs.'),
+      ready('Whether the settings of the pool are in force.'),
       age,
     ],
   },
@@ -142,10 +144,11 @@ export const DEFINITIONS: Record<Kind, Definition> = {
     singular: 'shellticket',
     shortNames: [],
     scope: 'Cluster',
-    description: 'Proof of who a user is, for reading output and for the console: short-lived, used once.',
-    specDescription: 'Who is proved to be who.',
+    description:
+      'Proves the identity of a user, to read output or to open the console. It is valid for 60 seconds and for one use.',
+    specDescription: 'The user, and the hash of a nonce.',
     spec: ticketSpec,
     status: plainStatus,
-    columns: [column('User', '.spec.user', 'string', 'Who made it.'), age],
+    columns: [column('User', '.spec.user', 'string', 'User that created the ticket.'), age],
   },
 }

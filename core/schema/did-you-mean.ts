@@ -1,4 +1,4 @@
-/** The known name that was probably meant: few letters away, whatever their case; undefined if there is none. */
+/** The known name that was probably meant: it differs in few letters, ignoring case. undefined if there is none. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const [best] = known
     .map(each => ({ each, far: distance(name.toLowerCase(), each.toLowerCase()) }))
@@ -6,7 +6,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return best && best.far <= Math.max(1, Math.floor(name.length / 4)) ? best.each : undefined
 }
 
-/** Levenshtein's. */
+/** Levenshtein distance. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {

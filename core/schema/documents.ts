@@ -1,7 +1,7 @@
 import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml'
 import { GROUP, InvalidObject, parseObject, type ShellCronObject } from './objects.ts'
 
-/** Files of other programs lie beside ours: a text without any of these holds nothing of ours, whatever it is. */
+/** A text without any of these contains no object of ours. Files of other programs may be in the same directory. */
 const OURS = /shellcron\.dev\/|\bShell(?:CronJob|Run|Agent|Policy|Pool)\b/
 
 interface Header {
@@ -12,7 +12,7 @@ interface Header {
   spec?: unknown
 }
 
-/** What a text is wrong in. Lines are counted from 1. */
+/** A problem in a text. Lines are counted from 1. */
 export interface TextProblem {
   line: number
   field?: string
@@ -21,10 +21,10 @@ export interface TextProblem {
 
 export interface TextObject {
   object: ShellCronObject
-  /** As it was written, without defaults. */
+  /** The spec as it was written, without defaults. */
   spec: unknown
   line: number
-  /** Where a field stands, or the nearest thing around it. */
+  /** The line of a field, or of the nearest value around it. */
   lineOf(field: string): number
 }
 
@@ -34,8 +34,8 @@ export interface TextContent {
 }
 
 /**
- * The objects of a YAML text, judged as strictly as at `kubectl apply`. Other kinds of objects are left alone. `suffix`: a ShellRun may
- * have `generateName` in place of a name, as at `kubectl create`, and gets this at its end; five characters, as an API server takes.
+ * The objects of a YAML text, validated as strictly as by `kubectl apply`. Objects of other API groups are ignored. With `suffix` a ShellRun
+ * may have `generateName` in place of a name, as with `kubectl create`; the suffix is appended. API servers use five characters.
  */
 export function parseDocuments(text: string, { suffix }: { suffix?: string } = {}): TextContent {
   const lines = new LineCounter()
@@ -46,10 +46,10 @@ export function parseDocuments(text: string, { suffix }: { suffix?: string } = {
   for (const document of documents) {
     for (const error of document.errors) {
       const { line } = lines.linePos(error.pos[0])
-      content.problems.push({ line, message: `is not YAML: ${firstLine(error.message)}` })
+      content.problems.push({ line, message: `is not valid YAML: ${firstLine(error.message)}` })
     }
   }
-  // After a syntax error nobody knows what the rest was meant to be.
+  // After a syntax error the rest of the text is not reliable.
   if (content.problems.length > 0) return content
   for (const document of documents) take(document, { lines, content, suffix })
   return content
@@ -87,15 +87,18 @@ function take(document: Document, { lines, content, suffix }: Place): void {
 }
 
 /**
- * Other API groups' objects, and other programs' files, are not ours to judge. What looks like an object and lacks its head is: to
- * pass over a job in silence would be worse. Throws for a list that holds ours.
+ * Objects of other API groups and files of other programs are ignored. A value with a spec but without apiVersion or kind is checked: a
+ * job must not be ignored silently. Throws for a list that contains objects of ours.
  */
 function isOurs(value: unknown): boolean {
   if (value === null || typeof value !== 'object') return false
   const { apiVersion, kind, items, spec } = value as Header
   if (Array.isArray(items) && items.some(isOurs)) {
     throw new InvalidObject([
-      { field: 'items', message: 'write each object of the list as a document of its own, separated by ---' },
+      {
+        field: 'items',
+        message: 'lists are not supported; write each object as a document of its own, separated by ---',
+      },
     ])
   }
   if (String(apiVersion).startsWith(`${GROUP}/`) || String(kind).startsWith('Shell')) return true
@@ -109,7 +112,7 @@ function named(value: Header, suffix: string): Header {
   return { ...value, metadata: { ...metadata, name: `${metadata.generateName}${suffix}` } }
 }
 
-/** The inverse of how a field is written: spec.env[0].name. */
+/** Parses a path such as spec.env[0].name into its steps. */
 function pathOf(field: string): (string | number)[] {
   return [...field.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([step, index]) => (index ? Number(index) : step))
 }

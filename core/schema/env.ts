@@ -2,25 +2,35 @@ import * as z from 'zod'
 import { ruled } from './cel-rule.ts'
 import { dataKey, objectName, plainText, variableName } from './values.ts'
 
-/** Set by ShellCron for every command, and last: a value from elsewhere would be lost without a word. */
+/** ShellCron sets these for every command, last. A value from elsewhere would be overwritten silently, so it is refused. */
 const OURS = ['SHELLCRON_', 'PARAM_']
 const isOurs = (name: string) => OURS.some(prefix => name.startsWith(prefix))
 const celIsOurs = (field: string) => OURS.map(prefix => `${field}.startsWith('${prefix}')`).join(' || ')
 
 const keyRef = (what: string) =>
   z.strictObject({
-    name: objectName.describe(`Name of the ${what}, in the job's namespace.`),
-    key: dataKey.describe('Which of its keys.'),
+    name: objectName.describe(`Name of the ${what}, in the same namespace.`),
+    key: dataKey.describe(`The key of the ${what} whose value is used.`),
     optional: z
       .boolean()
       .optional()
-      .describe(`True: without that ${what} or key the variable is left out. Else the job is not Ready.`),
+      .describe(
+        `Whether the ${what} or the key may be absent; the variable is then not set. Default: false, and the job is not Ready while it is absent.`,
+      ),
   })
 
 const envSource = ruled(
   z.strictObject({
-    secretKeyRef: keyRef('Secret').optional().describe('A key of a Secret.'),
-    configMapKeyRef: keyRef('ConfigMap').optional().describe('A key of a ConfigMap.'),
+    secretKeyRef: keyRef('Secret')
+      .optional()
+      .describe(
+        'Takes the value from a key of a Secret. Set exactly one of secretKeyRef and configMapKeyRef.',
+      ),
+    configMapKeyRef: keyRef('ConfigMap')
+      .optional()
+      .describe(
+        'Takes the value from a key of a ConfigMap. Set exactly one of secretKeyRef and configMapKeyRef.',
+      ),
   }),
   [
     {
@@ -33,13 +43,19 @@ const envSource = ruled(
 
 export const envVar = ruled(
   z.strictObject({
-    name: variableName.describe('Name of the variable. SHELLCRON_… and PARAM_… are set by ShellCron itself.'),
+    name: variableName.describe(
+      'Name of the variable: letters, digits and underscores, at most 128 characters. Names that begin with SHELLCRON_ or PARAM_ are refused, because ShellCron sets them.',
+    ),
     value: plainText(32_768)
       .optional()
-      .describe('Its value. It is text: numbers and true need quotes in YAML.'),
+      .describe(
+        'Value of the variable: text of at most 32768 characters. Numbers and booleans need quotes in YAML. Default: empty.',
+      ),
     valueFrom: envSource
       .optional()
-      .describe('Takes the value from a Secret or a ConfigMap. It is sealed for the agents of the pool.'),
+      .describe(
+        'Takes the value from a Secret or a ConfigMap. The value is encrypted for the agents of the pool. Set at most one of value and valueFrom.',
+      ),
   }),
   [
     {
@@ -50,7 +66,7 @@ export const envVar = ruled(
     },
     {
       cel: `!(${celIsOurs('self.name')})`,
-      message: 'begins with SHELLCRON_ or PARAM_, which ShellCron sets itself; choose another name',
+      message: 'must not begin with SHELLCRON_ or PARAM_, which ShellCron sets itself; choose another name',
       path: ['name'],
       holds: ({ name }) => !isOurs(name),
     },
@@ -60,17 +76,32 @@ export type EnvVar = z.infer<typeof envVar>
 
 const nameRef = (what: string) =>
   z.strictObject({
-    name: objectName.describe(`Name of the ${what}, in the job's namespace.`),
-    optional: z.boolean().optional().describe('True: it may be absent. Else the job is then not Ready.'),
+    name: objectName.describe(`Name of the ${what}, in the same namespace.`),
+    optional: z
+      .boolean()
+      .optional()
+      .describe(
+        `Whether the ${what} may be absent. Default: false, and the job is not Ready while it is absent.`,
+      ),
   })
 
 export const envFromSource = ruled(
   z.strictObject({
     prefix: variableName
       .optional()
-      .describe('Stands before each key: DB_ makes DB_HOST of HOST. Required in host mode.'),
-    secretRef: nameRef('Secret').optional().describe('Every key of a Secret becomes a variable.'),
-    configMapRef: nameRef('ConfigMap').optional().describe('Every key of a ConfigMap becomes a variable.'),
+      .describe(
+        'Text put before each key: with DB_ the key HOST becomes the variable DB_HOST. Required in host mode. Default: none.',
+      ),
+    secretRef: nameRef('Secret')
+      .optional()
+      .describe(
+        'Sets a variable for each key of a Secret. Keys that are not valid names of variables are left out. Set exactly one of secretRef and configMapRef.',
+      ),
+    configMapRef: nameRef('ConfigMap')
+      .optional()
+      .describe(
+        'Sets a variable for each key of a ConfigMap. Keys that are not valid names of variables are left out. Set exactly one of secretRef and configMapRef.',
+      ),
   }),
   [
     {
@@ -80,7 +111,7 @@ export const envFromSource = ruled(
     },
     {
       cel: `!has(self.prefix) || !(${celIsOurs('self.prefix')})`,
-      message: 'begins with SHELLCRON_ or PARAM_, which ShellCron sets itself; choose another prefix',
+      message: 'must not begin with SHELLCRON_ or PARAM_, which ShellCron sets itself; choose another prefix',
       path: ['prefix'],
       holds: ({ prefix }) => prefix === undefined || !isOurs(prefix),
     },

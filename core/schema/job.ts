@@ -6,23 +6,40 @@ import { parameterName, plainText, seconds } from './values.ts'
 
 const line = z.string().min(1).max(256)
 
-/** Not defaulted: nothing inside a list item is, as server-side apply would see it drift. */
+/** No field has a default here: a default inside a list item looks like drift to server-side apply. */
 export const parameter = z.strictObject({
-  name: parameterName.describe('Its name. The command gets its value as variable PARAM_<name>.'),
+  name: parameterName.describe(
+    'Name of the parameter: letters, digits and underscores, at most 64 characters. The command gets the value as the environment variable PARAM_<name>.',
+  ),
   required: z
     .boolean()
     .optional()
-    .describe('True: a ShellRun must give it, if it has no default. Scheduled runs need the default.'),
+    .describe(
+      'Whether a ShellRun must give a value if there is no default. Default: false. A job that is not suspended needs a default for each required parameter, because scheduled runs are given no values.',
+    ),
   default: plainText(4_096)
     .optional()
-    .describe('Its value in scheduled runs, and where a ShellRun gives none.'),
-  enum: z.array(plainText(256)).max(64).optional().describe('The only values that are allowed.'),
+    .describe(
+      'The value in scheduled runs, and in ShellRuns that do not give one. Without it the variable is not set. At most 4096 characters.',
+    ),
+  enum: z
+    .array(plainText(256))
+    .max(64)
+    .optional()
+    .describe('The allowed values. Default, or if empty: any value.'),
   pattern: z
     .string()
     .max(256)
     .optional()
-    .describe('A regular expression in RE2 syntax that the whole value must match.'),
-  maxLength: z.int().min(0).max(4_096).optional().describe('The most characters that its value may have.'),
+    .describe(
+      'A regular expression in RE2 syntax, which the whole value must match. RE2 has no lookaround and no back-references. Default, or if empty: any value.',
+    ),
+  maxLength: z
+    .int()
+    .min(0)
+    .max(4_096)
+    .optional()
+    .describe('The maximum number of characters of the value. Default: 4096.'),
 })
 export type Parameter = z.infer<typeof parameter>
 
@@ -30,12 +47,14 @@ const daylightSaving = z.strictObject({
   skipped: z
     .enum(['RunAfter', 'Skip'])
     .default('RunAfter')
-    .describe('A time that the clock jumps over. RunAfter: it runs right after the jump. Skip: not at all.'),
+    .describe(
+      'What happens to a scheduled time that the clock skips when it is put forward. RunAfter (default): the run starts right after the skipped hour. Skip: there is no run.',
+    ),
   repeated: z
     .enum(['RunOnce', 'RunTwice'])
     .default('RunOnce')
     .describe(
-      'A time that comes twice as the clock is put back. RunOnce: the first time. RunTwice: both times.',
+      'What happens to a scheduled time that occurs twice when the clock is put back. RunOnce (default): the job runs the first time. RunTwice: it runs both times.',
     ),
 })
 
@@ -44,68 +63,84 @@ export const jobSpec = ruled(
     schedule: line
       .optional()
       .describe(
-        'When it runs: "minute hour day-of-month month day-of-week", such as 0 1 * * *, or six fields with seconds first; also @hourly, @daily and the like, and @every 90s. Understands L, LW, L-n, W and #; H is a number that stays the same for this job. Exactly one of schedule and schedules.',
+        'When the job runs, in cron syntax: "minute hour day-of-month month day-of-week", such as "0 1 * * *", or six fields with seconds first. Also @yearly, @monthly, @weekly, @daily, @hourly and "@every 90s". Day fields know L, LW, L-n, W and #. H is a value derived from namespace and name, to spread load. If both day fields are restricted, the job runs on days that match either. Set exactly one of schedule and schedules.',
       ),
     schedules: setOf(z.array(line).min(1).max(16))
       .optional()
-      .describe('Several lines as in schedule: it runs when any of them says so, once if several do.'),
+      .describe(
+        'Up to 16 schedules, each written as in schedule. The job runs at the times of all of them; a time that several name is one run. Set exactly one of schedule and schedules.',
+      ),
     timeZone: z
       .string()
       .min(1)
       .max(64)
       .default('UTC')
-      .describe('The zone of the schedule: an IANA name such as Asia/Shanghai.'),
+      .describe(
+        'The time zone of the schedule: an IANA name such as Asia/Shanghai. Offsets such as +08:00 are refused. Default: UTC.',
+      ),
     daylightSaving: daylightSaving
       .prefault({})
       .describe(
-        'What becomes of times that a change of the clock skips or repeats. Lines for intervals, such as */5 * * * *, just follow the clock.',
+        'How scheduled times behave when the clock changes. It applies to fixed times of day. Interval schedules such as "*/5 * * * *" follow the wall clock.',
       ),
     jitterSeconds: seconds()
       .default(0)
-      .describe('Starts are delayed by less than this, always by the same for one job, to spread the load.'),
+      .describe(
+        'Delays each start, in seconds, to spread load. The delay is less than this value and always the same for one job. Default: 0. Maximum: one year, and less than startingDeadlineSeconds.',
+      ),
     startingDeadlineSeconds: seconds(1)
       .optional()
       .describe(
-        'A time that could not start so many seconds after it was due is Missed. Default: no deadline.',
+        'How late a run may start, in seconds after its scheduled time. After that the time is recorded as Missed; with concurrencyPolicy Forbid or Replace, a time that still waits for a run to end is recorded as Skipped. Default: no deadline. It must exceed jitterSeconds.',
       ),
     catchUp: z
       .enum(['None', 'Latest', 'All'])
       .default('Latest')
       .describe(
-        'What is run late after an outage. None: nothing. Latest: the last time that was due. All: every one, up to catchUpLimit. The others are recorded as Missed.',
+        'Which scheduled times run late, after an outage: those that no agent took within 5 seconds. None: no time. Latest (default): the newest. All: every one, up to catchUpLimit. The others are recorded as Missed.',
       ),
     catchUpLimit: z
       .int()
       .min(0)
       .max(10_000)
       .default(100)
-      .describe('With catchUp All: at most so many times are caught up, the newest ones.'),
+      .describe(
+        'With catchUp All, how many times may run late at once: the newest ones. Older ones are recorded as Missed. Default: 100. With 0 no time runs late.',
+      ),
     concurrencyPolicy: z
       .enum(['Allow', 'Forbid', 'Replace'])
       .default('Allow')
       .describe(
-        'When a time comes due while a run is still active. Allow: they run side by side. Forbid: the newest such time starts when the run has ended, within startingDeadlineSeconds; older ones are Skipped. Replace: the active run is ended for it.',
+        'What happens when a time comes due while a run of the job is active on the same target. Allow (default): both run. Forbid: the newest such time waits for the end of the run, until startingDeadlineSeconds; older ones are recorded as Skipped. Replace: the active run is killed first.',
       ),
     suspend: z
       .boolean()
       .default(false)
-      .describe('True: no times come due until it is false again. A ShellRun can still run the job.'),
+      .describe(
+        'Whether the schedule is suspended. Times during a suspension never run, not even after it. Active runs go on, and a ShellRun can still run the job. Default: false.',
+      ),
     successfulRunsHistoryLimit: z
       .int()
       .min(0)
       .max(20)
       .default(3)
-      .describe('How many runs that succeeded stay in status. The log store keeps all.'),
+      .describe(
+        'How many succeeded runs status lists: 0 to 20. Default: 3. The log store keeps all runs, within its retention.',
+      ),
     failedRunsHistoryLimit: z
       .int()
       .min(0)
       .max(20)
       .default(3)
-      .describe('How many runs that ended otherwise stay in status. The log store keeps all.'),
+      .describe(
+        'How many runs that did not succeed status lists: 0 to 20. Default: 3. The log store keeps all runs, within its retention.',
+      ),
     parameters: byName(z.array(parameter).max(32))
       .optional()
-      .describe('Values that a ShellRun of this job may set. Others are refused.'),
-    template: template.describe('What each scheduled time runs.'),
+      .describe(
+        'Parameters that a ShellRun of this job may set: at most 32. A ShellRun that gives a parameter which is not listed is refused.',
+      ),
+    template: template.describe('The command that each scheduled time runs, and where.'),
   }),
   [
     {
@@ -116,7 +151,8 @@ export const jobSpec = ruled(
     },
     {
       cel: '!has(self.startingDeadlineSeconds) || self.jitterSeconds < self.startingDeadlineSeconds',
-      message: 'startingDeadlineSeconds must be more than jitterSeconds, which delays every start',
+      message:
+        'startingDeadlineSeconds must be more than jitterSeconds, which delays every start; raise it or lower jitterSeconds',
       path: ['startingDeadlineSeconds'],
       holds: ({ startingDeadlineSeconds, jitterSeconds }) =>
         startingDeadlineSeconds === undefined || jitterSeconds < startingDeadlineSeconds,

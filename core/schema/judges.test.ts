@@ -3,7 +3,7 @@ import { ACCEPTED, commanding, job, REFUSED } from '../../test/fixtures/objects.
 import { InvalidObject, parseObject } from './objects.ts'
 import type { Problem } from './problem-messages.ts'
 
-/** The same tables are put before a real API server in test/integration/resources/schema.test.ts. */
+/** test/integration/resources/schema.test.ts puts the same tables before a real API server. */
 function problems(input: unknown): readonly Problem[] {
   try {
     parseObject(input)
@@ -40,28 +40,28 @@ test('a problem names the field, the value and the remedy', () => {
   expect(said(job({ schedul: 1, timezone: 'UTC', xyz: 1 }))).toEqual([
     'spec.schedul: is not a known field; did you mean schedule?',
     'spec.timezone: is not a known field; did you mean timeZone?',
-    'spec.xyz: is not a known field; check its spelling and its place',
+    'spec.xyz: is not a known field; check its spelling and its indentation',
   ])
-  expect(said(commanding({ script: undefined }))).toEqual(['spec.template.spec.script: is missing; set it'])
+  expect(said(commanding({ script: undefined }))).toEqual(['spec.template.spec.script: is required; set it'])
   expect(said(commanding({ script: '' }))).toEqual([
     'spec.template.spec.script: "": must have at least 1 character',
   ])
   expect(said(commanding({ env: [{ name: 'A', value: 8080 }] }))).toEqual([
-    'spec.template.spec.env[0].value: 8080: must be text: write "8080", with quotes',
+    'spec.template.spec.env[0].value: 8080: must be a string; write "8080", with quotes',
   ])
   expect(said(commanding({ env: { A: 'b' } }))).toEqual(['spec.template.spec.env: must be a list'])
   expect(said(commanding({ host: 'root' }))).toEqual([
-    'spec.template.spec.host: "root": must be an object with fields',
+    'spec.template.spec.host: "root": must be a map of fields, such as { name: value }',
   ])
   expect(said(commanding({ host: { resources: { memory: 'much' } } }))).toEqual([
-    'spec.template.spec.host.resources.memory: "much": must be a quantity: a number, also with a unit, such as 500m, 2, 256Mi or 1Gi',
+    'spec.template.spec.host.resources.memory: "much": must be a quantity: a number with an optional unit, such as 500m, 2, 256Mi or 1Gi',
   ])
   expect(said(commanding({ target: { selector: { matchLabels: { 'a b': 'c' } } } }))).toEqual([
-    'spec.template.spec.target.selector.matchLabels[a b]: "a b": must be the name of a label, such as role or example.org/role',
+    'spec.template.spec.target.selector.matchLabels[a b]: "a b": must be a label name, such as role or example.org/role',
   ])
 })
 
-test('several problems are told at once', () => {
+test('several problems are reported at once', () => {
   expect(problems(job({ jitterSeconds: -1, catchUp: 'Some', x: 1 })).map(({ field }) => field)).toEqual([
     'spec.jitterSeconds',
     'spec.catchUp',
@@ -70,15 +70,15 @@ test('several problems are told at once', () => {
 })
 
 test.each([
-  [null, '', 'is not an object'],
-  [[], '', 'is not an object'],
+  [null, '', 'must be an object'],
+  [[], '', 'must be an object'],
   [{ kind: 'ShellCronJob' }, 'apiVersion', 'shellcron.dev/v1alpha1'],
   [{ ...job(), kind: 'CronJob' }, 'kind', 'ShellCronJob'],
   [{ ...job(), kind: 'toString' }, 'kind', 'ShellCronJob'],
-  [{ ...job(), spec: undefined }, 'spec', 'is missing'],
-  [{ ...job(), metadata: undefined }, 'metadata', 'is missing'],
+  [{ ...job(), spec: undefined }, 'spec', 'is required'],
+  [{ ...job(), metadata: undefined }, 'metadata', 'is required'],
   [job({}, { name: 'A' }), 'metadata.name', 'lower-case'],
-  [job({}, { labels: { 'a b': 'c' } }), 'metadata.labels[a b]', 'the name of a label'],
+  [job({}, { labels: { 'a b': 'c' } }), 'metadata.labels[a b]', 'a label name'],
 ])('without the head of an object: %o', (input, field, says) => {
   expect(problems(input)).toEqual([{ field, message: expect.stringContaining(says) as string }])
 })

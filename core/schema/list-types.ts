@@ -1,13 +1,13 @@
 import type * as z from 'zod'
 
-/** What server-side apply merges by. An API server refuses a value or a key that comes twice, and so does this. */
+/** How server-side apply merges lists. An API server refuses a duplicate value or key, and so does this. */
 
-/** A set: no value twice. */
+/** A set: no duplicate values. */
 export function setOf<S extends z.ZodType<readonly (string | number)[]>>(list: S): S {
   return distinct(list, value => value, []).meta({ ...list.meta(), 'x-kubernetes-list-type': 'set' })
 }
 
-/** A map by `name`: no name twice. */
+/** A map by `name`: no duplicate names. */
 export function byName<S extends z.ZodType<readonly { name: string }[]>>(list: S): S {
   return distinct(list, ({ name }) => name, ['name']).meta({
     ...list.meta(),
@@ -28,7 +28,7 @@ function distinct<S extends z.ZodType<readonly unknown[]>>(
       if (seen.has(key))
         context.addIssue({
           code: 'custom',
-          message: 'comes twice; leave one out',
+          message: 'is a duplicate; remove it',
           path: [i, ...path],
           input: key,
         })

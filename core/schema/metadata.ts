@@ -1,10 +1,11 @@
 import * as z from 'zod'
 import { labelKey, labelValue } from './values.ts'
 
-const LABEL = 'must be lower-case letters, digits and dashes'
-const SUBDOMAIN = 'must be lower-case letters, digits, dashes and dots'
+const LABEL = 'must be lower-case letters, digits and dashes, and begin and end with a letter or digit'
+const SUBDOMAIN =
+  'must be lower-case letters, digits, dashes and dots, and begin and end with a letter or digit'
 
-/** What a person writes of metadata; an API server adds more, which passes. */
+/** The metadata that people write. An API server adds more fields, which are accepted. */
 export const metadata = z.looseObject({
   name: z
     .string()
@@ -28,10 +29,10 @@ export const metadata = z.looseObject({
 })
 export type Metadata = z.infer<typeof metadata>
 
-/** A run's id is made of it: `<namespace>.<name>.<time>[.<target>]` must be read one way only. */
+/** A run's id contains the name: without dots in it, `<namespace>.<name>.<time>[.<target>]` is unambiguous. */
 export const nameWithoutDots = (most: number) => ({
   cel: `self.metadata.name.size() <= ${most} && !self.metadata.name.contains('.')`,
-  message: `metadata.name must have at most ${most} characters and no dots`,
+  message: `metadata.name must have at most ${most} characters and no dots; choose another name`,
   path: ['metadata', 'name'],
   holds: (object: { metadata: Metadata }) =>
     object.metadata.name.length <= most && !object.metadata.name.includes('.'),

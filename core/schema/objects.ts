@@ -4,11 +4,11 @@ import { ruled } from './cel-rule.ts'
 import { agentSpec, policySpec, poolSpec, ticketSpec } from './fleet.ts'
 import { jobSpec } from './job.ts'
 import { metadata, nameWithoutDots } from './metadata.ts'
-import { type Problem, parseOrExplain } from './problem-messages.ts'
+import { type Problem, parseOrExplain, shorten } from './problem-messages.ts'
 import { runSpec } from './run.ts'
 import { agentStatus, jobStatus, plainStatus, runStatus } from './status.ts'
 
-/** The kinds of group shellcron.dev, as an object carries them. */
+/** The kinds of group shellcron.dev. */
 
 export const GROUP = 'shellcron.dev'
 export const VERSION = 'v1alpha1'
@@ -52,31 +52,34 @@ export type Kind = keyof typeof KINDS
 
 const NAMESPACED: ReadonlySet<string> = new Set(['ShellCronJob', 'ShellRun'])
 
-/** Everything that is wrong with an object. The first is the error's own field and message. */
+/** Every problem of an object. The first one is the error's own field and message. */
 export class InvalidObject extends InvalidInput {
   readonly problems: readonly Problem[]
 
   constructor(problems: readonly Problem[]) {
-    super(problems[0]?.field ?? '', problems[0]?.message ?? 'is not valid')
+    super(problems[0]?.field ?? '', problems[0]?.message ?? 'is invalid')
     this.problems = problems
   }
 }
 
 /**
- * An object as a person wrote it: strict, with the CRD's defaults applied, and by the CRD's rules. Throws InvalidObject, whose
- * problems name the field as it was written, the value and the remedy.
+ * Parses an object as people write it: strictly, with the CRD's defaults and rules. Throws InvalidObject, whose problems name the field, the
+ * value and the remedy.
  */
 export function parseObject(input: unknown): ShellCronObject {
   const object = valid(input)
   if (!NAMESPACED.has(object.kind) && object.metadata.namespace !== undefined) {
     throw new InvalidObject([
-      { field: 'metadata.namespace', message: `a ${object.kind} has no namespace; leave it out` },
+      {
+        field: 'metadata.namespace',
+        message: `"${object.metadata.namespace}": a ${object.kind} has no namespace; remove the field`,
+      },
     ])
   }
   return object
 }
 
-/** An object that an API server has admitted, perhaps by a newer CRD: fields that are not known here are passed over. */
+/** Parses an object that an API server has accepted, perhaps with a newer CRD. Unknown fields are ignored. */
 export function parseStored(input: unknown): ShellCronObject {
   const { status: _, ...rest } = input as Record<string, unknown>
   return valid(withoutUnknown(rest))
@@ -88,7 +91,7 @@ function valid(input: unknown): ShellCronObject {
   return judged.value as ShellCronObject
 }
 
-/** Takes away what strict schemas call unknown, until they call nothing so. */
+/** Removes unknown fields until the strict schema reports none. */
 function withoutUnknown(input: Record<string, unknown>): Record<string, unknown> {
   const parsed = schemaOf(input).safeParse(input)
   const strange = parsed.success
@@ -107,17 +110,23 @@ function withoutUnknown(input: Record<string, unknown>): Record<string, unknown>
 function schemaOf(input: unknown): z.ZodType {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw new InvalidObject([
-      { field: '', message: 'is not an object with apiVersion, kind, metadata and spec' },
+      { field: '', message: 'must be an object with apiVersion, kind, metadata and spec' },
     ])
   }
   const { apiVersion, kind } = input as Record<string, unknown>
   if (apiVersion !== API_VERSION) {
     throw new InvalidObject([
-      { field: 'apiVersion', message: `"${String(apiVersion)}" is not known; write ${API_VERSION}` },
+      {
+        field: 'apiVersion',
+        message:
+          apiVersion === undefined
+            ? `is required; write ${API_VERSION}`
+            : `${shorten(JSON.stringify(apiVersion))}: must be ${API_VERSION}`,
+      },
     ])
   }
   if (typeof kind !== 'string' || !Object.hasOwn(KINDS, kind)) {
-    const message = `"${String(kind)}" is not a kind of ${GROUP}; there are ${Object.keys(KINDS).join(', ')}`
+    const message = `${kind === undefined ? 'is required;' : `${shorten(JSON.stringify(kind))}:`} must be one of ${Object.keys(KINDS).join(', ')}`
     throw new InvalidObject([{ field: 'kind', message }])
   }
   return KINDS[kind as Kind]

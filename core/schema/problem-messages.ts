@@ -1,17 +1,17 @@
 import * as z from 'zod'
 import { nearest } from './did-you-mean.ts'
 
-/** What is wrong with a value, in words: the value, and what to write instead. */
+/** Messages for invalid values. Each gives the value and what to write instead. */
 
 export interface Problem {
-  /** As it was written: spec.template.spec.env[0].name. Empty: the object itself. */
+  /** The path of the field, such as spec.template.spec.env[0].name. Empty: the object itself. */
   field: string
   message: string
 }
 
 type Issue = z.core.$ZodIssue
 
-/** The value as the schema makes it of the input, or everything that is wrong with the input. */
+/** Returns the parsed value, or every problem of the input. */
 export function parseOrExplain<S extends z.ZodType>(
   schema: S,
   input: unknown,
@@ -19,7 +19,7 @@ export function parseOrExplain<S extends z.ZodType>(
   const fieldsOf = new Map<unknown, string[]>()
   const parsed = schema.safeParse(input, {
     reportInput: true,
-    // Only here is it told which schema did not know a field.
+    // Only this callback gets the schema that does not know a field.
     error: issue => {
       if (issue.code === 'unrecognized_keys') fieldsOf.set(issue.input, fieldsKnownTo(issue.inst))
       return undefined
@@ -43,31 +43,32 @@ function fieldsKnownTo(schema: unknown): string[] {
 
 function unknown(key: string, known: readonly string[]): string {
   const near = nearest(key, known)
-  return `is not a known field; ${near ? `did you mean ${near}?` : 'check its spelling and its place'}`
+  return `is not a known field; ${near ? `did you mean ${near}?` : 'check its spelling and its indentation'}`
 }
 
-/** As a person would say it: spec.template.spec.env[0].name. */
+/** A path as people write it: spec.template.spec.env[0].name. */
 function fieldOf(path: readonly PropertyKey[]): string {
   return path
     .map((step, i) => (isPlain(step) ? `${i === 0 ? '' : '.'}${String(step)}` : `[${String(step)}]`))
     .join('')
 }
 
-/** Indexes, and keys such as labels, stand in brackets. */
+/** Indexes, and keys that are not plain names, are written in brackets. */
 function isPlain(step: PropertyKey): boolean {
   return typeof step === 'string' && /^[\w-]+$/.test(step)
 }
 
 function describe(issue: Issue): string {
   const value = issue.input
-  if (issue.code === 'invalid_type' && value === undefined) return 'is missing; set it'
+  if (issue.code === 'invalid_type' && value === undefined) return 'is required; set it'
   const isShown = value !== undefined && value !== null && typeof value !== 'object'
   return `${isShown ? `${shorten(JSON.stringify(value))}: ` : ''}${remedy(issue)}`
 }
 
 const SHOWN = 80
 
-function shorten(text: string): string {
+/** The start of a long value, for a message. */
+export function shorten(text: string): string {
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text
 }
 
@@ -82,7 +83,7 @@ function remedy(issue: Issue): string {
     case 'invalid_value':
       return `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.join(', ')}`
     case 'invalid_key':
-      return issue.issues[0]?.message ?? 'is not a name that is allowed here'
+      return issue.issues[0]?.message ?? 'is not a valid key'
     default:
       return issue.message
   }
@@ -90,18 +91,18 @@ function remedy(issue: Issue): string {
 
 function wrongType({ expected, input }: { expected: string; input?: unknown }): string {
   if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
-    return `must be text: write "${String(input)}", with quotes`
+    return `must be a string; write "${String(input)}", with quotes`
   return `must be ${TYPES[expected] ?? expected}`
 }
 
 const TYPES: Record<string, string> = {
-  string: 'text',
+  string: 'a string',
   int: 'a whole number',
   number: 'a whole number, without quotes',
   boolean: 'true or false',
   array: 'a list',
-  object: 'an object with fields',
-  record: 'an object with fields',
+  object: 'a map of fields, such as { name: value }',
+  record: 'a map of fields, such as { name: value }',
 }
 
 function bound(origin: string, which: 'least' | 'most', limit: number | bigint): string {

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 
-/** From a zod schema to a structural one, as an API server demands of a CustomResourceDefinition. */
+/** Converts a zod schema to the structural schema that a CustomResourceDefinition requires. */
 
 export type Json = { [key: string]: Value }
 export type Value = Json | Value[] | string | number | boolean | undefined
@@ -11,10 +11,10 @@ export function structural(schema: z.ZodType): Json {
   ) as Json
 }
 
-/** Bounds that say only what JavaScript can count to. */
+/** The largest exact integer in JavaScript. zod adds it as a bound, which is not wanted here. */
 const SAFE = Number.MAX_SAFE_INTEGER
 
-/** Unknown fields are pruned, or refused with strict validation, without `additionalProperties`; of keys OpenAPI 3.0 says nothing. */
+/** Keywords that an API server refuses. It prunes unknown fields, or refuses them under strict validation, without `additionalProperties`. */
 const REFUSED = ['$schema', 'propertyNames']
 
 function clean(node: Value): Value {
@@ -34,16 +34,16 @@ function clean(node: Value): Value {
       key === 'default' ? value : key === 'properties' ? each(value) : clean(value),
     ]),
   )
-  // What is not said is atomic; it is better said.
+  // Atomic is the default. It is written explicitly.
   return cleaned.type === 'array' ? { 'x-kubernetes-list-type': 'atomic', ...cleaned } : cleaned
 }
 
-/** Names of fields are not keywords, whatever they are. */
+/** The keys of `properties` are names of fields, never keywords. */
 function each(properties: Value): Value {
   return Object.fromEntries(Object.entries(properties as Json).map(([name, schema]) => [name, clean(schema)]))
 }
 
-/** An API server demands exactly this `anyOf`; the bounds of either type stand beside it, and hold for values of that type. */
+/** An API server requires exactly this `anyOf`. The bounds of each type are put beside it and apply to values of that type. */
 function intOrString({ anyOf, ...node }: Json): Json {
   const bounds = (anyOf as Json[]).map(branch => {
     const { type: _, ...rest } = clean(branch) as Json

@@ -107,12 +107,12 @@ describe('a ShellRun is judged by its job', () => {
     expect(fields(given(name, value))).toEqual(expected)
   })
 
-  test('what is not declared is told with what is', () => {
+  test('the message for an undeclared parameter lists the declared ones', () => {
     expect(given('XX', '')).toEqual([
       {
         reason: 'InvalidParameters',
         field: 'spec.parameters[0].name',
-        message: '"XX" is not declared by ShellCronJob judged; it declares DB, N',
+        message: 'parameter "XX" is not declared by ShellCronJob judged; declared parameters: DB, N',
       },
     ])
   })

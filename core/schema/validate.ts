@@ -4,23 +4,23 @@ import type { ShellCronJob, ShellRun } from './objects.ts'
 import { declarationProblem, valueProblem } from './parameters.ts'
 import type { TemplateSpec } from './template.ts'
 
-/** What a schema cannot judge: only code knows whether a cron line ever fires. Pure, so that `validate` and the operator say the same. */
+/** Checks that a schema cannot express, such as whether a schedule ever fires. Pure, so that `shellcron validate` and the operator agree. */
 
 export interface Problem {
-  /** Why nothing runs, in one word. */
+  /** The reason that the condition gives, in one word. */
   reason: 'InvalidSchedule' | 'InvalidTemplate' | 'InvalidParameters' | 'InvalidTargets' | 'JobNotFound'
-  /** As it was written: spec.schedules[1]. */
+  /** The path of the field, such as spec.schedules[1]. */
   field: string
   /** The value and the remedy. */
   message: string
 }
 
-/** The lines of a job, whichever way they were written. */
+/** The schedules of a job, from either field. */
 export function schedulesOf({ schedule, schedules }: ShellCronJob['spec']): string[] {
   return schedule === undefined ? (schedules ?? []) : [schedule]
 }
 
-/** Everything that is wrong with a job that its schema admits; empty: it can run. */
+/** Every problem of a job that its schema accepts. Empty: it can run. */
 export function validateJob(job: ShellCronJob): Problem[] {
   return [
     ...timetableProblems(job),
@@ -29,12 +29,12 @@ export function validateJob(job: ShellCronJob): Problem[] {
   ]
 }
 
-/** The same of a ShellRun. `job`: the one that jobRef names, if it exists; not asked for with an inline template. */
+/** Every problem of a ShellRun. `job`: the one that jobRef names, if it exists; ignored with an inline template. */
 export function validateRun(run: ShellRun, job: ShellCronJob | undefined): Problem[] {
   const { jobRef, template } = run.spec
   if (template) return templateProblems(template.spec)
   if (job) return [...givenProblems(run, job), ...targetProblems(run, job)]
-  const message = `there is no ShellCronJob ${jobRef?.name} in this namespace`
+  const message = `ShellCronJob "${jobRef?.name}" does not exist in this namespace; create it or correct the name`
   return [{ reason: 'JobNotFound', field: 'spec.jobRef.name', message }]
 }
 
@@ -49,7 +49,7 @@ function timetableProblems({ spec, metadata }: ShellCronJob): Problem[] {
     return []
   } catch (error) {
     if (!(error instanceof InvalidInput)) throw error
-    // One line may be written as a list too: the field is named as it was written.
+    // A single schedule may be written as a list: name the field that was written.
     const field = spec.schedules && error.field === 'spec.schedule' ? 'spec.schedules[0]' : error.field
     return [{ reason: 'InvalidSchedule', field, message: error.message }]
   }
@@ -60,16 +60,16 @@ function declarationProblems({ parameters = [], suspend }: ShellCronJob['spec'])
     const at = `spec.parameters[${i}]`
     const wrong = declarationProblem(parameter)
     if (wrong) return [{ reason: 'InvalidParameters', field: `${at}.${wrong.field}`, message: wrong.message }]
-    // A suspended job is run by ShellRuns alone.
+    // Only ShellRuns run a suspended job, and they give values.
     if (!parameter.required || parameter.default !== undefined || suspend) return []
-    const message = `"${parameter.name}" is required, and nobody gives it to scheduled runs: add a default, or suspend the job and run it by ShellRuns`
+    const message = `parameter "${parameter.name}" is required, but scheduled runs are given no values; add a default, or suspend the job and run it with ShellRuns`
     return [{ reason: 'InvalidParameters', field: `${at}.default`, message }]
   })
 }
 
-/** Linux takes no longer argument or variable, with its ending NUL. */
+/** Linux's limit for one argument or variable, without its final NUL. */
 const MOST_STRING = 131_071
-/** Of all together: an entry of etcd holds them, with its sealed values, and so does the memory of every agent. */
+/** The limit for all together, because every agent of the pool keeps them in memory. */
 const MOST_TEXT = 524_288
 
 function templateProblems({ script, env = [] }: TemplateSpec): Problem[] {
@@ -88,7 +88,7 @@ function templateProblems({ script, env = [] }: TemplateSpec): Problem[] {
   ].map(({ field, size }) => ({
     reason: 'InvalidTemplate',
     field,
-    message: `comes to ${size} bytes${field.endsWith('.env') ? ' with the script' : ''}, ${field.endsWith('.env') ? MOST_TEXT : MOST_STRING} are possible; put it into a file on the machine`,
+    message: `${field.endsWith('.env') ? 'env and script have' : 'has'} ${size} bytes; at most ${field.endsWith('.env') ? MOST_TEXT : MOST_STRING} are allowed. Put the text into a file on the machine`,
   }))
 }
 
@@ -105,7 +105,7 @@ function givenProblems({ spec }: ShellRun, job: ShellCronJob): Problem[] {
     const parameter = declared.get(name)
     const message = parameter
       ? valueProblem(parameter, value)
-      : `"${name}" is not declared by ${by}; it declares ${[...declared.keys()].join(', ') || 'none'}`
+      : `parameter "${name}" is not declared by ${by}; declared parameters: ${[...declared.keys()].join(', ') || 'none'}`
     return message ? [{ field: `${field}.${parameter ? 'value' : 'name'}`, message }] : []
   })
   const missing = [...declared.values()]
@@ -113,26 +113,32 @@ function givenProblems({ spec }: ShellRun, job: ShellCronJob): Problem[] {
     .filter(({ name }) => !given.some(each => each.name === name))
     .map(({ name }) => ({
       field: 'spec.parameters',
-      message: `"${name}" is required by ${by}; give it a value`,
+      message: `parameter "${name}" is required by ${by}; give it a value`,
     }))
   return [...wrong, ...missing].map(problem => ({ reason: 'InvalidParameters', ...problem }))
 }
 
-/** What the job itself says of its targets; only the operator knows which agents there are. */
+/** Checks targets against the job. Only the operator knows which agents exist. */
 function targetProblems({ spec }: ShellRun, job: ShellCronJob): Problem[] {
   const { mode, shards = 1, agents = [] } = job.spec.template.spec.target
   const asked = spec.targets ?? []
   const reason = 'InvalidTargets'
   if (mode === 'One' && asked.length > 0)
     return [
-      { reason, field: 'spec.targets', message: 'the job runs on one agent, of its choice; leave them out' },
+      {
+        reason,
+        field: 'spec.targets',
+        message: 'is not allowed, because target.mode of the job is One; remove targets',
+      },
     ]
   return asked.flatMap((target, i): Problem[] => {
     const field = `spec.targets[${i}]`
     if (mode === 'Shards' && !(/^(0|[1-9]\d*)$/.test(target) && Number(target) < shards))
-      return [{ reason, field, message: `"${target}" is not a shard; they are 0 to ${shards - 1}` }]
+      return [{ reason, field, message: `"${target}": must be a shard index from 0 to ${shards - 1}` }]
     if (mode === 'All' && agents.length > 0 && !agents.includes(target))
-      return [{ reason, field, message: `"${target}" is not among the job's agents: ${agents.join(', ')}` }]
+      return [
+        { reason, field, message: `"${target}": must be one of the job's agents: ${agents.join(', ')}` },
+      ]
     return []
   })
 }

@@ -1,22 +1,22 @@
 import * as z from 'zod'
 import { ruled } from './cel-rule.ts'
 
-/** Kinds of values that several objects share. Every string and list has a maximum: CEL's cost is estimated by them. */
+/** Kinds of values that several objects share. Every string and list has a maximum, because API servers estimate the cost of CEL by it. */
 
 const SECONDS_MAX = 31_536_000
 
-/** Whole seconds up to a year. */
+/** Whole seconds, at most a year. */
 export const seconds = (minimum = 0) => z.int().min(minimum).max(SECONDS_MAX)
 
-/** The system ends strings at a NUL: no process can be given one. In words that Go's regular expressions know too. */
+/** The system ends strings at a NUL, so no process can get one. The syntax is that of Go's regular expressions too. */
 const NO_NUL = '[^\\x00]*'
 
-/** Text for a process. Its length is counted in characters, as API servers count, not in the halves that JavaScript makes of some. */
+/** Text for a process. Its length is counted in characters, as API servers do, not in UTF-16 code units. */
 export const plainText = (most: number, least = 0) =>
   z
     .string()
     .min(least)
-    .regex(new RegExp(`^${NO_NUL}$`), 'must not hold a NUL character')
+    .regex(new RegExp(`^${NO_NUL}$`), 'must not contain a NUL character')
     .superRefine((input, context) => {
       if (input.length > most && Array.from(input).length > most)
         context.addIssue({ code: 'too_big', origin: 'string', maximum: most, inclusive: true, input })
@@ -27,10 +27,11 @@ export const absolutePath = z
   .string()
   .min(1)
   .max(4_096)
-  .regex(new RegExp(`^(/|[A-Za-z]:[/\\\\])${NO_NUL}$`), 'must be an absolute path')
+  .regex(new RegExp(`^(/|[A-Za-z]:[/\\\\])${NO_NUL}$`), 'must be an absolute path, such as /var/tmp')
 
-const OBJECT_NAME = 'must be a name in lower case: letters, digits, dashes and dots'
-const IDENTIFIER = 'must be letters, digits and underscores, not beginning with a digit'
+const OBJECT_NAME =
+  'must be lower-case letters, digits, dashes and dots, and begin and end with a letter or digit'
+const IDENTIFIER = 'must be letters, digits and underscores, and not begin with a digit'
 
 /** The name of an object in the same namespace, or of an agent. */
 export const objectName = z
@@ -42,7 +43,10 @@ export const poolName = z
   .string()
   .min(1)
   .max(63)
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be a name in lower case: letters, digits and dashes')
+  .regex(
+    /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
+    'must be lower-case letters, digits and dashes, and begin and end with a letter or digit',
+  )
 export const dataKey = z
   .string()
   .min(1)
@@ -59,13 +63,13 @@ export const parameterName = z
   .max(64)
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, IDENTIFIER)
 
-/** Optional prefix and slash, then at most 63 characters: as Kubernetes has it. */
+/** Optional prefix and slash, then at most 63 characters, as in Kubernetes. */
 const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?[/])?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 export const labelKey = z
   .string()
   .min(1)
   .max(317)
-  .regex(LABEL_KEY, 'must be the name of a label, such as role or example.org/role')
+  .regex(LABEL_KEY, 'must be a label name, such as role or example.org/role')
 export const labelValue = z
   .string()
   .max(63)
@@ -76,11 +80,11 @@ export const labelValue = z
 
 const LABELS_MAX = 64
 
-/** OpenAPI 3.0 says nothing of a map's keys, so CEL does. */
+/** OpenAPI 3.0 cannot check the keys of a map, so CEL does. */
 export const labels = ruled(z.record(labelKey, labelValue), [
   {
     cel: `self.all(key, key.size() <= 317 && key.matches('${LABEL_KEY.source}'))`,
-    message: 'must have names of labels, such as role or example.org/role',
+    message: 'must have valid label names as keys, such as role or example.org/role',
     holds: () => true,
   },
   {
@@ -92,29 +96,39 @@ export const labels = ruled(z.record(labelKey, labelValue), [
 
 const expression = ruled(
   z.strictObject({
-    key: labelKey.describe('Name of the label.'),
+    key: labelKey.describe('Name of the label: at most 317 characters, such as role or example.org/role.'),
     operator: z
       .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
       .describe(
-        'In, NotIn: its value is, or is not, one of values. Exists, DoesNotExist: whether it is set.',
+        'How the label is matched. In: its value is one of values. NotIn: it is not, or the label is not set. Exists: the label is set. DoesNotExist: it is not set.',
       ),
-    values: z.array(labelValue).max(64).optional().describe('For In and NotIn, which need them.'),
+    values: z
+      .array(labelValue)
+      .max(64)
+      .optional()
+      .describe(
+        'Values for In and NotIn, which require at least one; at most 64. Not allowed with Exists and DoesNotExist.',
+      ),
   }),
   [
     {
       cel: "(self.operator == 'In' || self.operator == 'NotIn') == (has(self.values) && self.values.size() > 0)",
-      message: 'In and NotIn need values; Exists and DoesNotExist have none',
+      message: 'In and NotIn need values; Exists and DoesNotExist must not have values',
       path: ['values'],
       holds: ({ operator, values = [] }) => ['In', 'NotIn'].includes(operator) === values.length > 0,
     },
   ],
 )
 
-/** As Kubernetes' LabelSelector. */
+/** As LabelSelector in Kubernetes. */
 export const labelSelector = z
   .strictObject({
-    matchLabels: labels.optional().describe('Labels and the values that they must have.'),
-    matchExpressions: z.array(expression).max(16).optional().describe('Requirements that must all hold.'),
+    matchLabels: labels.optional().describe('Labels and their required values; all must match. At most 64.'),
+    matchExpressions: z
+      .array(expression)
+      .max(16)
+      .optional()
+      .describe('Requirements on labels; all must match. At most 16.'),
   })
   .meta({ 'x-kubernetes-map-type': 'atomic' })
 
@@ -132,16 +146,16 @@ const UNITS: Record<string, number> = {
 }
 
 const FORM = /^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$/
-const REMEDY = 'must be a quantity: a number, also with a unit, such as 500m, 2, 256Mi or 1Gi'
+const REMEDY = 'must be a quantity: a number with an optional unit, such as 500m, 2, 256Mi or 1Gi'
 
-/** One between the two, both included. */
+/** A quantity from `least` to `most`, both included. */
 export function quantity(least: string, most: string) {
   const form = z.union([z.int().min(0), z.string().min(1).max(32).regex(FORM, REMEDY)], { error: REMEDY })
   return ruled(form.meta({ 'x-kubernetes-int-or-string': true }), [
     {
       cel: `quantity(string(self)).compareTo(quantity('${least}')) >= 0 && quantity(string(self)).compareTo(quantity('${most}')) <= 0`,
       message: `must be from ${least} to ${most}`,
-      // What has no such form is NaN here, and was told so already.
+      // A value in another form is NaN here; the form's own message is reported.
       holds: value => !(valueOf(value) < valueOf(least) || valueOf(value) > valueOf(most)),
     },
   ])

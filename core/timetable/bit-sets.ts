@@ -1,4 +1,4 @@
-/** Sets of small numbers as bit masks. Sixty values need two masks of thirty: bitwise operators know 32 bits. */
+/** Sets of small numbers as bit masks. Sixty values need two masks of thirty, because bitwise operators work on 32 bits. */
 
 export interface Sixty {
   readonly low: number
@@ -7,14 +7,14 @@ export interface Sixty {
 
 const HALF = 30
 
-/** The least member ≥ `from`, or -1. `from` may be up to 32. */
+/** The smallest member ≥ `from`. -1: none. `from` may be up to 32. */
 export function nextBit(mask: number, from: number): number {
   if (from > 31) return -1
   const rest = (mask >>> from) << from
   return rest === 0 ? -1 : 31 - Math.clz32(rest & -rest)
 }
 
-/** The least member ≥ `from` of a set of 0–59, or -1. */
+/** The smallest member ≥ `from` of a set of 0–59. -1: none. */
 export function nextOfSixty(set: Sixty, from: number): number {
   if (from < HALF) {
     const low = nextBit(set.low, from)
@@ -28,7 +28,7 @@ const SINGLE: readonly Sixty[] = Array.from({ length: 2 * HALF }, (_, value) =>
   value < HALF ? { low: 1 << value, high: 0 } : { low: 0, high: 1 << (value - HALF) },
 )
 
-/** Sets of one member are shared: most lines have two of them. */
+/** Sets of one member are shared, because most lines have two of them. */
 export function sixtyOf(values: readonly number[]): Sixty {
   const [first = -1] = values
   const single = values.length === 1 ? SINGLE[first] : undefined
@@ -47,14 +47,14 @@ export function maskOf(values: Iterable<number>): number {
   return mask
 }
 
-/** How many members. */
+/** The number of members. */
 export function sizeOf(mask: number): number {
   let v = mask - ((mask >>> 1) & 0x55555555)
   v = (v & 0x33333333) + ((v >>> 2) & 0x33333333)
   return Math.imul((v + (v >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
-/** The members of `mask` in [from, to). Bounds 0–30. */
+/** The members of `mask` in [from, to). The bounds are 0–30. */
 export function within(mask: number, from: number, to: number): number {
   return to <= from ? 0 : mask & ((1 << to) - 1) & ~((1 << from) - 1)
 }

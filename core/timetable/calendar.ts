@@ -1,4 +1,4 @@
-/** Civil-calendar arithmetic on day numbers (1970-01-01 is day 0), proleptic Gregorian; no Date objects. */
+/** Arithmetic of the proleptic Gregorian calendar on day numbers (1970-01-01 is day 0), without Date objects. */
 
 export const DAY = 86_400
 
@@ -18,7 +18,7 @@ export function dayNumber(year: number, month: number, day: number): number {
   return era * 146_097 + dayOfEra - 719_468
 }
 
-/** The month in which a day lies. */
+/** The month that contains a day. */
 export function monthOf(day: number): Month {
   const shifted = day + 719_468
   const era = Math.floor(shifted / 146_097)

@@ -6,17 +6,17 @@ import { nextDay } from './next-local-time.ts'
 import { type Piece, pieceAt, type Zone } from './zone.ts'
 
 /**
- * Counts fires by the day, not one by one. Within a piece of constant offset a day's fires depend only on which lines have that day,
- * so each such combination is counted once; what is left are the days cut by the range or a shift.
+ * Counts fires by the day, not one by one. Within a piece of constant offset, the fires of a day depend only on which lines have that day.
+ * So each such combination is counted once. Days that the range or a shift cuts are counted one by one.
  */
 
-/** Seconds [from, end): UTC or local, as said. */
+/** Seconds [from, end), in UTC or local time as the user of it says. */
 export interface Span {
   from: number
   end: number
 }
 
-/** How many different UTC seconds in the span are fires of any of the lines. */
+/** The number of different UTC seconds in the span at which any of the lines fires. */
 export function countFires(
   lines: readonly Line[],
   { from, end }: Span,
@@ -38,14 +38,14 @@ export function countFires(
   return count
 }
 
-/** Is the piece's start a fire only because of what the gap before it swallowed? */
+/** Whether the start of the piece is a fire only because of times in the gap before it. */
 function onlyMadeUp(lines: readonly Line[], piece: Piece, shifts: DaylightSaving): boolean {
   const local = piece.start + piece.offset
   if (!lines.some(line => line.kind === 'cron' && firesAfterGap(line, piece, shifts))) return false
   return countLocal(lines, { from: local, end: local + 1 }, { offset: piece.offset, totals: new Map() }) === 0
 }
 
-/** The local time that was shown before, for the lines that repeat in it; and the rest, for all. */
+/** Splits a piece: the local times that the clock has already shown, for lines that repeat them; the rest, for all lines. */
 function regionsOf(
   lines: readonly Line[],
   piece: Piece,
@@ -60,7 +60,7 @@ function regionsOf(
   ]
 }
 
-/** Days known by the lines that have them, for reuse within one count. */
+/** Counts of whole days by the lines that have them, reused within one count. */
 interface Known {
   offset: number
   totals: Map<string, number>
@@ -79,7 +79,7 @@ function countLocal(lines: readonly Line[], { from, end }: Span, known: Known): 
   return count
 }
 
-/** The fires in a span of seconds of one day. */
+/** The number of fires in a span of seconds of one day. */
 function countDay(
   lines: readonly Line[],
   day: number,
@@ -100,7 +100,7 @@ function keyOf(line: Line, present: readonly Line[], start: number): string {
   return present.includes(line) ? '+' : '-'
 }
 
-/** A bit for each second of a day: 30 in a word, two words a minute. */
+/** One bit for each second of a day: 30 bits a word, two words a minute. */
 const HALF = 30
 const WORDS = DAY / HALF
 

@@ -1,10 +1,10 @@
 import type { Sixty } from './bit-sets.ts'
 
-/** Day rules that depend on the month: beside plain days and weekdays. */
+/** Day rules whose days depend on the month. */
 export type DayRule =
-  /** `L`, `L-n`, with `weekday`: `LW`, `L-nW`, moved to the nearest of Monday to Friday in the month. */
+  /** `L`, `L-n`; with `nearest`: `LW`, `L-nW`, moved to the nearest weekday (Monday to Friday) of the month. */
   | { kind: 'last'; before: number; nearest: boolean }
-  /** `15W`: the one of Monday to Friday nearest to that day, in the same month. */
+  /** `15W`: the weekday (Monday to Friday) nearest to that day, in the same month. */
   | { kind: 'nearest'; day: number }
   /** `5L`: the month's last Friday. */
   | { kind: 'lastWeekday'; weekday: number }
@@ -12,7 +12,7 @@ export type DayRule =
   | { kind: 'nthWeekday'; weekday: number; nth: number }
 
 /**
- * A compiled cron line, small: a hundred thousand live in one agent. Masks: hours bit 0–23, days bit 0 = the 1st, months bit 0 =
+ * A compiled cron line. It is small, because an agent may hold a hundred thousand. Masks: hours bit 0–23, days bit 0 = the 1st, months bit 0 =
  * January, weekdays bit 0 = Sunday.
  */
 export interface CronLine {
@@ -23,11 +23,11 @@ export interface CronLine {
   days: number
   months: number
   weekdays: number
-  /** Further days, joined with `days` (kinds last, nearest) or `weekdays`. */
+  /** Further days, added to `days` (kinds last, nearest) or `weekdays`. */
   rules: readonly DayRule[]
-  /** Both day fields are restricted: a day of either fires. */
+  /** Both day fields are restricted: the line fires on days that match either. */
   either: boolean
-  /** Follows the wall clock through shifts, instead of meaning fixed times of day. */
+  /** Follows the wall clock when it changes, instead of naming fixed times of day. */
   interval: boolean
 }
 
@@ -39,7 +39,7 @@ export interface EveryLine {
 
 export type Line = CronLine | EveryLine
 
-/** Why a schedule is refused: what is wrong and the remedy. Becomes an InvalidInput that names the field. */
+/** A schedule is invalid. The message gives the problem and the remedy. It becomes an InvalidInput that names the field. */
 export class ScheduleError extends Error {
-  override readonly name = 'BadSchedule'
+  override readonly name = 'ScheduleError'
 }

@@ -2,19 +2,19 @@ import type { CronLine, Line } from './cron-line.ts'
 import { nextLocal } from './next-local-time.ts'
 import { type Piece, pieceAt, type Zone } from './zone.ts'
 
-/** How a time that the zone skips or repeats counts: for lines of fixed times; interval lines follow the wall clock. */
+/** What happens to fixed times that the zone skips or repeats. Interval lines follow the wall clock. */
 export interface DaylightSaving {
   skipped: 'RunAfter' | 'Skip'
   repeated: 'RunOnce' | 'RunTwice'
 }
 
 /**
- * A line that has days at all has them within 40 years (a 29 February on a given weekday, over 2100). Past this it stays silent
- * because the zone skips each of its times; the search ends instead of spinning.
+ * A line that ever fires has a day within 40 years (29 February on a given weekday, across 2100). If there is no fire within this
+ * horizon, the zone skips each of its times, and the search must end.
  */
 const HORIZON = 50 * 366 * 86_400
 
-/** The line's first fire ≥ `from`, UTC seconds, or undefined. */
+/** The first fire of the line ≥ `from`, in UTC seconds. undefined: none. */
 export function nextFire(
   line: Line,
   from: number,
@@ -32,13 +32,13 @@ export function nextFire(
   return undefined
 }
 
-/** Where in a piece the line begins: with RunOnce, fixed times that were shown before are passed over. */
+/** The local time at which the line starts in a piece. With RunOnce, fixed times that the clock has already shown are skipped. */
 export function firstLocal(line: CronLine, piece: Piece, shifts: DaylightSaving): number {
   const start = piece.start + piece.offset
   return line.interval || shifts.repeated === 'RunTwice' ? start : Math.max(start, piece.frontier)
 }
 
-/** Does the line fire at the piece's start for fixed times that the gap before it swallowed? */
+/** Whether the line fires at the start of the piece, for fixed times in the gap before it. */
 export function firesAfterGap(line: CronLine, piece: Piece, shifts: DaylightSaving): boolean {
   if (line.interval || shifts.skipped === 'Skip') return false
   return nextLocal(line, piece.frontier, piece.start + piece.offset) !== undefined

@@ -1,7 +1,7 @@
 import { dayNumber, monthLength, weekday } from './calendar.ts'
 import type { CronLine, DayRule } from './cron-line.ts'
 
-/** The days of a month on which a line fires: bit 0 is the 1st. The line's months are not looked at. */
+/** The days of a month on which a line fires; bit 0 is the 1st. The months of the line are ignored. */
 export function daysIn(line: CronLine, year: number, month: number): number {
   const length = monthLength(year, month)
   const first = weekday(dayNumber(year, month, 1))
@@ -15,7 +15,7 @@ export function daysIn(line: CronLine, year: number, month: number): number {
   return line.either ? byDate | byWeekday : byDate & byWeekday
 }
 
-/** A set of weekdays laid over a month that begins on weekday `first`. */
+/** The days of a month that fall on the given weekdays, if its 1st is weekday `first`. */
 function spread(weekdays: number, first: number): number {
   const week = ((weekdays >>> first) | (weekdays << (7 - first))) & 0x7f
   return week | (week << 7) | (week << 14) | (week << 21) | (week << 28)

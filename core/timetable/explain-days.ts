@@ -7,7 +7,7 @@ const MONTHS = 'January February March April May June July August September Octo
   ' ',
 )
 const NTH = ['first', 'second', 'third', 'fourth', 'fifth']
-/** Monday first, so that Wednesday to Sunday is one run. */
+/** Monday first, so that Wednesday to Sunday is one span. */
 const WEEK = [1, 2, 3, 4, 5, 6, 0]
 const EVERY_DATE = 0x7fffffff
 const EVERY_WEEKDAY = 0x7f
@@ -27,7 +27,7 @@ export function dayPhrase(line: CronLine): string {
   return dates || weekdays ? `on ${dates || weekdays}` : 'every day'
 }
 
-/** `in January and March to May`, or nothing for every month. */
+/** `in January and March to May`. Empty for every month. */
 export function monthPhrase(months: number): string {
   if (months === EVERY_MONTH) return ''
   const order = MONTHS.map((_, month) => month)
@@ -66,7 +66,7 @@ function lastText(before: number, nearest: boolean): string {
   return before === 0 ? 'the last working day' : `the working day nearest to ${day}`
 }
 
-/** Members of a mask in the given order: runs of three or more as [first, last], others alone. */
+/** Members of a mask, in the given order. Three or more consecutive ones become [first, last]; others stay alone. */
 function spans(order: readonly number[], mask: number): number[][] {
   const found: number[][] = []
   let run: number[] = []

@@ -31,10 +31,15 @@ test.each([
   expect(explain(schedule, 'ops/job')).toBe(sentence)
 })
 
-test('H is told as the time that it means for this job', () => {
+test('H is shown as the time that it means for this job', () => {
   expect(explain('H H * * *', 'ops/job')).toMatch(/^At \d\d:\d\d, every day\.$/)
 })
 
-test('what is refused is refused here too', () => {
+test('H never changes: a change would move the times of jobs', () => {
+  expect(explain('H H H H *', 'ops/job')).toBe('At 02:29, on the 17th of the month, in April.')
+  expect(explain('0 0 * * H', 'ops/job')).toBe('At 00:00, on Wednesday.')
+})
+
+test('an invalid schedule is refused', () => {
   expect(() => explain('0 0 30 2 *', 'ops/job')).toThrow(InvalidInput)
 })

@@ -4,8 +4,8 @@ import { dayPhrase, list, monthPhrase } from './explain-days.ts'
 import { compileSchedule } from './parse-schedule.ts'
 
 /**
- * One English sentence that says when a schedule fires, H already resolved for this `<namespace>/<name>`. Throws InvalidInput with
- * field `schedule`.
+ * Describes a schedule in one English sentence. H is resolved for the `<namespace>/<name>` in `hashKey`. Throws InvalidInput for field
+ * `schedule`.
  */
 export function explain(schedule: string, hashKey: string): string {
   const line = compileSchedule(schedule, hashKey, 'schedule')
@@ -24,7 +24,7 @@ function cronPhrase(line: CronLine): string {
 
 const EVERY_HOUR = 0xffffff
 
-/** More times of day than these are told as a rule. */
+/** More times of day than this are described as a rule. */
 const MOST_TIMES = 6
 
 function timePhrase(line: CronLine): string {
@@ -62,10 +62,10 @@ function hourPhrase(hours: number[], before: string): string {
   if (last - first + 1 === hours.length) return `from ${clock(first, 0, 0)} to ${clock(last, 59, 0)}`
   const step = stepOf(hours, 24)
   if (step !== undefined) return `of every ${ordinalStep(step)} hour from ${clock(first, 0, 0)}`
-  return `in the hours that begin at ${list(hours.map(hour => clock(hour, 0, 0)))}`
+  return `in the hours starting at ${list(hours.map(hour => clock(hour, 0, 0)))}`
 }
 
-/** The step of three or more values that go on to the end of their cycle. */
+/** The step of three or more values that reach the end of their cycle. undefined: they have none. */
 function stepOf(values: number[], cycle: number): number | undefined {
   const [first = 0, second = 0] = values
   const step = second - first
@@ -73,7 +73,7 @@ function stepOf(values: number[], cycle: number): number | undefined {
   return values.length >= 3 && step > 1 && regular && first + values.length * step >= cycle ? step : undefined
 }
 
-/** Three or more in a row as `3 to 7`. */
+/** Three or more consecutive values as `3 to 7`. */
 function runs(values: number[]): string[] {
   const texts: string[] = []
   for (let i = 0; i < values.length; ) {

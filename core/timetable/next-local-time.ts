@@ -3,9 +3,9 @@ import { DAY, dayNumber, monthLength, monthOf } from './calendar.ts'
 import type { CronLine } from './cron-line.ts'
 import { daysIn } from './days-of-month.ts'
 
-/** A line's times on a clock without zone. Local seconds: seconds since 1970-01-01T00:00 as the wall clock counts them. */
+/** The times of a line on a clock without a zone. Local seconds are seconds since 1970-01-01T00:00 on the wall clock. */
 
-/** The line's first local time in [from, to), or undefined. */
+/** The first local time of the line in [from, to). undefined: none. */
 export function nextLocal(line: CronLine, from: number, to: number): number | undefined {
   if (to <= from) return undefined
   const today = Math.floor(from / DAY)
@@ -22,7 +22,7 @@ export function nextLocal(line: CronLine, from: number, to: number): number | un
   return time < to ? time : undefined
 }
 
-/** The first day in [from, last] on which the line fires, or undefined. */
+/** The first day in [from, last] on which the line fires. undefined: none. */
 export function nextDay(line: CronLine, from: number, last: number): number | undefined {
   if (from > last) return undefined
   let { year, month } = monthOf(from)
@@ -41,7 +41,7 @@ export function nextDay(line: CronLine, from: number, last: number): number | un
   return undefined
 }
 
-/** The first second of day ≥ `from` at which the line fires, or -1. */
+/** The first second of the day ≥ `from` at which the line fires. -1: none. */
 function nextInDay(line: CronLine, from: number): number {
   const hour = Math.floor(from / 3_600)
   const minute = Math.floor(from / 60) % 60

@@ -2,7 +2,7 @@ import { maskOf } from './bit-sets.ts'
 import { type DayRule, ScheduleError } from './cron-line.ts'
 import { DAY_OF_MONTH, DAY_OF_WEEK, type Field, numberOf, valuesOf } from './parse-field.ts'
 
-/** A day field: plain values, rules that depend on the month, and whether it restricts the days at all. */
+/** A day field: plain values, rules that depend on the month, and whether it restricts the days. */
 export interface DayField {
   mask: number
   rules: DayRule[]
@@ -26,8 +26,8 @@ interface Reading {
 }
 
 /**
- * A field that begins with `*` and leaves nothing out does not restrict, nor does `?`. A step (every fifth day) does: of the public suites those that
- * test it join it with the other day field by OR.
+ * `?`, and a field that begins with `*` and covers every value, do not restrict. A step (every fifth day) does: the public test suites that
+ * cover it combine it with the other day field by OR.
  */
 function parseDays(field: Field, text: string, { hashKey, ruleOf }: Reading): DayField {
   if (text === '?') return { mask: maskOf(valuesOf(field, '*', hashKey)), rules: [], restricted: false }
@@ -48,13 +48,13 @@ function monthRule(item: string): DayRule | undefined {
   const last = /^L(?:-(\d{1,4}))?(W)?$/.exec(item)
   if (last) {
     const before = Number(last[1] ?? 0)
-    if (before > 30) throw new ScheduleError(`day of month ${item} reaches before the month; use L-1 to L-30`)
+    if (before > 30) throw new ScheduleError(`day-of-month ${item} is out of range; use L-1 to L-30`)
     return { kind: 'last', before, nearest: last[2] !== undefined }
   }
   const nearest = /^(\d{1,4})W$/.exec(item)
   if (nearest) return { kind: 'nearest', day: numberOf(DAY_OF_MONTH, nearest[1] ?? '') }
   if (item.endsWith('W') && !item.startsWith('H'))
-    throw new ScheduleError(`day of month ${item} is not understood; W follows one day (15W) or L (LW)`)
+    throw new ScheduleError(`day-of-month ${item} is invalid; W must follow one day (15W) or L (LW)`)
   return undefined
 }
 
@@ -62,14 +62,13 @@ function monthRule(item: string): DayRule | undefined {
 function weekRule(item: string): DayRule | undefined {
   if (item === 'L')
     throw new ScheduleError(
-      'day of week L is ambiguous; write the day before it: 5L or FRIL for the last Friday',
+      'day-of-week L is ambiguous; name the day, such as 5L or FRIL for the last Friday',
     )
   const match = /^(\d{1,4}|[A-Z]+?)(?:L|#(\d{1,4}|L))$/.exec(item)
   if (!match) return undefined
   const weekday = numberOf(DAY_OF_WEEK, match[1] ?? '') % 7
   if (match[2] === undefined || match[2] === 'L') return { kind: 'lastWeekday', weekday }
   const nth = Number(match[2])
-  if (nth < 1 || nth > 5)
-    throw new ScheduleError(`day of week ${item} counts past a month's weeks; use #1 to #5`)
+  if (nth < 1 || nth > 5) throw new ScheduleError(`day-of-week ${item} is out of range; use #1 to #5`)
   return { kind: 'nthWeekday', weekday, nth }
 }

@@ -3,14 +3,17 @@ import { ScheduleError } from './cron-line.ts'
 
 /** One field of a cron line: comma-separated items `*`, `7`, `1-5`, `H`, `H(0-29)`, each with an optional `/step`. */
 export interface Field {
+  /** As messages name it. */
   name: string
+  /** Seeds H. It must never change, because that would move the times of jobs. Default: the name. */
+  seed?: string
   min: number
   max: number
-  /** Upper-case names of `min`, `min + 1`, …: full ones, of which the first three letters are enough. */
+  /** Upper-case names of `min`, `min + 1` and so on. The first three letters of a name are enough. */
   names?: readonly string[]
-  /** Values in a cycle whose length does not vary: a range may run over its end. */
+  /** The number of values is fixed, so a range may wrap around. */
   cyclic?: boolean
-  /** H picks from min to here; for days of month 28, which every month has. */
+  /** H chooses from min to this value. For days of month it is 28, because every month has that day. */
   hashMax?: number
 }
 
@@ -22,11 +25,18 @@ const WEEKDAYS = 'SUNDAY MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY'.spli
 export const SECOND: Field = { name: 'second', min: 0, max: 59 }
 export const MINUTE: Field = { name: 'minute', min: 0, max: 59 }
 export const HOUR: Field = { name: 'hour', min: 0, max: 23 }
-export const DAY_OF_MONTH: Field = { name: 'day of month', min: 1, max: 31, hashMax: 28 }
+export const DAY_OF_MONTH: Field = {
+  name: 'day-of-month',
+  seed: 'day of month',
+  min: 1,
+  max: 31,
+  hashMax: 28,
+}
 export const MONTH: Field = { name: 'month', min: 1, max: 12, names: MONTHS, cyclic: true }
 /** 7 is Sunday too. */
 export const DAY_OF_WEEK: Field = {
-  name: 'day of week',
+  name: 'day-of-week',
+  seed: 'day of week',
   min: 0,
   max: 7,
   names: WEEKDAYS,
@@ -34,7 +44,7 @@ export const DAY_OF_WEEK: Field = {
   hashMax: 6,
 }
 
-/** The values of one item in upper case, in order, days of week as 0–6. Throws BadSchedule. */
+/** The values of one item, in order; days of week as 0–6. The item must be in upper case. Throws ScheduleError. */
 export function valuesOf(field: Field, item: string, hashKey: string): number[] {
   const [base = '', stepText, ...more] = item.split('/')
   if (more.length > 0 || base === '') throw new ScheduleError(unreadable(field, item))
@@ -67,18 +77,16 @@ function rangeOf(field: Field, text: string, range: Range): { from: number; to: 
   return closed(field, text, { ...range, to: to === 0 && from > 0 ? 7 : to })
 }
 
-/** A range that ends before it begins: around the end of the cycle where there is one, else refused. */
+/** Handles a range whose end is before its start: it wraps around in a cyclic field and is refused in others. */
 function closed(field: Field, text: string, { from, to, step }: Range): { from: number; to: number } {
   if (to >= from) return { from, to }
   if (!field.cyclic)
     throw new ScheduleError(
-      `${field.name} range ${text} ends before it begins; write two: ${from}-${field.max},${field.min}-${to}`,
+      `${field.name} range ${text} ends before it starts; write two ranges: ${from}-${field.max},${field.min}-${to}`,
     )
   const size = lastOf(field) - field.min + 1
   if (to + 1 === from && step === undefined)
-    throw new ScheduleError(
-      `${field.name} range ${text} goes all the way round; write *, or the range that is meant`,
-    )
+    throw new ScheduleError(`${field.name} range ${text} covers every value; write *, or correct the range`)
   return { from, to: to + size }
 }
 
@@ -89,7 +97,7 @@ function sequence(field: Field, from: number, to: number, step: number): number[
   return values
 }
 
-/** Jenkins' H: a value, or the start of a step, that differs from job to job and stays the same for each. */
+/** H, as in Jenkins: a value, or the start of a step, derived from the job's namespace and name. */
 function hashed(
   field: Field,
   of: { item: string; base: string; step: number | undefined; hashKey: string },
@@ -100,24 +108,26 @@ function hashed(
   const to = match[2] === undefined ? (field.hashMax ?? field.max) : numberOf(field, match[2])
   if (to < from)
     throw new ScheduleError(
-      `${field.name} range in ${of.item} ends before it begins; write the smaller value first`,
+      `${field.name} range in ${of.item} ends before it starts; write the smaller value first`,
     )
   const size = to - from + 1
-  const hash = hash53(`${of.hashKey}\n${field.name}`)
+  const hash = hash53(`${of.hashKey}\n${field.seed ?? field.name}`)
   if (of.step === undefined) return [cycled(field, from + (hash % size))]
   if (of.step > size)
-    throw new ScheduleError(`${field.name} step in ${of.item} is longer than its range; use at most ${size}`)
+    throw new ScheduleError(`${field.name} step in ${of.item} is larger than its range; use at most ${size}`)
   return sequence(field, from + (hash % of.step), to, of.step)
 }
 
 function stepOf(field: Field, text: string, item: string): number {
   const step = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN
   if (step >= 1 && step <= field.max) return step
-  const once = step > field.max ? `; for once per cycle write ${field.min}` : ''
-  throw new ScheduleError(`${field.name} step in ${item} is not a whole number from 1 to ${field.max}${once}`)
+  const once = step > field.max ? `; to run once per cycle, write ${field.min}` : ''
+  throw new ScheduleError(
+    `${field.name} step in ${item} must be a whole number from 1 to ${field.max}${once}`,
+  )
 }
 
-/** A number or name in range. */
+/** The value of a number or name. Throws ScheduleError if it is out of range. */
 export function numberOf(field: Field, text: string): number {
   if (/^\d{1,4}$/.test(text)) {
     const value = Number(text)
@@ -140,5 +150,5 @@ function cycled(field: Field, value: number): number {
 export function unreadable(field: Field, text: string): string {
   const names = field.names ? ` or ${field.names[0]?.slice(0, 3)}-${field.names.at(-1)?.slice(0, 3)}` : ''
   const shown = text === '' ? 'an empty value' : `"${text}"`
-  return `${field.name} field has ${shown}; use ${field.min}-${field.max}${names}, lists (1,5), ranges (1-5), steps (*/5) or H`
+  return `${field.name} field contains ${shown}; use ${field.min}-${field.max}${names}, lists (1,5), ranges (1-5), steps (*/5) or H`
 }

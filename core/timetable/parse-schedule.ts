@@ -17,7 +17,7 @@ const MACROS: Record<string, string> = {
   '@HOURLY': '0 * * * *',
 }
 
-/** Compiles one schedule; `hashKey` seeds H. Throws InvalidInput for `field`: the value, what is wrong with it and the remedy. */
+/** Compiles one schedule. `hashKey` seeds H. Throws InvalidInput for `field`; its message gives the value, the problem and the remedy. */
 export function compileSchedule(schedule: string, hashKey: string, field: string): Line {
   try {
     return parse(schedule, hashKey)
@@ -30,26 +30,23 @@ export function compileSchedule(schedule: string, hashKey: string, field: string
 function parse(schedule: string, hashKey: string): Line {
   const text = schedule.trim().toUpperCase()
   if (text === '')
-    throw new ScheduleError('it is empty; write five fields: minute hour day-of-month month day-of-week')
-  if (/^(CRON_)?TZ=/.test(text))
-    throw new ScheduleError('a time zone in the schedule is not supported; set spec.timeZone')
+    throw new ScheduleError('is empty; write five fields: minute hour day-of-month month day-of-week')
+  if (/^(CRON_)?TZ=/.test(text)) throw new ScheduleError('contains a time zone; set spec.timeZone instead')
   if (!text.startsWith('@')) return parseFields(text.split(/\s+/), hashKey)
   const every = /^@EVERY\s+(.*)$/.exec(text)
   if (every) return { kind: 'every', seconds: parseEvery((every[1] ?? '').toLowerCase()) }
   if (text === '@REBOOT')
-    throw new ScheduleError(
-      '@reboot has no time; start what belongs to a boot from the machine (systemd), or use a schedule',
-    )
+    throw new ScheduleError('@reboot is not supported; use a systemd unit on the machine, or a schedule')
   const macro = MACROS[text]
   if (macro) return parseFields(macro.split(' '), hashKey)
   const known = [...Object.keys(MACROS), '@every 90s'].join(', ').toLowerCase()
-  throw new ScheduleError(`this macro is not known; use ${known}`)
+  throw new ScheduleError(`is not a known macro; use ${known}`)
 }
 
 function parseFields(fields: string[], hashKey: string): CronLine {
   if (fields.length !== 5 && fields.length !== 6)
     throw new ScheduleError(
-      `it has ${fields.length} field${fields.length === 1 ? '' : 's'}; write 5 (minute hour day-of-month month day-of-week), or 6 with seconds first`,
+      `has ${fields.length} field${fields.length === 1 ? '' : 's'}; write 5 (minute hour day-of-month month day-of-week), or 6 with seconds first`,
     )
   const [second = '', minute = '', hour = '', date = '', month = '', weekday = ''] =
     fields.length === 6 ? fields : ['0', ...fields]
@@ -70,38 +67,38 @@ function parseFields(fields: string[], hashKey: string): CronLine {
   return checked(line)
 }
 
-/** The values of a list in upper case. */
+/** The values of a list, which must be in upper case. */
 function listOf(field: Field, text: string, hashKey: string): number[] {
   if (text.includes('?'))
-    throw new ScheduleError(`${field.name} field has "?", which is for day fields only; use *`)
+    throw new ScheduleError(`${field.name} field contains "?", which only day fields allow; use *`)
   if (text === '') throw new ScheduleError(unreadable(field, text))
   return text.split(',').flatMap(item => valuesOf(field, item, hashKey))
 }
 
-/** A wildcard, range or step: not one fixed time. H(0-29) is one. */
+/** A wildcard, range or step. H(0-29) is none of them: it names one fixed time. */
 function repeats(item: string): boolean {
   return item.includes('*') || item.includes('/') || (item.includes('-') && !item.startsWith('H'))
 }
 
 const NO_RULES: readonly DayRule[] = []
 
-/** Most lines have none, and share it. */
+/** Most lines have no rules and share one empty list. */
 function joined(days: readonly DayRule[], weekdays: readonly DayRule[]): readonly DayRule[] {
   return days.length + weekdays.length === 0 ? NO_RULES : [...days, ...weekdays]
 }
 
-/** The Gregorian calendar repeats after 400 years: a line without a day in them has none. */
+/** The Gregorian calendar repeats after 400 years. A line that has no day in them never fires. */
 const CYCLE_START = dayNumber(2000, 1, 1)
 const CYCLE_END = dayNumber(2400, 1, 1)
 
 function checked(line: CronLine): CronLine {
   if (line.either && line.rules.length > 0)
     throw new ScheduleError(
-      'day of month and day of week are both restricted and one has L, W or #: cron dialects disagree whether a day must match both or either; restrict one and put * for the other, or give two schedules',
+      'restricts day-of-month and day-of-week and uses L, W or # in one of them; cron dialects disagree on whether a day must match both or either. Write * in one of the two fields, or use two schedules',
     )
   if (nextDay(line, CYCLE_START, CYCLE_END) === undefined)
     throw new ScheduleError(
-      'it never fires: no month that it names has such a day; correct day of month or month',
+      'never fires, because none of its months has such a day; check day-of-month and month',
     )
   return line
 }

@@ -6,9 +6,9 @@ import { type DaylightSaving, nextFire } from './daylight-saving.ts'
 import { compileSchedule } from './parse-schedule.ts'
 import { type Zone, zoneOf } from './zone.ts'
 
-/** When a job fires. Times are ms since the Unix epoch, fires whole seconds of it. */
+/** When a job fires. Times are ms since the Unix epoch. Fires are whole seconds. */
 export interface TimetableSpec {
-  /** At least one; a time that several name is one fire. */
+  /** At least one. A time that several name is one fire. */
   schedules: readonly string[]
   /** IANA name. */
   timeZone: string
@@ -17,7 +17,7 @@ export interface TimetableSpec {
   hashKey: string
 }
 
-/** Fires that were not looked at one by one: the first, the last, how many. */
+/** A range of fires: the first, the last and their number. */
 export interface MissedRange {
   first: number
   last: number
@@ -25,46 +25,46 @@ export interface MissedRange {
 }
 
 /**
- * The fires are a set of instants that depends on the spec alone, so for x < y < next(x) holds next(y) = next(x), in every zone.
+ * The fires are a set of instants that depends only on the spec. So x < y < next(x) implies next(y) = next(x), in every zone.
  */
 export interface Timetable {
-  /** The earliest fire strictly after, or undefined: none for fifty years, as when the zone skips each of its times. */
+  /** The earliest fire strictly after. undefined: none within 50 years, for example because the zone skips each of its times. */
   next(after: number): number | undefined
-  /** The latest fire strictly before, or undefined: none for fifty years. */
+  /** The latest fire strictly before. undefined: none within 50 years. */
   previous(before: number): number | undefined
-  /** The fires in (after, upTo], or undefined when there are none. The cost grows with the days between, not with the count. */
+  /** The fires in (after, upTo]. undefined: none. The cost grows with the number of days, not of fires. */
   missed(after: number, upTo: number): MissedRange | undefined
 }
 
 /**
- * Compiles a spec. Throws InvalidInput whose field is `<at>.schedule` (one schedule), `<at>.schedules[i]` or `<at>.timeZone`.
+ * Compiles a spec. Throws InvalidInput for field `<at>.schedule` (one schedule), `<at>.schedules[i]` or `<at>.timeZone`.
  */
 export function createTimetable(spec: TimetableSpec, at = 'spec'): Timetable {
   const zone = zoneOf(spec.timeZone)
   if (!zone) throw new InvalidInput(`${at}.timeZone`, unknownZone(spec.timeZone))
   if (spec.schedules.length === 0)
-    throw new InvalidInput(`${at}.schedule`, 'no schedule is given; write one, such as "0 1 * * *"')
+    throw new InvalidInput(`${at}.schedule`, 'is required; set a schedule such as "0 1 * * *"')
   const fieldOf = (i: number) => (spec.schedules.length === 1 ? `${at}.schedule` : `${at}.schedules[${i}]`)
   const lines = spec.schedules.map((schedule, i) => compileSchedule(schedule, spec.hashKey, fieldOf(i)))
   return new CompiledTimetable(lines, zone, SHIFTS[spec.daylightSaving.skipped][spec.daylightSaving.repeated])
 }
 
-/** A job's own delay in ms, the same at every fire: at least 0, less than `jitterSeconds` × 1000. */
+/** The delay of a job's starts in ms: the same for every fire, at least 0 and less than `jitterSeconds` × 1000. */
 export function jitterMs(hashKey: string, jitterSeconds: number): number {
   return jitterSeconds > 0 ? hash53(`${hashKey}\njitter`) % (jitterSeconds * 1_000) : 0
 }
 
-/** Names the zones that end alike: who writes "Shanghai" or "US/Berlin" is a word away. */
+/** Suggests a zone with the same last part, for names such as "Shanghai" or "US/Berlin". */
 function unknownZone(name: string): string {
   const city = name.slice(name.lastIndexOf('/') + 1).toLowerCase()
   const near = Intl.supportedValuesOf('timeZone').find(
     zone => city && zone.toLowerCase().endsWith(`/${city}`),
   )
   const remedy = near ? `did you mean "${near}"?` : 'use an IANA name such as "Asia/Shanghai" or "UTC"'
-  return `time zone "${name}" is not known; ${remedy}`
+  return `time zone "${name}" is unknown; ${remedy}`
 }
 
-/** Shared by all timetables: the four there are. */
+/** The four possible values, shared by all timetables. */
 const SHIFTS = {
   RunAfter: {
     RunOnce: { skipped: 'RunAfter', repeated: 'RunOnce' },
@@ -79,7 +79,7 @@ const SHIFTS = {
 const MINUTE = 60
 const HORIZON = 50 * 366 * 86_400
 
-/** A class, so that a hundred thousand of them share their functions. In seconds inside. */
+/** A class, so that a hundred thousand timetables share their functions. It counts in seconds. */
 class CompiledTimetable implements Timetable {
   readonly #lines: readonly Line[]
   readonly #zone: Zone
@@ -123,7 +123,7 @@ class CompiledTimetable implements Timetable {
     return first
   }
 
-  /** The last fire < `end`: widens a window backwards until it holds one, then halves what may hold a later one. */
+  /** The last fire < `end`. Widens a window backwards until it contains a fire, then bisects for the last one. */
   #before(end: number): number | undefined {
     let found: number | undefined
     for (let width = MINUTE; width < 2 * HORIZON; width *= 2) {

@@ -1,6 +1,6 @@
 /**
- * A zone as pieces of constant offset, found from Intl by bisection, lazily and once for all timetables: asking ICU for each offset
- * would cost more than everything else here. Times in seconds since the Unix epoch, local times as the wall clock counts them.
+ * A zone as pieces of constant offset. They are found from Intl by bisection, lazily, and once for all timetables, because asking ICU for
+ * each offset would cost more than everything else here. Times are seconds since the Unix epoch, local times as on the wall clock.
  *
  *   local │        ╱        gap: local times in [frontier, start + offset) are never shown
  *         │      ╱ ·
@@ -13,21 +13,21 @@ export interface Piece {
   end: number
   /** Local minus UTC. */
   offset: number
-  /** Every local time before it was shown or skipped before this piece; no shift at `start`: equal to start + offset. */
+  /** Every local time before this was shown or skipped before the piece. Without a shift at `start` it is start + offset. */
   frontier: number
 }
 
 export interface Zone {
-  /** IANA name as given; undefined: offset 0 for ever. */
+  /** IANA name as given. undefined: offset 0 at all times. */
   name: string | undefined
   chunks: Map<number, Piece[]>
 }
 
 /** Pieces are kept in chunks of about 13 months. */
 const CHUNK = 2 ** 25
-/** How far back of a chunk shifts still matter to its frontier: longer than the greatest shift, a day over the date line. */
+/** How long before a chunk a shift may affect its frontier: longer than the largest shift, a day across the date line. */
 const BEFORE = 3 * 86_400
-/** No two shifts that cancel each other lie closer in the tz database; bisection finds the others. */
+/** In the tz database no two shifts that cancel each other are closer. Bisection finds all others. */
 const STEP = 4 * 86_400
 
 const zones = new Map<string, Zone>()
@@ -53,7 +53,7 @@ function canonicalName(name: string): string | undefined {
   }
 }
 
-/** The piece in which an instant lies. */
+/** The piece that contains an instant. */
 export function pieceAt(zone: Zone, instant: number): Piece {
   const index = Math.floor(instant / CHUNK)
   let pieces = zone.chunks.get(index)
@@ -85,7 +85,7 @@ function piecesOf(name: string | undefined, index: number): Piece[] {
   return pieces.filter(piece => piece.end > start).map(piece => clipped(piece, start))
 }
 
-/** A piece that began before its chunk continues there: its frontier is then only what an overlap may have left. */
+/** The part of a piece in its chunk. If it started before, its frontier is what an overlap has left. */
 function clipped(piece: Piece, start: number): Piece {
   if (piece.start >= start) return piece
   return { ...piece, start, frontier: Math.max(piece.frontier, start + piece.offset) }
@@ -117,7 +117,7 @@ function shiftsIn(offsetAt: (instant: number) => number, from: number, to: numbe
   return shifts
 }
 
-/** Intl writes offsets as GMT, GMT+08:00 or, before railways, GMT-04:56:02. The formatter is big, so it lives for one chunk only. */
+/** Intl writes offsets as GMT, GMT+08:00 or, in the 19th century, GMT-04:56:02. The formatter is large, so it is kept for one chunk only. */
 function offsetsOf(name: string): (instant: number) => number {
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone: name,

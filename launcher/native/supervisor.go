@@ -83,8 +83,8 @@ func (s *supervisor) watchFences() {
 	}
 }
 
-// enforce drops what is armed, and kills without grace what runs. Either is needed (protocol_model.py): without, a process lives
-// on after its run was buried.
+// enforce drops armed runs (rule DROP) and kills running ones without grace (rule KILL). Without either, a process lives after its run
+// was buried: see docs/protocol.md.
 func (s *supervisor) enforce(session string) {
 	for _, e := range s.inOrder() {
 		if e.session == session && e.fenced {

@@ -1,11 +1,12 @@
 /**
- * What a fence must do, by the names of the model (protocol_model.py): without either of them a process lives on after its run was
- * buried. One object, so that a test can take one away and see what happens.
+ * Guards of the fence. The upper-case names are those of docs/protocol.md and of the model (test/model/protocol_model.py).
+ * Without either of them a process lives after its run was buried. They are one object, so that a test can take one away and see that
+ * happen.
  */
 export const rules = {
-  /** DROP: what is only armed is dropped. */
+  /** DROP: armed runs are dropped. */
   dropsArmed: (): boolean => true,
 
-  /** KILL: SIGKILL at once, whatever grace the run was promised. Milliseconds. */
+  /** KILL: SIGKILL at once, whatever grace period the run has. Milliseconds. */
   graceMs: (_promised: number): number => 0,
 }

@@ -47,7 +47,10 @@ export function compileJob(
   const refused =
     (problem && blocked(problem.reason, `${problem.field}: ${problem.message}`)) ??
     (times.next(REFERENCE) === undefined
-      ? blocked('NeverFires', 'spec.schedule: no such time comes in fifty years; correct the days')
+      ? blocked(
+          'NeverFires',
+          'spec.schedule: never fires within 50 years; check day-of-month, month and daylightSaving',
+        )
       : undefined) ??
     missingPool(object.spec.template.spec.target.pool, around)
   if (refused) return { ...refused, job: compiled.job }

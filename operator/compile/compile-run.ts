@@ -130,13 +130,16 @@ function targetsOf(
   if (mode === 'One') {
     return asked.length === 0
       ? { names: [] }
-      : blocked('InvalidTargets', 'spec.targets: the job runs on one agent, of its choice; leave them out')
+      : blocked(
+          'InvalidTargets',
+          'spec.targets: is not allowed, because target.mode of the job is One; remove targets',
+        )
   }
   if (mode === 'Shards') {
     const strange = asked.find(target => !/^\d+$/.test(target) || Number(target) >= shards)
     return strange === undefined
       ? { names: asked }
-      : blocked('InvalidTargets', `spec.targets: "${strange}" is not a shard; they are 0 to ${shards - 1}`)
+      : blocked('InvalidTargets', `spec.targets: "${strange}": must be a shard index from 0 to ${shards - 1}`)
   }
   const members = around.members(template)
   const strange = asked.find(target => !members.includes(target))

@@ -32,7 +32,7 @@ const schema = z.strictObject({
   /** A file, or postgres://…; default: a file in the state directory. */
   logStore: z.string().min(1).optional(),
   logStorePasswordFile: z.string().min(1).optional(),
-  /** Being uninstalled: see DESIGN §6. */
+  /** ShellCron is being uninstalled: finalizers are removed and `jobs/` is emptied. */
   draining: z.boolean().default(false),
   /** Standalone: keys of Secrets that are variables of the operator's own environment. */
   secretFromEnv: z.array(z.string()).default([]),

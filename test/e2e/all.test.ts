@@ -74,7 +74,7 @@ test('a ShellRun of a job runs again where it failed, and only there', async () 
     const status = await statusOf('strange')
     return status?.text.includes('InvalidTargets') && status
   })
-  expect(strange.text).toContain("is not among the job's agents: w1, w2")
+  expect(strange.text).toContain("must be one of the job's agents: w1, w2")
 })
 
 test('a member that is away makes up for it, as its job says; else it is Missed', async () => {

@@ -99,14 +99,15 @@ test('the outcome of each target is printed; --target takes some of them', async
   expect(one.stdout.match(/: \d$/gm)).toEqual([': 1'])
 })
 
-/** Arguments, and what is said of them. */
+/** Arguments, and the message that refuses them. */
 const WRONG = {
-  'ops/dump --param DB=all': 'spec.parameters[0].value: "all" is not one of orders, customers',
+  'ops/dump --param DB=all': 'spec.parameters[0].value: "all": must be one of orders, customers',
   'ops/dump --param X=1':
-    'spec.parameters[0].name: "X" is not declared by ShellCronJob dump; it declares DB, WHO',
+    'spec.parameters[0].name: parameter "X" is not declared by ShellCronJob dump; declared parameters: DB, WHO',
   'ops/dump --param DB': '--param: "DB" is not NAME=VALUE',
-  'ops/nothing': 'spec.jobRef.name: there is no ShellCronJob nothing in this namespace',
-  'ops/shards --target 3': 'spec.targets[0]: "3" is not a shard; they are 0 to 2',
+  'ops/nothing':
+    'spec.jobRef.name: ShellCronJob "nothing" does not exist in this namespace; create it or correct the name',
+  'ops/shards --target 3': 'spec.targets[0]: "3": must be a shard index from 0 to 2',
   'ops/dump -n dev': "--namespace: is dev, and the job's is ops; give one of them",
   '': 'run: give a job, or a file by -f',
   'ops/dump --timeout 5s': '--timeout: says how long to wait; give --wait too',

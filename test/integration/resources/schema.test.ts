@@ -10,7 +10,7 @@ import { ACCEPTED, commanding, job, REFUSED, run } from '../../fixtures/objects.
 import { applyCrds } from '../../servers/crds.ts'
 import { type Kubernetes, startKubernetes } from '../../servers/kubernetes.ts'
 
-/** The CRDs before a real API server, which must judge as core/schema does. No operator runs here. */
+/** The CRDs on a real API server, which must accept and refuse the same objects as core/schema. No operator runs here. */
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples/', import.meta.url))
 const files = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
@@ -34,7 +34,7 @@ beforeAll(async () => {
 })
 afterAll(() => kubernetes?.stop())
 
-/** As `kubectl create --dry-run=server` asks, without a process for each: nothing is made. */
+/** The request of `kubectl create --dry-run=server`, without a process for each object. Nothing is created. */
 async function judged(object: object): Promise<{ refusal?: string }> {
   const { kind, metadata } = object as { kind: Kind; metadata: { namespace?: string } }
   const within = metadata.namespace ? `/namespaces/${metadata.namespace}` : ''
@@ -46,7 +46,7 @@ async function judged(object: object): Promise<{ refusal?: string }> {
   return status === 201 ? {} : { refusal: (body as { message: string }).message }
 }
 
-/** What another apply of the same must leave as it is. */
+/** The parts of an object that applying it again must not change. */
 async function standing(...of: string[]) {
   const { metadata, spec } = JSON.parse(
     await kubectl('get', ...of, '-o', 'json', '--show-managed-fields'),
@@ -68,7 +68,7 @@ describe('an example', () => {
     const { length } = objects
     const before = await look()
     expect(before.map(({ generation }) => generation)).toEqual(Array.from({ length }, () => 1))
-    // A server stores an object that nobody gave a status without the default one, and with it at the next write, whatever that is of.
+    // A server stores a new object without its default status, and adds that status at the next write of any field.
     await apply()
     const after = await look()
     expect(after).toEqual(before.map((one, i) => ({ ...one, resourceVersion: after[i]?.resourceVersion })))
@@ -125,7 +125,7 @@ test('a ShellRun cannot be edited', async () => {
   const { code, stderr } = await put(run({ jobRef: { name: 'b' } }, { name: 'fixed' }), 'apply')
   expect(code).toBe(1)
   expect(stderr).toContain('spec: Invalid value')
-  expect(stderr).toContain('spec of a ShellRun cannot be changed: make another ShellRun')
+  expect(stderr).toContain('spec of a ShellRun cannot be changed; create another ShellRun')
   await kubectl('label', 'srun', 'fixed', 'metadata=may-be')
 })
 
@@ -204,16 +204,16 @@ describe('kubectl get', () => {
 })
 
 test('kubectl explain reads as documentation', async () => {
-  // kubectl breaks lines where it likes.
+  // kubectl wraps lines.
   const explain = async (path: string) => (await kubectl('explain', path)).replaceAll(/\s+/g, ' ')
   const spec = await explain('shellcronjob.spec')
   for (const words of [
-    'When it runs: "minute hour',
+    'When the job runs, in cron syntax: "minute hour',
     'an IANA name such as Asia/Shanghai',
-    'run late after an outage',
+    'run late, after an outage',
   ])
     expect(spec).toContain(words)
-  expect(await explain('scj.spec.template.spec.onDisconnect')).toContain('nothing runs twice')
+  expect(await explain('scj.spec.template.spec.onDisconnect')).toContain('recorded as Lost')
   expect(await explain('srun.spec.targets')).toContain('names of agents in mode All')
 })
 
