@@ -6,7 +6,7 @@ import { settle } from '../../store/protocol/settle.ts'
 import type { MaybeAbsent, Versioned } from '../../store/protocol/versioned.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import type { Context } from '../session/context.ts'
-import { endForReplacement } from './mark-replaced.ts'
+import { markReplaced } from './mark-replaced.ts'
 import { sendClaim } from './send-claim.ts'
 import { readWave, type Wave } from './wave-slot.ts'
 
@@ -126,7 +126,7 @@ async function isHeldBack(
   { value: cell }: MaybeAbsent<Cell>,
 ): Promise<boolean> {
   if (concurrencyPolicy === 'Allow' || !cell || cell.active.length === 0) return false
-  if (concurrencyPolicy === 'Replace') await endForReplacement(context, cell)
+  if (concurrencyPolicy === 'Replace') await markReplaced(context, cell)
   return true
 }
 

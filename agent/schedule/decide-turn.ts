@@ -4,7 +4,7 @@ import type { Cell } from '../../core/records/state.ts'
 import type { MaybeAbsent } from '../../store/protocol/versioned.ts'
 import { guards } from '../model-guards.ts'
 import type { Context } from '../session/context.ts'
-import { endForReplacement } from './mark-replaced.ts'
+import { markReplaced } from './mark-replaced.ts'
 import type { Turn } from './timetables.ts'
 import { readWave, type Wave } from './wave-slot.ts'
 
@@ -51,7 +51,7 @@ export async function lookAgainAt(
 ): Promise<number | undefined> {
   if (!cell.value?.waiting || !guards.looksAtWaiting()) return at
   context.cells.forget(cell.key)
-  if (entry.value.concurrencyPolicy === 'Replace') await endForReplacement(context, cell.value)
+  if (entry.value.concurrencyPolicy === 'Replace') await markReplaced(context, cell.value)
   const poll = context.clock.now() + (wave?.pollAfter ?? POLL_MS)
   return at === undefined ? poll : Math.min(at, poll)
 }

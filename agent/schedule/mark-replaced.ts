@@ -4,7 +4,7 @@ import { parseVersioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 
 /** Replace: marks the active entries of a cell's runs, so that their owners end them. An entry that is already marked stays as it is. */
-export async function endForReplacement(context: Context, cell: Cell): Promise<void> {
+export async function markReplaced(context: Context, cell: Cell): Promise<void> {
   const { keys, pool, etcd, batcher, signal } = context
   for (const { agent: owner, run } of cell.active) {
     const key = keys.active(pool, owner, run)

@@ -4,7 +4,7 @@ import { settle } from '../../store/protocol/settle.ts'
 import type { MaybeAbsent } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 import { retryAfterRefusal } from './claim-fire.ts'
-import { endForReplacement } from './mark-replaced.ts'
+import { markReplaced } from './mark-replaced.ts'
 import type { Turn } from './timetables.ts'
 
 /**
@@ -30,6 +30,6 @@ export async function settleTimes(
   const answer = await batcher.txn(settled.txn)
   if (!answer.ok) return retryAfterRefusal(context, turn, { cell, gets: answer.gets })
   cells.wrote(cell.key, answer.revision, settled.cell)
-  if (decision.kind === 'wait' && decision.replace) await endForReplacement(context, settled.cell)
+  if (decision.kind === 'wait' && decision.replace) await markReplaced(context, settled.cell)
   return 0
 }
