@@ -5,14 +5,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { jobEntrySchema } from '../../core/records/entry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { createFakeClock } from '../../platform/fake-clock.ts'
-import { createContainerPresence } from './container-presence.ts'
+import { ContainerPresence } from './container-presence.ts'
 
 const { signal } = new AbortController()
 
 /** Without a helper no agent has a container. */
 function nobody() {
   const clock = createFakeClock(1_000_000)
-  const presence = createContainerPresence({ helper: undefined, endpoints: [], podsOnly: false }, clock)
+  const presence = new ContainerPresence({ helper: undefined, endpoints: [], podsOnly: false }, clock)
   const until = (what: string, from: number, rank = 0) =>
     presence.declinesUntil({ what, entry, from, rank, others: 2, signal })
   return { until, at: (time: number) => clock.goTo(time) }
@@ -37,7 +37,7 @@ const entry = jobEntrySchema.parse({
   },
 })
 
-test('each time of a job that nobody has the container for is taken 4.5 s after it is due, however close they are', async () => {
+test('rank 0 claims a time 4.5 s after it is due if no agent has the container, however close the times are', async () => {
   const { until, at } = nobody()
   const due = [1_000_000, 1_001_000, 1_002_000]
   expect(await until('job', 1_000_000)).toBe(1_004_500)
@@ -49,7 +49,7 @@ test('each time of a job that nobody has the container for is taken 4.5 s after 
   }
 })
 
-test('who comes late to a time leaves it to the others for as long, also after a pause', async () => {
+test('an agent that comes late to a time leaves it to the others for as long, also after a pause', async () => {
   const { until, at } = nobody()
   expect(await until('late', 900_000)).toBe(1_004_500)
   await at(1_061_000)
@@ -57,7 +57,7 @@ test('who comes late to a time leaves it to the others for as long, also after a
   expect(await until('late', 1_061_000 - 5_000)).toBe(1_065_500)
 })
 
-test('who is not first in rank looks every second', async () => {
+test('an agent that is not first in rank looks every second', async () => {
   expect(await nobody().until('job', 1_000_000, 1)).toBe(1_001_000)
 })
 
@@ -74,7 +74,7 @@ describe('the helper', () => {
     writeFileSync(helper, `#!/bin/sh\necho begin $$ >> ${dir}/log\n${script}\necho end $$ >> ${dir}/log\n`, {
       mode: 0o700,
     })
-    const presence = createContainerPresence({ helper, endpoints: [], podsOnly: false }, systemClock)
+    const presence = new ContainerPresence({ helper, endpoints: [], podsOnly: false }, systemClock)
     const of = { entry, from: Date.now(), rank: 1, others: 2 }
     return (what: string, signal: AbortSignal) =>
       presence.declinesUntil({ ...of, what, entry: { ...entry, namespace: what }, signal })

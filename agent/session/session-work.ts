@@ -16,7 +16,7 @@ import { createNotifier, type Notifier } from '../recovery/notifier.ts'
 import { runRecovery } from '../recovery/recovery-loop.ts'
 import { takeStock } from '../recovery/take-stock.ts'
 import { Runs } from '../runs/supervisor.ts'
-import { createContainerPresence } from '../schedule/container-presence.ts'
+import { ContainerPresence } from '../schedule/container-presence.ts'
 import { MainLoop } from '../schedule/main-loop.ts'
 import { Requests } from '../schedule/requests.ts'
 import type { Context } from './context.ts'
@@ -119,7 +119,7 @@ export class SessionWork {
       world,
       cells: createCells(batcher, key => isRemembered(keys.parseCell(key))),
       claiming: new Set(),
-      presence: createContainerPresence(options.containers, options.clock),
+      presence: new ContainerPresence(options.containers, options.clock),
       pace: { ms: FIRST_PACE_MS },
       launcher,
       signal,
