@@ -6,9 +6,14 @@ import "encoding/json"
 
 const protocolVersion = 1
 
-// message is everything an agent may say; fields of another type than they should have are as if they were missing.
+// message holds every field that an agent may send, except those of a run to arm. A field of the wrong type counts as missing.
 type message struct {
-	Type     string            `json:"type"`
+	Type string `json:"type"`
+	// hello: for logs and debuggers only; the launcher treats all agents alike.
+	Version        float64 `json:"version"`
+	Implementation string  `json:"implementation"`
+	Pid            float64 `json:"pid"`
+
 	Runs     []json.RawMessage `json:"runs"`
 	IDs      []string          `json:"ids"`
 	Reason   *string           `json:"reason"`
