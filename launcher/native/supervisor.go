@@ -83,13 +83,15 @@ func (s *supervisor) watchFences() {
 	}
 }
 
-// enforce drops what is armed, and kills without grace what runs. Either is needed (protocol_model.py): without, a process lives
-// on after its run was buried.
+// enforce drops the armed runs of a session and kills the running ones without grace. Both rules are needed: without either, a
+// process lives on after its run was buried.
 func (s *supervisor) enforce(session string) {
 	for _, e := range s.inOrder() {
-		if e.session == session && e.fenced {
-			s.end(e, ending{cause: cause{Kind: "fenced"}})
+		isArmed := e.live == nil && !e.isStarting
+		if e.session != session || !e.fenced || e.isEnding || isArmed && !dropsArmed {
+			continue
 		}
+		s.end(e, ending{cause: cause{Kind: "fenced"}, graceMs: fenceGraceMs(e.order)})
 	}
 }
 
