@@ -1,7 +1,9 @@
 /** `make verify`: every check, each to its end, so that one run shows all that is wrong. */
 import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 
 const node = process.execPath
+const go = fileURLToPath(new URL('./go', import.meta.url))
 /** `isSilent`: what it prints is what is wrong. */
 const checks: { name: string; command: string[]; isSilent?: boolean }[] = [
   { name: 'types', command: [node, 'node_modules/typescript/bin/tsc', '-p', '.'] },
@@ -13,19 +15,15 @@ const checks: { name: string; command: string[]; isSilent?: boolean }[] = [
   },
   { name: 'generated files', command: [node, 'scripts/generate-crds.ts', '--check'] },
   { name: 'dead code', command: [node, 'node_modules/knip/bin/knip.js'] },
-  { name: 'go vet', command: ['go', '-C', 'launcher/native', 'vet', './...'] },
-  { name: 'go vet (exec)', command: ['go', '-C', 'launcher/exec', 'vet', './...'] },
-  { name: 'go format', command: ['go', 'run', 'cmd/gofmt', '-l', 'launcher', 'test'], isSilent: true },
+  { name: 'go vet', command: [go, '-C', 'launcher/native', 'vet', './...'] },
+  { name: 'go vet (exec)', command: [go, '-C', 'launcher/exec', 'vet', './...'] },
+  { name: 'go format', command: [go, 'run', 'cmd/gofmt', '-l', 'launcher', 'test'], isSilent: true },
 ]
 
 let failed = 0
 for (const { name, command, isSilent } of checks) {
   const [program = '', ...args] = command
-  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
-  if (program === 'go' && (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') {
-    process.stdout.write(`skip   ${name}: there is no Go\n`)
-    continue
-  }
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' })
   const passed = status === 0 && !(isSilent && stdout)
   if (!passed) failed++
   process.stdout.write(`${passed ? 'ok    ' : 'FAILED'} ${name}\n${passed ? '' : stdout + stderr}`)
