@@ -10,7 +10,7 @@ help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 up: node_modules/.installed go ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
-	@$(NODE) scripts/native.ts --host
+	@$(NODE) scripts/go-programs.ts --host
 	@bin/shellcron up examples/quickstart
 
 test: build ## set up what the tests need and run all of them
@@ -24,7 +24,7 @@ verify: node_modules/.installed go ## types, lint, format, dead code, architectu
 	@$(NODE) scripts/verify.ts
 
 build: node_modules/.installed go ## build the launcher and its helper for amd64 and arm64, and the release, dist/shellcron
-	@$(NODE) scripts/native.ts
+	@$(NODE) scripts/go-programs.ts
 	@$(NODE) scripts/bundle.ts
 
 generate: node_modules/.installed ## write the generated files again

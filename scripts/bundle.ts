@@ -70,7 +70,7 @@ export async function bundle(out: string): Promise<void> {
   await rename(tmp, out)
 }
 
-/** What scripts/native.ts has made. */
+/** What scripts/go-programs.ts has made. */
 async function builtPrograms(): Promise<string[]> {
   const names = await readdir(DIST).catch(() => [])
   return names.filter(name => /^[a-z]+-linux-[a-z0-9]+$/.test(name))

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { afterAll, describe, test } from 'vitest'
-import { nativeLauncher } from '../../scripts/native.ts'
+import { launcherBinary } from '../../scripts/go-programs.ts'
 import type { CommandRow } from './commands/row.ts'
 import { carryOut, commands, entryOf, expectSeen, SESSION } from './commands.ts'
 import { helper, type Runtime, runtimes } from './containers.ts'
@@ -9,7 +9,7 @@ import { launcherForAll } from './launcher-for-each.ts'
 
 /** The table of commands in containers, as an agent launches them. */
 
-const launcher = await nativeLauncher()
+const launcher = await launcherBinary()
 
 describe.each(runtimes)('%s', (_, start) => {
   let runtime: Runtime

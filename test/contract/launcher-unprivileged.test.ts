@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureLauncher } from '../../agent/launcher/start.ts'
 import { silentLog } from '../../runtime/log.ts'
-import { nativeLauncher } from '../../scripts/native.ts'
+import { launcherBinary } from '../../scripts/go-programs.ts'
 import { type Connected, farAway, listenTo, SESSION, script } from './launcher.ts'
 
 const NOBODY = 65_534
@@ -19,7 +19,7 @@ describe.runIf(isRoot)('launcher/native: without privileges', () => {
     root = mkdtempSync(join(tmpdir(), 'shellcron-nobody-'))
     chmodSync(root, 0o755)
     const program = join(root, 'launcher')
-    copyFileSync(await nativeLauncher(), program)
+    copyFileSync(await launcherBinary(), program)
     chmodSync(program, 0o755)
     const stateDir = join(root, 'state')
     mkdirSync(stateDir)

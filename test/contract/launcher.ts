@@ -10,14 +10,14 @@ import { chunksOf, type OutputChunk } from '../../core/output/chunks.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
-import { nativeLauncher } from '../../scripts/native.ts'
+import { launcherBinary } from '../../scripts/go-programs.ts'
 
 /** What the contract suite holds a launcher by: one state directory, connections, and what was told on them. */
 
 /** Each passes the whole suite. */
 export const implementations: Record<string, readonly string[]> = {
   node: nodeLauncher(),
-  native: [await nativeLauncher()],
+  native: [await launcherBinary()],
 }
 
 export const SESSION = 'session-1'

@@ -7,14 +7,14 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ensureLauncher } from '../../agent/launcher/start.ts'
 import { silentLog } from '../../runtime/log.ts'
-import { nativeLauncher } from '../../scripts/native.ts'
+import { launcherBinary } from '../../scripts/go-programs.ts'
 import { eventually } from '../fault/eventually.ts'
 
 /** Where launchers are started: in a scope of systemd's, and from a pod on its host. */
 
 const run = promisify(execFile)
 const isRoot = process.getuid?.() === 0
-const native = await nativeLauncher()
+const native = await launcherBinary()
 
 let dir: string
 beforeEach(async () => {
