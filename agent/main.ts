@@ -121,14 +121,6 @@ async function programsFor(
 ): Promise<{ program: LauncherProgram; helper?: string }> {
   const program = await launcherProgram()
   const helper = await containerHelper()
-  if (program.implementation === 'node') {
-    if (config.hostNamespaces)
-      throw new InvalidInput(
-        '--host-namespaces',
-        'needs the native launcher, and none was built for this machine',
-      )
-    log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
-  }
   if (!config.hostNamespaces) return { program, ...(helper ? { helper } : {}) }
   const onHost = (path: string) => copyToHost(path, config.state, log)
   const launcher = await onHost(program.command[0] ?? '')

@@ -12,7 +12,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'runtime'],
   operator: ['core', 'runtime', 'store'],
   agent: ['core', 'runtime', 'store'],
-  'launcher/node': ['runtime'],
   cli: ['core', 'runtime'],
 }
 

@@ -10,8 +10,8 @@ import { type Connected, farAway, listenTo, SESSION, script } from './launcher.t
 const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
 
-/** The native launcher of somebody who is not root. */
-describe.runIf(isRoot)('launcher/native: without privileges', () => {
+/** A launcher whose user is not root. */
+describe.runIf(isRoot)('launcher: without privileges', () => {
   let root: string
   let agent: Connected
 

@@ -4,15 +4,15 @@ import { readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SpoolUnreadable } from '../../agent/launcher/answers.ts'
-import { bench, bytesOf, eventually, implementations, isAlive, script } from './launcher.ts'
+import { bench, bytesOf, eventually, isAlive, launcherCommand, script } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 
 const isRoot = process.getuid?.() === 0
 /** A user of this machine that is in more than one group, if there is one. */
 const memberOfMore = /^[^:]+:[^:]*:\d+:([^,\n]+)/m.exec(readFileSync('/etc/group', 'utf8'))?.[1]
 
-describe.each(Object.entries(implementations))('launcher/%s: commands', (_, command) => {
-  const agent = launcherForAll(() => bench(command))
+describe('launcher: commands', () => {
+  const agent = launcherForAll(() => bench(launcherCommand))
   const { run } = agent
 
   test('an exit code is told with its times', async () => {

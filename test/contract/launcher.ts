@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Launcher } from '../../agent/launcher/launcher.ts'
 import type { Arm, ExitRecord, LauncherEvent } from '../../agent/launcher/messages.ts'
-import { nodeLauncher } from '../../agent/launcher/program.ts'
 import { ensureLauncher } from '../../agent/launcher/start.ts'
 import { chunksOf, type OutputChunk } from '../../core/output/chunks.ts'
 import { boottimeMs } from '../../runtime/boottime.ts'
@@ -12,13 +11,10 @@ import { systemClock } from '../../runtime/clock.ts'
 import { silentLog } from '../../runtime/log.ts'
 import { launcherBinary } from '../../scripts/go-programs.ts'
 
-/** What the contract suite holds a launcher by: one state directory, connections, and what was told on them. */
+/** What the contract suite needs of a launcher: a state directory, connections, and the events that came on them. */
 
-/** Each passes the whole suite. */
-export const implementations: Record<string, readonly string[]> = {
-  node: nodeLauncher(),
-  native: [await launcherBinary()],
-}
+/** The launcher of these sources, built for this machine. */
+export const launcherCommand: readonly string[] = [await launcherBinary()]
 
 export const SESSION = 'session-1'
 const PATIENCE_MS = 60_000
