@@ -19,6 +19,8 @@ import { connectIngest } from './output/ingest-client.ts'
 import { type Output, startOutput } from './output/output.ts'
 import { readLocalPolicy } from './policy.ts'
 
+export { launcherProgram }
+
 /** How long killed runs may take to be recorded before the agent leaves, beyond their grace, ms. */
 const LAST_WORDS_MS = 15_000
 /** And their output to be stored. */
