@@ -14,9 +14,7 @@ up: node_modules/.installed ## run examples/quickstart on this machine, without 
 
 test: build ## set up what the tests need and run all of them
 	@$(NODE) scripts/tools.ts
-	@for module in launcher/native launcher/exec; do \
-	  (cd $$module && if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -race -count=1 .; else go test -count=1 .; fi) || exit 1; \
-	done
+	@cd launcher && if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -race -count=1 ./...; else go test -count=1 ./...; fi
 	@$(NODE) scripts/test.ts
 
 verify: node_modules/.installed ## types, lint, format, dead code, architecture, generated files

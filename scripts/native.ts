@@ -15,11 +15,8 @@ import { messageOf } from '../runtime/errors.ts'
 import { makeOnce } from '../runtime/make-once.ts'
 
 const run = promisify(execFile)
-const MODULES = {
-  launcher: fileURLToPath(new URL('../launcher/native', import.meta.url)),
-  exec: fileURLToPath(new URL('../launcher/exec', import.meta.url)),
-} as const
-type Program = keyof typeof MODULES
+const MODULE = fileURLToPath(new URL('../launcher', import.meta.url))
+type Program = 'launcher' | 'exec'
 const DIST = fileURLToPath(new URL('../dist', import.meta.url))
 const ARCHITECTURES = ['amd64', 'arm64']
 
@@ -41,7 +38,7 @@ async function built(name: Program, architecture?: string): Promise<string> {
   await makeOnce({
     dir,
     names: [name],
-    make: tmp => compile(machine, MODULES[name], { arch, output: join(tmp, name) }),
+    make: tmp => compile(machine, name, { arch, output: join(tmp, name) }),
   })
   return join(dir, name)
 }
@@ -49,26 +46,27 @@ async function built(name: Program, architecture?: string): Promise<string> {
 /** Reproducible: the same sources and Go make the same bytes, wherever they lie. */
 async function compile(
   machine: Machine,
-  module: string,
+  program: Program,
   { arch, output }: { arch: string; output: string },
 ): Promise<void> {
-  await run('go', ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w -buildid=', '-o', output, '.'], {
-    cwd: module,
+  const flags = ['-trimpath', '-buildvcs=false', '-ldflags=-s -w -buildid=', '-o', output]
+  await run('go', ['build', ...flags, `./cmd/${program}`], {
+    cwd: MODULE,
     env: { ...machine.env, CGO_ENABLED: '0', GOOS: 'linux', GOARCH: arch },
   })
 }
 
 async function fingerprint(machine: Machine, program: Program): Promise<string> {
-  const hash = createHash('sha256').update(await goEnv(machine, 'GOVERSION'))
-  for (const name of (await readdir(MODULES[program])).sort()) {
-    if (name.endsWith('_test.go')) continue
-    hash.update(`${name}\0`).update(await readFile(join(MODULES[program], name)))
+  const hash = createHash('sha256').update(`${program}\0${await goEnv(machine, 'GOVERSION')}`)
+  for (const name of (await readdir(MODULE, { recursive: true })).sort()) {
+    if (!/\.go$|^go\.(mod|sum)$/.test(name) || name.endsWith('_test.go')) continue
+    hash.update(`${name}\0`).update(await readFile(join(MODULE, name)))
   }
   return hash.digest('hex').slice(0, 12)
 }
 
 async function goEnv(machine: Machine, name: string): Promise<string> {
-  const { stdout } = await run('go', ['env', name], { cwd: MODULES.launcher, env: machine.env })
+  const { stdout } = await run('go', ['env', name], { cwd: MODULE, env: machine.env })
   return stdout.trim()
 }
 

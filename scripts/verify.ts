@@ -13,8 +13,7 @@ const checks: { name: string; command: string[]; isSilent?: boolean }[] = [
   },
   { name: 'generated files', command: [node, 'scripts/generate-crds.ts', '--check'] },
   { name: 'dead code', command: [node, 'node_modules/knip/bin/knip.js'] },
-  { name: 'go vet', command: ['go', '-C', 'launcher/native', 'vet', './...'] },
-  { name: 'go vet (exec)', command: ['go', '-C', 'launcher/exec', 'vet', './...'] },
+  { name: 'go vet', command: ['go', '-C', 'launcher', 'vet', './...'] },
   { name: 'go format', command: ['go', 'run', 'cmd/gofmt', '-l', 'launcher', 'test'], isSilent: true },
 ]
 

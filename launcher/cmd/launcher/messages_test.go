@@ -18,7 +18,7 @@ type exampleMessages struct {
 
 func readExamples(t *testing.T) exampleMessages {
 	t.Helper()
-	content, err := os.ReadFile("../testdata/messages.json")
+	content, err := os.ReadFile("../../testdata/messages.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-module shellcron.dev/exec
+module shellcron.dev/launcher
 
 go 1.26.0
 
