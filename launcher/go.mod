@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/moby/spdystream v0.5.1
+	github.com/moby/sys/mountinfo v0.7.3
 	golang.org/x/sys v0.49.0
 	google.golang.org/grpc v1.83.2
 	k8s.io/cri-api v0.35.4

@@ -1,28 +1,25 @@
 package main
 
 import (
-	"encoding/json"
+	"log/slog"
 	"os"
-	"time"
 )
 
-const (
-	levelInfo  = 30
-	levelWarn  = 40
-	levelError = 50
-)
+// logLevels are the numbers that the agent's log uses as well.
+var logLevels = map[slog.Level]int{slog.LevelDebug: 20, slog.LevelInfo: 30, slog.LevelWarn: 40, slog.LevelError: 50}
 
-type fields map[string]any
-
-// logEvent writes one JSON line to stderr: events, not sentences.
-func logEvent(level int, name string, more fields) {
-	line := fields{"level": level, "time": time.Now().UTC(), "component": "launcher", "pid": os.Getpid(), "msg": name}
-	for key, value := range more {
-		if err, isError := value.(error); isError {
-			value = err.Error()
+// logToStderr makes slog write one JSON line for each event, with the fields of the agent's log.
+func logToStderr() {
+	handler := slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
+		switch {
+		case len(groups) > 0:
+		case attr.Key == slog.LevelKey:
+			level, _ := attr.Value.Any().(slog.Level)
+			attr.Value = slog.IntValue(logLevels[level])
+		case attr.Key == slog.TimeKey:
+			attr.Value = slog.TimeValue(attr.Value.Time().UTC())
 		}
-		line[key] = value
-	}
-	encoded, _ := json.Marshal(line)
-	_, _ = os.Stderr.Write(append(encoded, '\n'))
+		return attr
+	}})
+	slog.SetDefault(slog.New(handler).With("component", "launcher", "pid", os.Getpid()))
 }
