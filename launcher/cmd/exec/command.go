@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -13,11 +15,11 @@ import (
 
 const (
 	exitKilled = 128 + 9
-	// A shell has so long to say its first words: a runtime may be busy, an image's disk cold.
+	// shellWithin is how long a shell may take to begin: the runtime may be busy, and the image's disk slow.
 	shellWithin = time.Minute
-	// A container's first process ends a moment after those that die with it.
+	// dyingWithin: a container's first process may end a moment after those that die with it.
 	dyingWithin = 300 * time.Millisecond
-	longestWord = 4096
+	maxReply    = 4096
 )
 
 // command is a command in one container:
@@ -28,24 +30,25 @@ type command struct {
 	notes     *notes
 	runtime   containerRuntime
 	container container
-	// output is where stdout and stderr of the command go.
+	// stdout and stderr are where the command's output goes.
 	stdout, stderr io.Writer
 
-	word     string
+	// token begins every line that the container's shell says to this program.
+	token    string
 	init     process
 	shell    process
 	confined *confinement
 	terminal *terminal
 	session  session
 	reader   *bufio.Reader
-	// takers of output that keep us waiting.
-	takers  atomic.Int32
-	isLetGo atomic.Bool
-	// missing says that output may be, and why.
+	// blockedWriters counts writes of output that wait for its reader.
+	blockedWriters atomic.Int32
+	isAbandoned    atomic.Bool
+	// missing says why output may be missing; "" if it is complete.
 	missing string
 }
 
-// result is how it ended in one container.
+// result is how a command ended in one container.
 type result struct {
 	container container
 	code      int
@@ -54,7 +57,8 @@ type result struct {
 	missing   string
 }
 
-// run is over when nothing of the command is left. `begun` ends what has not begun; what has is others' to end.
+// run returns when no process of the command is left. The context ends a command that has not begun. A running one is for the
+// launcher to end.
 func (c *command) run(begun context.Context) result {
 	code, err := c.attempt(begun)
 	how := result{container: c.container, code: code, missing: c.missing}
@@ -64,7 +68,7 @@ func (c *command) run(begun context.Context) result {
 	if c.confined == nil {
 		return how
 	}
-	how.oom = how.code != 0 && c.confined.wasOom(how.code)
+	how.oom = how.code != 0 && c.confined.wasOOM(how.code)
 	if (how.code == exitKilled || how.failure != nil && how.failure.reason == runtimeUnavailable) && !how.oom && c.isGone() {
 		how.code, how.failure = exitFailed, failed(containerGone, "container %s ended while the command ran", c.container.name)
 	}
@@ -76,22 +80,22 @@ func (c *command) attempt(begun context.Context) (int, error) {
 	if err := c.findInit(begun); err != nil {
 		return 0, err
 	}
-	c.word = randomWord()
+	c.token = randomToken()
 	ctx, cancel := context.WithTimeout(begun, shellWithin)
 	defer cancel()
 	var err error
-	c.session, err = c.runtime.exec(ctx, c.container.id, []string{"/bin/sh", "-c", bootstrap, c.word}, c.asked.TTY != nil)
+	c.session, err = c.runtime.exec(ctx, c.container.id, []string{"/bin/sh", "-c", bootstrap, c.token}, c.asked.TTY != nil)
 	if err != nil && ctx.Err() != nil {
 		return 0, notBegun(ctx)
 	} else if err != nil {
 		return 0, err
 	}
 	defer c.session.close()
-	// Who listens to a shell that says nothing is freed by this.
+	// This ends the handshake with a shell that says nothing.
 	stop := context.AfterFunc(ctx, c.session.close)
 	copied := c.copyErrors()
 	c.reader = bufio.NewReaderSize(c.session.stdout(), 64<<10)
-	err = c.converse()
+	err = c.handshake()
 	if !stop() {
 		return 0, notBegun(ctx)
 	} else if err != nil {
@@ -112,19 +116,19 @@ func (c *command) findInit(ctx context.Context) error {
 	found, alive := processOf(pid)
 	if !alive {
 		return failed(notConfinable,
-			"process %d of container %s is not to be seen here: run the agent in the pid namespace of its runtime; a sandboxed runtime shows none", pid, c.container.name)
+			"process %d of container %s is not visible here: run the agent in the pid namespace of its runtime; a sandboxed runtime shows none", pid, c.container.name)
 	}
 	c.init = found
 	return nil
 }
 
-// confine moves the shell, which waits for us, to where it can be ended.
+// confine moves the waiting shell to groups by which it can be killed.
 func (c *command) confine(inner int) (err error) {
-	var there bool
-	if c.shell, there = inNamespaceOf(c.init.pid, inner); !there {
-		return failed(notConfinable, "the shell in container %s is no process that is to be seen here", c.container.name)
+	var isVisible bool
+	if c.shell, isVisible = inNamespaceOf(c.init.pid, inner); !isVisible {
+		return failed(notConfinable, "the process of the shell in container %s is not visible here", c.container.name)
 	}
-	sum := sha256.Sum256([]byte(c.notes.path + "\n" + c.container.id + "\n" + c.word))
+	sum := sha256.Sum256([]byte(c.notes.path + "\n" + c.container.id + "\n" + c.token))
 	name := "shellcron-" + hex.EncodeToString(sum[:8])
 	c.confined, err = confine(inContainer{c.shell, c.init, c.container.id}, name, c.notes.nameGroups)
 	if err == nil && c.asked.TTY != nil {
@@ -143,7 +147,7 @@ func (c *command) isGone() bool {
 	return false
 }
 
-func randomWord() string {
+func randomToken() string {
 	bytes := make([]byte, 12)
 	_, _ = rand.Read(bytes)
 	return "shellcron-" + hex.EncodeToString(bytes)

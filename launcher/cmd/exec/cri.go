@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -16,11 +18,11 @@ import (
 
 const (
 	answerWithin = 15 * time.Second
-	// defaultContainer is the annotation by which kubectl exec chooses, too.
+	// defaultContainer is the annotation that kubectl exec uses as well.
 	defaultContainer = "kubectl.kubernetes.io/default-container"
 )
 
-// criRuntime is containerd or CRI-O, as kubelet talks to them.
+// criRuntime is containerd or CRI-O, by the API that the kubelet uses.
 type criRuntime struct {
 	path       string
 	connection *grpc.ClientConn
@@ -28,7 +30,7 @@ type criRuntime struct {
 }
 
 func openCRI(ctx context.Context, path string) (*criRuntime, error) {
-	if !isThere(path) {
+	if !exists(path) {
 		return nil, fmt.Errorf("%s is not there", path)
 	}
 	dial := func(ctx context.Context, _ string) (net.Conn, error) { return dialUnix(ctx, path) }
@@ -50,7 +52,7 @@ func openCRI(ctx context.Context, path string) (*criRuntime, error) {
 func (r *criRuntime) close()         { _ = r.connection.Close() }
 func (r *criRuntime) socket() string { return r.path }
 
-// hasPods is true also if it does not say.
+// hasPods is also true if the runtime does not answer.
 func (r *criRuntime) hasPods(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -58,7 +60,7 @@ func (r *criRuntime) hasPods(ctx context.Context) bool {
 	return err != nil || len(pods.Items) > 0
 }
 
-// find: the containers of the namespace's pods that have the labels; of each pod the one that is named, or its default.
+// find returns one container of each Pod of the namespace that has the labels: the one that the request names, or the default.
 func (r *criRuntime) find(ctx context.Context, asked *request) ([]container, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -89,8 +91,8 @@ func (r *criRuntime) find(ctx context.Context, asked *request) ([]container, err
 	return found, nil
 }
 
-// ofPod is the container of that name, else the pod's default, else the only one that runs; of several with one name, which are its
-// lives, the one that runs, else the latest. A runtime does not tell which of a pod's containers its spec names first.
+// ofPod returns the container with that name, else the Pod's default, else the only one that runs. Several with one name are restarts
+// of one container: it returns the one that runs, else the latest. A runtime does not say which container the Pod's spec names first.
 func ofPod(pod *cri.PodSandbox, containers []*cri.Container, name string) (*cri.Container, error) {
 	if name == "" {
 		name = pod.Annotations[defaultContainer]
@@ -135,12 +137,12 @@ func (r *criRuntime) initPid(ctx context.Context, id string) (int, error) {
 	if answer.Status.State != cri.ContainerState_CONTAINER_RUNNING {
 		return 0, failed(containerNotRunning, "container %s is not running", answer.Status.Metadata.GetName())
 	}
-	// containerd and CRI-O both put it there; the protocol has no field for it.
+	// containerd and CRI-O both put the pid there. The API has no field for it.
 	var info struct {
 		Pid int `json:"pid"`
 	}
 	if err := json.Unmarshal([]byte(answer.Info["info"]), &info); err != nil || info.Pid == 0 {
-		return 0, failed(notConfinable, "the runtime does not tell the container's process")
+		return 0, failed(notConfinable, "the runtime does not report the pid of the container's first process")
 	}
 	return info.Pid, nil
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -14,13 +16,13 @@ import (
 	"strings"
 )
 
-// apiVersion is old enough for every Docker and Podman in use.
+// apiVersion is one that every Docker and Podman in use serves.
 const apiVersion = "/v1.40"
 
-// podNamespace is on containers that are a pod's (cri-dockerd).
+// podNamespace is the label of containers that belong to a Pod (cri-dockerd).
 const podNamespace = "io.kubernetes.pod.namespace"
 
-// dockerRuntime is Docker or Podman, by the API that both serve.
+// dockerRuntime is Docker or Podman; both serve this API.
 type dockerRuntime struct {
 	path   string
 	client *http.Client
@@ -38,7 +40,7 @@ func openDocker(ctx context.Context, path string) (*dockerRuntime, error) {
 	return newDocker(path), nil
 }
 
-// servesHTTP tells Docker's API from CRI's.
+// servesHTTP tells Docker's API from CRI.
 func servesHTTP(ctx context.Context, path string) bool {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
@@ -50,7 +52,7 @@ func servesHTTP(ctx context.Context, path string) bool {
 func (r *dockerRuntime) close()         { r.client.CloseIdleConnections() }
 func (r *dockerRuntime) socket() string { return r.path }
 
-// call sends JSON and reads some, where `from` and `to` are not nil.
+// call sends `from` as JSON and reads the answer into `to`, if they are not nil.
 func (r *dockerRuntime) call(ctx context.Context, method, path string, from, to any) error {
 	var body io.Reader
 	if from != nil {
@@ -79,7 +81,7 @@ func (r *dockerRuntime) call(ctx context.Context, method, path string, from, to 
 	return json.NewDecoder(answer.Body).Decode(to)
 }
 
-// refusal is what the API said no with.
+// refusal is an error that the API answered with.
 type refusal struct {
 	status  int
 	message string
@@ -89,7 +91,7 @@ func (r *refusal) Error() string { return r.message }
 
 func refusalOf(answer *http.Response) error {
 	var said struct{ Message string }
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, longestWord))
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxReply))
 	if json.Unmarshal(text, &said) != nil || said.Message == "" {
 		said.Message = answer.Status
 	}
@@ -124,7 +126,7 @@ func (r *dockerRuntime) find(ctx context.Context, asked *request) ([]container, 
 	return found, nil
 }
 
-// nameOf is the one that is asked for, if it is among them, else the first: links give a container further names.
+// nameOf returns the wanted name if the container has it, else the first: links give a container further names.
 func nameOf(names []string, asked string) string {
 	if len(names) == 0 {
 		return ""

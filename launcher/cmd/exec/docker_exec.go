@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -44,7 +46,7 @@ func (r *dockerRuntime) exec(ctx context.Context, id string, argv []string, tty 
 	return s, nil
 }
 
-// start turns a connection into the three streams of an exec.
+// start opens a connection that carries the streams of an exec.
 func (r *dockerRuntime) start(ctx context.Context, id string, tty bool) (net.Conn, error) {
 	raw, err := dialUnix(ctx, r.path)
 	if err != nil {
@@ -64,7 +66,7 @@ func (r *dockerRuntime) start(ctx context.Context, id string, tty bool) (net.Con
 	return connection, nil
 }
 
-// startFailure: a /bin/sh that is not there is told in many words, and by no code of its own.
+// startFailure: runtimes describe a missing /bin/sh in different words, and have no status of its own for it.
 func startFailure(err error) error {
 	var said *refusal
 	switch {
@@ -77,7 +79,7 @@ func startFailure(err error) error {
 	}
 }
 
-// hijacked is an exec of Docker's API.
+// hijacked is an exec of Docker's API. It takes over the HTTP connection.
 type hijacked struct {
 	runtime            *dockerRuntime
 	id                 string
@@ -96,7 +98,7 @@ func (s *hijacked) stderr() io.Reader {
 	return s.errors
 }
 
-// split tells stdout from stderr: eight bytes say which, and how long, before each piece.
+// split separates stdout and stderr. Eight bytes before each piece say which it is, and its length.
 func (s *hijacked) split() {
 	var header [8]byte
 	var err error
@@ -116,7 +118,7 @@ func (s *hijacked) split() {
 	_ = s.toErrors.CloseWithError(err)
 }
 
-// wait: the streams may end a moment before the runtime knows how.
+// wait asks again while the runtime does not know the exit code: the streams may end a moment earlier.
 func (s *hijacked) wait() (int, error) {
 	const pause = 20 * time.Millisecond
 	for until := time.Now().Add(endWithin); ; time.Sleep(pause) {
@@ -132,7 +134,7 @@ func (s *hijacked) wait() (int, error) {
 			return *inspected.ExitCode, nil
 		}
 		if time.Now().After(until) {
-			return 0, errors.New("the runtime does not tell how the command ended")
+			return 0, errors.New("the runtime does not report how the command ended")
 		}
 	}
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -12,7 +14,7 @@ import (
 
 const dialWithin = 5 * time.Second
 
-// criSockets are where Kubernetes' runtimes listen, httpSockets those with Docker's API.
+// criSockets are those of Kubernetes' runtimes, httpSockets those of runtimes with Docker's API.
 var (
 	criSockets = []string{
 		"/run/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock",
@@ -20,14 +22,14 @@ var (
 	httpSockets = []string{"/run/docker.sock", "/run/podman/podman.sock"}
 )
 
-// openRuntimes connects to the runtimes of this machine: those that are named, else the first well-known one that serves CRI. Where
-// there are Pods, or may be, nobody else is asked: what else runs on a Kubernetes node belongs to no namespace, and to no job. On other
-// machines those that serve Docker's API are, too: Debian's containerd serves CRI beside Docker, and has nothing to show there.
+// openRuntimes connects to the runtimes of this machine: those that the request names, else the first well-known one that serves CRI.
+// If that one has Pods, or this is a Kubernetes node, it is the only one: other containers of such a machine belong to no namespace.
+// Otherwise the runtimes with Docker's API are added: Debian's containerd serves CRI beside Docker, and has no Pods.
 func openRuntimes(ctx context.Context, asked *request) ([]containerRuntime, error) {
 	if len(asked.Endpoints) > 0 {
 		return openNamed(ctx, asked.Endpoints)
 	}
-	opened, complaints := openFirstCRI(ctx)
+	opened, failures := openFirstCRI(ctx)
 	if opened != nil && (asked.PodsOnly || opened.hasPods(ctx)) {
 		return []containerRuntime{opened}, nil
 	}
@@ -39,8 +41,8 @@ func openRuntimes(ctx context.Context, asked *request) ([]containerRuntime, erro
 		for _, path := range append(httpSockets, rootlessSockets()...) {
 			if each, err := openDocker(ctx, path); err == nil {
 				all = append(all, each)
-			} else if isThere(path) {
-				complaints = append(complaints, err)
+			} else if exists(path) {
+				failures = append(failures, err)
 			}
 		}
 	}
@@ -48,23 +50,23 @@ func openRuntimes(ctx context.Context, asked *request) ([]containerRuntime, erro
 		return all, nil
 	}
 	why := "none of the well-known sockets is there"
-	if len(complaints) > 0 {
-		why = strings.ReplaceAll(errors.Join(complaints...).Error(), "\n", "; ")
+	if len(failures) > 0 {
+		why = strings.ReplaceAll(errors.Join(failures...).Error(), "\n", "; ")
 	}
 	return nil, failed(runtimeUnavailable,
 		"no container runtime answers on this machine (%s); start the agent with --runtime-endpoint unix:///path/of/its.sock", why)
 }
 
 func openFirstCRI(ctx context.Context) (*criRuntime, []error) {
-	var complaints []error
+	var failures []error
 	for _, path := range criSockets {
 		if opened, err := openCRI(ctx, path); err == nil {
 			return opened, nil
-		} else if isThere(path) {
-			complaints = append(complaints, err)
+		} else if exists(path) {
+			failures = append(failures, err)
 		}
 	}
-	return nil, complaints
+	return nil, failures
 }
 
 func openNamed(ctx context.Context, endpoints []string) ([]containerRuntime, error) {
@@ -89,7 +91,7 @@ func openNamed(ctx context.Context, endpoints []string) ([]containerRuntime, err
 	return opened, nil
 }
 
-// rootlessSockets are of who is not root: root does not look into others' containers unless it is told to.
+// rootlessSockets are the current user's. Root does not look into the containers of other users unless the request names their socket.
 func rootlessSockets() []string {
 	uid := os.Getuid()
 	if uid == 0 {
@@ -99,7 +101,7 @@ func rootlessSockets() []string {
 	return []string{dir + "/podman/podman.sock", dir + "/docker.sock"}
 }
 
-func isThere(path string) bool {
+func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -5,7 +7,7 @@ import (
 	"fmt"
 )
 
-// The reasons of what is no exit of the command.
+// The reasons of commands that did not run to their end.
 const (
 	containerNotFound   = "ContainerNotFound"
 	containerNotRunning = "ContainerNotRunning"
@@ -26,7 +28,7 @@ func failed(reason, format string, values ...any) *failure {
 	return &failure{reason, fmt.Sprintf(format, values...)}
 }
 
-// failureOf makes one of whatever a runtime said.
+// failureOf turns any other error into one of the runtime.
 func failureOf(err error) *failure {
 	var known *failure
 	if errors.As(err, &known) {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,27 +10,28 @@ import (
 	"time"
 )
 
-// endWithin is what a runtime may take to tell of an end that we saw.
+// endWithin is how long a runtime may take to report an end that has happened.
 const endWithin = 10 * time.Second
 
-// follow copies the output until the command has ended, and with it whatever it left behind.
+// follow copies the output until the command and all processes that it left behind have ended.
 func (c *command) follow(copied <-chan error) (int, error) {
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
 		c.shell.wait()
-		c.killRest()
-		c.letGo(over)
+		// What the command left behind may hold its output open.
+		c.confined.kill()
+		c.abandonSession(over)
 	}()
-	_, err := io.Copy(c.taking(c.stdout), c.reader)
+	_, err := io.Copy(c.counting(c.stdout), c.reader)
 	err = cmp.Or(err, <-copied)
-	if c.isLetGo.Load() {
+	if c.isAbandoned.Load() {
 		err = fmt.Errorf("the runtime did not end it within %v of the command's end", endWithin)
 	}
 	if err != nil {
 		c.missing = fmt.Sprintf("output may be missing: %v", err)
 	}
-	// How it ended is told apart from what it wrote.
+	// The exit code does not depend on the output.
 	return c.session.wait()
 }
 
@@ -40,15 +43,15 @@ func (c *command) copyErrors() <-chan error {
 		return done
 	}
 	go func() {
-		_, err := io.Copy(c.taking(c.stderr), from)
+		_, err := io.Copy(c.counting(c.stderr), from)
 		done <- err
 	}()
 	return done
 }
 
-// letGo closes a session that its runtime does not end. What counts is for how long we wait for the runtime, and not for who takes the
-// output: a disk may be slow.
-func (c *command) letGo(over <-chan struct{}) {
+// abandonSession closes a session that its runtime does not end. Time in which a write of output waits does not count: a disk may be
+// slow.
+func (c *command) abandonSession(over <-chan struct{}) {
 	const step = 100 * time.Millisecond
 	for waited := time.Duration(0); waited < endWithin; {
 		select {
@@ -56,31 +59,24 @@ func (c *command) letGo(over <-chan struct{}) {
 			return
 		case <-time.After(step):
 		}
-		if c.takers.Load() == 0 {
+		if c.blockedWriters.Load() == 0 {
 			waited += step
 		}
 	}
-	c.isLetGo.Store(true)
+	c.isAbandoned.Store(true)
 	c.session.close()
 }
 
-// killRest is for who the command has left behind: they may hold its output open.
-func (c *command) killRest() {
-	for _, group := range c.confined.paths() {
-		killGroup(group)
-	}
-}
+func (c *command) counting(to io.Writer) io.Writer { return countingWriter{to, &c.blockedWriters} }
 
-func (c *command) taking(to io.Writer) io.Writer { return taker{to, &c.takers} }
-
-// taker counts who waits until his output is taken.
-type taker struct {
+// countingWriter counts the writes that have not returned.
+type countingWriter struct {
 	to      io.Writer
 	waiting *atomic.Int32
 }
 
-func (t taker) Write(data []byte) (int, error) {
-	t.waiting.Add(1)
-	defer t.waiting.Add(-1)
-	return t.to.Write(data)
+func (w countingWriter) Write(data []byte) (int, error) {
+	w.waiting.Add(1)
+	defer w.waiting.Add(-1)
+	return w.to.Write(data)
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -23,7 +25,7 @@ func (s *said) stdout() io.Reader  { return s.output }
 func (s *said) stderr() io.Reader  { return s.errors }
 func (s *said) wait() (int, error) { return s.code, nil }
 
-// close looks like an end to who reads, as with SPDY.
+// close looks like an end to the reader, as with SPDY.
 func (s *said) close() {
 	_ = s.toOutput.Close()
 	_ = s.toErrors.Close()
@@ -40,7 +42,7 @@ func (s *slow) Write(data []byte) (int, error) {
 	return s.Buffer.Write(data)
 }
 
-// followed is a command that has ended, whose output `speak` brings; followed to its end, and for how long.
+// followed follows a command that has ended, whose output `speak` writes, and says how long that took.
 func followed(to io.Writer, how *said, speak func(stdout, stderr *io.PipeWriter)) (c *command, code int, err error, took time.Duration) {
 	how.output, how.toOutput = io.Pipe()
 	how.errors, how.toErrors = io.Pipe()
@@ -57,7 +59,7 @@ func followed(to io.Writer, how *said, speak func(stdout, stderr *io.PipeWriter)
 	return c, code, err, took
 }
 
-func TestOutputIsWaitedForHoweverSlowlyItIsTaken(t *testing.T) {
+func TestSlowOutputIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &slow{each: time.Minute}
 		c, code, err, _ := followed(to, &said{code: 3}, func(stdout, stderr *io.PipeWriter) {
@@ -73,13 +75,13 @@ func TestOutputIsWaitedForHoweverSlowlyItIsTaken(t *testing.T) {
 	})
 }
 
-func TestARuntimeThatDoesNotEndTheOutputIsLetGoAndItIsTold(t *testing.T) {
+func TestARuntimeThatDoesNotEndTheOutputIsAbandonedAndThatIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &slow{}
 		c, code, err, took := followed(to, &said{code: 3}, func(stdout, stderr *io.PipeWriter) {
 			_ = stdout.Close()
 			for {
-				// Who writes without end is not waited for either.
+				// A process that writes forever is not waited for either.
 				if _, err := stderr.Write([]byte("x")); err != nil {
 					return
 				}
@@ -92,7 +94,7 @@ func TestARuntimeThatDoesNotEndTheOutputIsLetGoAndItIsTold(t *testing.T) {
 	})
 }
 
-func TestOutputThatBreaksOffIsTold(t *testing.T) {
+func TestOutputThatBreaksOffIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, code, err, _ := followed(&slow{}, &said{}, func(stdout, stderr *io.PipeWriter) {
 			_ = stdout.CloseWithError(errors.New("broken off"))
@@ -104,7 +106,7 @@ func TestOutputThatBreaksOffIsTold(t *testing.T) {
 	})
 }
 
-func TestWhatMayBeMissingIsToldBesideTheEnd(t *testing.T) {
+func TestMissingOutputIsReportedBesideTheEnd(t *testing.T) {
 	lost := result{container: container{name: "a"}, missing: "missing"}
 	gone := result{container: container{name: "b"}, code: exitFailed, failure: failed(containerGone, "gone"), missing: "missing"}
 	if got := toldOf(lost); got.code != 0 || got.Reason != "" || got.Message != "missing" {

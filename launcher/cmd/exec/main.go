@@ -1,8 +1,10 @@
-// The helper that runs a command inside a running container: it finds the container, starts the container's own /bin/sh through
-// the runtime, and is, to the launcher that started it, that command: its output, its exit code.
+//go:build linux
+
+// This program runs a command inside a running container. It finds the container, starts the container's own /bin/sh through the
+// runtime, and has the command's output and exit code as its own. The launcher runs it like any command.
 //
-// The request comes as JSON on stdin, and what the exit code cannot say goes into the run's notes (../protocol.md). It knows no
-// job and no etcd, and has no privileges but those of who starts it.
+// The request comes as JSON on stdin. What the exit code cannot say goes into the run's notes (../../protocol.md). It knows no job and
+// no etcd, and has only the privileges of the process that starts it. It needs Linux: a command is confined by control groups.
 package main
 
 import (
@@ -20,17 +22,17 @@ import (
 )
 
 const (
-	// exitFailed is for what the command did not say itself; the reason is in the notes. As docker and podman use it.
+	// exitFailed: the command did not run to its end; the reason is in the notes. docker and podman use the same code.
 	exitFailed = 125
-	// exitNotHere: with --find.
+	// exitNotHere is for --find.
 	exitNotHere = 3
-	// exitEnded: told to end before anything ran.
+	// exitEnded: a signal came before the command ran.
 	exitEnded = 128 + int(unix.SIGTERM)
 )
 
 func main() {
 	debug.SetGCPercent(50)
-	beSilent()
+	silenceLibraries()
 	var asked request
 	input, err := io.ReadAll(os.Stdin)
 	if err == nil {
@@ -46,24 +48,25 @@ func main() {
 	os.Exit(serve(&asked, &notes{path: os.Getenv("SHELLCRON_NOTES")}))
 }
 
-// find only says whether the command could run here: 0, or exitNotHere.
+// find says whether the command could run here: 0, or exitNotHere.
 func find(asked *request) int {
-	_, _, err := look(context.Background(), asked)
-	// Which one is meant must be said: the command is to end here, with that.
+	_, _, err := findContainers(context.Background(), asked)
+	// The container is here, but its name is missing in the spec: the command must fail here and say so.
 	if err != nil && failureOf(err).reason != containerAmbiguous {
 		return exitNotHere
 	}
 	return 0
 }
 
-// beSilent: what libraries have to say is not the command's.
-func beSilent() {
+// silenceLibraries keeps their logs out of the command's output.
+func silenceLibraries() {
 	log.SetOutput(io.Discard)
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 }
 
 func serve(asked *request, notes *notes) int {
-	// Once a command runs, SIGTERM is for it: the launcher reaches it by its group, and what it still says is wanted.
+	// A SIGTERM ends only commands that do not run yet. The launcher sends it to a running command as well, by its group, and this
+	// program waits for its last output.
 	begun, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// notes is the file in which the launcher is told what of the run is elsewhere (../protocol.md); without a path nobody reads it.
+// notes is the file in which a run tells the launcher about itself (../../protocol.md). Without a path, nothing is written.
 type notes struct {
 	path string
 	mu   sync.Mutex
 }
 
-// told is how it ended, as far as the exit code does not say it; agent/container.ts reads it.
+// told is how the run ended, as far as the exit code does not say it. The agent reads it (agent/container.ts).
 type told struct {
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
@@ -22,10 +24,10 @@ type told struct {
 	code    int
 }
 
-const longestMessage = 700
+const maxMessage = 700
 
 func (n *notes) tell(what told) error {
-	what.Message = cut(what.Message, longestMessage)
+	what.Message = shorten(what.Message, maxMessage)
 	encoded, err := json.Marshal(what)
 	if err != nil {
 		return err
@@ -33,7 +35,7 @@ func (n *notes) tell(what told) error {
 	return n.append("told " + string(encoded) + "\n")
 }
 
-// nameGroups is on the disk when it returns.
+// nameGroups returns when the lines are on the disk.
 func (n *notes) nameGroups(groups []string) error {
 	var lines strings.Builder
 	for _, group := range groups {
@@ -59,7 +61,7 @@ func (n *notes) append(lines string) error {
 	return file.Sync()
 }
 
-func cut(text string, length int) string {
+func shorten(text string, length int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= length {
 		return text

@@ -1,16 +1,22 @@
+//go:build linux
+
 package main
 
-import "slices"
+import (
+	"slices"
 
-// request is what to run, and where. The agent makes it (agent/container.ts).
+	"shellcron.dev/launcher/internal/wire"
+)
+
+// request says what to run, and where. The agent makes it (agent/container.ts).
 type request struct {
-	// Endpoints of runtimes; empty: the well-known ones are looked for.
+	// Endpoints are the runtimes' sockets. If it is empty, the well-known ones are tried.
 	Endpoints []string `json:"endpoints"`
-	// PodsOnly: this machine is a node of Kubernetes, and only Pods are looked for.
+	// PodsOnly: this machine is a Kubernetes node, and only Pods are looked for.
 	PodsOnly  bool     `json:"podsOnly"`
 	Namespace string   `json:"namespace"`
 	Selector  selector `json:"selector"`
-	// Name is the container's: in its pod, or on the machine. "": any.
+	// Name is the container's in its Pod, or on the machine. "" is any.
 	Name string `json:"name"`
 	// Pick is One or Each.
 	Pick             string            `json:"pick"`
@@ -18,13 +24,8 @@ type request struct {
 	Script           string            `json:"script"`
 	Env              map[string]string `json:"env"`
 	WorkingDir       string            `json:"workingDir"`
-	TTY              *windowSize       `json:"tty"`
+	TTY              *wire.WindowSize  `json:"tty"`
 	SuccessExitCodes []int             `json:"successExitCodes"`
-}
-
-type windowSize struct {
-	Columns uint16 `json:"columns"`
-	Rows    uint16 `json:"rows"`
 }
 
 type selector struct {
@@ -38,7 +39,7 @@ type expression struct {
 	Values   []string `json:"values"`
 }
 
-// matches is Kubernetes' meaning of a label selector; an unknown operator matches nothing.
+// matches has the meaning of a Kubernetes label selector. An unknown operator matches nothing.
 func (s *selector) matches(labels map[string]string) bool {
 	for key, wanted := range s.MatchLabels {
 		if value, there := labels[key]; !there || value != wanted {

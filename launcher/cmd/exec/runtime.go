@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,40 +10,42 @@ import (
 	"strings"
 )
 
-// containerRuntime is what runs containers on this machine.
+// containerRuntime runs containers on this machine.
 type containerRuntime interface {
-	// find returns the containers that the request means, running or not. Its error is of the runtime: that none is found is none.
+	// find returns the containers that match the request, running or not. That none matches is no error.
 	find(ctx context.Context, asked *request) ([]container, error)
-	// initPid is the container's first process, as this machine counts; a failure if it does not run.
+	// initPid is the pid of the container's first process, in this program's pid namespace; a failure if it does not run.
 	initPid(ctx context.Context, id string) (int, error)
+	// exec starts a process in a container.
 	exec(ctx context.Context, id string, argv []string, tty bool) (session, error)
-	// socket is its path, for people.
+	// socket is the path of its socket, for messages.
 	socket() string
 	close()
 }
 
 type container struct {
 	id string
-	// name is for people.
+	// name is for messages.
 	name      string
 	isRunning bool
-	// created orders them: any number that grows.
+	// created orders containers. It may be any number that grows.
 	created int64
 }
 
-// session is a process that the runtime has started in a container.
+// session is a process that the runtime started in a container.
 type session interface {
 	stdin() io.Writer
 	stdout() io.Reader
 	// stderr is nil with a terminal.
 	stderr() io.Reader
-	// wait is called when both have ended, and returns the exit code.
+	// wait is called when the output has ended, and returns the exit code.
 	wait() (code int, err error)
-	// close lets the process go.
+	// close ends the connection to the process.
 	close()
 }
 
-// choose is which of them the command runs in: One is the oldest that runs, so that it stays the same as long as that lives.
+// choose returns the containers that the command runs in. For One that is the oldest that runs, so that it stays the same as long as
+// that one lives.
 func choose(found []container, asked *request, runtimes []containerRuntime) ([]container, error) {
 	var running []container
 	for _, each := range found {
@@ -75,6 +79,6 @@ func (r *request) describe(runtimes []containerRuntime) string {
 	for _, each := range runtimes {
 		sockets = append(sockets, each.socket())
 	}
-	return what + " on this machine is of namespace " + r.Namespace + " and has the labels that are asked for (looked for at " +
+	return what + " on this machine is in namespace " + r.Namespace + " and has the labels of the selector (runtimes: " +
 		strings.Join(sockets, ", ") + ")"
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -5,20 +7,22 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"shellcron.dev/launcher/internal/wire"
 )
 
-// endOfFile is what a terminal takes for the end of its input, at the beginning of a line.
+// endOfFile, at the beginning of a line, ends a terminal's input.
 const endOfFile = "\x04"
 
-// terminal is that of a process in a container, opened through its own descriptor: nothing in the container is needed for it.
+// terminal belongs to a process in a container. It is opened through the process's own descriptor, and needs nothing in the container.
 type terminal struct {
 	file     *os.File
 	settings unix.Termios
 }
 
-// openTerminal makes a command's terminal one that nobody types on, as the launcher's are: unechoed. Until `settle` it takes any bytes as
+// openTerminal turns off the echo, as on the launcher's terminals: nobody types there. Until `settle`, the terminal passes all bytes as
 // they are.
-func openTerminal(of process, size *windowSize) (*terminal, error) {
+func openTerminal(of process, size *wire.WindowSize) (*terminal, error) {
 	path := "/proc/" + strconv.Itoa(of.pid) + "/fd/0"
 	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -46,7 +50,7 @@ func openTerminal(of process, size *windowSize) (*terminal, error) {
 	return t, nil
 }
 
-// settle is called when all has been read from it that is ours.
+// settle is called when the shell has read its instructions.
 func (t *terminal) settle() error {
 	err := unix.IoctlSetTermios(int(t.file.Fd()), unix.TCSETS, &t.settings)
 	_ = t.file.Close()

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -11,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is one on this machine; with the ticks of its start the number names no other.
+// process is a process of this machine. A pid and the ticks of its start name one process.
 type process struct {
 	pid   int
 	ticks string
@@ -24,7 +26,7 @@ const (
 	fieldTicks  = 19
 )
 
-// statOf is the fields of /proc/PID/stat after the command's name, which may hold anything; nil if it is gone.
+// statOf returns the fields of /proc/PID/stat after the command's name, which may hold anything; nil if the process has gone.
 func statOf(pid int) []string {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -45,7 +47,7 @@ func processOf(pid int) (process, bool) {
 	return process{pid, fields[fieldTicks]}, true
 }
 
-// isAlive is false from the moment that it begins to exit.
+// isAlive is false as soon as the process begins to exit.
 func (p process) isAlive() bool {
 	fields := statOf(p.pid)
 	if fields == nil || fields[fieldTicks] != p.ticks || fields[fieldState] == "Z" || fields[fieldState] == "X" {
@@ -55,7 +57,7 @@ func (p process) isAlive() bool {
 	return err != nil || flags&flagExiting == 0
 }
 
-// wait returns when it has ended.
+// wait returns when the process has ended.
 func (p process) wait() {
 	const lookEvery = 50 * time.Millisecond
 	fd, err := unix.PidfdOpen(p.pid, 0)
@@ -73,7 +75,7 @@ func (p process) wait() {
 	}
 }
 
-// inNamespaceOf finds the process that is `inner` in the pid namespace of another one.
+// inNamespaceOf finds the process that has the pid `inner` in the pid namespace of `init`.
 func inNamespaceOf(init, inner int) (process, bool) {
 	namespace, err := os.Readlink(pidNamespace(init))
 	if err != nil {
@@ -94,7 +96,7 @@ func inNamespaceOf(init, inner int) (process, bool) {
 
 func pidNamespace(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/ns/pid" }
 
-// innermostPid is a process's number in its own namespace; 0 if it is gone.
+// innermostPid is a process's pid in its own namespace; 0 if it has gone.
 func innermostPid(pid int) int {
 	status, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	for line := range strings.Lines(string(status)) {

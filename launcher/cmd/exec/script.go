@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -6,9 +8,9 @@ import (
 	"strings"
 )
 
-// bootstrap is what the container's /bin/sh is started with, for everybody to see; $0 is the word that both sides know each other by.
-// It tells its pid, reads the rest of what it is to do, waits for a last line, and does it. Only what every shell has built in is used: there
-// may be nothing else in the container.
+// bootstrap is the script of the container's /bin/sh. Everybody can see it in the process table, and so it holds no secrets; $0 is the
+// token that begins every line to this program. The shell says its pid, reads the rest of the script, waits for one more line, and
+// runs it. Only built-ins of every shell are used: the container may have nothing else.
 const bootstrap = `echo "$0 $$"; __shc= __shl=
 while IFS= read -r __shl && [ "$__shl" != "$0" ]; do __shc="$__shc$__shl
 "; done
@@ -16,7 +18,7 @@ while IFS= read -r __shl && [ "$__shl" != "$0" ]; do __shc="$__shc$__shl
 echo "$0 read"; IFS= read -r __shl || exit 125
 eval "$__shc"`
 
-// What the shell says after $0.
+// The shell's replies, after the token.
 const (
 	saysRead        = "read"
 	saysGo          = "go"
@@ -24,13 +26,13 @@ const (
 	saysNoShell     = "noshell"
 )
 
-// readOnly are variables that some shells refuse to have set, which would end them: there they keep what they have.
+// readOnly are variables that some shells refuse to set, which would end the shell. They keep their values there.
 var readOnly = map[string]bool{
 	"UID": true, "EUID": true, "PPID": true, "GROUPS": true, "OPTIND": true, "SHELLOPTS": true, "BASHOPTS": true, "BASH_VERSINFO": true,
 }
 
-// payload is the text that the shell evaluates; it ends with a line of `word` alone.
-func payload(asked *request, word string) string {
+// payload is the text that the shell evaluates. It ends with a line that has only the token.
+func payload(asked *request, token string) string {
 	var text strings.Builder
 	text.WriteString("unset __shc __shl\n")
 	for _, name := range slices.Sorted(maps.Keys(asked.Env)) {
@@ -54,12 +56,12 @@ func payload(asked *request, word string) string {
 	if asked.TTY == nil {
 		text.WriteString(" </dev/null")
 	}
-	return text.String() + "\n" + word + "\n"
+	return text.String() + "\n" + token + "\n"
 }
 
 func orElse(command, says string) string {
 	return command + ` || { echo "$0 ` + says + "\"; exit 125; }\n"
 }
 
-// quoted is any text as one word of a shell.
+// quoted makes any text one word of a shell.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -12,7 +14,7 @@ import (
 	"sync"
 )
 
-// runAll runs the command in every container that is chosen, at the same time, and returns when all have ended.
+// runAll runs the command in all chosen containers at the same time, and returns when all have ended.
 func runAll(begun context.Context, asked *request, notes *notes) told {
 	commands, err := prepare(begun, asked, notes)
 	if err != nil {
@@ -38,8 +40,8 @@ func runAll(begun context.Context, asked *request, notes *notes) told {
 	return toldOf(results[0])
 }
 
-// look chooses the containers, and tells whose they are.
-func look(ctx context.Context, asked *request) (chosen []container, of map[string]containerRuntime, err error) {
+// findContainers chooses the containers, and returns the runtime of each.
+func findContainers(ctx context.Context, asked *request) (chosen []container, of map[string]containerRuntime, err error) {
 	runtimes, err := openRuntimes(ctx, asked)
 	if err != nil {
 		return nil, nil, err
@@ -56,7 +58,7 @@ func look(ctx context.Context, asked *request) (chosen []container, of map[strin
 			return nil, nil, err
 		}
 		for _, one := range more {
-			// Two sockets may be of one engine: Podman's often stands in the place of Docker's.
+			// Two sockets may belong to one engine: Podman's is often linked in the place of Docker's.
 			if of[one.id] == nil {
 				of[one.id] = each
 				found = append(found, one)
@@ -68,7 +70,7 @@ func look(ctx context.Context, asked *request) (chosen []container, of map[strin
 }
 
 func prepare(ctx context.Context, asked *request, notes *notes) ([]*command, error) {
-	chosen, of, err := look(ctx, asked)
+	chosen, of, err := findContainers(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +96,9 @@ func toldOf(how result) told {
 	return t
 }
 
-// summary of many: the first that failed gives the code and the reason, and the message says which did.
+// summary takes code and reason from the first container that failed. The message names all that failed.
 func summary(asked *request, results []result) told {
-	var complaints, missing []string
+	var failures, missing []string
 	first := -1
 	for n, how := range results {
 		if how.missing != "" {
@@ -104,11 +106,11 @@ func summary(asked *request, results []result) told {
 		}
 		switch {
 		case how.failure != nil:
-			complaints = append(complaints, fmt.Sprintf("%s: %s", how.container.name, how.failure.reason))
+			failures = append(failures, fmt.Sprintf("%s: %s", how.container.name, how.failure.reason))
 		case how.oom:
-			complaints = append(complaints, how.container.name+": OOMKilled")
+			failures = append(failures, how.container.name+": OOMKilled")
 		case !asked.isSuccess(how.code):
-			complaints = append(complaints, fmt.Sprintf("%s: exit code %d", how.container.name, how.code))
+			failures = append(failures, fmt.Sprintf("%s: exit code %d", how.container.name, how.code))
 		default:
 			continue
 		}
@@ -119,7 +121,7 @@ func summary(asked *request, results []result) told {
 	t := toldOf(results[max(first, 0)])
 	t.Message = ""
 	if first >= 0 {
-		t.Message = fmt.Sprintf("failed in %d of %d containers: %s", len(complaints), len(results), strings.Join(complaints, ", "))
+		t.Message = fmt.Sprintf("failed in %d of %d containers: %s", len(failures), len(results), strings.Join(failures, ", "))
 	}
 	t.Message = sentences(append([]string{t.Message}, missing...)...)
 	return t
@@ -129,10 +131,10 @@ func sentences(all ...string) string {
 	return strings.Join(slices.DeleteFunc(all, func(each string) bool { return each == "" }), "; ")
 }
 
-// longestLine: what is longer is told apart by its container all the same, in pieces.
-const longestLine = 64 << 10
+// maxLine is the most that one line has. Longer lines are split, and each piece names its container.
+const maxLine = 64 << 10
 
-// prefixed writes whole lines, each with the name of its container before it.
+// prefixed writes whole lines, each with the name of its container in front.
 type prefixed struct {
 	to     io.Writer
 	prefix string
@@ -145,7 +147,7 @@ func (p *prefixed) Write(data []byte) (int, error) {
 	p.rest = append(p.rest, data...)
 	for {
 		end := bytes.IndexByte(p.rest, '\n')
-		if end < 0 && len(p.rest) < longestLine {
+		if end < 0 && len(p.rest) < maxLine {
 			break
 		}
 		lines.WriteString(p.prefix)
@@ -166,7 +168,7 @@ func (p *prefixed) Write(data []byte) (int, error) {
 	return len(data), err
 }
 
-// flush writes a last line that has no end.
+// flush writes a last line without its end.
 func flush(to io.Writer) {
 	if p, is := to.(*prefixed); is && len(p.rest) > 0 {
 		_, _ = p.Write([]byte{'\n'})

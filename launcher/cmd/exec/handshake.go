@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,9 +10,9 @@ import (
 	"strings"
 )
 
-// converse is all that is said before the command runs.
-func (c *command) converse() error {
-	said, err := c.hear()
+// handshake is the exchange with the container's shell before the command runs.
+func (c *command) handshake() error {
+	said, err := c.reply()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoShell, err)
 	}
@@ -21,10 +23,10 @@ func (c *command) converse() error {
 	if err := c.confine(inner); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(c.session.stdin(), payload(c.asked, c.word)); err != nil {
+	if _, err := io.WriteString(c.session.stdin(), payload(c.asked, c.token)); err != nil {
 		return err
 	}
-	if said, err = c.hear(); err == nil && said != saysRead {
+	if said, err = c.reply(); err == nil && said != saysRead {
 		err = fmt.Errorf("it said %q", said)
 	}
 	if err != nil {
@@ -40,7 +42,7 @@ func (c *command) converse() error {
 	if _, err := io.WriteString(c.session.stdin(), goOn); err != nil {
 		return err
 	}
-	switch said, err = c.hear(); said {
+	switch said, err = c.reply(); said {
 	case saysGo:
 		return nil
 	case saysNoDirectory:
@@ -54,15 +56,15 @@ func (c *command) converse() error {
 	return fmt.Errorf("the shell of container %s did not run its command: %w", c.container.name, err)
 }
 
-// hear is the next thing that the shell says after its word; what a profile may say before is no answer.
-func (c *command) hear() (string, error) {
-	for heard := 0; heard < longestWord; {
-		// No more than the buffer holds: whoever made the image says what its /bin/sh is.
+// reply is the next line of the shell that begins with the token, without it. Other lines, as of a profile, are skipped.
+func (c *command) reply() (string, error) {
+	for heard := 0; heard < maxReply; {
+		// Bounded by the buffer: the image's /bin/sh may be anything.
 		line, err := c.reader.ReadSlice('\n')
 		if err != nil {
 			return "", errors.Join(errSilent, err)
 		}
-		if said, found := strings.CutPrefix(strings.TrimRight(string(line), "\r\n"), c.word+" "); found {
+		if said, found := strings.CutPrefix(strings.TrimRight(string(line), "\r\n"), c.token+" "); found {
 			return said, nil
 		}
 		heard += len(line)
@@ -72,11 +74,11 @@ func (c *command) hear() (string, error) {
 
 var (
 	errSilent = errors.New("the shell did not answer")
-	// errNoShell: it never said a word.
+	// errNoShell: not even the first reply came.
 	errNoShell = errors.New("no shell that works")
 )
 
-// explain is why a shell did not come to run its command.
+// explain says why a shell did not run its command.
 func (c *command) explain(err error) error {
 	var known *failure
 	if errors.As(err, &known) {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -16,10 +18,10 @@ import (
 	"github.com/moby/spdystream"
 )
 
-// protocolVersion is that of the streams of kubectl exec; the exit code comes as JSON on one of its own.
+// protocolVersion is the one that kubectl exec uses. The exit code comes as JSON on a stream of its own.
 const protocolVersion = "v4.channel.k8s.io"
 
-// streams is an exec of CRI: SPDY streams on the runtime's own streaming server, as kubelet uses them.
+// streams is an exec of CRI: SPDY streams of the runtime's streaming server, as the kubelet uses them.
 type streams struct {
 	connection                         *spdystream.Connection
 	input, output, errors, end, resize *spdystream.Stream
@@ -60,7 +62,7 @@ func (s *streams) openAll(tty bool) error {
 		to   **spdystream.Stream
 	}{{"error", &s.end}, {"stdin", &s.input}, {"stdout", &s.output}, {"stderr", &s.errors}}
 	if tty {
-		// The server waits for one that tells of the window; its size is set before anybody looks (terminal.go).
+		// The server waits for this stream. The window's size is set otherwise (terminal.go).
 		wanted[3].kind, wanted[3].to = "resize", &s.resize
 	}
 	for _, each := range wanted {
@@ -86,7 +88,7 @@ func (s *streams) stderr() io.Reader {
 	return s.errors
 }
 
-// wait reads the status, as Kubernetes writes it.
+// wait reads a Kubernetes Status.
 func (s *streams) wait() (int, error) {
 	said, err := io.ReadAll(s.end)
 	if err != nil {
@@ -99,7 +101,7 @@ func (s *streams) wait() (int, error) {
 		}
 	}
 	if err := json.Unmarshal(said, &status); err != nil {
-		return 0, fmt.Errorf("the runtime did not tell how the command ended: %q", said)
+		return 0, fmt.Errorf("the runtime did not report how the command ended: %q", said)
 	}
 	if status.Status == "Success" {
 		return 0, nil
@@ -130,8 +132,8 @@ func upgrade(ctx context.Context, raw net.Conn, place *url.URL) (net.Conn, error
 	return upgraded(ctx, raw, asked)
 }
 
-// upgraded is the connection after the server has agreed; what came early is not lost. A server that says nothing is left when the
-// context ends.
+// upgraded returns the connection after the server has agreed, with the bytes that came early. The context ends the wait for a server
+// that says nothing.
 func upgraded(ctx context.Context, raw net.Conn, asked *http.Request) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
@@ -143,15 +145,15 @@ func upgraded(ctx context.Context, raw net.Conn, asked *http.Request) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
-	// Docker answers 200 to who does not insist, and means the same.
+	// Docker may answer 200 with this content type, and means the same.
 	if answer.StatusCode != http.StatusSwitchingProtocols && answer.Header.Get("Content-Type") != rawStream {
-		said, _ := io.ReadAll(io.LimitReader(answer.Body, longestWord))
+		said, _ := io.ReadAll(io.LimitReader(answer.Body, maxReply))
 		return nil, &refusal{answer.StatusCode, fmt.Sprintf("%s: %s", answer.Status, bytes.TrimSpace(said))}
 	}
 	return &readAhead{raw, reader}, nil
 }
 
-// rawStream is what Docker calls a connection that is no HTTP any more.
+// rawStream is Docker's content type of a connection that is no HTTP any more.
 const rawStream = "application/vnd.docker.raw-stream"
 
 type readAhead struct {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,7 +10,7 @@ import (
 	"testing"
 )
 
-// everyByte is what a variable can hold.
+// everyByte holds every byte that a variable can hold.
 func everyByte() string {
 	var all []byte
 	for n := 255; n > 0; n-- {
@@ -60,7 +62,7 @@ func link(t *testing.T, program string) string {
 	return path
 }
 
-func TestWhatIsCutShortRunsNothing(t *testing.T) {
+func TestAScriptThatIsCutShortRunsNothing(t *testing.T) {
 	asked := &request{Shell: []string{"/bin/sh", "-c"}, Script: "echo ran", WorkingDir: "/"}
 	whole := payload(asked, "word")
 	for _, input := range []string{"", whole[:len(whole)-3], whole} {
@@ -70,7 +72,7 @@ func TestWhatIsCutShortRunsNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsSaid(t *testing.T) {
+func TestAMissingDirectoryOrShellIsReported(t *testing.T) {
 	for _, each := range []struct {
 		asked request
 		says  string
@@ -86,7 +88,7 @@ func TestWhatIsNotThereIsSaid(t *testing.T) {
 	}
 }
 
-func TestSelectorsAreKubernetes(t *testing.T) {
+func TestSelectorsMatchAsInKubernetes(t *testing.T) {
 	labels := map[string]string{"app": "web", "tier": "front"}
 	for _, each := range []struct {
 		selector selector
@@ -123,7 +125,7 @@ func TestTheOldestThatRunsIsChosen(t *testing.T) {
 	}
 }
 
-func TestLinesAreNamed(t *testing.T) {
+func TestLinesNameTheirContainer(t *testing.T) {
 	var out bytes.Buffer
 	p := &prefixed{to: &out, prefix: "a | ", mu: &sync.Mutex{}}
 	for _, piece := range []string{"on", "e\n\ntw", "o"} {
@@ -135,7 +137,7 @@ func TestLinesAreNamed(t *testing.T) {
 	}
 }
 
-func TestTheFirstThatFailedSpeaksForAll(t *testing.T) {
+func TestTheFirstFailureGivesCodeAndReason(t *testing.T) {
 	asked := &request{Pick: "Each", SuccessExitCodes: []int{0, 3}}
 	results := []result{
 		{container: container{name: "a"}, code: 3},
