@@ -15,9 +15,7 @@ up: node_modules/.installed go ## run examples/quickstart on this machine, witho
 
 test: build ## set up what the tests need and run all of them
 	@$(NODE) scripts/tools.ts
-	@for module in launcher/native launcher/exec; do \
-	  (cd $$module && if command -v gcc >/dev/null; then CGO_ENABLED=1 $(GO) test -race -count=1 .; else $(GO) test -count=1 .; fi) || exit 1; \
-	done
+	@if command -v gcc >/dev/null; then CGO_ENABLED=1 $(GO) -C launcher test -race -count=1 ./...; else $(GO) -C launcher test -count=1 ./...; fi
 	@$(NODE) scripts/test.ts
 
 verify: node_modules/.installed go ## types, lint, format, dead code, architecture, generated files

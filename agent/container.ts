@@ -3,7 +3,7 @@ import type { End } from '../core/outcome.ts'
 import type { Command, Entry } from '../core/records/entry.ts'
 import type { Arm, ExitRecord } from './launcher/messages.ts'
 
-/** Commands in containers: a launcher runs a helper (launcher/exec), which runs them through the container's runtime. */
+/** Commands in containers: a launcher runs a helper (launcher/cmd/exec), which runs them through the container's runtime. */
 
 export interface ContainerSettings {
   /** The helper; undefined: none was built for this machine. */

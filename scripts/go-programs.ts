@@ -12,11 +12,9 @@ import { type Machine, readMachine } from '../cli/up/config.ts'
 import { makeOnce } from '../runtime/make-once.ts'
 
 const run = promisify(execFile)
-const PROGRAMS = {
-  launcher: fileURLToPath(new URL('../launcher/native', import.meta.url)),
-  exec: fileURLToPath(new URL('../launcher/exec', import.meta.url)),
-} as const
-type Program = keyof typeof PROGRAMS
+const MODULE = fileURLToPath(new URL('../launcher', import.meta.url))
+/** Their packages are `cmd/<program>`. */
+type Program = 'launcher' | 'exec'
 const DIST = fileURLToPath(new URL('../dist', import.meta.url))
 
 interface Platform {
@@ -42,7 +40,7 @@ export async function execBinary(): Promise<string> {
 /** The cache holds one program for each state of its sources, version of Go, and tags. */
 async function built(name: Program, platform: Platform, tags: readonly string[] = []): Promise<string> {
   const machine = readMachine()
-  const hash = await fingerprint(machine, name, tags)
+  const hash = await fingerprint(machine, tags)
   const dir = join(machine.cacheDir, `${name}-${platform.os}-${platform.arch}-${hash}`)
   const make = (tmp: string) => compile(machine, name, { platform, tags, output: join(tmp, name) })
   await makeOnce({ dir, names: [name], make })
@@ -56,29 +54,29 @@ async function compile(
   { platform, tags, output }: { platform: Platform; tags: readonly string[]; output: string },
 ): Promise<void> {
   const flags = ['-trimpath', '-buildvcs=false', '-ldflags=-s -w -buildid=', `-tags=${tags.join(',')}`]
-  await run(machine.go, ['build', ...flags, '-o', output, '.'], {
-    cwd: PROGRAMS[program],
+  await run(machine.go, ['build', ...flags, '-o', output, `./cmd/${program}`], {
+    cwd: MODULE,
     env: { ...machine.env, CGO_ENABLED: '0', GOOS: platform.os, GOARCH: platform.arch },
   })
 }
 
-async function fingerprint(machine: Machine, program: Program, tags: readonly string[]): Promise<string> {
+async function fingerprint(machine: Machine, tags: readonly string[]): Promise<string> {
   const hash = createHash('sha256')
   hash.update(`${await goEnv(machine, 'GOVERSION')}\0${tags.join(',')}\0`)
-  const names = await readdir(PROGRAMS[program], { recursive: true })
+  const names = await readdir(MODULE, { recursive: true })
   for (const name of names.filter(isSource).sort())
-    hash.update(`${name}\0`).update(await readFile(join(PROGRAMS[program], name)))
+    hash.update(`${name}\0`).update(await readFile(join(MODULE, name)))
   return hash.digest('hex').slice(0, 12)
 }
 
-const isSource = (name: string) => /\.go$|(^|\/)go\.(mod|sum)$/.test(name) && !name.endsWith('_test.go')
+const isSource = (name: string) => /\.go$|^go\.(mod|sum)$/.test(name) && !name.endsWith('_test.go')
 
 async function hostPlatform(machine: Machine): Promise<Platform> {
   return { os: await goEnv(machine, 'GOHOSTOS'), arch: await goEnv(machine, 'GOHOSTARCH') }
 }
 
 async function goEnv(machine: Machine, name: string): Promise<string> {
-  const { stdout } = await run(machine.go, ['env', name], { cwd: PROGRAMS.launcher, env: machine.env })
+  const { stdout } = await run(machine.go, ['env', name], { cwd: MODULE, env: machine.env })
   return stdout.trim()
 }
 

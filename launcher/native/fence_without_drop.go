@@ -1,5 +1,0 @@
-//go:build without_drop
-
-package main
-
-const dropsArmed = false
