@@ -1,32 +1,31 @@
 # Targets for people; each can be typed on a machine where nothing of ours is installed yet.
 SHELL := /bin/sh
 NODE := scripts/node
+GO := $(CURDIR)/scripts/go
 BIN := node_modules
 
-.PHONY: help up test verify model build clean format generate
+.PHONY: help up test verify model build clean format generate go
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-up: node_modules/.installed ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
-	@$(NODE) scripts/native.ts --host
+up: node_modules/.installed go ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
+	@$(NODE) scripts/go-programs.ts --host
 	@bin/shellcron up examples/quickstart
 
 test: build ## set up what the tests need and run all of them
 	@$(NODE) scripts/tools.ts
-	@for module in launcher/native launcher/exec; do \
-	  (cd $$module && if command -v gcc >/dev/null; then CGO_ENABLED=1 go test -race -count=1 .; else go test -count=1 .; fi) || exit 1; \
-	done
+	@if command -v gcc >/dev/null; then CGO_ENABLED=1 $(GO) -C launcher test -race -count=1 ./...; else $(GO) -C launcher test -count=1 ./...; fi
 	@$(NODE) scripts/test.ts
 
-verify: node_modules/.installed ## types, lint, format, dead code, architecture, generated files
+verify: node_modules/.installed go ## types, lint, format, dead code, architecture, generated files
 	@$(NODE) scripts/verify.ts
 
 model: ## search the model of the protocol (docs/protocol.md) for violations; needs python3 only, takes about ten minutes
 	@python3 test/model/protocol_model.py
 
-build: node_modules/.installed ## make the native programs, for amd64 and arm64, and dist/shellcron, the program as it is released
-	@$(NODE) scripts/native.ts
+build: node_modules/.installed go ## build the launcher and its helper for amd64 and arm64, and the release, dist/shellcron
+	@$(NODE) scripts/go-programs.ts
 	@$(NODE) scripts/bundle.ts
 
 generate: node_modules/.installed ## write the generated files again
@@ -37,6 +36,10 @@ format: node_modules/.installed ## format the source
 
 clean: ## remove what was built or installed in this checkout
 	rm -rf node_modules .tools dist .shellcron examples/quickstart/.shellcron
+
+# Fetches Go where the system has none, or says how to install it.
+go:
+	@$(GO) version >/dev/null
 
 # Not `npm ci`: it refuses a lock file that leaves out optional packages of other platforms, which not every registry mirror serves.
 node_modules/.installed: package.json package-lock.json

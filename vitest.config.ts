@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{core,platform,store,operator,agent,launcher,cli,scripts}/**/*.test.ts'],
+          include: ['{core,platform,store,operator,agent,cli,scripts}/**/*.test.ts'],
           testTimeout: 120_000,
           maxWorkers,
         },

@@ -19,6 +19,8 @@ import { type AgentConfig, readConfig } from './startup/config.ts'
 import { readIdentity } from './startup/identity.ts'
 import { readLocalPolicy } from './startup/local-policy.ts'
 
+export { launcherProgram }
+
 /** How long killed runs may take to be recorded before the agent leaves, beyond their grace, ms. */
 const LAST_WORDS_MS = 15_000
 /** And their output to be stored. */
@@ -121,14 +123,6 @@ async function programsFor(
 ): Promise<{ program: LauncherProgram; helper?: string }> {
   const program = await launcherProgram()
   const helper = await containerHelper()
-  if (program.implementation === 'node') {
-    if (config.hostNamespaces)
-      throw new InvalidInput(
-        '--host-namespaces',
-        'needs the native launcher, and none was built for this machine',
-      )
-    log.warn({ remedy: 'make build, on a machine with Go' }, 'launcher.portable')
-  }
   if (!config.hostNamespaces) return { program, ...(helper ? { helper } : {}) }
   const onHost = (path: string) => copyToHost(path, config.state, log)
   const launcher = await onHost(program.command[0] ?? '')

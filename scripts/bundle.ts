@@ -10,7 +10,7 @@ import { build, type Plugin } from 'esbuild'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(ROOT, 'dist')
-const ENTRIES = ['cli/main.ts', 'launcher/node/main.ts']
+const ENTRIES = ['cli/main.ts']
 /** Taken as they are. */
 const BESIDE = ['package.json', 'LICENSE', 'bin', 'scripts/node', 'scripts/etcd', 'crds']
 /** What etcd3 reads when it is loaded, from beside its own folder. */
@@ -70,10 +70,13 @@ export async function bundle(out: string): Promise<void> {
   await rename(tmp, out)
 }
 
-/** What scripts/native.ts has made. */
+/** The programs that scripts/go-programs.ts has built. A release without a launcher runs no agent. */
 async function builtPrograms(): Promise<string[]> {
   const names = await readdir(DIST).catch(() => [])
-  return names.filter(name => /^[a-z]+-linux-[a-z0-9]+$/.test(name))
+  const programs = names.filter(name => /^[a-z]+-linux-[a-z0-9]+$/.test(name))
+  if (!programs.some(name => name.startsWith('launcher-')))
+    throw new Error(`${DIST} has no launcher; run \`make build\``)
+  return programs
 }
 
 if (import.meta.main) await bundle(join(DIST, 'shellcron'))

@@ -6,12 +6,12 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { messageOf } from '../platform/errors.ts'
 import { criProgram, etcdPrograms, kubernetesPrograms } from '../test/servers/binaries.ts'
-import { nativeExec } from './native.ts'
+import { execBinary } from './go-programs.ts'
 
 await etcdPrograms()
 await kubernetesPrograms()
 await criProgram()
-await nativeExec()
+await execBinary()
 installPackages()
 
 /** Debian's packages of what runs containers, and of PostgreSQL; by a program of each. */

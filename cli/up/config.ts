@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** What `shellcron up` takes from the environment of who calls it. */
 export interface Machine {
@@ -7,8 +9,13 @@ export interface Machine {
   cacheDir: string
   /** Directories in which programs are looked for. */
   path: string[]
+  /** The command that runs Go. */
+  go: string
   env: NodeJS.ProcessEnv
 }
+
+/** It fetches Go where the system has none. A release has no such file, and takes Go from PATH. */
+const GO_OF_CHECKOUT = fileURLToPath(new URL('../../scripts/go', import.meta.url))
 
 /** Variables of ours that only some child is to have: they are taken away here, and others do not inherit them. */
 export function takeVariables(
@@ -24,6 +31,7 @@ export function readMachine(env: NodeJS.ProcessEnv = process.env): Machine {
   return {
     cacheDir: join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'shellcron'),
     path: (env['PATH'] ?? '').split(delimiter).filter(dir => dir !== ''),
+    go: existsSync(GO_OF_CHECKOUT) ? GO_OF_CHECKOUT : 'go',
     env,
   }
 }

@@ -15,7 +15,7 @@ beforeEach(async () => {
   // A machine with a shell and nothing else.
   const bin = join(base, 'bin')
   await mkdir(bin)
-  machine = { cacheDir: join(base, 'cache'), path: [bin], env: { PATH: bin } }
+  machine = { cacheDir: join(base, 'cache'), path: [bin], go: 'go', env: { PATH: bin } }
 })
 afterEach(() => rm(base, { recursive: true }))
 

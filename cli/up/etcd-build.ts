@@ -35,13 +35,13 @@ export async function buildEtcd(of: {
     names,
     ...(signal ? { signal } : {}),
     make: async (tmp, missing) => {
-      await run('go', ['version'], { env: machine.env })
+      await run(machine.go, ['version'], { env: machine.env })
       onLine(
         `building ${missing.join(', ')} ${ETCD_VERSION} with Go, once for this machine; may take a minute or two`,
       )
       for (const name of missing) {
         const args = ['build', '-trimpath', '-ldflags', '-s -w', '-o', join(tmp, name), PACKAGES[name] ?? '']
-        await run('go', args, {
+        await run(machine.go, args, {
           cwd: MODULE,
           env: { ...machine.env, CGO_ENABLED: '0' },
           ...(signal ? { signal } : {}),

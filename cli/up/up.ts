@@ -42,6 +42,8 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
   const name = options.name ?? hostname().toLowerCase()
   await mkdir(state, { recursive: true, mode: 0o700 })
   const operator = await import('../../operator/main.ts')
+  // Fails here, before anything is started: the agent would end and be started again without end.
+  await (await import('../../agent/main.ts')).launcherProgram()
   const operatorEnv = takeVariables(operator.variablesOfSecrets(options.secretFromEnv))
   const binary = await findEtcd({ machine: readMachine(), onLine: say, signal: stop })
   if (binary.warning) say(`warning: ${binary.warning}`)

@@ -12,7 +12,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'platform'],
   operator: ['core', 'platform', 'store'],
   agent: ['core', 'platform', 'store'],
-  'launcher/node': ['platform'],
   cli: ['core', 'platform'],
 }
 

@@ -44,7 +44,7 @@ export async function criProgram(): Promise<string> {
     names: ['cri'],
     make: async tmp => {
       const args = ['build', '-trimpath', '-o', join(tmp, 'cri'), '.']
-      await run('go', args, { cwd: CRI, env: { ...machine.env, CGO_ENABLED: '0' } })
+      await run(machine.go, args, { cwd: CRI, env: { ...machine.env, CGO_ENABLED: '0' } })
     },
   })
   return join(dir, 'cri')
@@ -82,7 +82,7 @@ async function compile(machine: Machine, version: string, output: string): Promi
     `-X k8s.io/client-go/pkg/version.gitVersion=${version}`,
   ]
   // Politely: on a small machine others want to work meanwhile.
-  await run('nice', ['go', 'build', '-trimpath', '-ldflags', flags.join(' '), '-o', output, '.'], {
+  await run('nice', [machine.go, 'build', '-trimpath', '-ldflags', flags.join(' '), '-o', output, '.'], {
     cwd: MODULE,
     env: { ...machine.env, CGO_ENABLED: '0' },
     maxBuffer: 64 * 1024 ** 2,

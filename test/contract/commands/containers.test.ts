@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { afterAll, describe, test } from 'vitest'
-import { nativeLauncher } from '../../../scripts/native.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
 import { helper, type Runtime, runtimes } from '../containers/suite.ts'
 import { bench } from '../launcher/launcher.ts'
 import { launcherForAll } from '../launcher/launcher-for-each.ts'
@@ -9,7 +9,7 @@ import { carryOut, commands, entryOf, expectSeen, SESSION } from './suite.ts'
 
 /** The table of commands in containers, as an agent launches them. */
 
-const launcher = await nativeLauncher()
+const launcher = await launcherBinary()
 
 describe.each(runtimes)('%s', (_, start) => {
   let runtime: Runtime

@@ -24,7 +24,6 @@ export const processes: readonly CommandRow[] = [
     'a daemon that hides its environment',
     `( setsid env -i sleep 600 ${quiet} & ); sleep 0.2; echo done`,
     'done\n',
-    { needs: 'group' },
   ),
   says(
     'a daemon that writes on after the end',

@@ -17,8 +17,8 @@ export interface CommandRow {
   kill?: true
   /** Only where runs have limits. */
   resources?: { cpuMillis?: number; memoryBytes?: number; pids?: number }
-  /** `oom`: only where an end for want of memory is told. `group`: only where a run has a control group, or is else found without its mark. */
-  needs?: 'oom' | 'group'
+  /** Runs only where the launcher can tell an end by OOM. */
+  needs?: 'oom'
   /** Of a plain server: what a container's image, user or runtime decides is another thing. */
   hostOnly?: true
   /** A terminal cannot show it. */

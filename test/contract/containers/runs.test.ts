@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { nativeLauncher } from '../../../scripts/native.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
 import type { TestMachine } from '../../servers/machine.ts'
 import { bench, bytesOf, eventually, farAway, SESSION } from '../launcher/launcher.ts'
 import { launcherForAll } from '../launcher/launcher-for-each.ts'
 import { inside, type Runtime, runtimes, type StartedContainer, toldOf } from './suite.ts'
 
-const launcher = await nativeLauncher()
+const launcher = await launcherBinary()
 
 describe.each(runtimes)('a command in a container of %s', (_, start) => {
   let runtime: Runtime

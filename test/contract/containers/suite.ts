@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import type { Arm, ExitRecord } from '../../../agent/launcher/messages.ts'
 import { inContainer } from '../../../agent/runs/container-command.ts'
 import { type Command, commandSchema } from '../../../core/records/entry.ts'
-import { nativeExec } from '../../../scripts/native.ts'
+import { execBinary } from '../../../scripts/go-programs.ts'
 import { type Containerd, startContainerd } from '../../servers/containerd.ts'
 import type { TestMachine } from '../../servers/machine.ts'
 import { type Podman, startPodman } from '../../servers/podman.ts'
@@ -87,7 +87,7 @@ function onPodman(podman: Podman): Runtime {
   }
 }
 
-export const helper = await nativeExec()
+export const helper = await execBinary()
 
 /** An order to run a script in the containers whose label `app` has this value. */
 export function inside(

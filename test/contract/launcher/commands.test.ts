@@ -4,15 +4,15 @@ import { readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SpoolUnreadable } from '../../../agent/launcher/pending-answers.ts'
-import { bench, bytesOf, eventually, implementations, isAlive, script } from './launcher.ts'
+import { bench, bytesOf, eventually, isAlive, launcherCommand, script } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 
 const isRoot = process.getuid?.() === 0
 /** A user of this machine that is in more than one group, if there is one. */
 const memberOfMore = /^[^:]+:[^:]*:\d+:([^,\n]+)/m.exec(readFileSync('/etc/group', 'utf8'))?.[1]
 
-describe.each(Object.entries(implementations))('launcher/%s: commands', (_, command) => {
-  const agent = launcherForAll(() => bench(command))
+describe('launcher: commands', () => {
+  const agent = launcherForAll(() => bench(launcherCommand))
   const { run } = agent
 
   test('an exit code is told with its times', async () => {
@@ -257,11 +257,11 @@ describe.each(Object.entries(implementations))('launcher/%s: commands', (_, comm
     await eventually('the daemon is dead', () => !isAlive(Number(record.tail)))
   })
 
-  test('a daemon without a mark does not hold up the end either', async () => {
+  test('a daemon without a mark neither holds up the end nor outlives it', async () => {
     run(script('unmarked', 'setsid sh -c "sleep 1000 & echo \\$!" & wait'))
     const record = await agent.ended('unmarked')
     expect(record.code).toBe(0)
-    if (isAlive(Number(record.tail))) process.kill(Number(record.tail), 'SIGKILL')
+    await eventually('the daemon is dead', () => !isAlive(Number(record.tail)))
   })
 
   test('the state directory is for its owner alone', () => {

@@ -2,26 +2,22 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, type TestContext, test } from 'vitest'
-import { bench, eventually, implementations, isAlive, script } from './launcher.ts'
+import { bench, eventually, isAlive, launcherCommand, script } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 
 const isRoot = process.getuid?.() === 0
 
-/** What a launcher may leave out: each test is of one that has the feature. */
-describe.each(Object.entries(implementations))('launcher/%s: features', (_, command) => {
-  const agent = launcherForAll(() => bench(command))
+describe('launcher: features', () => {
+  const agent = launcherForAll(() => bench(launcherCommand))
   const { run } = agent
-  const need = (feature: string, { skip }: TestContext) => {
-    if (!agent.launcher.features.has(feature)) skip(`this launcher has no ${feature} here`)
-  }
-  const needNative = ({ skip }: TestContext) => {
-    if (agent.launcher.implementation !== 'native') skip('only the native launcher can')
+  /** Limits need control groups that the launcher may write. */
+  const need = (feature: 'resources' | 'oom', { skip }: TestContext) => {
+    if (!agent.launcher.features.has(feature)) skip(`the launcher has no ${feature} on this machine`)
   }
 
   const tty = { columns: 132, rows: 43 }
 
-  test('a terminal has its size, is all three streams, and controls the session', async context => {
-    need('tty', context)
+  test('a terminal has its size, is all three streams, and controls the session', async () => {
     run(
       script('tty', 'stty size; test -t 1 && test -t 2 && echo err >&2; echo in charge > /dev/tty', { tty }),
     )
@@ -32,14 +28,12 @@ describe.each(Object.entries(implementations))('launcher/%s: features', (_, comm
     })
   })
 
-  test.runIf(isRoot)('a terminal belongs to the user of the command', async context => {
-    need('tty', context)
+  test.runIf(isRoot)('a terminal belongs to the user of the command', async () => {
     run(script('own tty', 'stat -c %U "$(tty)"; echo again > "$(tty)"', { tty, user: 'nobody' }))
     expect((await agent.ended('own tty')).tail).toBe('nobody\r\nagain\r\n')
   })
 
-  test('stdin is typed into a terminal, unseen, and ends', async context => {
-    need('tty', context)
+  test('stdin is typed into a terminal, unseen, and ends', async () => {
     const base64 = (text: string) => Buffer.from(text).toString('base64')
     run(script('typed', 'cat', { tty, stdin: base64('a line\nand a rest') }))
     expect((await agent.ended('typed')).tail).toBe('a line\r\nand a rest')
@@ -49,14 +43,12 @@ describe.each(Object.entries(implementations))('launcher/%s: features', (_, comm
     expect((await agent.ended('much typed')).tail.trim()).toBe('20000')
   })
 
-  test('a terminal that a daemon holds open does not hold up the end', async context => {
-    need('tty', context)
+  test('a terminal that a daemon holds open does not hold up the end', async () => {
     run(script('held tty', `trap '' HUP; setsid sleep 1000 & exit 3`, { tty }))
     expect((await agent.ended('held tty')).code).toBe(3)
   })
 
-  test('what the command and its children used is told', async context => {
-    need('rusage', context)
+  test('what the command and its children used is told', async () => {
     run(script('rusage', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sh -c "exit 0"'))
     const { rusage } = await agent.ended('rusage')
     expect((rusage?.userMs ?? 0) + (rusage?.systemMs ?? 0)).toBeGreaterThan(10)
@@ -102,8 +94,7 @@ describe.each(Object.entries(implementations))('launcher/%s: features', (_, comm
     expect((await agent.ended('cpu')).cause).toEqual({ kind: 'exited', code: 0 })
   })
 
-  test('who is not root can gain no privileges', async context => {
-    needNative(context)
+  test('who is not root can gain no privileges', async () => {
     const told = 'grep NoNewPrivs /proc/self/status'
     run(script('bound', told, isRoot ? { user: 'nobody' } : {}))
     expect((await agent.ended('bound')).tail).toBe('NoNewPrivs:\t1\n')
@@ -112,15 +103,13 @@ describe.each(Object.entries(implementations))('launcher/%s: features', (_, comm
     expect((await agent.ended('free')).tail).toBe('NoNewPrivs:\t0\n')
   })
 
-  test('a daemon without a mark does not outlive its run', async context => {
-    needNative(context)
+  test('a daemon without a mark does not outlive its run', async () => {
     run(script('unmarked', 'setsid sh -c "sleep 1000 & echo \\$!" < /dev/null & wait'))
     const { tail } = await agent.ended('unmarked')
     await eventually('the daemon is dead', () => !isAlive(Number(tail)))
   })
 
-  test('orphans that end are reaped', async context => {
-    needNative(context)
+  test('orphans that end are reaped', async () => {
     run(script('orphans', 'for n in 1 2 3 4 5; do setsid sh -c "sleep 0.01 &"; done; sleep 0.3'))
     await agent.ended('orphans')
     await eventually('there is no zombie', () =>
@@ -128,8 +117,7 @@ describe.each(Object.entries(implementations))('launcher/%s: features', (_, comm
     )
   })
 
-  test('a hundred runs leave no descriptor, zombie, cgroup or spool behind', async context => {
-    needNative(context)
+  test('a hundred runs leave no descriptor, zombie, cgroup or spool behind', async () => {
     const folder = `/proc/${agent.launcher.pid}/fd`
     const groups = () => execFileSync('sh', ['-c', FIND_GROUPS, 'sh', own], { encoding: 'utf8' }).trim()
     run(script('first', 'grep -o "shellcron-[^/]*" /proc/self/cgroup | head -n 1'))

@@ -9,19 +9,19 @@ import {
   type Connected,
   eventually,
   farAway,
-  implementations,
   isAlive,
+  launcherCommand,
   SESSION,
   script,
 } from './launcher.ts'
 
 /** The disk that the state directory lies on is full, also when a launcher starts. */
 
-describe.skipIf(!mayMount).each(Object.entries(implementations))('launcher/%s: a full disk', (_, command) => {
+describe.skipIf(!mayMount)('launcher: a full disk', () => {
   let on: Bench
   let agent: Connected
   beforeEach(() => {
-    on = bench(command, 'disk')
+    on = bench(launcherCommand, 'disk')
     mkdirSync(on.stateDir)
     mountSmall(on.stateDir)
   })

@@ -1,20 +1,22 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { bytesOf, implementations, isAlive, script } from './launcher.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
+import { bytesOf, isAlive, launcherCommand, script } from './launcher.ts'
 import { launcherForEach } from './launcher-for-each.ts'
 
-const pairs = Object.keys(implementations).flatMap(from =>
-  Object.keys(implementations)
-    .filter(to => to !== from)
-    .map(to => [from, to] as const),
-)
+/** Two builds with bytes and paths of their own; no source has these tags. */
+const older = [await launcherBinary({ tags: ['older'] }), '--build', 'older']
+const newer = [...launcherCommand, '--build', 'newer']
 
-/** What goes while it looks makes `find` fail. */
-const FIND = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1*" 2> /dev/null || :'
+/** `find` fails if a folder goes while it looks. */
+const FIND = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1/run-*" 2> /dev/null || :'
 
-/** An upgrade, or a machine that has got Go: another implementation finds in the state directory what it needs. */
-describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
-  const agent = launcherForEach(implementations[from] ?? [])
+/** An upgrade, and a downgrade: the next launcher continues with the state directory of the last one. */
+describe.each([
+  ['an older build, then a newer one', older, newer],
+  ['a newer build, then an older one', newer, older],
+])('launcher: %s', (_, from, to) => {
+  const agent = launcherForEach(from)
 
   test('what has ended is told with its record and output, and forgotten for good', async () => {
     const ids = ['plain', 'Ünïcode/…', 'long'.repeat(100)]
@@ -22,8 +24,8 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
       agent.launcher.arm([script(id, `echo ${n}; echo >&2; exit ${n}`, { labels: { n: `${n}` } })])
     const records = await Promise.all(ids.map(id => agent.ended(id)))
     await agent.launcher.stop(true)
-    await agent.connect(implementations[to])
-    expect(agent.launcher.implementation).toBe(to)
+    await agent.connect(to)
+    expect(agent.launcher.build).toBe(to.at(-1))
     for (const [n, id] of ids.entries()) {
       expect(await agent.ended(id)).toEqual(records[n])
       expect(bytesOf(await agent.output(id), 'stdout').toString()).toBe(`${n}\n`)
@@ -35,14 +37,14 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
     expect(await agent.launcher.runs()).toEqual([])
   })
 
-  test('the control groups of a launcher that died are gone with its runs', async () => {
+  test('the control groups of the runs of a launcher that died are gone', async () => {
     const told = 'grep -o "shellcron-[^/]*" /proc/self/cgroup | head -n 1; exec sleep 1000'
     agent.launcher.arm([script('grouped', told)])
     await agent.started('grouped')
     const first = await agent.launcher.read('grouped', { offset: 0, length: 100, waitMs: 1_000 })
     const own = bytesOf(first.bytes, 'stdout').toString().trim()
     await agent.crash()
-    await agent.connect(implementations[to])
+    await agent.connect(to)
     const left = own === '' ? '' : execFileSync('sh', ['-c', FIND, 'sh', own], { encoding: 'utf8' })
     expect(left).toBe('')
   })
@@ -52,7 +54,7 @@ describe.each(pairs)('launcher/%s, then launcher/%s', (from, to) => {
     const { pid } = await agent.started('left')
     const { bytes } = await agent.launcher.read('left', { offset: 0, length: 100, waitMs: 30_000 })
     await agent.crash()
-    await agent.connect(implementations[to])
+    await agent.connect(to)
     expect((await agent.ended('left')).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
     expect([pid, Number(bytesOf(bytes, 'stdout').toString())].filter(isAlive)).toEqual([])
     await agent.launcher.stop(true)

@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { nodeLauncher } from '../../../agent/launcher/binaries.ts'
 import type { Launcher } from '../../../agent/launcher/launcher.ts'
 import type { Arm, ExitRecord, LauncherEvent } from '../../../agent/launcher/messages.ts'
 import { ensureLauncher } from '../../../agent/launcher/start.ts'
@@ -10,15 +9,12 @@ import { chunksOf, type OutputChunk } from '../../../core/output/chunks.ts'
 import { boottimeMs } from '../../../platform/boottime.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { silentLog } from '../../../platform/log.ts'
-import { nativeLauncher } from '../../../scripts/native.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
 
-/** What the contract suite holds a launcher by: one state directory, connections, and what was told on them. */
+/** What the contract suite needs of a launcher: a state directory, connections, and the events that came on them. */
 
-/** Each passes the whole suite. */
-export const implementations: Record<string, readonly string[]> = {
-  node: nodeLauncher(),
-  native: [await nativeLauncher()],
-}
+/** The launcher of these sources, built for this machine. */
+export const launcherCommand: readonly string[] = [await launcherBinary()]
 
 export const SESSION = 'session-1'
 const PATIENCE_MS = 60_000

@@ -12,8 +12,8 @@ import {
   bytesOf,
   eventually,
   farAway,
-  implementations,
   isAlive,
+  launcherCommand,
   listenTo,
   SESSION,
   script,
@@ -24,8 +24,8 @@ import { launcherForEach } from './launcher-for-each.ts'
 const limitDescriptors = (pid: number, most: number) =>
   execFileSync('prlimit', ['--pid', `${pid}`, `--nofile=${most}:`])
 
-describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives', (_, command) => {
-  const agent = launcherForEach(command)
+describe('launcher: ends, fences, lives', () => {
+  const agent = launcherForEach(launcherCommand)
   const { run } = agent
   const later = () => Date.now() + 3_600_000
 
@@ -263,7 +263,12 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
 
     test('two that start a launcher at once get the same one', async () => {
       await agent.launcher.stop(false)
-      const options = { stateDir: agent.stateDir, log: silentLog, program: { command }, dieWith: process.pid }
+      const options = {
+        stateDir: agent.stateDir,
+        log: silentLog,
+        program: { command: launcherCommand },
+        dieWith: process.pid,
+      }
       const both = await Promise.all([ensureLauncher(options), ensureLauncher(options)])
       expect(both[0]?.instance).toBe(both[1]?.instance)
     })
@@ -315,7 +320,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
       const bound = await ensureLauncher({
         stateDir: agent.stateDir,
         log: silentLog,
-        program: { command, build: 'b1' },
+        program: { command: launcherCommand, build: 'b1' },
         dieWith: parent.pid ?? 0,
       })
       expect(bound.build).toBe('b1')
@@ -330,7 +335,7 @@ describe.each(Object.entries(implementations))('launcher/%s: ends, fences, lives
     })
 
     test('a state directory may lie deeper than a socket path is long', async () => {
-      const deep = bench(command, join(...Array.from({ length: 20 }, () => 'a-folder-name')))
+      const deep = bench(launcherCommand, join(...Array.from({ length: 20 }, () => 'a-folder-name')))
       const { launcher } = await deep.connect()
       expect(existsSync(join(deep.stateDir, 'launcher.sock'))).toBe(true)
       expect(await launcher.runs()).toEqual([])

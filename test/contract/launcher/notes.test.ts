@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { bench, eventually, farAway, implementations, SESSION, script } from './launcher.ts'
+import { bench, eventually, farAway, launcherCommand, SESSION, script } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 
 /** Where a process can be put into a group of its own, with or without controllers. */
@@ -11,8 +11,8 @@ const hierarchy = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/pids', '/sys/fs/cgr
 )
 const canGroup = process.getuid?.() === 0 && hierarchy !== undefined
 
-describe.each(Object.entries(implementations))('launcher/%s: notes', (_, command) => {
-  const agent = launcherForAll(() => bench(command))
+describe('launcher: notes', () => {
+  const agent = launcherForAll(() => bench(launcherCommand))
 
   const outsiders: Outsider[] = []
   afterEach(() => {

@@ -3,11 +3,11 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { bytesOf, eventually, implementations, isAlive, script } from './launcher.ts'
+import { bytesOf, eventually, isAlive, launcherCommand, script } from './launcher.ts'
 import { launcherForEach } from './launcher-for-each.ts'
 
-describe.each(Object.entries(implementations))('launcher/%s: a slow disk', (_, command) => {
-  const agent = launcherForEach(command)
+describe('launcher: a slow disk', () => {
+  const agent = launcherForEach(launcherCommand)
   const { run } = agent
   const spool = (id: string) => join(agent.stateDir, 'spool', id)
   /** It says so much when the gate is open, and ends if it can leave that much behind. */
@@ -15,7 +15,7 @@ describe.each(Object.entries(implementations))('launcher/%s: a slow disk', (_, c
     script(id, `until [ -e ${agent.stateDir}/${id} ]; do sleep 0.02; done; head -c ${bytes} /dev/zero`)
   const open = (id: string) => writeFileSync(join(agent.stateDir, id), '')
 
-  /** The first keeps launcher/native's only writer waiting; the last is more than launcher/node holds in memory. */
+  /** The first keeps the launcher's only writer waiting; the last is more than its pipe holds. */
   const SIZES = { first: 10, little: 50_000, much: 350_000 }
 
   test.each([
@@ -32,7 +32,7 @@ describe.each(Object.entries(implementations))('launcher/%s: a slow disk', (_, c
     const held = isHeld ? [...pids.values()].map(pid => openSync(`/proc/${pid}/fd/1`, 'w')) : []
     for (const [id, pid] of pids) {
       open(id)
-      // What its pipe does not hold keeps `much` with launcher/native.
+      // `much` lives until its pipe is read.
       if (id !== 'much') await eventually(`${id} has ended`, () => !isAlive(pid))
     }
     run(script('meanwhile', 'sleep 3'))

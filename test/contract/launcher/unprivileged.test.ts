@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureLauncher } from '../../../agent/launcher/start.ts'
 import { silentLog } from '../../../platform/log.ts'
-import { nativeLauncher } from '../../../scripts/native.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
 import { type Connected, farAway, listenTo, SESSION, script } from './launcher.ts'
 
 const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
 
-/** The native launcher of somebody who is not root. */
-describe.runIf(isRoot)('launcher/native: without privileges', () => {
+/** A launcher whose user is not root. */
+describe.runIf(isRoot)('launcher: without privileges', () => {
   let root: string
   let agent: Connected
 
@@ -19,7 +19,7 @@ describe.runIf(isRoot)('launcher/native: without privileges', () => {
     root = mkdtempSync(join(tmpdir(), 'shellcron-nobody-'))
     chmodSync(root, 0o755)
     const program = join(root, 'launcher')
-    copyFileSync(await nativeLauncher(), program)
+    copyFileSync(await launcherBinary(), program)
     chmodSync(program, 0o755)
     const stateDir = join(root, 'state')
     mkdirSync(stateDir)

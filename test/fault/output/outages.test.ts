@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Unavailable } from '../../../platform/errors.ts'
-import { nativeLauncher } from '../../../scripts/native.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
 import type { OutputStore } from '../../../store/log/port.ts'
 import { bytesOf } from '../../contract/launcher/launcher.ts'
 import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
@@ -18,7 +18,7 @@ let proxy: Proxy
 let ship: Shipping
 let fault: ((store: OutputStore['storeOutput']) => OutputStore['storeOutput']) | undefined
 
-const command = [await nativeLauncher()]
+const command = [await launcherBinary()]
 const client = () => ingest.client('a', { url: `https://127.0.0.1:${proxy.port}` })
 
 beforeEach(async () => {

@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Launcher } from '../../../agent/launcher/launcher.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
 import { isAlive } from '../../contract/launcher/launcher.ts'
 import { command, type HandPool, handPool } from '../../fixtures/pool.ts'
 import { type Cluster, startCluster } from '../etcd/servers.ts'
@@ -38,14 +38,13 @@ afterEach(async () => {
 const once = () => ({ schedules: ['@every 1000h'], scheduleChangedAt: Date.now() - 3_600_000_000 })
 const placement = { agents: ['a'] }
 
-/** Agent b, and a behind the proxy, under a launcher without `rule`, or with all of them. */
-async function startBoth(rule: string | undefined): Promise<() => Launcher> {
-  const program = fileURLToPath(new URL('../../fixtures/launcher-without.ts', import.meta.url))
+/** Starts agent b, and agent a behind the proxy. a's launcher is built without `rule`, or with all rules. */
+async function startBoth(rule?: 'drop' | 'kill'): Promise<() => Launcher> {
   let launcher: Launcher | undefined
   await pool.agent('a', {
     endpoints: [`http://${proxy.host}:${proxy.port}`],
     launcher: real => (launcher = real),
-    ...(rule ? { launcherCommand: [process.execPath, program, rule] } : {}),
+    launcherCommand: [await launcherBinary({ tags: rule ? [`without_${rule}`] : [] })],
   })
   await pool.agent('b')
   return () => launcher as Launcher
@@ -64,7 +63,7 @@ async function cutUntilBuried(attempt: number): Promise<void> {
 
 describe('KILL: the fence is SIGKILL, whatever grace the run was promised', () => {
   /** a's command takes no notice of SIGTERM. Answers whether it lives after its burial. */
-  async function replay(without?: 'KILL'): Promise<boolean> {
+  async function replay(without?: 'kill'): Promise<boolean> {
     await startBoth(without)
     await pool.putJob({
       name: 'stubborn',
@@ -86,13 +85,13 @@ describe('KILL: the fence is SIGKILL, whatever grace the run was promised', () =
     expect(await replay()).toBe(false)
   })
   test('without it the process lives on after the burial', async () => {
-    expect(await replay('KILL')).toBe(true)
+    expect(await replay('kill')).toBe(true)
   })
 })
 
 describe('DROP: the fence drops what is armed', () => {
   /** a has armed a retry, due in ten seconds. Answers the attempts that were started, when that instant has passed. */
-  async function replay(without?: 'DROP'): Promise<string[]> {
+  async function replay(without?: 'drop'): Promise<string[]> {
     const launcher = await startBoth(without)
     await pool.putJob({
       name: 'again',
@@ -117,6 +116,6 @@ describe('DROP: the fence drops what is armed', () => {
     expect(await replay()).toEqual(['1'])
   })
   test('without it it is started after its burial', async () => {
-    expect(await replay('DROP')).toEqual(['1', '2'])
+    expect(await replay('drop')).toEqual(['1', '2'])
   })
 })

@@ -1,15 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rank } from '../../../core/fires/placement.ts'
-import { nativeExec, nativeLauncher } from '../../../scripts/native.ts'
+import { execBinary, launcherBinary } from '../../../scripts/go-programs.ts'
 import { eventually } from '../../fault/eventually.ts'
 import { command, type HandAgent } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { type Containerd, type StartedPod, startContainerd } from '../../servers/containerd.ts'
 
 const canRun = process.getuid?.() === 0 && existsSync('/usr/bin/containerd') && existsSync('/bin/busybox')
-const helper = await nativeExec()
-const launcher = await nativeLauncher()
+const helper = await execBinary()
+const launcher = await launcherBinary()
 
 /** An agent on a node with a real containerd; the pool is written by hand. */
 describe.runIf(canRun)('jobs in containers', () => {

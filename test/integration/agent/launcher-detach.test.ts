@@ -7,14 +7,14 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ensureLauncher } from '../../../agent/launcher/start.ts'
 import { silentLog } from '../../../platform/log.ts'
-import { nativeLauncher } from '../../../scripts/native.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
 import { eventually } from '../../fault/eventually.ts'
 
 /** Where launchers are started: in a scope of systemd's, and from a pod on its host. */
 
 const run = promisify(execFile)
 const isRoot = process.getuid?.() === 0
-const native = await nativeLauncher()
+const binary = await launcherBinary()
 
 let dir: string
 beforeEach(async () => {
@@ -33,7 +33,7 @@ describe('systemd', () => {
   }
   const launched = async (surroundings: { root: string; systemdRun: string }) => {
     const stateDir = join(dir, 'state')
-    const program = { command: [native], build: 'b1' }
+    const program = { command: [binary], build: 'b1' }
     const launcher = await ensureLauncher({ stateDir, log: silentLog, program, surroundings })
     await launcher.stop(true)
     return launcher
@@ -91,7 +91,7 @@ describe.runIf(isRoot)('a pod', () => {
       const script = `for n in mnt net uts pid ipc; do
           [ "$(readlink /proc/self/ns/$n)" = "$(readlink /proc/1/ns/$n)" ] && echo $n; done > ${dir}/same
         hostname > ${dir}/name; [ -e /mnt/inside-pod ] && echo pod >> ${dir}/name; : > ${dir}/ready; exec sleep 1000`
-      await inPod(group, 'start', dir, native, script)
+      await inPod(group, 'start', dir, binary, script)
       await eventually('it runs', () =>
         readFile(join(dir, 'ready')).then(
           () => true,

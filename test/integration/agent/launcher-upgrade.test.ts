@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { launcherProgram, nodeLauncher } from '../../../agent/launcher/binaries.ts'
+import { launcherProgram } from '../../../agent/launcher/binaries.ts'
 import type { Launcher } from '../../../agent/launcher/launcher.ts'
+import { launcherBinary } from '../../../scripts/go-programs.ts'
 import { eventually } from '../../fault/eventually.ts'
 import { command, due } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
@@ -9,7 +10,8 @@ import { poolForEach } from '../../fixtures/pool-for-each.ts'
 const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 
 test('it works with it, lets its runs end, and replaces it when it is idle', async () => {
-  const older = await pool.agent('a', { launcherCommand: nodeLauncher() })
+  // No source has this tag: it only makes another program.
+  const older = await pool.agent('a', { launcherCommand: [await launcherBinary({ tags: ['older'] })] })
   await pool.putJob({ name: 'long', ...due(), command: command('sleep 3') })
   await eventually('it runs', async () => (await pool.actives())[0])
   const seen = Date.now()

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { bytesOf, implementations } from '../../contract/launcher/launcher.ts'
+import { bytesOf, launcherCommand } from '../../contract/launcher/launcher.ts'
 import { eventually } from '../../fault/eventually.ts'
 import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
 import { attemptOf, type Shipping, shipping } from '../../fixtures/shipping.ts'
@@ -26,10 +26,10 @@ const zero = async (file: string, from: number) => {
   await writeFile(file, bytes.fill(0, from))
 }
 
-describe.each(Object.entries(implementations))('of the %s launcher', (_, command) => {
+describe('one run after another', () => {
   beforeEach(async () => {
     ingest = await ingestBench()
-    ship = await shipping(command, await ingest.client('a'))
+    ship = await shipping(launcherCommand, await ingest.client('a'))
   })
   afterEach(async () => {
     await ship.close()
@@ -144,7 +144,7 @@ test('what the operator does not know yet is brought once it does, losses too, a
         return unknown.has(run) ? undefined : speaker
       }),
   }))
-  ship = await shipping(implementations.native ?? [], undefined)
+  ship = await shipping(launcherCommand, undefined)
   const over = async (name: string) =>
     eventually(`${name} is over`, async () =>
       (await ship.launcher.runs()).some(({ id, record }) => id.startsWith(attemptOf(name).run) && record),
@@ -175,7 +175,7 @@ test('what the operator does not know yet is brought once it does, losses too, a
 
 test('of two thousand small runs each has its output, and nothing is left behind', async () => {
   ingest = await ingestBench()
-  ship = await shipping(implementations.native ?? [], await ingest.client('a'))
+  ship = await shipping(launcherCommand, await ingest.client('a'))
   try {
     const names = Array.from({ length: 2_000 }, (_, n) => `small-${n}`)
     for (let n = 0; n < names.length; n += 100) {

@@ -1,0 +1,124 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// said is a session whose process has ended.
+type said struct {
+	output, errors     *io.PipeReader
+	toOutput, toErrors *io.PipeWriter
+	code               int
+}
+
+func (s *said) stdin() io.Writer   { return io.Discard }
+func (s *said) stdout() io.Reader  { return s.output }
+func (s *said) stderr() io.Reader  { return s.errors }
+func (s *said) wait() (int, error) { return s.code, nil }
+
+// close looks like an end to the reader, as with SPDY.
+func (s *said) close() {
+	_ = s.toOutput.Close()
+	_ = s.toErrors.Close()
+}
+
+// slow takes its time for each write.
+type slow struct {
+	bytes.Buffer
+	each time.Duration
+}
+
+func (s *slow) Write(data []byte) (int, error) {
+	time.Sleep(s.each)
+	return s.Buffer.Write(data)
+}
+
+// followed follows a command that has ended, whose output `speak` writes, and says how long that took.
+func followed(to io.Writer, how *said, speak func(stdout, stderr *io.PipeWriter)) (c *command, code int, err error, took time.Duration) {
+	how.output, how.toOutput = io.Pipe()
+	how.errors, how.toErrors = io.Pipe()
+	c = &command{session: how, stdout: to, stderr: io.Discard, reader: bufio.NewReader(how.output), confined: &confinement{}}
+	spoken := make(chan struct{})
+	go func() {
+		defer close(spoken)
+		speak(how.toOutput, how.toErrors)
+	}()
+	began := time.Now()
+	code, err = c.follow(c.copyErrors())
+	took = time.Since(began)
+	<-spoken
+	return c, code, err, took
+}
+
+func TestSlowOutputIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := &slow{each: time.Minute}
+		c, code, err, _ := followed(to, &said{code: 3}, func(stdout, stderr *io.PipeWriter) {
+			_ = stderr.Close()
+			for range 5 {
+				_, _ = stdout.Write([]byte("x"))
+			}
+			_ = stdout.Close()
+		})
+		if to.String() != "xxxxx" || code != 3 || err != nil || c.missing != "" {
+			t.Errorf("%q %d %v %q", to.String(), code, err, c.missing)
+		}
+	})
+}
+
+func TestARuntimeThatDoesNotEndTheOutputIsAbandonedAndThatIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := &slow{}
+		c, code, err, took := followed(to, &said{code: 3}, func(stdout, stderr *io.PipeWriter) {
+			_ = stdout.Close()
+			for {
+				// A process that writes forever is not waited for either.
+				if _, err := stderr.Write([]byte("x")); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		})
+		if took != endWithin || code != 3 || err != nil || !strings.Contains(c.missing, "may be missing") {
+			t.Errorf("%v %d %v %q", took, code, err, c.missing)
+		}
+	})
+}
+
+func TestOutputThatBreaksOffIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, code, err, _ := followed(&slow{}, &said{}, func(stdout, stderr *io.PipeWriter) {
+			_ = stdout.CloseWithError(errors.New("broken off"))
+			_ = stderr.Close()
+		})
+		if code != 0 || err != nil || c.missing != "output may be missing: broken off" {
+			t.Errorf("%d %v %q", code, err, c.missing)
+		}
+	})
+}
+
+func TestMissingOutputIsReportedBesideTheEnd(t *testing.T) {
+	lost := result{container: container{name: "a"}, missing: "missing"}
+	gone := result{container: container{name: "b"}, code: exitFailed, failure: failed(containerGone, "gone"), missing: "missing"}
+	if got := toldOf(lost); got.code != 0 || got.Reason != "" || got.Message != "missing" {
+		t.Errorf("%+v", got)
+	}
+	if got := toldOf(gone); got.Reason != containerGone || got.Message != "gone; missing" {
+		t.Errorf("%+v", got)
+	}
+	if got := summary(&request{}, []result{{container: container{name: "c"}}, lost}); got.code != 0 || got.Message != "a: missing" {
+		t.Errorf("%+v", got)
+	}
+	if got := summary(&request{}, []result{lost, gone}); got.Message != "failed in 1 of 2 containers: b: ContainerGone; a: missing; b: missing" {
+		t.Errorf("%+v", got)
+	}
+}

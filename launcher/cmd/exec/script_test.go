@@ -1,0 +1,157 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// everyByte holds every byte that a variable can hold.
+func everyByte() string {
+	var all []byte
+	for n := 255; n > 0; n-- {
+		all = append(all, byte(n))
+	}
+	return "\n" + string(all) + "'\n\n"
+}
+
+func talk(t *testing.T, shell string, asked *request, input string) (said []string, rest string) {
+	t.Helper()
+	command := exec.Command(shell, "-c", bootstrap, "word")
+	command.Stdin = strings.NewReader(input)
+	output, _ := command.Output()
+	lines := strings.SplitN(string(output), "\n", 4)
+	for n, line := range lines {
+		if n == 3 {
+			return said, line
+		}
+		said = append(said, line)
+	}
+	return said, ""
+}
+
+func TestEveryShellTakesEveryByte(t *testing.T) {
+	for _, shell := range []string{"dash", "bash", "busybox"} {
+		path, err := exec.LookPath(shell)
+		if err != nil {
+			continue
+		}
+		asked := &request{
+			Shell: []string{"/bin/sh", "-c"}, Script: `printf %s "$ALL"; test -z "$__shc$__shl" && cat`, WorkingDir: "/",
+			Env: map[string]string{"ALL": everyByte(), "UID": "7"},
+		}
+		if shell == "busybox" {
+			path = link(t, path)
+		}
+		said, rest := talk(t, path, asked, payload(asked, "word")+"\n")
+		if len(said) != 3 || said[1] != "word read" || said[2] != "word go" || rest != everyByte() {
+			t.Errorf("%s: %q %q", shell, said, rest)
+		}
+	}
+}
+
+func link(t *testing.T, program string) string {
+	path := t.TempDir() + "/sh"
+	if err := exec.Command("ln", "-s", program, path).Run(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAScriptThatIsCutShortRunsNothing(t *testing.T) {
+	asked := &request{Shell: []string{"/bin/sh", "-c"}, Script: "echo ran", WorkingDir: "/"}
+	whole := payload(asked, "word")
+	for _, input := range []string{"", whole[:len(whole)-3], whole} {
+		if said, rest := talk(t, "/bin/sh", asked, input); strings.Contains(rest+strings.Join(said, " "), "ran") {
+			t.Errorf("%q ran", input)
+		}
+	}
+}
+
+func TestAMissingDirectoryOrShellIsReported(t *testing.T) {
+	for _, each := range []struct {
+		asked request
+		says  string
+	}{
+		{request{Shell: []string{"/bin/sh"}, WorkingDir: "/no such"}, saysNoDirectory},
+		{request{Shell: []string{"/bin/no such"}, WorkingDir: "/"}, saysNoShell},
+		{request{Shell: []string{"no-such"}, WorkingDir: "/"}, saysNoShell},
+		{request{Shell: []string{"/tmp"}, WorkingDir: "/"}, saysNoShell},
+	} {
+		if said, _ := talk(t, "/bin/sh", &each.asked, payload(&each.asked, "word")+"\n"); said[2] != "word "+each.says {
+			t.Errorf("%v: %q", each.asked, said)
+		}
+	}
+}
+
+func TestSelectorsMatchAsInKubernetes(t *testing.T) {
+	labels := map[string]string{"app": "web", "tier": "front"}
+	for _, each := range []struct {
+		selector selector
+		matches  bool
+	}{
+		{selector{}, true},
+		{selector{MatchLabels: map[string]string{"app": "web"}}, true},
+		{selector{MatchLabels: map[string]string{"app": "db"}}, false},
+		{selector{MatchExpressions: []expression{{"app", "In", []string{"db", "web"}}}}, true},
+		{selector{MatchExpressions: []expression{{"zone", "In", []string{""}}}}, false},
+		{selector{MatchExpressions: []expression{{"zone", "NotIn", []string{"a"}}}}, true},
+		{selector{MatchExpressions: []expression{{"app", "NotIn", []string{"web"}}}}, false},
+		{selector{MatchExpressions: []expression{{"app", "Exists", nil}, {"zone", "DoesNotExist", nil}}}, true},
+		{selector{MatchExpressions: []expression{{"app", "Like", []string{"web"}}}}, false},
+	} {
+		if got := each.selector.matches(labels); got != each.matches {
+			t.Errorf("%v: %v", each.selector, got)
+		}
+	}
+}
+
+func TestTheOldestThatRunsIsChosen(t *testing.T) {
+	found := []container{{id: "c", created: 3, isRunning: true}, {id: "a", created: 1}, {id: "b", created: 3, isRunning: true}}
+	one, _ := choose(found, &request{Pick: "One"}, nil)
+	each, _ := choose(found, &request{Pick: "Each"}, nil)
+	if len(one) != 1 || one[0].id != "b" || len(each) != 2 {
+		t.Errorf("%v %v", one, each)
+	}
+	if _, err := choose(found[1:2], &request{}, nil); failureOf(err).reason != containerNotRunning {
+		t.Error(err)
+	}
+	if _, err := choose(nil, &request{}, nil); failureOf(err).reason != containerNotFound {
+		t.Error(err)
+	}
+}
+
+func TestLinesNameTheirContainer(t *testing.T) {
+	var out bytes.Buffer
+	p := &prefixed{to: &out, prefix: "a | ", mu: &sync.Mutex{}}
+	for _, piece := range []string{"on", "e\n\ntw", "o"} {
+		_, _ = p.Write([]byte(piece))
+	}
+	flush(p)
+	if out.String() != "a | one\na | \na | two\n" {
+		t.Errorf("%q", out.String())
+	}
+}
+
+func TestTheFirstFailureGivesCodeAndReason(t *testing.T) {
+	asked := &request{Pick: "Each", SuccessExitCodes: []int{0, 3}}
+	results := []result{
+		{container: container{name: "a"}, code: 3},
+		{container: container{name: "b"}, code: 4},
+		{container: container{name: "c"}, code: exitFailed, failure: failed(containerGone, "gone")},
+	}
+	got := summary(asked, results)
+	if got.code != 4 || got.Reason != "" || got.Message != "failed in 2 of 3 containers: b: exit code 4, c: ContainerGone" {
+		t.Errorf("%+v", got)
+	}
+	if got = summary(asked, results[2:]); got.Reason != containerGone {
+		t.Errorf("%+v", got)
+	}
+	if got = summary(asked, results[:1]); got.code != 3 || got.Message != "" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,73 @@
+package cgroup
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+
+	"shellcron.dev/launcher/internal/wire"
+)
+
+const cpuPeriodUs = 100_000
+
+// limit sets what can be set before the start. Memory has no swap: a run at its limit would only become slow.
+func (g *Group) limit() error {
+	write := func(group, name string, value float64) error {
+		return Write(group, name, strconv.FormatInt(wire.Bytes(value), 10))
+	}
+	if memory := g.limits.MemoryBytes; memory > 0 && g.v2HasLimits {
+		_ = Write(g.v2, "memory.swap.max", "0")
+		_ = Write(g.v2, "memory.oom.group", "1")
+		if err := write(g.v2, "memory.max", memory); err != nil {
+			return err
+		}
+	} else if memory > 0 {
+		if err := write(g.v1["memory"], "memory.limit_in_bytes", memory); err != nil {
+			return err
+		}
+		_ = write(g.v1["memory"], "memory.memsw.limit_in_bytes", memory)
+	}
+	if pids := math.Ceil(g.limits.Pids); pids > 0 && g.v2HasLimits {
+		return write(g.v2, "pids.max", pids)
+	} else if pids > 0 {
+		// One more for the launcher's thread, which is in the group during the start.
+		return write(g.v1["pids"], "pids.max", pids+1)
+	}
+	return nil
+}
+
+// LimitAfterStart sets the rest. If the CPU were limited before the exec, the thread that starts the command would be throttled too.
+func (g *Group) LimitAfterStart() {
+	if g == nil {
+		return
+	}
+	if quota := int64(g.limits.CPUMillis * cpuPeriodUs / 1000); g.limits.CPUMillis > 0 {
+		// The kernel's minimum is 1 ms.
+		quota = max(quota, 1000)
+		if g.v2HasLimits {
+			_ = Write(g.v2, "cpu.max", fmt.Sprintf("%d %d", quota, cpuPeriodUs))
+		} else {
+			_ = Write(g.v1["cpu"], "cpu.cfs_period_us", strconv.Itoa(cpuPeriodUs))
+			_ = Write(g.v1["cpu"], "cpu.cfs_quota_us", strconv.FormatInt(quota, 10))
+		}
+	}
+	if group := g.v1["pids"]; group != "" && g.limits.Pids > 0 {
+		_ = Write(group, "pids.max", strconv.FormatInt(wire.Bytes(math.Ceil(g.limits.Pids)), 10))
+	}
+}
+
+// WasOOM says whether the kernel killed a process of the run for lack of memory; nil if that is not counted.
+func (g *Group) WasOOM() *bool {
+	if g == nil {
+		return nil
+	}
+	path := filepath.Join(g.v2, "memory.events")
+	if group, isLimited := g.v1["memory"]; isLimited {
+		path = filepath.Join(group, "memory.oom_control")
+	} else if !g.v2HasLimits {
+		return nil
+	}
+	wasKilled := OOMKills(path) > 0
+	return &wasKilled
+}

@@ -1,0 +1,43 @@
+package start
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"shellcron.dev/launcher/internal/wire"
+)
+
+// Failure is why a command did not start.
+type Failure struct {
+	Reason, Message string
+	// Code is what a shell would have exited with; 0 for none.
+	Code int
+}
+
+func noResources(err error) *Failure { return &Failure{Reason: "NoResources", Message: err.Error()} }
+
+// failureOf explains the error of a fork or exec. ENOENT may mean the program or the working directory.
+func failureOf(err error, order *wire.Arm) *Failure {
+	if info, statErr := os.Stat(order.WorkingDir); statErr != nil || !info.IsDir() {
+		return &Failure{Reason: "NoSuchDirectory", Message: order.WorkingDir + " is not a directory"}
+	}
+	program := order.Argv[0]
+	var number syscall.Errno
+	errors.As(err, &number)
+	switch {
+	case errors.Is(number, os.ErrNotExist) || number == syscall.ENOTDIR:
+		return &Failure{"NotFound", program + " was not found", 127}
+	case number == syscall.EPERM:
+		return &Failure{"NotPermitted", err.Error(), 126}
+	case errors.Is(number, os.ErrPermission):
+		message := "no permission to execute " + program + " or to enter " + order.WorkingDir
+		return &Failure{"NotExecutable", message, 126}
+	case isBadFormat(number):
+		return &Failure{"NotExecutable", program + " has no format that can be executed", 126}
+	case number == syscall.E2BIG:
+		return &Failure{"TooBig", "arguments and environment are longer than the system allows", 126}
+	default:
+		return noResources(err)
+	}
+}

@@ -1,0 +1,45 @@
+//go:build unix
+
+package start
+
+import "testing"
+
+func TestANameIsPreferredToANumber(t *testing.T) {
+	lines := []string{"broken", "daemon:x:1:1::/usr/sbin:", "1:x:5:6::/home/1:/bin/bash", ""}
+	if who := accountIn(lines, "1"); who == nil || who.uid != 5 || who.gid != 6 {
+		t.Errorf("%+v", who)
+	}
+	if who := accountIn(lines, "5"); who == nil || who.name != "1" {
+		t.Errorf("%+v", who)
+	}
+	if who := accountIn(lines, "daemon"); who == nil || who.shell != "/bin/sh" {
+		t.Errorf("%+v", who)
+	}
+	if who := accountIn(lines, "nobody"); who != nil {
+		t.Errorf("%+v", who)
+	}
+}
+
+func TestANameServiceIsAskedForUsersThatTheFilesDoNotKnow(t *testing.T) {
+	answers := map[string][]string{
+		"passwd far-away": {"far-away:x:90001:90002::/home/far:/bin/zsh"},
+		"-G far-away":     {"90002 90003 90004"},
+	}
+	asked := func(_ string, args ...string) []string { return answers[args[0]+" "+args[1]] }
+	if !NeedsNameService("far-away", "") {
+		t.Skip("this machine has such a user")
+	}
+	who, failure := identityOf("far-away", "", asked)
+	if failure != nil && failure.Reason == "NotPermitted" {
+		t.Skip("only root can run commands as another user")
+	}
+	if failure != nil || who.uid != 90001 || who.gid != 90002 || len(who.groups) != 3 || who.account.home != "/home/far" {
+		t.Fatalf("%+v %+v", who, failure)
+	}
+	if _, failure := identityOf("nobody-at-all", "", asked); failure == nil || failure.Reason != "NoSuchUser" {
+		t.Fatalf("%+v", failure)
+	}
+	if _, failure := identityOf("", "no-such-group", asked); failure == nil || failure.Reason != "NoSuchGroup" {
+		t.Fatalf("%+v", failure)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build without_drop
+
+package supervise
+
+const dropsArmed = false
