@@ -13,7 +13,7 @@ test('a launch that is told of again while a batch is collected is in it once, a
   const launch = unknown('l')
   const ready = new Set<Launch>([launch])
   const batch = await gatherBatch({
-    losses: await openLosses({ path: '/nonexistent/losses', mostBytes: 0, log: silentLog }),
+    losses: await openLosses({ path: '/nonexistent/losses', maxBytes: 0, log: silentLog }),
     resting: new Set(),
     ready,
     reader: () => async of => {
@@ -27,7 +27,7 @@ test('a launch that is told of again while a batch is collected is in it once, a
 
 test('however much was lost, there is room for what runs', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'shellcron-collect-'))
-  const losses = await openLosses({ path: join(dir, 'losses'), mostBytes: 1e9, log: silentLog })
+  const losses = await openLosses({ path: join(dir, 'losses'), maxBytes: 1e9, log: silentLog })
   await losses.add(
     Array.from({ length: 3_000 }, (_, n) => ({ ...attempt, launch: `l${n}`, total: 1, at: 1 })),
   )

@@ -48,7 +48,7 @@ export async function startOutput(options: OutputOptions, signal: AbortSignal): 
   const { client, clock, log } = options
   const losses = await openLosses({
     path: join(options.stateDir, FILE),
-    mostBytes: Math.max(options.quota, LEAST_LOSS_BYTES),
+    maxBytes: Math.max(options.quota, LEAST_LOSS_BYTES),
     log,
   })
   let launcher: Launcher | undefined
@@ -140,7 +140,9 @@ async function writeLate(
 ): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(WRITE_LATE_EVERY_MS, signal).catch(() => undefined)
-    await losses.writeLate().catch(error => log.warn({ error: messageOf(error) }, 'output.lossNotWritten'))
+    await losses
+      .writeDeferred()
+      .catch(error => log.warn({ error: messageOf(error) }, 'output.lossNotWritten'))
   }
 }
 

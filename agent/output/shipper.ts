@@ -129,7 +129,7 @@ class OneAtATime implements Shipper {
 
   #hasWork(): boolean {
     return (
-      this.#options.losses.isAny(this.#patience.resting) ||
+      this.#options.losses.hasMore(this.#patience.resting) ||
       (this.#ready.size > 0 && this.#launcher !== undefined)
     )
   }
@@ -190,7 +190,7 @@ class OneAtATime implements Shipper {
     }
     this.#options.launches.acknowledge(done)
     if (told.length > 0)
-      this.#options.losses.told(told).catch(error => {
+      this.#options.losses.acknowledge(told).catch(error => {
         // They are told again: the operator knows them by then.
         this.#options.log.warn({ error: String(error) }, 'output.lossKept')
       })
