@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { silentLog } from '../../platform/log.ts'
 import { gatherBatch } from './gather-batch.ts'
-import { type Launch, unknown } from './launch.ts'
+import { type Launch, newLaunch } from './launch.ts'
 import { openLosses } from './losses.ts'
 
 const attempt = { uid: 'u', run: 'n.j.1', attempt: 1, namespace: 'n', name: 'j' }
 
 test('a launch that is told of again while a batch is collected is in it once, and stays ready', async () => {
-  const launch = unknown('l')
+  const launch = newLaunch('l')
   const ready = new Set<Launch>([launch])
   const batch = await gatherBatch({
     losses: await openLosses({ path: '/nonexistent/losses', maxBytes: 0, log: silentLog }),
@@ -31,7 +31,7 @@ test('however much was lost, there is room for what runs', async () => {
   await losses.add(
     Array.from({ length: 3_000 }, (_, n) => ({ ...attempt, launch: `l${n}`, total: 1, at: 1 })),
   )
-  const launch = unknown('l')
+  const launch = newLaunch('l')
   const batch = await gatherBatch({
     losses,
     resting: new Set(),

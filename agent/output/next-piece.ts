@@ -23,7 +23,7 @@ export async function nextPiece(
   launcher: Launcher,
   { bytes, room }: { bytes: number; room: BatchBuffer },
 ): Promise<BatchPiece | undefined> {
-  const { attempt, from, record } = launch
+  const { attempt, storedOffset: from, record } = launch
   if (!attempt) return undefined
   if (from === undefined) return { ...attempt, offset: 0, next: 0, chunks: NOTHING }
   const { chunks: read, isAll } =
@@ -31,7 +31,7 @@ export async function nextPiece(
       ? { chunks: NOTHING, isAll: true }
       : await readOn(launcher, { id: launch.id, from, bytes, room })
   // Of a launch whose end was seen before it was read, there is no more than what was there.
-  const end = isAll && record && isComplete(record, launch.brought, read) ? record : undefined
+  const end = isAll && record && isComplete(record, launch.storedBytes, read) ? record : undefined
   const chunks = end?.spoolError === undefined ? read : Buffer.concat([read, unwritten(end)])
   if (chunks.length === 0 && !end) return undefined
   return { ...attempt, offset: from, next: from + chunks.length, chunks, ...(end ? { end: true } : {}) }

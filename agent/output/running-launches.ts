@@ -40,9 +40,9 @@ export function createRunningLaunches({
   const wait = (launch: Launch) => {
     const launcher = current
     if (!launcher) return onMore(launch)
-    if (launch.from === undefined || waiting.has(launch)) return
+    if (launch.storedOffset === undefined || waiting.has(launch)) return
     waiting.add(launch)
-    void launcher.read(launch.id, { offset: launch.from, length: 0, waitMs: WAIT_MS }).then(
+    void launcher.read(launch.id, { offset: launch.storedOffset, length: 0, waitMs: WAIT_MS }).then(
       ({ end }) => {
         if (launcher !== current) return
         waiting.delete(launch)

@@ -22,13 +22,13 @@ import { createUnknownAttempts, type UnknownAttempts } from './unknown-attempts.
  */
 export interface Shipper {
   /** There may be something of it to be sent. */
-  look(launch: Launch): void
+  enqueue(launch: Launch): void
   /** It has only just started: most are over before a question about them would be answered. */
-  lookLater(launch: Launch): void
+  enqueueNew(launch: Launch): void
   /** undefined: there is none now. */
-  use(launcher: Launcher | undefined): void
+  setLauncher(launcher: Launcher | undefined): void
   /** Losses may be there. */
-  wake(): void
+  notify(): void
   /** Rejects only with a bug; resolves when the signal has aborted. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -62,33 +62,33 @@ class OneAtATime implements Shipper {
   constructor(options: ShipperOptions) {
     this.#options = options
     this.#deliver = createSender(options)
-    this.#awaited = createRunningLaunches({ clock: options.clock, onMore: launch => this.look(launch) })
+    this.#awaited = createRunningLaunches({ clock: options.clock, onMore: launch => this.enqueue(launch) })
     this.#patience = createUnknownAttempts({
       ...options,
       again: launches => {
-        for (const launch of launches) this.look(launch)
+        for (const launch of launches) this.enqueue(launch)
         this.#bell.resolve()
       },
     })
   }
 
-  look(launch: Launch) {
+  enqueue(launch: Launch) {
     this.#ready.add(launch)
     this.#bell.resolve()
   }
 
-  lookLater(launch: Launch) {
+  enqueueNew(launch: Launch) {
     this.#awaited.later(launch)
     this.#bell.resolve()
   }
 
-  use(launcher: Launcher | undefined) {
+  setLauncher(launcher: Launcher | undefined) {
     this.#launcher = launcher
     this.#awaited.use(launcher)
     this.#bell.resolve()
   }
 
-  wake() {
+  notify() {
     this.#bell.resolve()
   }
 
@@ -171,7 +171,7 @@ class OneAtATime implements Shipper {
       return
     }
     // The launcher went: the next one tells of it again, or it is still there then.
-    if (launcher === this.#launcher) this.use(undefined)
+    if (launcher === this.#launcher) this.setLauncher(undefined)
     this.#ready.add(launch)
   }
 
@@ -207,17 +207,17 @@ class OneAtATime implements Shipper {
     goOn(launch, piece, answer)
     if (answer.refused || answer.ended || (piece.end && answer.stored >= piece.next)) return true
     // Where it is not known how far it is there is nothing to wait for: that is asked next.
-    if (launch.isRunning && launch.from !== undefined) this.#awaited.wait(launch)
-    else if (!launch.acknowledged) this.look(launch)
+    if (launch.isRunning && launch.storedOffset !== undefined) this.#awaited.wait(launch)
+    else if (!launch.acknowledged) this.enqueue(launch)
     return false
   }
 }
 
 /** From where the operator is, whatever was sent. */
 function goOn(launch: Launch, { offset, next, chunks }: BatchPiece, { stored, bytes }: Taken) {
-  if (launch.from === undefined) launch.brought = bytes
-  else if (stored === next && launch.brought !== undefined) launch.brought += outputBytes(chunks)
+  if (launch.storedOffset === undefined) launch.storedBytes = bytes
+  else if (stored === next && launch.storedBytes !== undefined) launch.storedBytes += outputBytes(chunks)
   // Where it is unexpected it is asked again: what it has there is not known.
-  const isKnown = launch.from === undefined || stored === next || stored === offset
-  launch.from = isKnown ? stored : undefined
+  const isKnown = launch.storedOffset === undefined || stored === next || stored === offset
+  launch.storedOffset = isKnown ? stored : undefined
 }

@@ -14,10 +14,10 @@ const launch = (id: string): Launch => ({
   attempt,
   record: undefined,
   isRunning: false,
-  settled: false,
+  resultRecorded: false,
   acknowledged: false,
-  from: 5,
-  brought: 5,
+  storedOffset: 5,
+  storedBytes: 5,
 })
 const lossAt = (at: number): Loss => ({ ...attempt, launch: 'l', total: 9, at })
 
@@ -64,7 +64,7 @@ test('what waits is asked about from its beginning; a loss rests meanwhile', asy
     ],
     signal,
   )
-  expect([one.from, patience.resting.has(loss), again]).toEqual([undefined, true, []])
+  expect([one.storedOffset, patience.resting.has(loss), again]).toEqual([undefined, true, []])
   wake()
   await expect.poll(() => again).toEqual(['one'])
   expect(patience.resting.size).toBe(0)

@@ -51,7 +51,7 @@ export function createUnknownAttempts({
       if (unknown.length === 0) return
       const launches = unknown.flatMap(({ of }) => ('launch' in of ? [of.launch] : []))
       const losses = unknown.flatMap(({ of }) => ('loss' in of ? [of.loss] : []))
-      for (const launch of launches) launch.from = undefined
+      for (const launch of launches) launch.storedOffset = undefined
       for (const loss of losses) resting.add(loss)
       const inMs = pauseOf([...launches, ...losses])
       const runs = unknown.slice(0, 10).map(({ piece }) => piece.run)
