@@ -9,23 +9,23 @@ import { openLosses } from './losses.ts'
 
 const attempt = { uid: 'u', run: 'n.j.1', attempt: 1, namespace: 'n', name: 'j' }
 
-test('a launch that is told of again while a batch is collected is in it once, and stays ready', async () => {
+test('a launch that becomes ready again during the batch is in it once, and stays ready', async () => {
   const launch = newLaunch('l')
   const ready = new Set<Launch>([launch])
   const batch = await gatherBatch({
     losses: await openLosses({ path: '/nonexistent/losses', maxBytes: 0, log: silentLog }),
-    resting: new Set(),
+    pendingLosses: new Set(),
     ready,
-    reader: () => async of => {
-      // It ends meanwhile.
-      ready.add(of)
+    reader: () => async read => {
+      // It ends during the read.
+      ready.add(read)
       return { ...attempt, offset: 0, next: 1, chunks: new Uint8Array(1) }
     },
   })
   expect([batch.length, ready.has(launch)]).toEqual([1, true])
 })
 
-test('however much was lost, there is room for what runs', async () => {
+test('a batch full of losses leaves space for running launches', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'shellcron-collect-'))
   const losses = await openLosses({ path: join(dir, 'losses'), maxBytes: 1e9, log: silentLog })
   await losses.add(
@@ -34,11 +34,11 @@ test('however much was lost, there is room for what runs', async () => {
   const launch = newLaunch('l')
   const batch = await gatherBatch({
     losses,
-    resting: new Set(),
+    pendingLosses: new Set(),
     ready: new Set([launch]),
     reader: () => async () => ({ ...attempt, offset: 0, next: 1, chunks: new Uint8Array(1) }),
   })
-  expect(batch.at(-1)?.of).toEqual({ launch })
+  expect(batch.at(-1)?.source).toEqual({ launch })
   expect(batch.length).toBe(501)
   await rm(dir, { recursive: true })
 })
