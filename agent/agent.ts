@@ -88,7 +88,7 @@ export class Agent {
     if (this.running > 0) return false
     if (this.#work.session) return true
     const known = await this.#launcher?.runs(this.#signal).catch(() => undefined)
-    return known?.every(({ id }) => this.#options.output.isSettled(id)) ?? false
+    return known?.every(({ id }) => this.#options.output.isResultRecorded(id)) ?? false
   }
 
   /**
@@ -123,7 +123,7 @@ export class Agent {
     const { output, launcher: connect, log, clock } = this.#options
     while (!this.#signal.aborted && !this.#leaving.signal.aborted) {
       try {
-        const { launcher, off } = output.on(await connect(this.#signal))
+        const { launcher, off } = output.attach(await connect(this.#signal))
         this.#launcher = launcher
         await this.#onLauncher(launcher).finally(() => {
           this.#launcher = undefined

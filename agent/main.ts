@@ -1,10 +1,6 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { InvalidInput } from '../core/errors.ts'
 import { createKeys } from '../core/keys.ts'
 import { systemClock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
-import { flock } from '../platform/flock.ts'
 import { giveBackMemory } from '../platform/garbage-collection.ts'
 import { createLog, type Log } from '../platform/log.ts'
 import { version } from '../platform/version.ts'
@@ -12,102 +8,110 @@ import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
 import { buildOf, containerHelper, type LauncherProgram, launcherProgram } from './launcher/binaries.ts'
 import { copyToHost } from './launcher/detach.ts'
-import { ensureLauncher } from './launcher/start.ts'
-import { connectIngest } from './output/ingest-client.ts'
-import { type Output, startOutput } from './output/output.ts'
+import { ensureLauncher, type LauncherOptions } from './launcher/start.ts'
+import type { AgentOptions } from './options.ts'
+import { connectIngest, type IngestClient } from './output/ingest-client.ts'
+import { type OutputOptions, startOutput } from './output/output.ts'
 import { type AgentConfig, readConfig } from './startup/config.ts'
-import { readIdentity } from './startup/identity.ts'
+import { type Identity, readIdentity } from './startup/identity.ts'
 import { readLocalPolicy } from './startup/local-policy.ts'
+import { lockState } from './startup/lock-state.ts'
+import { stopAgent } from './stop-agent.ts'
 
 export { launcherProgram }
 
-/** How long killed runs may take to be recorded before the agent leaves, beyond their grace, ms. */
-const LAST_WORDS_MS = 15_000
-/** And their output to be stored. */
-const LAST_OUTPUT_MS = 10_000
-const POLL_MS = 50
-
-/** Runs an agent until `stop` aborts. Settings as `readConfig` takes them. */
+/** Runs an agent until `stop` aborts. Takes settings as `readConfig` does. */
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
   const config = readConfig(settings)
   const log = createLog(config.logLevel, { part: 'agent', agent: config.name, pool: config.pool })
   const identity = await readIdentity(config.identity)
   const policy = await readLocalPolicy(config.policyPath, !config.defaultPolicy, config.user)
-  await mkdir(config.state, { recursive: true, mode: 0o700 })
-  const lock = await flock(join(config.state, 'agent.lock'))
-  if (lock.kind === 'held') {
-    throw new InvalidInput(
-      '--state',
-      `${config.state} is in use by another agent; give each agent a state directory of its own`,
-    )
-  }
+  const unlock = await lockState(config.state)
   const { program, helper } = await programsFor(config, log)
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
+  const client = ingestClientOf(config, identity)
   const ended = new AbortController()
-  const client =
-    config.operator === undefined
-      ? undefined
-      : connectIngest({ url: config.operator, tls: identity.tls, pool: config.pool, agent: config.name })
-  const output = await startOutput(
-    {
-      client,
-      quota: config.spoolQuota,
+  try {
+    const output = await startOutput(outputOptions(config, client, log), ended.signal)
+    // Output fails only because of a bug. The agent then ends, and awaiting `done` below throws the error.
+    output.done.catch(error => ended.abort(error))
+    const lifetime = launcherLifetime(config)
+    const options: AgentOptions = {
+      etcd,
+      keys: createKeys(config.prefix),
+      pool: config.pool,
+      agent: config.name,
+      version,
       stateDir: config.state,
+      operatorKey: identity.operatorKey,
+      poolKey: identity.poolKey,
+      policy,
+      containers: { helper, endpoints: config.runtimeEndpoint, podsOnly: isOnNode(config) },
       clock: systemClock,
       log,
-      random: Math.random,
-    },
-    ended.signal,
-  )
-  // A bug: the agent ends, and what is thrown is seen below.
-  output.done.catch(error => ended.abort(error))
-  const isForGood = config.drainSeconds === undefined
-  const fate = {
-    ...(isForGood ? {} : { dieWith: process.ppid }),
-    ...(isForGood || config.hostNamespaces
-      ? { surroundings: { hostNamespaces: config.hostNamespaces } }
-      : {}),
-  }
-  try {
-    const agent = await startAgent(
-      {
-        etcd,
-        keys: createKeys(config.prefix),
-        pool: config.pool,
-        agent: config.name,
-        version,
-        stateDir: config.state,
-        operatorKey: identity.operatorKey,
-        poolKey: identity.poolKey,
-        policy,
-        containers: { helper, endpoints: config.runtimeEndpoint, podsOnly: isOnNode(config) },
-        clock: systemClock,
-        log,
-        output,
-        launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...fate }),
-        launcherBuild: program.build,
-      },
-      ended.signal,
-      stop,
-    ).catch(error => {
-      if (!stop.aborted) throw error
-      log.info({ error: messageOf(error) }, 'agent.stoppedEarly')
-    })
-    // It had not seen its pool yet: nothing is claimed, and what runs goes on for the next one.
+      output,
+      launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...lifetime }),
+      launcherBuild: program.build,
+    }
+    const agent = await startUnlessStopped(options, ended.signal, stop)
     if (!agent) return
     void giveBackMemory(systemClock, () => agent.running === 0, ended.signal)
     await aborted(AbortSignal.any([stop, ended.signal]))
-    agent.stopClaiming()
-    if (config.drainSeconds !== undefined) await drain(agent, output, config.drainSeconds * 1_000)
-    else await handOver(agent, log)
+    await stopAgent(agent, output, { drainSeconds: config.drainSeconds, log })
     ended.abort(new Error('the agent was told to stop'))
     await Promise.all([agent.done, output.done])
   } finally {
-    // What is left of it must not keep the process, whatever failed.
+    // Whatever failed, nothing of the agent may keep the process alive.
     ended.abort(new Error('the agent has ended'))
     client?.close()
     await etcd.close()
-    if (lock.kind === 'locked') lock.release()
+    unlock()
+  }
+}
+
+/** undefined: no operator is set, so output stays on this machine. */
+function ingestClientOf(
+  { operator: url, pool, name: agent }: AgentConfig,
+  { tls }: Identity,
+): IngestClient | undefined {
+  return url === undefined ? undefined : connectIngest({ url, tls, pool, agent })
+}
+
+function outputOptions(config: AgentConfig, client: IngestClient | undefined, log: Log): OutputOptions {
+  return {
+    client,
+    quota: config.spoolQuota,
+    stateDir: config.state,
+    clock: systemClock,
+    log,
+    random: Math.random,
+  }
+}
+
+/** An agent that drains leaves nothing behind. Otherwise the launcher outlives the agent, and its runs go on for the next one. */
+function launcherLifetime({
+  drainSeconds,
+  hostNamespaces,
+}: AgentConfig): Pick<LauncherOptions, 'dieWith' | 'surroundings'> {
+  const outlivesAgent = drainSeconds === undefined
+  return {
+    ...(outlivesAgent ? {} : { dieWith: process.ppid }),
+    ...(outlivesAgent || hostNamespaces ? { surroundings: { hostNamespaces } } : {}),
+  }
+}
+
+/** undefined: `stop` aborted before the agent had read its pool. It has claimed nothing, and its runs go on for the next agent. */
+async function startUnlessStopped(
+  options: AgentOptions,
+  signal: AbortSignal,
+  stop: AbortSignal,
+): Promise<Agent | undefined> {
+  try {
+    return await startAgent(options, signal, stop)
+  } catch (error) {
+    if (!stop.aborted) throw error
+    options.log.info({ error: messageOf(error) }, 'agent.stoppedEarly')
+    return undefined
   }
 }
 
@@ -130,29 +134,6 @@ async function programsFor(
     program: { ...program, build: await buildOf(launcher), command: [launcher] },
     ...(helper ? { helper: await onHost(helper) } : {}),
   }
-}
-
-/** Without it the next agent has the rest of the TTL to come. */
-async function handOver(agent: Agent, log: Log): Promise<void> {
-  try {
-    await agent.handOver()
-  } catch (error) {
-    log.warn({ error: messageOf(error) }, 'session.notHandedOver')
-  }
-}
-
-/** Waits for runs, then kills what is left, so that each is recorded and its output stored; the session goes with it. */
-async function drain(agent: Agent, output: Output, limitMs: number): Promise<void> {
-  await settled(agent, limitMs)
-  const grace = agent.killAll('AgentStopped')
-  await settled(agent, grace + LAST_WORDS_MS)
-  await output.flush(LAST_OUTPUT_MS)
-  await agent.leave()
-}
-
-async function settled(agent: Agent, limitMs: number): Promise<void> {
-  const until = systemClock.monotonic() + limitMs
-  while (!(await agent.isIdle()) && systemClock.monotonic() < until) await systemClock.sleep(POLL_MS)
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

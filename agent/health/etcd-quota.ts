@@ -3,34 +3,34 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Etcd } from '../../store/etcd/client.ts'
 
-/** Of etcd's quota. What is in flight needs the rest: ends, retries, leases. */
+/** Part of etcd's quota. The rest is for ends, retries and leases of runs that are in progress. */
 const FULL_AT = 0.8
-const LOOK_EVERY_MS = 60_000
+const CHECK_EVERY_MS = 60_000
 
 /**
- * Tells whether etcd is nearly full, now and every minute until the signal aborts, and then that it is not. What counts is what is in use:
- * a file that was larger once has room in it. An etcd before 3.6 does not tell its quota: of that one only the alarm is known.
+ * Reports whether etcd is nearly full: now, then every minute, and false when the signal aborts. It counts the bytes in use, because free
+ * space within the file is usable. An etcd before 3.6 does not report its quota, so only its alarm counts.
  */
 export async function watchEtcdQuota(
   { etcd, clock, log }: { etcd: Pick<Etcd, 'status'>; clock: Clock; log: Log },
   signal: AbortSignal,
-  tell: (isFull: boolean) => void,
+  report: (isFull: boolean) => void,
 ): Promise<void> {
-  let was = false
+  let wasFull = false
   while (!signal.aborted) {
     try {
       const { alarms, dbSizeInUse, dbSizeQuota } = await etcd.status(signal)
-      const is =
+      const isFull =
         alarms.includes('NOSPACE') || (dbSizeQuota !== undefined && dbSizeInUse >= FULL_AT * dbSizeQuota)
-      if (is && !was) log.error({ dbSizeInUse, dbSizeQuota, alarms }, 'etcd.full')
-      else if (was && !is) log.info({ dbSizeInUse, dbSizeQuota }, 'etcd.hasRoom')
-      tell(is)
-      was = is
+      if (isFull && !wasFull) log.error({ dbSizeInUse, dbSizeQuota, alarms }, 'etcd.full')
+      else if (wasFull && !isFull) log.info({ dbSizeInUse, dbSizeQuota }, 'etcd.notFull')
+      report(isFull)
+      wasFull = isFull
     } catch (error) {
-      // Whether it is there at all is told by the session.
+      // The session reports an etcd that does not answer.
       log.debug({ error: messageOf(error) }, 'etcd.statusUnknown')
     }
-    await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)
+    await clock.sleep(CHECK_EVERY_MS, signal).catch(() => undefined)
   }
-  tell(false)
+  report(false)
 }

@@ -3,16 +3,18 @@ import type { Log } from '../../platform/log.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { Runs } from '../runs/supervisor.ts'
 
-/** Longer than a launcher takes to start a crowd, and to tell of it. */
+/** Longer than a launcher takes to start a burst and to report it. */
 const OVERDUE_MS = 30_000
-const LOOK_EVERY_MS = 5_000
+const CHECK_EVERY_MS = 5_000
 const ANSWER_WITHIN_MS = 10_000
 
 /**
- * A launcher that is there and answers nothing, as when the disk with its journal hangs: who claimed on would take run after run away from
- * those that could start them. It is asked when something should have started long ago: one start that hangs, as in a directory that is
- * not there any more, keeps no other from starting. Tells whether it is silent, again and again until the signal aborts, and then that it
- * is not.
+ * Watches for a launcher that is connected but does not answer, for example because the disk with its journal hangs. An agent that kept
+ * claiming would take runs away from agents that can start them.
+ *
+ * A start that is long overdue is not enough, because a single start can hang (its working directory is on a dead mount) while others
+ * start. So the watchdog then asks the launcher, and reports a launcher that does not answer as silent. It reports every few seconds, and
+ * false when the signal aborts.
  */
 export async function watchLauncher(
   of: {
@@ -22,36 +24,36 @@ export async function watchLauncher(
     log: Log
   },
   signal: AbortSignal,
-  tell: (isSilent: boolean) => void,
+  report: (isSilent: boolean) => void,
 ): Promise<void> {
   const { runs, launcher, clock, log } = of
-  let was = false
-  let asked: Promise<void> | undefined
-  /** One question at a time, however long it takes: its answer is the end of the silence. */
+  let wasSilent = false
+  let pending: Promise<void> | undefined
+  /** One request at a time, however long it takes: its answer ends the silence. */
   const answers = async () => {
-    asked ??= ask(launcher).finally(() => {
-      asked = undefined
+    pending ??= ping(launcher).finally(() => {
+      pending = undefined
     })
-    const late = clock.sleep(ANSWER_WITHIN_MS, signal).catch(() => undefined)
-    return Promise.race([asked.then(() => true), late.then(() => false)])
+    const timeout = clock.sleep(ANSWER_WITHIN_MS, signal).catch(() => undefined)
+    return Promise.race([pending.then(() => true), timeout.then(() => false)])
   }
   while (!signal.aborted) {
     const unstarted = runs.unstarted(clock.now() - OVERDUE_MS)
-    const is = unstarted > 0 && !(await answers())
-    if (is && !was) log.error({ unstarted, overdueMs: OVERDUE_MS }, 'launcher.silent')
-    else if (was && !is) log.info({}, 'launcher.speaksAgain')
-    tell(is)
-    was = is
-    await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)
+    const isSilent = unstarted > 0 && !(await answers())
+    if (isSilent && !wasSilent) log.error({ unstarted, overdueMs: OVERDUE_MS }, 'launcher.silent')
+    else if (wasSilent && !isSilent) log.info({}, 'launcher.answersAgain')
+    report(isSilent)
+    wasSilent = isSilent
+    await clock.sleep(CHECK_EVERY_MS, signal).catch(() => undefined)
   }
-  tell(false)
+  report(false)
 }
 
-/** Of a run that it does not know it says so at once, behind all that it was told before. */
-function ask(launcher: Pick<Launcher, 'read'>): Promise<void> {
+/** Reads a run that does not exist. The launcher answers at once, after everything that it was sent before. */
+function ping(launcher: Pick<Launcher, 'read'>): Promise<void> {
   return launcher.read('none', { offset: 0, length: 0 }).then(
     () => undefined,
-    // Its connection has ended: that is seen elsewhere.
+    // The connection has ended. Others handle that.
     () => undefined,
   )
 }

@@ -10,7 +10,7 @@ import { createReadiness } from './readiness.ts'
 const keys = createKeys('/t/')
 
 /** A mirror that a test fills. */
-function hand<T>(): Mirror<T> & { put(key: string, value: T): void } {
+function fakeMirror<T>(): Mirror<T> & { put(key: string, value: T): void } {
   const known = new Map<string, Versioned<T>>()
   const listeners: Parameters<Mirror<T>['onChange']>[0][] = []
   return {
@@ -30,14 +30,14 @@ function hand<T>(): Mirror<T> & { put(key: string, value: T): void } {
 
 function setUp(running = 0, trouble?: Trouble) {
   const clock = createFakeClock(1_000_000)
-  const pools = hand<{ ttlSeconds: number; paused: boolean; draining: boolean; sealKey: string }>()
-  const members = hand<{
+  const pools = fakeMirror<{ ttlSeconds: number; paused: boolean; draining: boolean; sealKey: string }>()
+  const members = fakeMirror<{
     labels: object
     cordoned: boolean
     maxConcurrentRuns?: number
     enrolledAt: number
   }>()
-  const beacon = hand<Beacon>()
+  const beacon = fakeMirror<Beacon>()
   const world = { pools, members, beacon } as unknown as World
   const readiness = createReadiness(
     { world, keys, clock, pool: 'p', agent: 'a' },
@@ -49,7 +49,7 @@ function setUp(running = 0, trouble?: Trouble) {
   return { readiness, pools, member, beat, clock }
 }
 
-test('an agent that nobody enrolled, or that is cordoned, claims nothing', () => {
+test('an agent that is not enrolled, or is cordoned, claims nothing', () => {
   const { readiness, member } = setUp()
   expect(readiness.refusal()).toBe('NotEnrolled')
   member()
@@ -58,7 +58,7 @@ test('an agent that nobody enrolled, or that is cordoned, claims nothing', () =>
   expect(readiness.refusal()).toBe('Cordoned')
 })
 
-test.each<Trouble>(['LauncherSilent', 'EtcdFull'])('in trouble nothing is claimed: %s', trouble => {
+test.each<Trouble>(['LauncherSilent', 'EtcdFull'])('an agent in trouble claims nothing: %s', trouble => {
   const { readiness, member } = setUp(0, trouble)
   member()
   expect([readiness.refusal(), readiness.trouble()]).toEqual([trouble, trouble])
@@ -74,7 +74,7 @@ test('nothing is claimed in a paused pool, and nothing above maxConcurrentRuns',
   expect(readiness.refusal()).toBe('PoolPaused')
 })
 
-test('a clock is skewed when three beacons in a row say so, as one may come late', () => {
+test('a clock is skewed if three beacons in a row say so, because one may arrive late', () => {
   const { readiness, member, beat, clock } = setUp()
   member()
   beat(1, 1, clock.now() - 60_000)
@@ -86,7 +86,7 @@ test('a clock is skewed when three beacons in a row say so, as one may come late
   expect(readiness.refusal()).toBeUndefined()
 })
 
-test('a beacon that went backwards tells of a restored snapshot, until a new epoch begins', () => {
+test('a beacon that goes backwards means a restored snapshot, until a new epoch begins', () => {
   const { readiness, member, beat } = setUp()
   member()
   beat(1, 10)

@@ -3,16 +3,17 @@ import type { Beacon, Trouble } from '../../core/records/state.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { World } from '../pool/world.ts'
 
-/** Why this agent claims nothing at the moment; undefined: it may. In this order. */
+/** Whether this agent may claim at the moment, and if not, why. */
 export interface Readiness {
+  /** The first reason that holds, in the order of the checks. undefined: the agent may claim. */
   refusal(): string | undefined
-  /** That of them which nobody but the agent can tell. */
+  /** The first reason among those that only the agent can detect. */
   trouble(): Trouble | undefined
 }
 
-/** A clock further off than this cannot be trusted with instants, ms. */
-const MOST_SKEW_MS = 2_000
-/** Skew is judged by so many beacons in a row, as one may simply come late. */
+/** A clock that is off by more than this cannot be trusted to start runs on time, ms. */
+const MAX_SKEW_MS = 2_000
+/** The clock is skewed if this many beacons in a row say so, because a single beacon may arrive late. */
 const BEACONS = 3
 
 export function createReadiness(
@@ -25,25 +26,13 @@ export function createReadiness(
   }: { world: World; keys: Keys; clock: Clock; pool: string; agent: string },
   own: { running(): number; troubles: ReadonlySet<Trouble> },
 ): Readiness {
-  const skews: number[] = []
-  let highest: Beacon | undefined
-  let restored = false
-
-  const hear = (beacon: Beacon) => {
-    skews.push(Math.abs(clock.now() - beacon.time))
-    if (skews.length > BEACONS) skews.shift()
-    // A lower number, or an older epoch: etcd was put back to a snapshot. Until the operator begins a new epoch nobody claims.
-    if (highest && (beacon.epoch < highest.epoch || (beacon.epoch === highest.epoch && beacon.n < highest.n)))
-      restored = true
-    else if (!highest || beacon.epoch > highest.epoch) restored = false
-    if (!restored) highest = beacon
-  }
-  // The first value may be of an operator long gone: it says nothing of the clock.
-  world.beacon.onChange((_, now) => now && hear(now.value))
+  const beacons = watchBeacons(world, clock)
+  const poolOf = () => world.pools.get(keys.pool(pool))?.value
+  const memberOf = () => world.members.get(keys.member(pool, agent))?.value
 
   const troubles: [reason: Trouble, holds: () => boolean][] = [
-    ['RestoredSnapshot', () => restored],
-    ['ClockSkewed', () => skews.length === BEACONS && skews.every(skew => skew > MOST_SKEW_MS)],
+    ['RestoredSnapshot', beacons.isRestored],
+    ['ClockSkewed', beacons.isClockSkewed],
     ['EtcdFull', () => own.troubles.has('EtcdFull')],
     ['LauncherSilent', () => own.troubles.has('LauncherSilent')],
   ]
@@ -54,11 +43,33 @@ export function createReadiness(
     ...troubles,
     ['AtCapacity', () => own.running() >= (memberOf()?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY)],
   ]
-  const poolOf = () => world.pools.get(keys.pool(pool))?.value
-  const memberOf = () => world.members.get(keys.member(pool, agent))?.value
-
   return {
     refusal: () => checks.find(([, holds]) => holds())?.[0],
     trouble: () => troubles.find(([, holds]) => holds())?.[0],
+  }
+}
+
+/** The operator's beacons tell the agent whether its clock is right, and whether etcd was restored from a snapshot. */
+function watchBeacons(
+  { beacon }: Pick<World, 'beacon'>,
+  clock: Clock,
+): { isRestored(): boolean; isClockSkewed(): boolean } {
+  const skews: number[] = []
+  let highest: Beacon | undefined
+  let restored = false
+  const onBeacon = (now: Beacon) => {
+    skews.push(Math.abs(clock.now() - now.time))
+    if (skews.length > BEACONS) skews.shift()
+    // A lower number or an older epoch means that etcd was restored from a snapshot. Nobody claims until the operator begins a new epoch.
+    if (highest && (now.epoch < highest.epoch || (now.epoch === highest.epoch && now.n < highest.n)))
+      restored = true
+    else if (!highest || now.epoch > highest.epoch) restored = false
+    if (!restored) highest = now
+  }
+  // The value at the start is ignored: its operator may be long gone, so its time says nothing about the clock.
+  beacon.onChange((_, now) => now && onBeacon(now.value))
+  return {
+    isRestored: () => restored,
+    isClockSkewed: () => skews.length === BEACONS && skews.every(skew => skew > MAX_SKEW_MS),
   }
 }

@@ -4,9 +4,9 @@ import { amend } from '../../store/protocol/register.ts'
 import type { Context } from '../session/context.ts'
 import type { Readiness } from './readiness.ts'
 
-const LOOK_EVERY_MS = 5_000
+const CHECK_EVERY_MS = 5_000
 
-/** Says in the registration why this agent claims nothing, for its ShellAgent's status to show, until the session ends. */
+/** Writes into the agent's registration why it claims nothing, until the session ends. The status of its ShellAgent shows it. */
 export async function reportTrouble(
   context: Pick<
     Context,
@@ -17,19 +17,19 @@ export async function reportTrouble(
   const { etcd, keys, pool, agent, session, world, clock, log, signal } = context
   let logged: Trouble | undefined
   while (!signal.aborted) {
-    const said = world.agents.get(keys.agent(pool, agent))
+    const registered = world.agents.get(keys.agent(pool, agent))
     const reason = of.readiness.trouble()
     if (reason !== logged && reason) log.warn({ reason }, 'agent.claimsNothing')
     else if (reason !== logged) log.info({}, 'agent.claimsAgain')
     logged = reason
-    if (said?.value.session === session && said.value.trouble?.reason !== reason) {
+    if (registered?.value.session === session && registered.value.trouble?.reason !== reason) {
       const trouble = reason && { reason, since: clock.now() }
-      const now = { ...of.registration(), ...(trouble ? { trouble } : {}) }
-      // What is refused or not answered is seen at the next look; an etcd that is full to the brim refuses it until it is not.
+      const registration = { ...of.registration(), ...(trouble ? { trouble } : {}) }
+      // The next check tries again after a failure. A full etcd rejects every write, this one included.
       await etcd
-        .txn(amend(keys, { pool, agent, mod: said.mod }, now))
-        .catch(error => log.debug({ error: messageOf(error) }, 'agent.troubleUntold'))
+        .txn(amend(keys, { pool, agent, mod: registered.mod }, registration))
+        .catch(error => log.debug({ error: messageOf(error) }, 'agent.troubleNotReported'))
     }
-    await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)
+    await clock.sleep(CHECK_EVERY_MS, signal).catch(() => undefined)
   }
 }

@@ -21,19 +21,19 @@ import { batches } from './split-frames.ts'
 
 const HELLO_WITHIN_MS = 10_000
 const PIECE_BYTES = 64 * 1024
-/** Two readings of the same clock are never so far apart; those of two origins are. */
+/** If the two boot times differ by more than this, the launcher's clock has another origin than the agent's. */
 const OTHER_CLOCK_MS = 60_000
 
 /**
- * Connects to the launcher that listens on `path`, and is then the only agent it obeys. Rejects with Unavailable if nobody
- * listens, or what listens is no launcher.
+ * Connects to the launcher that listens on `path`. The launcher then obeys only this connection. Rejects with Unavailable if nothing
+ * listens there, or if the listener is not a launcher.
  */
 export async function connectLauncher(path: string, signal?: AbortSignal): Promise<Launcher> {
   const wait = deadline(HELLO_WITHIN_MS, signal)
   try {
     let connection: Connection | undefined
     const socket = await open(path, piece => connection?.receive(piece), wait.signal)
-    // It says nothing before it is greeted, which this does.
+    // The launcher sends nothing before the hello that the constructor sends, so no piece is missed.
     connection = new Connection(socket)
     const hello = await connection.hello(wait.signal)
     return launcherOn(connection, hello)
@@ -42,7 +42,7 @@ export async function connectLauncher(path: string, signal?: AbortSignal): Promi
   }
 }
 
-/** Pieces lie in memory that is used again: output comes through here, and would leave a buffer behind for each 64 KiB of it. */
+/** Reads into one buffer that is reused. All output comes through here, and would otherwise leave a buffer behind for each 64 KiB. */
 async function open(path: string, receive: (piece: Buffer) => void, signal: AbortSignal): Promise<Socket> {
   const short = socketPath(path)
   const buffer = Buffer.alloc(PIECE_BYTES)
@@ -102,10 +102,10 @@ function launcherOn(connection: Connection, hello: Hello): Launcher {
   }
 }
 
-/** The socket's life: decodes, parses, and hands each message to who waits for it. */
+/** One connection: decodes and parses messages, and dispatches each to its request or to the event listeners. */
 class Connection {
   readonly answers = new PendingAnswers()
-  /** Resolves, with the reason, when the socket has ended, whoever ended it. */
+  /** Resolves with the reason when the socket has closed, whichever side closed it. */
   readonly ended: Promise<string>
   readonly #socket: Socket
   readonly #decoder = new FrameDecoder(parseMessage)
@@ -142,7 +142,7 @@ class Connection {
     }
   }
 
-  /** What is sent on a connection that has ended is dropped: `onClosed` has told, or is about to. */
+  /** Drops messages after the connection has ended. `onClosed` reports the end. */
   send(message: ToLauncher) {
     if (!this.#socket.destroyed) this.#socket.write(encodeFrame(message))
   }
@@ -165,14 +165,14 @@ class Connection {
     }
   }
 
-  /** What was sent before still goes out. */
+  /** Messages sent before are still delivered. */
   close() {
     this.#isClosing = true
     this.#socket.end()
     this.#socket.resume()
   }
 
-  /** The piece is not kept. */
+  /** `piece` is valid only during the call. */
   receive(piece: Buffer) {
     try {
       for (const value of this.#decoder.push(piece)) {
@@ -203,7 +203,7 @@ class Connection {
   }
 }
 
-/** A newer launcher may tell of what this agent does not know; what it does know must be well formed. */
+/** Messages of unknown types are ignored, because a newer launcher may send them. Messages of known types must be well formed. */
 function isKnown(value: unknown): boolean {
   const type = (value as { type?: unknown } | null)?.type
   return typeof type === 'string' && ['hello', 'runs', 'read', 'replaced', ...EVENT_TYPES].includes(type)

@@ -6,28 +6,30 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 
 /**
- * Where a launcher is started, so that it outlives its agent and its runs are born in the right place:
+ * Where to start a launcher so that it outlives its agent, and its runs start in the right namespaces and control groups:
  *
- *   plain                in a session of its own
- *   where systemd runs   in a scope of its own, whose control groups are delegated: the end of the agent's unit does not reach it
- *   in a pod             as one of these, after entering the namespaces of the host's first process
+ *   plain          in a session of its own
+ *   with systemd   in a scope of its own with delegated control groups, so that stopping the agent's unit does not stop it
+ *   in a pod       as one of these, after entering the namespaces of the host's PID 1
  */
 export interface Detachment {
-  /** Enters the namespaces of PID 1. For a privileged pod with hostPID, whose state directory is the host's under the same path. */
+  /**
+   * Enters the namespaces of PID 1. For a privileged pod with hostPID that mounts its state directory from the same path of the host.
+   */
   hostNamespaces?: boolean
-  /** Where to look for the host's files, and the programs to call; other ones in tests. */
+  /** The root of the host's files, and the `systemd-run` program. Tests set others. */
   root?: string
   systemdRun?: string
 }
 
-/** What systemd makes at its start, and nobody else. */
+/** Exists only if systemd is the init system (sd_booted(3)). */
 const SYSTEMD = '/run/systemd/system'
-/** All but the user's and the process's: a pod with hostPID has the latter already. */
+/** All namespaces except user and PID. A pod with hostPID is in the host's PID namespace already. */
 const ENTER = ['nsenter', '-t', '1', '-m', '-u', '-i', '-n', '-C', '--']
 
 /**
- * The command lines that start the launcher of this state directory there, the best first: where one fails, the next may not. `unit` tells
- * a start from the one before.
+ * The command lines that start the launcher of this state directory. The best comes first; if it fails, try the next. `unit` makes the name
+ * of the scope unique for each start.
  */
 export function detachedCommand(
   { hostNamespaces = false, root = hostNamespaces ? '/proc/1/root' : '/', systemdRun }: Detachment,
@@ -35,7 +37,7 @@ export function detachedCommand(
   { stateDir, unit, uid }: { stateDir: string; unit: string; uid: number },
 ): (readonly string[])[] {
   const enter = hostNamespaces ? ENTER : []
-  // In a pod our control group ends with it, and entering a namespace does not leave it.
+  // A pod's control group ends with the pod, and entering a namespace does not leave the control group.
   const plain = [...enter, ...command, ...(hostNamespaces ? ['--leave-group', 'shellcron'] : [])]
   if (!existsSync(join(root, SYSTEMD))) return [plain]
   const name = createHash('sha256').update(stateDir).digest('hex').slice(0, 8)
@@ -49,7 +51,7 @@ export function detachedCommand(
     '--description=ShellCron launcher',
     '-p',
     'Delegate=yes',
-    // systemd's own limit, 15 % of what the machine can, is for one service and not for everybody's commands.
+    // systemd's default of 15 % of the machine's limit is meant for one service, not for the commands of all jobs.
     '-p',
     'TasksMax=infinity',
     '--',
@@ -58,8 +60,8 @@ export function detachedCommand(
 }
 
 /**
- * Puts a program where the host has it too, in the place of an earlier version: what was armed with that one's path runs this one. Returns
- * its path. On a full disk the earlier version stays, if there is one.
+ * Copies a program to the state directory, where the host can run it, and returns its path. It replaces an earlier version, so armed runs
+ * that name the path run the new version. If the copy fails, for example on a full disk, an earlier version is kept and used.
  */
 export async function copyToHost(program: string, stateDir: string, log: Log): Promise<string> {
   const path = join(stateDir, basename(program))
@@ -68,7 +70,7 @@ export async function copyToHost(program: string, stateDir: string, log: Log): P
   try {
     await copyFile(program, `${path}.new`)
     await chmod(`${path}.new`, 0o755)
-    // One that runs must not be written over.
+    // A running program cannot be overwritten, but its file can be replaced.
     await rename(`${path}.new`, path)
   } catch (error) {
     await rm(`${path}.new`, { force: true }).catch(() => undefined)

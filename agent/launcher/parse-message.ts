@@ -1,6 +1,7 @@
 /**
- * JSON of the launcher's. The output in a `read` answer is decoded where it lies, piece by piece, and is a Buffer in its place: as strings, the
- * frame's and the value's, a gigabyte of it would leave two in the heap, in pieces too large to be reused.
+ * Parses a message from the launcher. In a `read` answer, `data` is decoded from the frame in small steps and becomes a Buffer. Plain
+ * JSON.parse would make two strings of it, the frame's and the value's: a gigabyte of output would leave two gigabytes in the heap, in
+ * strings too large to be reused.
  */
 export function parseMessage(frame: Buffer): unknown {
   const place = placeOfData(frame)
@@ -13,12 +14,12 @@ export function parseMessage(frame: Buffer): unknown {
 
 const START = '{"type":"read"'
 const DATA = '"data":"'
-/** What is shorter costs nothing. */
+/** Decoding a shorter frame in steps saves nothing. */
 const WORTH_BYTES = 4 * 1024
-/** A multiple of four, as four characters are three bytes. */
+/** A multiple of four, because four base64 characters make three bytes. */
 const STEP = 8 * 1024
 
-/** Between the quotes. A quote in a value before it would have a backslash: nothing else in there reads as this name. */
+/** The range between the quotes of `data`. The name cannot occur in a value before it, because JSON escapes quotes in values. */
 function placeOfData(frame: Buffer): { from: number; to: number } | undefined {
   if (frame.length < WORTH_BYTES || frame.toString('latin1', 0, START.length) !== START) return undefined
   const name = frame.indexOf(DATA)

@@ -9,21 +9,22 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-/** The launcher cannot read what a run wrote; it, and its other runs, are well. */
+/** The launcher cannot read the spool of a run. The launcher and its other runs are not affected. */
 export class SpoolUnreadable extends Error {}
 
-/** Matches answers with questions by their number. */
+/** Matches answers to requests by sequence number. */
 export class PendingAnswers {
   readonly #waiting = new Map<number, Waiting>()
   #seq = 0
   #failure: Error | undefined
 
-  /** `send` sends the question under the number it is given. Rejects if the connection ends or the signal aborts. */
+  /** `send` sends the request with the given sequence number. Rejects if the connection ends or the signal aborts. */
   async ask(send: (seq: number) => void, signal?: AbortSignal): Promise<LauncherRun[]> {
     const answer = await this.#wait(send, signal)
     return answer.type === 'runs' ? answer.runs : []
   }
 
+  /** As `ask`. Also rejects with SpoolUnreadable. */
   async askRead(send: (seq: number) => void, signal?: AbortSignal): Promise<ReadAnswer> {
     const answer = await this.#wait(send, signal)
     if (answer.type !== 'read') throw new Error(`a read was answered by ${answer.type}`)
@@ -31,6 +32,7 @@ export class PendingAnswers {
     return answer
   }
 
+  /** Ignores an answer to a request that is no longer pending. */
   take(answer: RunsAnswer | ReadAnswer) {
     const waiting = this.#waiting.get(answer.seq)
     if (!waiting) return
@@ -42,6 +44,7 @@ export class PendingAnswers {
     this.#waiting.delete(answer.seq)
   }
 
+  /** Rejects all pending and later requests. */
   fail(error: Error) {
     this.#failure = error
     for (const waiting of this.#waiting.values()) waiting.reject(error)

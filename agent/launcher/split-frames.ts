@@ -1,9 +1,9 @@
 import { MAX_FRAME_BYTES } from '../../platform/frames.ts'
 
-/** Half a frame: JSON's own characters and the message around the items fit beside. */
+/** Half a frame. The other half is for the commas of the list and the message around it. */
 const BATCH_BYTES = MAX_FRAME_BYTES / 2
 
-/** Splits items so that each part, as JSON, fits a frame. One item alone is never split. */
+/** Splits a list so that each part fits in a frame as JSON. A single item is never split. */
 export function batches<T>(items: readonly T[]): T[][] {
   const parts: T[][] = []
   let part: T[] = []

@@ -14,22 +14,22 @@ const LOOK_EVERY_MS = 25
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface LauncherOptions {
-  /** The agent's: the launcher's socket, journal, spools and log lie there. Made if it is missing. */
+  /** The agent's state directory. It holds the launcher's socket, journal, spools and log. Created if it is missing. */
   stateDir: string
   log: Log
-  /** The program and its first arguments; `--state DIR` is appended, and `--build` if it has one. */
+  /** The program and its first arguments. `--state DIR` is appended, and `--build` if the program has a build. */
   program: Pick<LauncherProgram, 'command'> & Partial<LauncherProgram>
-  /** The launcher ends with all its runs when this process is gone. For what must leave nothing behind. */
+  /** A process id. When that process is gone, the launcher kills its runs and ends. For agents that must leave nothing behind. */
   dieWith?: number
-  /** Without them it is started as a process of this one's, as is right for what dies with it. */
+  /** Where to detach it to. Without it, the launcher stays in the control group and the namespaces of this process. */
   surroundings?: Detachment
   signal?: AbortSignal
 }
 
 /**
- * Connects to the launcher of this state directory, and starts one if none lives: detached, in a session of its own, without
- * our environment and descriptors, its stderr in `launcher.log`. Two may be started at once; one of them gives way.
- * Rejects with Unavailable if none answers in time.
+ * Connects to the launcher of this state directory. If none is running, starts one: detached, in a session of its own, without this
+ * process's environment and descriptors, with its stderr in `launcher.log`. If two are started at once, one of them ends. Rejects with
+ * Unavailable if none answers in time.
  */
 export async function ensureLauncher(options: LauncherOptions): Promise<Launcher> {
   const { signal } = options
@@ -61,13 +61,13 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
           cause,
         })
       }
-      // To one that was ending, and now has ended.
+      // It ended because another launcher was serving the directory. That one has ended by now, so start again.
       if (gaveWay) child = begin()
     }
   }
 }
 
-/** The command lines that start it, the best first. */
+/** The command lines that start the launcher, the best first. */
 function waysOf({ stateDir, dieWith, program, surroundings }: LauncherOptions): (readonly string[])[] {
   const { command, build } = program
   const line = [...command, '--state', stateDir]
@@ -80,7 +80,7 @@ function waysOf({ stateDir, dieWith, program, surroundings }: LauncherOptions): 
 
 const ownUser = () => process.getuid?.() ?? 0
 
-/** Where it cannot be made, as on a full disk, the launcher has none. */
+/** If the log cannot be opened, for example on a full disk, the launcher runs without one. */
 function openLog(path: string): number | 'ignore' {
   try {
     return openSync(path, 'a', 0o600)
@@ -94,7 +94,7 @@ function start(
   [program = '', ...args]: readonly string[] = [],
 ): {
   failure(): string | undefined
-  /** It has ended because another one serves the directory. */
+  /** Whether it has ended because another launcher serves the directory. */
   gaveWay(): boolean
 } {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
@@ -102,7 +102,7 @@ function start(
   const child = spawn(program, args, {
     cwd: stateDir,
     detached: true,
-    // systemd-run of a user asks there for the user's systemd.
+    // `systemd-run --user` finds the user's systemd there.
     env: { PATH, ...(ownUser() === 0 ? {} : { XDG_RUNTIME_DIR: `/run/user/${ownUser()}` }) },
     stdio: ['ignore', output, output],
   })

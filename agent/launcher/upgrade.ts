@@ -5,11 +5,11 @@ import type { Launcher } from './launcher.ts'
 
 export interface Replacement {
   launcher: Launcher
-  /** Which program this agent would start. */
+  /** The build of the launcher that this agent would start. */
   build: string
-  /** Whether anything runs, or is being asked for. */
+  /** Whether anything is running or being claimed. */
   isBusy(): boolean
-  /** Nothing is claimed from now on, until what it returns is called. */
+  /** Pauses claiming. Returns the function that resumes it. */
   hold(): () => void
   clock: Clock
   log: Log
@@ -19,8 +19,8 @@ export interface Replacement {
 const LOOK_EVERY_MS = 1_000
 
 /**
- * After an upgrade: a launcher that is another program is ended at a moment when nothing of it runs, and nothing is claimed until it
- * has ended. The next one is started as after any loss of the connection; the session goes on. Never rejects.
+ * Replaces a launcher of another build after an upgrade. It stops the launcher when nothing is running, and pauses claiming until the
+ * launcher has ended. The agent then starts the new one, as after any lost connection. The session goes on. Never rejects.
  */
 export async function upgradeWhenIdle(of: Replacement): Promise<void> {
   const { launcher, build, clock, log, signal } = of
@@ -28,7 +28,7 @@ export async function upgradeWhenIdle(of: Replacement): Promise<void> {
   log.info({ living: launcher.build, own: build }, 'launcher.outdated')
   while (!signal.aborted) {
     try {
-      // From this look to the hold nothing can come in between.
+      // Nothing can be claimed between this check and the hold: both are in one turn of the event loop.
       if (!of.isBusy()) await endIdle(of)
     } catch (error) {
       if (!signal.aborted) log.warn({ error: messageOf(error) }, 'launcher.notReplaced')

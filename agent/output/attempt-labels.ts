@@ -1,6 +1,6 @@
 import type { Active } from '../../core/records/state.ts'
 
-/** Whose output a launch's is. It stands in the launch's labels, so that an agent of another life knows it too. */
+/** The attempt whose output a launch writes. It is in the launch's labels, so that the next agent process knows it too. */
 export interface Attempt {
   uid: string
   run: string
@@ -13,6 +13,7 @@ export function outputLabels({ uid, run, attempt, namespace, name }: Active): Re
   return { uid, run, attempt: String(attempt), namespace, name }
 }
 
+/** undefined: the labels do not name an attempt. */
 export function attemptOf(labels: Readonly<Record<string, string>> | undefined): Attempt | undefined {
   const { uid, run, attempt, namespace, name } = labels ?? {}
   return uid && run && attempt && namespace && name

@@ -1,30 +1,30 @@
 /**
- * Memory in which one batch after the other is gathered. What each took anew would outlive the young generation, and lie there until the next
- * full collection: an agent that ships a gigabyte was larger by up to a hundred megabytes, and spent half of its time on collections.
+ * Memory for one batch at a time. New buffers for each batch would be promoted to the old generation and stay until the next full
+ * collection: an agent that shipped a gigabyte grew by up to 100 MB and spent half of its time on garbage collection.
  */
 export interface BatchBuffer {
-  /** So many bytes, until `clear`; undefined: there is no room for them. */
+  /** Returns `bytes` of memory, valid until `clear`; undefined: the buffer has not that much left. */
   take(bytes: number): Buffer | undefined
-  /** What was taken is needed no more. */
+  /** Reuses the memory for the next batch. */
   clear(): void
-  /** Nothing is to be sent for now: what was taken is needed no more, and the memory not for a while. */
+  /** Frees the memory, because no batch follows for now. */
   release(): void
 }
 
 export function createBatchBuffer(size: number): BatchBuffer {
-  let all: Buffer | undefined
+  let memory: Buffer | undefined
   let taken = 0
   return {
     take(bytes) {
       if (bytes > size - taken) return undefined
-      all ??= Buffer.allocUnsafeSlow(size)
+      memory ??= Buffer.allocUnsafeSlow(size)
       taken += bytes
-      return all.subarray(taken - bytes, taken)
+      return memory.subarray(taken - bytes, taken)
     },
     clear: () => void (taken = 0),
     release() {
       taken = 0
-      all = undefined
+      memory = undefined
     },
   }
 }

@@ -1,17 +1,17 @@
 import { constants, createZstdCompress, type ZstdCompress } from 'node:zlib'
 
 /**
- * Compresses one thing after the other with zstd, each a frame of its own, all with one context: what each call of `zstdCompress` takes of
- * memory lies there until the next collection of garbage, and an agent that ships much would be as large as that.
+ * Compresses with zstd, one frame for each call. All calls share one context: the memory of a context that `zstdCompress` creates stays
+ * until the next garbage collection, which would make a busy agent large.
  */
 export interface Compressor {
-  /** One at a time. */
+  /** Calls must not overlap. */
   compress(parts: readonly Uint8Array[]): Promise<Buffer>
   close(): void
 }
 
 const CHUNK_BYTES = 64 * 1024
-/** It looks back by 256 KiB (the power of two): by the usual 2 MiB it finds little more in lines of text, and takes some MB for it. */
+/** A window of 2^18 bytes (256 KiB). The default of 2 MiB takes some MB and compresses lines of text only a little better. */
 const WINDOW_LOG = 18
 
 export function createCompressor(): Compressor {
@@ -23,7 +23,7 @@ export function createCompressor(): Compressor {
         params: { [constants.ZSTD_c_windowLog]: WINDOW_LOG },
       })
       try {
-        return await frameOf(stream, parts)
+        return await compressFrame(stream, parts)
       } catch (error) {
         stream.destroy()
         stream = undefined
@@ -34,9 +34,9 @@ export function createCompressor(): Compressor {
   }
 }
 
-async function frameOf(stream: ZstdCompress, parts: readonly Uint8Array[]): Promise<Buffer> {
-  const packed: Buffer[] = []
-  const onData = (part: Buffer) => void packed.push(part)
+async function compressFrame(stream: ZstdCompress, parts: readonly Uint8Array[]): Promise<Buffer> {
+  const compressed: Buffer[] = []
+  const onData = (part: Buffer) => void compressed.push(part)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   stream.on('data', onData)
   stream.once('error', reject)
@@ -44,7 +44,7 @@ async function frameOf(stream: ZstdCompress, parts: readonly Uint8Array[]): Prom
     for (const part of parts) if (part.length > 0) stream.write(part)
     stream.flush(constants.ZSTD_e_end, resolve)
     await promise
-    return Buffer.concat(packed)
+    return Buffer.concat(compressed)
   } finally {
     stream.off('data', onData)
     stream.off('error', reject)

@@ -4,69 +4,75 @@ import type { Loss } from './loss-file.ts'
 import type { Losses } from './losses.ts'
 import { pieceOfLoss } from './next-piece.ts'
 
-/** What is read of one batch, about; a part of each of so many launches at a time. */
+/** A batch is complete at about this size. */
 export const TARGET_BYTES = 1024 * 1024
-const LEAST_PART_BYTES = 16 * 1024
-const WAVE = 48
-const MOST_PIECES = 1_000
-/** However many there are: what runs now has output too. */
-const MOST_LOSSES = 500
-/** Beside the chunks: what a batch says of each piece. */
-const ROOM_FOR_HEADER = 1024 * 1024
+const MIN_READ_BYTES = 16 * 1024
+/** Launches that are read at the same time. */
+const CONCURRENT_READS = 48
+const MAX_PIECES = 1_000
+/** Fewer than all pieces: however many losses there are, running launches send output too. */
+const MAX_LOSSES = 500
+/** The header of a batch describes each piece. Its size counts against the batch's limit too. */
+const HEADER_RESERVE_BYTES = 1024 * 1024
 
-/** What is sent, and of which of the two it is. */
-export interface Sending {
-  of: { launch: Launch } | { loss: Loss }
+/** A piece to send, and the launch or the loss that it belongs to. */
+export interface BatchItem {
+  source: { launch: Launch } | { loss: Loss }
   piece: BatchPiece
 }
 
-export interface Source {
+export interface BatchSources {
   losses: Losses
-  /** Losses that wait. */
-  resting: ReadonlySet<Loss>
-  /** What may have something; who is read is taken out. */
+  /** Losses to leave out. */
+  pendingLosses: ReadonlySet<Loss>
+  /** Launches that may have output. `gatherBatch` removes those that it reads. */
   ready: Set<Launch>
-  /** undefined: there is no launcher now. */
-  reader(): Read | undefined
+  /** undefined: no launcher is connected. */
+  reader(): ReadLaunch | undefined
 }
 
-/** About so many bytes; undefined: nothing is to be told of it now. */
-export type Read = (launch: Launch, bytes: number) => Promise<BatchPiece | undefined>
+/** Reads about `bytes` of the launch's output. undefined: there is nothing to send now. */
+export type ReadLaunch = (launch: Launch, bytes: number) => Promise<BatchPiece | undefined>
 
 /**
- * The next batch: what was lost, and then a part of each that is ready. Who does not fit stays ready, and who is ready again: where it goes
- * on is known from the answer.
+ * Gathers the next batch: losses first, then a part of each launch that is ready. Each launch is read at most once. A launch whose part does
+ * not fit becomes ready again, and so does one that writes meanwhile: the operator's answer says where to continue.
  */
-export async function gatherBatch({ losses, resting, ready, reader }: Source): Promise<Sending[]> {
-  const lost = await losses.first(MOST_LOSSES, resting)
-  const batch = lost.map((loss): Sending => ({ of: { loss }, piece: pieceOfLoss(loss) }))
+export async function gatherBatch({
+  losses,
+  pendingLosses,
+  ready,
+  reader,
+}: BatchSources): Promise<BatchItem[]> {
+  const lost = await losses.first(MAX_LOSSES, pendingLosses)
+  const batch = lost.map((loss): BatchItem => ({ source: { loss }, piece: pieceOfLoss(loss) }))
   let bytes = 0
-  const asked = new Set<Launch>()
-  while (bytes < TARGET_BYTES && batch.length < MOST_PIECES) {
+  const alreadyRead = new Set<Launch>()
+  while (bytes < TARGET_BYTES && batch.length < MAX_PIECES) {
     const read = reader()
-    const wave = firstOf(ready, WAVE, asked)
-    if (!read || wave.length === 0) break
-    for (const launch of wave) {
+    const launches = firstOf(ready, CONCURRENT_READS, alreadyRead)
+    if (!read || launches.length === 0) break
+    for (const launch of launches) {
       ready.delete(launch)
-      asked.add(launch)
+      alreadyRead.add(launch)
     }
-    const part = Math.max(LEAST_PART_BYTES, Math.floor(TARGET_BYTES / wave.length))
-    const pieces = await Promise.all(wave.map(launch => read(launch, part)))
-    for (const [index, launch] of wave.entries()) {
+    const share = Math.max(MIN_READ_BYTES, Math.floor(TARGET_BYTES / launches.length))
+    const pieces = await Promise.all(launches.map(launch => read(launch, share)))
+    for (const [index, launch] of launches.entries()) {
       const piece = pieces[index]
       if (!piece) continue
-      if (bytes + piece.chunks.length > MAX_BATCH_BYTES - ROOM_FOR_HEADER) ready.add(launch)
+      if (bytes + piece.chunks.length > MAX_BATCH_BYTES - HEADER_RESERVE_BYTES) ready.add(launch)
       else {
         bytes += piece.chunks.length
-        batch.push({ of: { launch }, piece })
+        batch.push({ source: { launch }, piece })
       }
     }
   }
   return batch
 }
 
-function firstOf<T>(all: Iterable<T>, count: number, but: ReadonlySet<T>): T[] {
+function firstOf<T>(all: Iterable<T>, count: number, except: ReadonlySet<T>): T[] {
   const first: T[] = []
-  for (const each of all) if (!but.has(each) && first.push(each) === count) break
+  for (const each of all) if (!except.has(each) && first.push(each) === count) break
   return first
 }

@@ -5,19 +5,19 @@ import { deadline } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { createCompressor } from './compressor.ts'
 
-/** The operator's ingest, as an agent speaks to it: TLS, each side known to the other by a certificate of the same authority. */
+/** Sends batches to the operator's ingest, over mutual TLS with certificates of the operator's authority. */
 export interface IngestClient {
-  /** One request at a time. Never rejects but for the signal. */
-  send(pieces: readonly BatchPiece[], signal: AbortSignal): Promise<Sent>
+  /** Calls must not overlap. Rejects only when the signal aborts. */
+  send(pieces: readonly BatchPiece[], signal: AbortSignal): Promise<SendResult>
   close(): void
 }
 
-export type Sent =
+export type SendResult =
   | { kind: 'answered'; answers: PieceAnswer[] }
-  /** Nothing was stored: this piece is none, and never will be. */
+  /** The piece at `index` is invalid and always will be. Nothing of the batch was stored. */
   | { kind: 'malformed'; index: number; why: string }
-  /** Whether it was stored is not known. `refused`: the operator is there, and will not have it as it is. */
-  | { kind: 'notNow'; why: string; afterMs: number; refused: boolean }
+  /** The batch may or may not be stored. `isRejected`: the operator answered with a client error (4xx). */
+  | { kind: 'failed'; why: string; retryAfterMs: number; isRejected: boolean }
 
 export interface IngestClientOptions {
   /** `https://host:port` */
@@ -28,7 +28,8 @@ export interface IngestClientOptions {
 }
 
 const ANSWER_WITHIN_MS = 30_000
-const LONGEST_ANSWER = 1024 * 1024
+const MAX_ANSWER_CHARACTERS = 1024 * 1024
+const MAX_RETRY_AFTER_SECONDS = 60
 
 export function connectIngest(options: IngestClientOptions): IngestClient {
   const connections = new Connections({
@@ -44,15 +45,10 @@ export function connectIngest(options: IngestClientOptions): IngestClient {
       const wait = deadline(ANSWER_WITHIN_MS, signal)
       try {
         const body = await compressor.compress(encodeBatch({ ...options, pieces: [...pieces] }))
-        const { status, headers, text } = await post({ url, connections, body, signal: wait.signal })
-        if (status === 200) return { kind: 'answered', answers: decodeAnswer(text, pieces.length) }
-        const why = `the operator answered ${status}: ${text.slice(0, 200)}`
-        const index = status === 400 ? malformedIn(text) : undefined
-        if (index !== undefined && index < pieces.length) return { kind: 'malformed', index, why }
-        return { kind: 'notNow', why, afterMs: retryAfter(headers), refused: status >= 400 && status < 500 }
+        return resultOf(await post({ url, connections, body, signal: wait.signal }), pieces.length)
       } catch (error) {
         signal.throwIfAborted()
-        return { kind: 'notNow', why: messageOf(error), afterMs: 0, refused: false }
+        return { kind: 'failed', why: messageOf(error), retryAfterMs: 0, isRejected: false }
       } finally {
         wait.done()
       }
@@ -64,16 +60,30 @@ export function connectIngest(options: IngestClientOptions): IngestClient {
   }
 }
 
-/** Which piece the operator names as what is wrong; undefined: it is not a piece, but the whole of it. */
-function malformedIn(text: string): number | undefined {
-  const index = /"(?:batch )?pieces[.[](\d+)/.exec(text)?.[1]
-  return index === undefined ? undefined : Number(index)
-}
-
 interface Answer {
   status: number
   headers: IncomingHttpHeaders
   text: string
+}
+
+/** Throws if an answer with status 200 cannot be decoded. */
+function resultOf({ status, headers, text }: Answer, pieces: number): SendResult {
+  if (status === 200) return { kind: 'answered', answers: decodeAnswer(text, pieces) }
+  const why = `the operator answered ${status}: ${text.slice(0, 200)}`
+  const index = status === 400 ? malformedPiece(text) : undefined
+  if (index !== undefined && index < pieces) return { kind: 'malformed', index, why }
+  return {
+    kind: 'failed',
+    why,
+    retryAfterMs: retryAfterMs(headers),
+    isRejected: status >= 400 && status < 500,
+  }
+}
+
+/** The index of the piece that the operator's message names. undefined: the whole batch is invalid. */
+function malformedPiece(text: string): number | undefined {
+  const index = /"(?:batch )?pieces[.[](\d+)/.exec(text)?.[1]
+  return index === undefined ? undefined : Number(index)
 }
 
 function post(of: {
@@ -94,7 +104,7 @@ function post(of: {
       response.setEncoding('utf8')
       response.on('data', (part: string) => {
         text += part
-        if (text.length > LONGEST_ANSWER) response.destroy(new Error('the answer is too long'))
+        if (text.length > MAX_ANSWER_CHARACTERS) response.destroy(new Error('the answer is too long'))
       })
       response.on('error', reject)
       response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
@@ -104,7 +114,7 @@ function post(of: {
   })
 }
 
-function retryAfter(headers: IncomingHttpHeaders): number {
+function retryAfterMs(headers: IncomingHttpHeaders): number {
   const seconds = Number(headers['retry-after'])
-  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, 60) * 1_000 : 0
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, MAX_RETRY_AFTER_SECONDS) * 1_000 : 0
 }

@@ -1,39 +1,41 @@
 import type { ExitRecord } from '../launcher/messages.ts'
 import type { Attempt } from './attempt-labels.ts'
 
-/** A launch as its output is concerned. */
+/** One start of a command by the launcher, with the progress of its output. */
 export interface Launch {
   readonly id: string
-  /** undefined: an agent armed it that did not say. Its output goes with its result. */
+  /** undefined: the agent that armed it set no labels. Its output then ends with its result. */
   attempt: Attempt | undefined
   record: ExitRecord | undefined
   isRunning: boolean
-  settled: boolean
+  /** Its result is recorded in etcd. */
+  resultRecorded: boolean
+  /** Its output is stored, or its loss is recorded. */
   acknowledged: boolean
-  /** Stored up to this position of the spool; undefined: the operator has to be asked. */
-  from: number | undefined
-  /** Bytes of stdout and stderr up to there; undefined: not known, as the operator is an older one. */
-  brought: number | undefined
+  /** The operator has stored its spool up to this position. undefined: not known, so the agent has to ask. */
+  storedOffset: number | undefined
+  /** Bytes of stdout and stderr up to there. undefined: not known, because the operator is an older version. */
+  storedBytes: number | undefined
 }
 
-/** What an ended launch costs beside its bytes: a file, a record in memory and in the journal. */
-const EACH_COSTS = 4_096
+/** What an ended launch costs in addition to its output: a file, and a record in memory and in the journal. */
+const OVERHEAD_BYTES = 4_096
 
-/** Nothing is known of it but that it is there. */
-export function unknown(id: string): Launch {
+/** A launch of which only the id is known. */
+export function newLaunch(id: string): Launch {
   return {
     id,
     attempt: undefined,
     record: undefined,
     isRunning: false,
-    settled: false,
+    resultRecorded: false,
     acknowledged: false,
-    from: undefined,
-    brought: undefined,
+    storedOffset: undefined,
+    storedBytes: undefined,
   }
 }
 
-/** Of the quota. */
+/** Bytes that count against the quota. */
 export function costOf({ record }: Launch): number {
-  return EACH_COSTS + (record ? record.stdout.bytes + record.stderr.bytes : 0)
+  return OVERHEAD_BYTES + (record ? record.stdout.bytes + record.stderr.bytes : 0)
 }

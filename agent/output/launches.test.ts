@@ -17,37 +17,42 @@ const record = (id: string, bytes: number): ExitRecord => ({
   labels,
 })
 
-function known() {
-  const gone: string[] = []
+function launchTable() {
+  const forgotten: string[] = []
   const nothing = () => undefined
-  const launches = createLaunches({ forget: ids => gone.push(...ids), onRunning: nothing, onEnded: nothing })
-  const end = (id: string, bytes: number) => launches.told({ type: 'ended', id, record: record(id, bytes) })
-  return { launches, gone, end }
+  const launches = createLaunches({
+    forget: ids => forgotten.push(...ids),
+    onRunning: nothing,
+    onEnded: nothing,
+  })
+  const end = (id: string, bytes: number) =>
+    launches.onEvent({ type: 'ended', id, record: record(id, bytes) })
+  return { launches, forgotten, end }
 }
 const idsOf = (launches: readonly { id: string }[]) => launches.map(({ id }) => id)
 
-test('past so many bytes those that ended first go, but for what nobody has recorded', () => {
-  const { launches, end } = known()
+test('above the quota, launches that ended first are dropped, except those without a recorded result', () => {
+  const { launches, end } = launchTable()
   for (const id of ['a', 'b', 'c']) end(id, 1_000_000)
-  launches.settle(['b', 'c'])
-  expect(idsOf(launches.beyond(4_000_000))).toEqual([])
-  expect(idsOf(launches.beyond(2_500_000))).toEqual(['b'])
-  expect(idsOf(launches.beyond(0))).toEqual(['b', 'c'])
+  launches.recordResults(['b', 'c'])
+  expect(idsOf(launches.overQuota(4_000_000))).toEqual([])
+  expect(idsOf(launches.overQuota(2_500_000))).toEqual(['b'])
+  expect(idsOf(launches.overQuota(0))).toEqual(['b', 'c'])
 })
 
-test('however small they are, no more than 20,000 are kept', () => {
-  const { launches, end } = known()
+test('at most 20,000 ended launches are kept, however small they are', () => {
+  const { launches, end } = launchTable()
   const ids = Array.from({ length: 20_002 }, (_, n) => `l${n}`)
   for (const id of ids) end(id, 1)
-  launches.settle(ids)
-  expect(idsOf(launches.beyond(2 ** 30))).toEqual(['l0', 'l1'])
+  launches.recordResults(ids)
+  expect(idsOf(launches.overQuota(2 ** 30))).toEqual(['l0', 'l1'])
 })
 
-test('one that the launcher does not know counts no more', () => {
-  const { launches, gone, end } = known()
+test('a launch that the launcher does not know no longer counts', () => {
+  const { launches, forgotten, end } = launchTable()
   end('a', 1_000_000)
-  launches.told({ type: 'unknown', id: 'a' })
+  launches.onEvent({ type: 'unknown', id: 'a' })
   expect(launches.unacknowledged).toBe(0)
-  launches.settle(['a'])
-  expect(gone).toEqual(['a'])
+  launches.recordResults(['a'])
+  expect(forgotten).toEqual(['a'])
 })

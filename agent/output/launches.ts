@@ -1,57 +1,66 @@
 import type { Arm, ExitRecord, LauncherEvent, LauncherRun } from '../launcher/messages.ts'
 import { attemptOf } from './attempt-labels.ts'
-import { costOf, type Launch, unknown } from './launch.ts'
+import { costOf, type Launch, newLaunch } from './launch.ts'
 
 /**
- * What the launcher has, as far as its output is concerned. A launch goes when both its result is recorded and its output is stored,
- * whichever comes first:
+ * The launches that the launcher holds. The launcher forgets a launch when both its result is recorded and its output is stored, in
+ * either order:
  *
- *   armed ─▶ running ─▶ ended ──┬─ settled (its result is recorded) ──┬─▶ forgotten
- *                               └─ acknowledged (its output is stored)┘
+ *   armed ─▶ running ─▶ ended ──┬─ its result is recorded (recordResults) ──┬─▶ forgotten
+ *                               └─ its output is stored   (acknowledge)   ──┘
  */
 export interface Launches {
-  /** Somebody has yet to record how it ended, or that it did not start. */
-  isSettled(id: string): boolean
-  /** A launch is about to start: whoever else wants the processor now makes it late. */
+  /** Whether the result of the launch is recorded: how it ended, or that it did not start. */
+  isResultRecorded(id: string): boolean
+  /** Whether a launch is about to start. Other work on the processor would delay it. */
   isStarting(now: number): boolean
-  /** Those that have to go, as more has ended and is not acknowledged than so many bytes: the longest ended first, of what is settled. */
-  beyond(bytes: number): Launch[]
-  /** Ended and not acknowledged, settled or not. */
+  /**
+   * The launches to drop so that unacknowledged output fits in `bytes`: those that ended first. A launch whose result is not recorded
+   * stays.
+   */
+  overQuota(bytes: number): Launch[]
+  /** How many launches have ended and are not acknowledged. */
   readonly unacknowledged: number
-  armed(runs: readonly Arm[]): void
-  told(event: LauncherEvent): void
-  /** A new connection: what it does not tell of until `listed` is gone. */
-  attached(): void
-  listed(runs: readonly LauncherRun[]): void
-  settle(ids: readonly string[]): void
+  /** The agent arms these. */
+  onArm(runs: readonly Arm[]): void
+  onEvent(event: LauncherEvent): void
+  /** A new connection: launches that it does not name before the end of `reconcile` no longer exist. */
+  onConnected(): void
+  /** Takes the launcher's list of all launches. */
+  reconcile(runs: readonly LauncherRun[]): void
+  recordResults(ids: readonly string[]): void
   acknowledge(launches: readonly Launch[]): void
 }
 
 export interface LaunchesOptions {
-  /** Tells the launcher. */
+  /** Makes the launcher forget these launches and delete their spools. */
   forget(ids: string[]): void
-  /** It runs: there may be output. `isYoung`: it has only just started. */
-  onRunning(launch: Launch, isYoung: boolean): void
+  /** The launch is running, so there may be output. `isNew`: it has only just started. */
+  onRunning(launch: Launch, isNew: boolean): void
   onEnded(launch: Launch): void
 }
 
-/** However small they are: the launcher and the agent hold each of them in memory, and the launcher tells of all to each new connection. */
-const MOST = 20_000
-/** One that is armed and so late has another reason than a busy processor, ms. */
-const LATE_MS = 5_000
-const SOON_MS = 20
+/** Applies however small the launches are: launcher and agent keep each in memory, and the launcher lists them on each new connection. */
+const MAX_ENDED = 20_000
+/** A launch that is later than this is not waiting for the processor, ms. */
+const MAX_LATENESS_MS = 5_000
+const STARTS_SOON_MS = 20
 
 export function createLaunches(options: LaunchesOptions): Launches {
-  return new KnownLaunches(options)
+  return new LaunchTable(options)
 }
 
-class KnownLaunches implements Launches {
+class LaunchTable implements Launches {
   readonly #options: LaunchesOptions
   readonly #all = new Map<string, Launch>()
+  /** Ended and not acknowledged, in the order of their ends. */
   readonly #ended = new Set<Launch>()
-  readonly #due = new Map<string, number>()
+  /** When armed launches start, Unix ms. */
+  readonly #startTimes = new Map<string, number>()
+  /** Launches of the connection before, which this one has not named yet. */
   #unconfirmed = new Set<string>()
-  #heldBytes = 0
+  /** What the ended launches cost. */
+  #endedBytes = 0
 
   constructor(options: LaunchesOptions) {
     this.#options = options
@@ -61,111 +70,112 @@ class KnownLaunches implements Launches {
     return this.#ended.size
   }
 
-  isSettled(id: string) {
-    return this.#all.get(id)?.settled ?? false
+  isResultRecorded(id: string) {
+    return this.#all.get(id)?.resultRecorded ?? false
   }
 
   isStarting(now: number) {
-    for (const at of this.#due.values()) if (at <= now + SOON_MS && at > now - LATE_MS) return true
+    for (const at of this.#startTimes.values())
+      if (at <= now + STARTS_SOON_MS && at > now - MAX_LATENESS_MS) return true
     return false
   }
 
-  beyond(bytes: number) {
-    const going: Launch[] = []
-    let held = this.#heldBytes
-    const isOver = () => held > bytes || this.#ended.size - going.length > MOST
-    if (!isOver()) return going
+  overQuota(bytes: number) {
+    const excess: Launch[] = []
+    let remaining = this.#endedBytes
+    const isOver = () => remaining > bytes || this.#ended.size - excess.length > MAX_ENDED
+    if (!isOver()) return excess
     for (const launch of this.#ended) {
       if (!isOver()) break
-      if (!launch.settled) continue
-      held -= costOf(launch)
-      going.push(launch)
+      if (!launch.resultRecorded) continue
+      remaining -= costOf(launch)
+      excess.push(launch)
     }
-    return going
+    return excess
   }
 
-  armed(runs: readonly Arm[]) {
+  onArm(runs: readonly Arm[]) {
     for (const { id, at, labels } of runs) {
       this.#unconfirmed.delete(id)
       if (this.#all.has(id)) continue
-      // Nothing of it is stored: it has not begun.
-      this.#all.set(id, { ...unknown(id), attempt: attemptOf(labels), from: 0, brought: 0 })
-      this.#due.set(id, at)
+      // It has not started, so the operator has stored nothing of it.
+      this.#all.set(id, { ...newLaunch(id), attempt: attemptOf(labels), storedOffset: 0, storedBytes: 0 })
+      this.#startTimes.set(id, at)
     }
   }
 
-  told(event: LauncherEvent) {
+  onEvent(event: LauncherEvent) {
     const { id } = event
     this.#unconfirmed.delete(id)
-    if (event.type !== 'armed') this.#due.delete(id)
+    if (event.type !== 'armed') this.#startTimes.delete(id)
     if (event.type === 'refused' || event.type === 'unknown') this.#remove(id)
     else if (event.type === 'ended') this.#end(id, event.record)
-    else if (event.type === 'started') this.#run(this.#at(id, undefined))
+    else if (event.type === 'started') this.#run(this.#launchOf(id, undefined))
   }
 
-  attached() {
+  onConnected() {
     this.#unconfirmed = new Set(this.#all.keys())
     for (const launch of this.#all.values()) launch.isRunning = false
   }
 
-  listed(runs: readonly LauncherRun[]) {
+  reconcile(runs: readonly LauncherRun[]) {
     for (const { id, state, record, labels } of runs) {
       this.#unconfirmed.delete(id)
       if (record) {
         this.#end(id, record)
         continue
       }
-      const launch = this.#at(id, labels)
+      const launch = this.#launchOf(id, labels)
       if (launch.isRunning || state === 'running') this.#run(launch)
     }
     for (const id of this.#unconfirmed) this.#remove(id)
     this.#unconfirmed.clear()
   }
 
-  settle(ids: readonly string[]) {
-    const gone = ids.filter(id => {
+  recordResults(ids: readonly string[]) {
+    const done = ids.filter(id => {
       const launch = this.#all.get(id)
-      if (launch) launch.settled = true
+      if (launch) launch.resultRecorded = true
       return !launch || this.#isDone(launch)
     })
-    this.#forget(gone)
+    this.#forget(done)
   }
 
   acknowledge(launches: readonly Launch[]) {
     for (const launch of launches) {
-      if (this.#ended.delete(launch)) this.#heldBytes -= costOf(launch)
+      if (this.#ended.delete(launch)) this.#endedBytes -= costOf(launch)
       launch.acknowledged = true
     }
     this.#forget(launches.filter(launch => this.#isDone(launch)).map(({ id }) => id))
   }
 
-  /** Of one that an earlier agent armed only the list tells whose output it is: it is told of again then. */
+  /** If an earlier agent armed the launch, its `started` event has no labels. Then `reconcile` calls this again, with the labels set. */
   #run(launch: Launch) {
-    if (launch.record || (launch.isRunning && launch.from !== undefined)) return
+    if (launch.record || (launch.isRunning && launch.storedOffset !== undefined)) return
     launch.isRunning = true
-    this.#options.onRunning(launch, launch.from === 0)
+    this.#options.onRunning(launch, launch.storedOffset === 0)
   }
 
   #end(id: string, record: ExitRecord) {
-    const launch = this.#at(id, record.labels)
+    const launch = this.#launchOf(id, record.labels)
     if (launch.record) return
     launch.record = record
     launch.isRunning = false
     if (record.startedAt === null || !launch.attempt) return this.acknowledge([launch])
     this.#ended.add(launch)
-    this.#heldBytes += costOf(launch)
+    this.#endedBytes += costOf(launch)
     this.#options.onEnded(launch)
   }
 
-  #at(id: string, labels: Record<string, string> | undefined): Launch {
-    const launch = this.#all.get(id) ?? unknown(id)
+  #launchOf(id: string, labels: Record<string, string> | undefined): Launch {
+    const launch = this.#all.get(id) ?? newLaunch(id)
     launch.attempt ??= attemptOf(labels)
     this.#all.set(id, launch)
     return launch
   }
 
-  #isDone({ record, settled, acknowledged }: Launch) {
-    return record !== undefined && settled && acknowledged
+  #isDone({ record, resultRecorded, acknowledged }: Launch) {
+    return record !== undefined && resultRecorded && acknowledged
   }
 
   #forget(ids: string[]) {
@@ -177,7 +187,7 @@ class KnownLaunches implements Launches {
   #remove(id: string) {
     const launch = this.#all.get(id)
     this.#all.delete(id)
-    this.#due.delete(id)
-    if (launch && this.#ended.delete(launch)) this.#heldBytes -= costOf(launch)
+    this.#startTimes.delete(id)
+    if (launch && this.#ended.delete(launch)) this.#endedBytes -= costOf(launch)
   }
 }

@@ -7,34 +7,32 @@ import type { BatchBuffer } from './batch-buffer.ts'
 import type { Launch } from './launch.ts'
 import type { Loss } from './loss-file.ts'
 
-/** What is to be told of a launch next. */
-
-/** Of one answer of the launcher, which comes as base64 in JSON. */
+/** Size of one read. The launcher answers with base64 in JSON. */
 const READ_BYTES = 64 * 1024
 const NOTHING = new Uint8Array()
 
 /**
- * About `bytes` of its spool, from where it is stored on, gathered in `room`; undefined: nothing is to be told now. Rejects if the launcher
- * goes, and with SpoolUnreadable when it is at the end of a spool that holds less than its run wrote: one that was deleted, or never reached
- * the disk.
+ * Reads about `bytes` of the launch's spool into `buffer`, from the stored position on. Returns undefined if there is nothing to send now.
+ * Rejects if the connection to the launcher ends. Rejects with SpoolUnreadable at the end of a spool that holds less than its run wrote: the
+ * spool was deleted, or a part of it never reached the disk.
  */
 export async function nextPiece(
   launch: Launch,
   launcher: Launcher,
-  { bytes, room }: { bytes: number; room: BatchBuffer },
+  { bytes, buffer }: { bytes: number; buffer: BatchBuffer },
 ): Promise<BatchPiece | undefined> {
-  const { attempt, from, record } = launch
+  const { attempt, storedOffset: offset, record } = launch
   if (!attempt) return undefined
-  if (from === undefined) return { ...attempt, offset: 0, next: 0, chunks: NOTHING }
+  if (offset === undefined) return { ...attempt, offset: 0, next: 0, chunks: NOTHING }
   const { chunks: read, isAll } =
     record && isEmpty(record)
       ? { chunks: NOTHING, isAll: true }
-      : await readOn(launcher, { id: launch.id, from, bytes, room })
-  // Of a launch whose end was seen before it was read, there is no more than what was there.
-  const end = isAll && record && isComplete(record, launch.brought, read) ? record : undefined
-  const chunks = end?.spoolError === undefined ? read : Buffer.concat([read, unwritten(end)])
+      : await readSpool(launcher, { id: launch.id, offset, bytes, buffer })
+  // The run had ended before this read, so nothing follows the end that the read reached.
+  const end = isAll && record && isComplete(record, launch.storedBytes, read) ? record : undefined
+  const chunks = end?.spoolError === undefined ? read : Buffer.concat([read, missingCutMark(end)])
   if (chunks.length === 0 && !end) return undefined
-  return { ...attempt, offset: from, next: from + chunks.length, chunks, ...(end ? { end: true } : {}) }
+  return { ...attempt, offset, next: offset + chunks.length, chunks, ...(end ? { end: true } : {}) }
 }
 
 export function pieceOfLoss(loss: Loss): BatchPiece {
@@ -43,80 +41,83 @@ export function pieceOfLoss(loss: Loss): BatchPiece {
   return { uid, run, attempt, namespace, name, offset: 0, next: 0, chunks, total, end: true }
 }
 
-/** undefined: it wrote nothing that could be lost. */
+/** undefined: the launch wrote nothing, or it has not ended, or it belongs to no attempt. */
 export function lossOf({ id, attempt, record }: Launch): Loss | undefined {
-  if (!attempt || !record) return undefined
+  if (!attempt || !record || isEmpty(record)) return undefined
   const { stdout, stderr, endedAt, spoolError } = record
   const cut = isCut(record)
     ? { stdout: stdout.cut, stderr: stderr.cut, ...(spoolError === undefined ? {} : { error: spoolError }) }
     : undefined
-  if (isEmpty(record)) return undefined
   const total = stdout.bytes + stderr.bytes
   return { launch: id, ...attempt, total, ...(cut ? { cut } : {}), at: endedAt }
 }
 
-interface Reading {
+interface SpoolRead {
   id: string
-  from: number
+  offset: number
   bytes: number
-  room: BatchBuffer
+  buffer: BatchBuffer
 }
 
-async function readOn(
+/** `isAll`: the read reached the end of what the spool holds. */
+async function readSpool(
   launcher: Launcher,
-  { id, from, bytes, room }: Reading,
+  { id, offset, bytes, buffer }: SpoolRead,
 ): Promise<{ chunks: Uint8Array; isAll: boolean }> {
-  const gathered = gathering(bytes > READ_BYTES ? room.take(bytes + READ_BYTES) : undefined)
-  for (let length = 0; length < bytes; length = gathered.all().length) {
+  const parts = joinParts(bytes > READ_BYTES ? buffer.take(bytes + READ_BYTES) : undefined)
+  for (let length = 0; length < bytes; length = parts.all().length) {
     const part = await readPart(launcher, id, {
-      offset: from + length,
+      offset: offset + length,
       length: Math.min(READ_BYTES, bytes - length),
     })
     if (part instanceof SpoolUnreadable) {
       if (length === 0) throw part
-      // It is met again when what comes before it is stored.
-      return { chunks: gathered.all(), isAll: false }
+      // First send the part before the error. The next read then starts at the error and throws.
+      return { chunks: parts.all(), isAll: false }
     }
-    const isThere = part.bytes.length > 0
-    if (isThere && !gathered.add(part.bytes)) break
-    if (!isThere || part.end) return { chunks: gathered.all(), isAll: true }
+    const hasBytes = part.bytes.length > 0
+    if (hasBytes && !parts.add(part.bytes)) break
+    if (!hasBytes || part.end) return { chunks: parts.all(), isAll: true }
   }
-  return { chunks: gathered.all(), isAll: false }
+  return { chunks: parts.all(), isAll: false }
 }
 
-/** Parts behind one another in `space`; `add` answers whether there was room. Of one part there always is. */
-function gathering(space: Buffer | undefined): { add(part: Uint8Array): boolean; all(): Uint8Array } {
+/** Joins parts in `memory`. `add` returns false if a part does not fit. A single part always fits, even without memory. */
+function joinParts(memory: Buffer | undefined): { add(part: Uint8Array): boolean; all(): Uint8Array } {
   let all: Uint8Array = NOTHING
   return {
     add(part) {
       const end = all.length + part.length
-      const fits = space !== undefined && end <= space.length
+      const fits = memory !== undefined && end <= memory.length
       if (!fits && all.length > 0) return false
-      if (fits) space.set(part, all.length)
-      all = fits ? space.subarray(0, end) : part
+      if (fits) memory.set(part, all.length)
+      all = fits ? memory.subarray(0, end) : part
       return true
     },
     all: () => all,
   }
 }
 
-async function readPart(launcher: Launcher, id: string, at: { offset: number; length: number }) {
+async function readPart(launcher: Launcher, id: string, range: { offset: number; length: number }) {
   try {
-    return await launcher.read(id, at)
+    return await launcher.read(id, range)
   } catch (error) {
     if (error instanceof SpoolUnreadable) return error
     throw error
   }
 }
 
-/** Whether these chunks are the last, with those that were brought before. What a spool holds is brought before it is said to lack something. */
+/**
+ * Whether `chunks`, after the `storedBytes` before them, are the rest of the output. Throws SpoolUnreadable if output is missing and nothing
+ * is left to send before the gap.
+ */
 function isComplete(
   { stdout, stderr }: ExitRecord,
-  brought: number | undefined,
+  storedBytes: number | undefined,
   chunks: Uint8Array,
 ): boolean {
-  if (brought === undefined) return true
-  const missing = stdout.bytes + stderr.bytes - brought - outputBytes(chunks)
+  if (storedBytes === undefined) return true
+  const missing = stdout.bytes + stderr.bytes - storedBytes - outputBytes(chunks)
   if (missing <= 0) return true
   if (chunks.length === 0) throw new SpoolUnreadable(`${missing} bytes are not in the spool`)
   return false
@@ -130,7 +131,7 @@ function isCut({ stdout, stderr }: ExitRecord): boolean {
   return stdout.cut + stderr.cut > 0
 }
 
-/** A launcher whose disk refused the output could not write the mark either. */
-function unwritten({ endedAt, stdout, stderr, spoolError }: ExitRecord): Uint8Array {
+/** The launcher could not write this mark itself, because its disk rejected the output. */
+function missingCutMark({ endedAt, stdout, stderr, spoolError }: ExitRecord): Uint8Array {
   return cutChunk({ at: endedAt, stdout: stdout.cut, stderr: stderr.cut, error: spoolError })
 }

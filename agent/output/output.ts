@@ -3,157 +3,154 @@ import type { Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Launcher } from '../launcher/launcher.ts'
+import { createOutputDropper, type OutputDropper } from './drop-output.ts'
 import type { IngestClient } from './ingest-client.ts'
-import type { Launch } from './launch.ts'
-import { createLaunches } from './launches.ts'
-import type { Loss } from './loss-file.ts'
+import { createLaunches, type Launches } from './launches.ts'
 import { type Losses, openLosses } from './losses.ts'
 import { lossOf } from './next-piece.ts'
 import { createShipper, type Shipper } from './shipper.ts'
 
 /**
- * The output of what runs here, as long as this agent lives, whatever becomes of its sessions: shipped to the operator, kept within the
- * quota until then.
+ * Ships the output of this machine's runs to the operator. Until then it keeps the output, within the quota. It lives as long as the
+ * agent's process, across sessions and connections to the launcher.
  */
 export interface Output {
-  /** The launcher as the rest of the agent uses it: what it forgets is forgotten when its output is stored too. `off`: it went. */
-  on(launcher: Launcher): { launcher: Launcher; off(): void }
-  /** Whether the result of a launch is recorded, so that only its output is left. */
-  isSettled(launch: string): boolean
-  /** Resolves when what has ended is stored, or after so long. */
+  /**
+   * Takes a new connection to the launcher. Returns the launcher for the rest of the agent to use: its `forget` waits until the output is
+   * stored too. Call `off` when the connection has ended.
+   */
+  attach(launcher: Launcher): { launcher: Launcher; off(): void }
+  /** Whether the launch's result is recorded, so that only its output is left. */
+  isResultRecorded(launch: string): boolean
+  /** Resolves when the output of all ended launches is stored, or after `limitMs`. */
   flush(limitMs: number): Promise<void>
+  /** Resolves after the signal has aborted. Rejects only because of a bug. */
   readonly done: Promise<void>
 }
 
 export interface OutputOptions {
-  /** undefined: there is no operator to bring it to. */
+  /** undefined: the agent has no operator to send output to. */
   client: IngestClient | undefined
-  /** Bytes that may wait for it. */
+  /** Bytes of ended and unstored output. */
   quota: number
   stateDir: string
   clock: Clock
   log: Log
+  /** For jitter, from 0 to 1. */
   random(): number
+  /** The longest delay between two tries, ms. */
   longestPauseMs?: number
 }
 
-const FILE = 'lost-output.jsonl'
-/** What is remembered of output that went takes as much as output that waits, and this however small the quota is. */
-const LEAST_LOSS_BYTES = 64 * 1024 * 1024
-const LOOK_MS = 50
-const WRITE_LATE_EVERY_MS = 5_000
+const LOSSES_FILE = 'lost-output.jsonl'
+/** The losses on disk may take as much as the quota, but at least this, however small the quota is. */
+const MIN_LOSS_BYTES = 64 * 1024 * 1024
+const FLUSH_POLL_MS = 50
+const WRITE_DEFERRED_EVERY_MS = 5_000
 
 /** Ends with the signal. */
 export async function startOutput(options: OutputOptions, signal: AbortSignal): Promise<Output> {
-  const { client, clock, log } = options
-  const losses = await openLosses({
-    path: join(options.stateDir, FILE),
-    mostBytes: Math.max(options.quota, LEAST_LOSS_BYTES),
-    log,
-  })
-  let launcher: Launcher | undefined
-  let shipper: Shipper | undefined
-  const launches = createLaunches({
-    forget: ids => launcher?.forget(ids),
-    onRunning: (launch, isYoung) => (isYoung ? shipper?.lookLater(launch) : shipper?.look(launch)),
-    onEnded: launch => {
-      if (losses.has(launch.id)) launches.acknowledge([launch])
-      else if (!client && lossOf(launch) === undefined) launches.acknowledge([launch])
-      else shipper?.look(launch)
-      makeRoom()
-    },
-  })
-  const onUnreadable = (launch: Launch, why: string) => {
-    log.error({ run: launch.attempt?.run, why }, 'output.unreadable')
-    void drop([launch])
-  }
-  if (client) shipper = createShipper({ ...options, client, launches, losses, onUnreadable })
-  else log.info({ remedy: '--operator', quota: options.quota }, 'output.kept')
-
-  const makeRoom = () => {
-    const going = launches.beyond(options.quota).filter(launch => !dropping.has(launch))
-    if (going.length > 0) void drop(going)
-  }
-  const dropping = new Set<Launch>()
-  const drop = async (going: readonly Launch[]) => {
-    for (const launch of going) dropping.add(launch)
-    try {
-      await remember(losses, going, log)
-      launches.acknowledge(going)
-      shipper?.wake()
-    } catch (error) {
-      // It stays, and is tried again with the next one that ends.
-      log.error({ error: messageOf(error) }, 'output.notDropped')
-    } finally {
-      for (const launch of going) dropping.delete(launch)
-    }
-  }
-
+  const { client, clock, log, quota } = options
+  const path = join(options.stateDir, LOSSES_FILE)
+  const losses = await openLosses({ path, maxBytes: Math.max(quota, MIN_LOSS_BYTES), log })
+  if (!client) log.info({ remedy: '--operator', quota }, 'output.keptLocally')
+  const parts = createParts(options, losses)
+  const { launches, shipper } = parts
   return {
-    on(real) {
-      launcher = real
-      launches.attached()
-      const stop = real.onEvent(event => launches.told(event))
-      const off = () => {
-        stop()
-        if (launcher !== real) return
-        launcher = undefined
-        shipper?.use(undefined)
-      }
-      real.runs(signal).then(
-        runs => {
-          if (launcher !== real) return
-          launches.listed(runs)
-          shipper?.use(real)
-        },
-        // Its connection ended: there will be another.
-        () => undefined,
-      )
-      const kept: Launcher = {
-        ...real,
-        arm(runs) {
-          launches.armed(runs)
-          real.arm(runs)
-        },
-        forget(ids) {
-          launches.settle(ids)
-          makeRoom()
-        },
-      }
-      return { launcher: kept, off }
-    },
-    isSettled: launches.isSettled.bind(launches),
+    attach: launcher => attach(parts, launcher, signal),
+    isResultRecorded: id => launches.isResultRecorded(id),
     async flush(limitMs) {
       if (!client) return
       const until = clock.monotonic() + limitMs
-      while (launches.unacknowledged > 0 && clock.monotonic() < until) await clock.sleep(LOOK_MS)
+      while (launches.unacknowledged > 0 && clock.monotonic() < until) await clock.sleep(FLUSH_POLL_MS)
     },
-    done: Promise.all([shipper?.run(signal), writeLate(losses, options, signal)]).then(() => undefined),
+    done: Promise.all([shipper?.run(signal), writeDeferred(losses, options, signal)]).then(() => undefined),
   }
 }
 
-/** Until the signal aborts, and then once more. */
-async function writeLate(
+interface Parts {
+  launches: Launches
+  dropper: OutputDropper
+  shipper: Shipper | undefined
+  /** Its launcher is undefined while none is connected. */
+  connection: { launcher?: Launcher | undefined }
+}
+
+function createParts(options: OutputOptions, losses: Losses): Parts {
+  const { client, log, quota } = options
+  const connection: Parts['connection'] = {}
+  let shipper: Shipper | undefined
+  const launches = createLaunches({
+    forget: ids => connection.launcher?.forget(ids),
+    onRunning: (launch, isNew) => (isNew ? shipper?.enqueueNew(launch) : shipper?.enqueue(launch)),
+    onEnded: launch => {
+      const isLossRecorded = losses.has(launch.id)
+      const hasNothingToKeep = !client && lossOf(launch) === undefined
+      if (isLossRecorded || hasNothingToKeep) launches.acknowledge([launch])
+      else shipper?.enqueue(launch)
+      dropper.enforceQuota()
+    },
+  })
+  const dropper = createOutputDropper({ launches, losses, log, quota, onDropped: () => shipper?.notify() })
+  if (client)
+    shipper = createShipper({
+      ...options,
+      client,
+      launches,
+      losses,
+      onUnreadable: (launch, why) => {
+        log.error({ run: launch.attempt?.run, why }, 'output.unreadable')
+        void dropper.drop([launch])
+      },
+    })
+  return { launches, dropper, shipper, connection }
+}
+
+function attach(parts: Parts, launcher: Launcher, signal: AbortSignal): ReturnType<Output['attach']> {
+  const { launches, dropper, shipper, connection } = parts
+  connection.launcher = launcher
+  launches.onConnected()
+  const stopListening = launcher.onEvent(event => launches.onEvent(event))
+  launcher.runs(signal).then(
+    runs => {
+      if (connection.launcher !== launcher) return
+      launches.reconcile(runs)
+      shipper?.setLauncher(launcher)
+    },
+    // The connection ended. The agent opens another one.
+    () => undefined,
+  )
+  return {
+    launcher: {
+      ...launcher,
+      arm(runs) {
+        launches.onArm(runs)
+        launcher.arm(runs)
+      },
+      forget(ids) {
+        launches.recordResults(ids)
+        dropper.enforceQuota()
+      },
+    },
+    off() {
+      stopListening()
+      if (connection.launcher !== launcher) return
+      connection.launcher = undefined
+      shipper?.setLauncher(undefined)
+    },
+  }
+}
+
+/** Repeats until the signal aborts, and then tries once more. */
+async function writeDeferred(
   losses: Losses,
   { clock, log }: Pick<OutputOptions, 'clock' | 'log'>,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    await clock.sleep(WRITE_LATE_EVERY_MS, signal).catch(() => undefined)
-    await losses.writeLate().catch(error => log.warn({ error: messageOf(error) }, 'output.lossNotWritten'))
+    await clock.sleep(WRITE_DEFERRED_EVERY_MS, signal).catch(() => undefined)
+    await losses
+      .writeDeferred()
+      .catch(error => log.warn({ error: messageOf(error) }, 'output.lossNotWritten'))
   }
-}
-
-async function remember(losses: Losses, going: readonly Launch[], log: Log): Promise<void> {
-  const lost = going.flatMap(launch => lossOf(launch) ?? [])
-  if (lost.length === 0) return
-  const kept = await losses.add(lost)
-  log.warn(summaryOf(lost), 'output.lost')
-  // Nothing tells the operator of these.
-  if (kept < lost.length) log.error(summaryOf(lost.slice(kept)), 'output.lossNotRecorded')
-}
-
-function summaryOf(lost: readonly Loss[]) {
-  const bytes = lost.reduce((sum, { total }) => sum + total, 0)
-  return { runs: lost.slice(0, 10).map(({ run }) => run), count: lost.length, bytes }
 }

@@ -2,25 +2,25 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Launcher } from '../launcher/launcher.ts'
 import type { Launch } from './launch.ts'
 
-/** Launches that run, of which nothing is to be sent now. */
+/** Running launches that have nothing to send now. Long polls find out when they have more. */
 export interface RunningLaunches {
-  /** Some have only just started. */
-  readonly hasYoung: boolean
-  /** It has only just started: most are over before a question about them would be answered. */
-  later(launch: Launch): void
-  /** Begins to wait for those that are not over by now. */
-  grownUp(): void
-  /** Until it has more, or has ended. */
-  wait(launch: Launch): void
-  /** undefined: there is none now. */
-  use(launcher: Launcher | undefined): void
+  /** Whether polls of some launches are scheduled. */
+  readonly hasScheduled: boolean
+  /** Schedules the first poll of a launch that has only just started: most commands end before the launcher would answer a read. */
+  schedule(launch: Launch): void
+  /** Starts the scheduled polls that are due, of launches that still run. */
+  pollDue(): void
+  /** Starts a long poll: a read of length 0, which the launcher answers when the launch has written more or has ended. */
+  poll(launch: Launch): void
+  /** undefined: no launcher is connected. */
+  setLauncher(launcher: Launcher | undefined): void
 }
 
-const YOUNG_MS = 100
-const UNREADABLE_MS = 5_000
-const WAIT_MS = 60_000
+const FIRST_POLL_AFTER_MS = 100
+const UNREADABLE_RETRY_MS = 5_000
+const LONG_POLL_MS = 60_000
 
-/** `onMore`: there may be something of it, or there is no launcher to wait with. */
+/** `onMore`: the launch may have output to send, or no launcher is connected and so it cannot be polled. */
 export function createRunningLaunches({
   clock,
   onMore,
@@ -28,50 +28,48 @@ export function createRunningLaunches({
   clock: Clock
   onMore(launch: Launch): void
 }): RunningLaunches {
-  const waiting = new Set<Launch>()
-  const young: { launch: Launch; at: number }[] = []
+  const polled = new Set<Launch>()
+  /** By time. */
+  const scheduled: { launch: Launch; at: number }[] = []
   let current: Launcher | undefined
 
-  const later = (launch: Launch, inMs: number) => {
+  const schedule = (launch: Launch, inMs: number) => {
     const at = clock.monotonic() + inMs
-    const behind = young.findIndex(other => other.at > at)
-    young.splice(behind < 0 ? young.length : behind, 0, { launch, at })
+    const next = scheduled.findIndex(other => other.at > at)
+    scheduled.splice(next < 0 ? scheduled.length : next, 0, { launch, at })
   }
-  const wait = (launch: Launch) => {
+  const poll = (launch: Launch) => {
     const launcher = current
     if (!launcher) return onMore(launch)
-    if (launch.from === undefined || waiting.has(launch)) return
-    waiting.add(launch)
-    void launcher.read(launch.id, { offset: launch.from, length: 0, waitMs: WAIT_MS }).then(
-      ({ end }) => {
-        if (launcher !== current) return
-        waiting.delete(launch)
-        // Its end is told by an event, and looked at then.
-        if (launch.isRunning && !end) onMore(launch)
-      },
-      () => {
-        if (launcher !== current) return
-        waiting.delete(launch)
-        // Its spool could not be read: it is asked about again, and when it has ended told as lost.
-        if (launch.isRunning) later(launch, UNREADABLE_MS)
-      },
+    if (launch.storedOffset === undefined || polled.has(launch)) return
+    polled.add(launch)
+    const onAnswer = (then: () => void) => {
+      if (launcher !== current) return
+      polled.delete(launch)
+      if (launch.isRunning) then()
+    }
+    void launcher.read(launch.id, { offset: launch.storedOffset, length: 0, waitMs: LONG_POLL_MS }).then(
+      // The launcher reports the end of a launch by an event too, and that event queues the launch.
+      ({ end }) => onAnswer(() => void (end || onMore(launch))),
+      // The spool cannot be read. If it still cannot be read when the launch has ended, its output is reported as lost.
+      () => onAnswer(() => schedule(launch, UNREADABLE_RETRY_MS)),
     )
   }
   return {
-    get hasYoung() {
-      return young.length > 0
+    get hasScheduled() {
+      return scheduled.length > 0
     },
-    later: launch => later(launch, YOUNG_MS),
-    grownUp() {
+    schedule: launch => schedule(launch, FIRST_POLL_AFTER_MS),
+    pollDue() {
       const now = clock.monotonic()
-      const still = young.findIndex(({ at }) => at > now)
-      const old = young.splice(0, still < 0 ? young.length : still)
-      for (const { launch } of old) if (launch.isRunning) wait(launch)
+      const firstLater = scheduled.findIndex(({ at }) => at > now)
+      const due = scheduled.splice(0, firstLater < 0 ? scheduled.length : firstLater)
+      for (const { launch } of due) if (launch.isRunning) poll(launch)
     },
-    wait,
-    use(launcher) {
+    poll,
+    setLauncher(launcher) {
       current = launcher
-      waiting.clear()
+      polled.clear()
     },
   }
 }

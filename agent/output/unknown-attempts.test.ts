@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { silentLog } from '../../platform/log.ts'
-import type { Sending } from './gather-batch.ts'
+import type { BatchItem } from './gather-batch.ts'
 import type { Launch } from './launch.ts'
 import type { Loss } from './loss-file.ts'
 import { createUnknownAttempts } from './unknown-attempts.ts'
@@ -8,22 +8,22 @@ import { createUnknownAttempts } from './unknown-attempts.ts'
 const DAY_MS = 86_400_000
 const signal = new AbortController().signal
 const attempt = { uid: 'u', run: 'ns.job.1', attempt: 1, namespace: 'ns', name: 'job' }
-const piece: Sending['piece'] = { ...attempt, offset: 5, next: 9, chunks: new Uint8Array(4) }
+const piece: BatchItem['piece'] = { ...attempt, offset: 5, next: 9, chunks: new Uint8Array(4) }
 const launch = (id: string): Launch => ({
   id,
   attempt,
   record: undefined,
   isRunning: false,
-  settled: false,
+  resultRecorded: false,
   acknowledged: false,
-  from: 5,
-  brought: 5,
+  storedOffset: 5,
+  storedBytes: 5,
 })
 const lossAt = (at: number): Loss => ({ ...attempt, launch: 'l', total: 9, at })
 
-function waiting() {
+function setUp() {
   const slept: number[] = []
-  const again: string[] = []
+  const retried: string[] = []
   let wake = () => {}
   const clock = {
     now: () => 2 * DAY_MS,
@@ -33,46 +33,46 @@ function waiting() {
       return new Promise<void>(resolve => (wake = resolve))
     },
   }
-  const patience = createUnknownAttempts({
+  const unknownAttempts = createUnknownAttempts({
     clock,
     log: silentLog,
     random: () => 1,
-    again: launches => again.push(...launches.map(({ id }) => id)),
+    onRetry: launches => retried.push(...launches.map(({ id }) => id)),
   })
-  return { patience, slept, again, wake: () => wake() }
+  return { unknownAttempts, slept, retried, wake: () => wake() }
 }
 
-test('each time it waits longer, up to a minute; who is new does not wait for who has waited long', () => {
-  const { patience, slept } = waiting()
+test('delays double up to a minute; a new attempt does not wait for the delay of an old one', () => {
+  const { unknownAttempts, slept } = setUp()
   const old = launch('old')
-  for (let n = 0; n < 10; n++) patience.wait([{ of: { launch: old }, piece }], signal)
+  for (let n = 0; n < 10; n++) unknownAttempts.retryLater([{ source: { launch: old }, piece }], signal)
   expect(slept).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
-  patience.wait(
-    [old, launch('new')].map(one => ({ of: { launch: one }, piece })),
+  unknownAttempts.retryLater(
+    [old, launch('new')].map(one => ({ source: { launch: one }, piece })),
     signal,
   )
   expect(slept.at(-1)).toBe(250)
 })
 
-test('what waits is asked about from its beginning; a loss rests meanwhile', async () => {
-  const { patience, again, wake } = waiting()
+test('a retry asks for the stored position; a loss is pending until then', async () => {
+  const { unknownAttempts, retried, wake } = setUp()
   const [one, loss] = [launch('one'), lossAt(2 * DAY_MS)]
-  patience.wait(
+  unknownAttempts.retryLater(
     [
-      { of: { launch: one }, piece },
-      { of: { loss }, piece },
+      { source: { launch: one }, piece },
+      { source: { loss }, piece },
     ],
     signal,
   )
-  expect([one.from, patience.resting.has(loss), again]).toEqual([undefined, true, []])
+  expect([one.storedOffset, unknownAttempts.pendingLosses.has(loss), retried]).toEqual([undefined, true, []])
   wake()
-  await expect.poll(() => again).toEqual(['one'])
-  expect(patience.resting.size).toBe(0)
+  await expect.poll(() => retried).toEqual(['one'])
+  expect(unknownAttempts.pendingLosses.size).toBe(0)
 })
 
-test('a loss of a run that ended a day ago is not waited for any more; output always is', () => {
-  const { patience } = waiting()
-  expect(patience.isAwaited({ loss: lossAt(DAY_MS + 1) })).toBe(true)
-  expect(patience.isAwaited({ loss: lossAt(DAY_MS) })).toBe(false)
-  expect(patience.isAwaited({ launch: launch('x') })).toBe(true)
+test('a loss of a run that ended a day ago is not retried; output always is', () => {
+  const { unknownAttempts } = setUp()
+  expect(unknownAttempts.mayBecomeKnown({ loss: lossAt(DAY_MS + 1) })).toBe(true)
+  expect(unknownAttempts.mayBecomeKnown({ loss: lossAt(DAY_MS) })).toBe(false)
+  expect(unknownAttempts.mayBecomeKnown({ launch: launch('x') })).toBe(true)
 })

@@ -4,51 +4,51 @@ import type { KeyValue } from '../../store/etcd/types.ts'
 import { type MaybeAbsent, parseVersioned } from '../../store/protocol/versioned.ts'
 
 /**
- * What this agent knows of cells: from its own transactions and reads, as cells are not watched. It may be old; every use of it
- * compares the revision, so an old one only costs another read.
+ * The cells that this agent has read or written. Cells are not watched, so a cached cell may be stale. Every use compares the revision, so
+ * a stale cell costs only another read.
  */
-export interface Cells {
-  /** undefined: nothing is known; a `mod` of 0: known to be absent. */
+export interface CellCache {
+  /** undefined: not cached. A `mod` of 0: known to be absent. */
   get(key: string): MaybeAbsent<Cell> | undefined
-  /** Takes what a transaction wrote. An older revision does not replace a newer one. */
-  wrote(key: string, mod: number, cell: Cell): void
-  /** Takes what a transaction read. */
-  saw(key: string, item: KeyValue | undefined): MaybeAbsent<Cell>
-  /** Takes every cell there is: the others are known to be absent. */
-  sawAll(items: readonly KeyValue[]): void
+  /** Caches a cell that a transaction wrote. An older revision does not replace a newer one. */
+  putWritten(key: string, mod: number, cell: Cell): void
+  /** Caches a cell that a transaction read. */
+  putRead(key: string, item: KeyValue | undefined): MaybeAbsent<Cell>
+  /** Caches all cells of the pool. A cell that is not among them is known to be absent. */
+  putAll(items: readonly KeyValue[]): void
   forget(key: string): void
-  /** Reads it now, together with what else is read in this turn. */
+  /** Reads the cell from etcd, in one batch with the other reads of this turn. */
   read(key: string): Promise<MaybeAbsent<Cell>>
 }
 
-/** `lasts`: is it worth to be remembered? Else it is always read. */
-export function createCells(batcher: Batcher, lasts: (key: string) => boolean): Cells {
-  /** 'unknown': was known and no longer is. */
-  const known = new Map<string, MaybeAbsent<Cell> | 'unknown'>()
-  let complete = false
-  const saw = (key: string, item: KeyValue | undefined): MaybeAbsent<Cell> => {
-    const now = parseVersioned(cellSchema, key, item)
-    if (lasts(key)) known.set(key, now)
-    return now
+/** `isCached`: whether to cache the cell under this key. Other cells are read every time. */
+export function createCellCache(batcher: Batcher, isCached: (key: string) => boolean): CellCache {
+  /** 'forgotten': unlike a missing key, it does not mean that the cell is absent. */
+  const cached = new Map<string, MaybeAbsent<Cell> | 'forgotten'>()
+  let isComplete = false
+  const putRead = (key: string, item: KeyValue | undefined): MaybeAbsent<Cell> => {
+    const cell = parseVersioned(cellSchema, key, item)
+    if (isCached(key)) cached.set(key, cell)
+    return cell
   }
   return {
     get(key) {
-      const cell = known.get(key)
-      if (cell === 'unknown' || !lasts(key)) return undefined
-      return cell ?? (complete ? { key, mod: 0, value: undefined } : undefined)
+      const cell = cached.get(key)
+      if (cell === 'forgotten' || !isCached(key)) return undefined
+      return cell ?? (isComplete ? { key, mod: 0, value: undefined } : undefined)
     },
-    wrote(key, mod, value) {
-      if (!lasts(key)) return
-      const before = known.get(key)
-      if (!before || before === 'unknown' || before.mod < mod) known.set(key, { key, mod, value })
+    putWritten(key, mod, value) {
+      if (!isCached(key)) return
+      const before = cached.get(key)
+      if (!before || before === 'forgotten' || before.mod < mod) cached.set(key, { key, mod, value })
     },
-    saw,
-    sawAll(items) {
-      for (const item of items) saw(item.key, item)
-      complete = true
+    putRead,
+    putAll(items) {
+      for (const item of items) putRead(item.key, item)
+      isComplete = true
     },
     forget(key) {
-      if (lasts(key)) known.set(key, 'unknown')
+      if (isCached(key)) cached.set(key, 'forgotten')
     },
     async read(key) {
       const answer = await batcher.txn({ compare: [], then: [{ get: key }] })

@@ -24,9 +24,9 @@ const entry = (name: string, over: Partial<JobEntry['command']> = {}): JobEntry 
     },
   })
 
-test('parts that are equal are kept once, and every entry says what it said', () => {
-  const share = createEntryInterner()
-  const [one, two] = [share(entry('one')), share(entry('two'))]
+test('equal parts are kept once, and entries do not change', () => {
+  const intern = createEntryInterner()
+  const [one, two] = [intern(entry('one')), intern(entry('two'))]
   expect(one).toEqual(entry('one'))
   expect(two).toEqual(entry('two'))
   expect(two.command.placement).toBe(one.command.placement)
@@ -35,18 +35,18 @@ test('parts that are equal are kept once, and every entry says what it said', ()
 })
 
 test('parts that differ stay apart', () => {
-  const share = createEntryInterner()
-  share(entry('one', { shell: ['/bin/sh', '-c'] }))
-  expect(share(entry('two', { shell: ['/bin/bash', '-c'] })).command.shell).toEqual(['/bin/bash', '-c'])
-  expect(share(entry('three', { labels: { team: 'dba' } })).command.labels).toEqual({ team: 'dba' })
+  const intern = createEntryInterner()
+  intern(entry('one', { shell: ['/bin/sh', '-c'] }))
+  expect(intern(entry('two', { shell: ['/bin/bash', '-c'] })).command.shell).toEqual(['/bin/bash', '-c'])
+  expect(intern(entry('three', { labels: { team: 'dba' } })).command.labels).toEqual({ team: 'dba' })
 })
 
-test('of parts that are long few are known at a time; those that are met again and again stay so', () => {
-  const share = createEntryInterner()
+test('few long parts are kept at a time; parts that are used again and again stay', () => {
+  const intern = createEntryInterner()
   const long = (n: number) => entry(`j${n}`, { shell: [`${n}`.padStart(64 * 1024)] })
-  const first = share(long(0))
-  const same = () => share(long(0)).command.shell === first.command.shell
+  const first = intern(long(0))
+  const same = () => intern(long(0)).command.shell === first.command.shell
   expect(same()).toBe(true)
-  for (let n = 1; n < 100; n++) expect(share(long(n)).schedules).toBe(first.schedules)
+  for (let n = 1; n < 100; n++) expect(intern(long(n)).schedules).toBe(first.schedules)
   expect(same()).toBe(false)
 })

@@ -1,45 +1,47 @@
 import type { Entry, JobEntry } from '../../core/records/entry.ts'
 
 /**
- * Ten thousand jobs of a pool are alike in most of what they say: where they run, as whom, by which shell. Parts that are equal are kept
- * once. Entries are never changed in place, so nobody can tell.
+ * Interns equal parts of entries, so that each is in memory once. Ten thousand jobs of a pool share most of their parts: placement, user,
+ * shell. This is safe because entries are never changed in place.
  */
 export type InternEntry = <T extends Entry>(entry: T) => T
 
-/** Past so many different parts, or characters of them, what has not been met since as many others were is forgotten: it only costs memory. */
-const MOST = 2_500
-const MOST_CHARACTERS = 2 * 1024 * 1024
+/**
+ * A generation of interned parts ends at either limit. A part that is not used during one whole generation is forgotten. That only costs
+ * memory.
+ */
+const MAX_PARTS = 2_500
+const MAX_CHARACTERS = 2 * 1024 * 1024
 
 export function createEntryInterner(): InternEntry {
-  let lately = new Map<string, unknown>()
-  let before = new Map<string, unknown>()
+  let current = new Map<string, unknown>()
+  let previous = new Map<string, unknown>()
   let characters = 0
 
-  const once = <V>(value: V): V => {
+  const intern = <V>(value: V): V => {
     const text = JSON.stringify(value)
     if (text === undefined) return value
-    const there = lately.get(text)
-    if (there !== undefined) return there as V
-    if (lately.size >= MOST || characters >= MOST_CHARACTERS) {
-      before = lately
-      lately = new Map()
+    const known = current.get(text)
+    if (known !== undefined) return known as V
+    if (current.size >= MAX_PARTS || characters >= MAX_CHARACTERS) {
+      previous = current
+      current = new Map()
       characters = 0
     }
-    const known = (before.get(text) ?? value) as V
-    lately.set(text, known)
+    const interned = (previous.get(text) ?? value) as V
+    current.set(text, interned)
     characters += text.length
-    return known
+    return interned
   }
-  /** In place, as nobody else has seen it yet. */
-  const share = <V extends object>(of: V, names: readonly (keyof V)[]): V => {
-    for (const name of names) of[name] = once(of[name])
-    return of
+  /** Changes `of` in place, because nobody else has seen it yet. */
+  const internFields = <V extends object>(of: V, names: readonly (keyof V)[]): void => {
+    for (const name of names) of[name] = intern(of[name])
   }
 
   return entry => {
-    share<Entry>(entry, ['pool', 'namespace', 'parameters'])
-    if (entry.kind === 'job') share<JobEntry>(entry, ['timeZone', 'daylightSaving', 'schedules'])
-    share(entry.command, [
+    internFields<Entry>(entry, ['pool', 'namespace', 'parameters'])
+    if (entry.kind === 'job') internFields<JobEntry>(entry, ['timeZone', 'daylightSaving', 'schedules'])
+    internFields(entry.command, [
       'labels',
       'placement',
       'host',

@@ -5,7 +5,7 @@ import { type Active, activeSchema } from '../../core/records/state.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { adopt } from '../../store/protocol/retry.ts'
 import { parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
-import { conclude } from '../runs/finish.ts'
+import { finishAttempt } from '../runs/finish.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import { readWave } from '../schedule/wave-slot.ts'
 import type { Context } from '../session/context.ts'
@@ -51,7 +51,7 @@ async function buryIfDead(context: Context, active: Versioned<Active>, owner: st
   const ownerSeen = now?.create ?? 0
   if (ownerSeen === session) return
   if (buryAfter !== undefined && clock.now() < buryAfter) return
-  await conclude(context, active, {
+  await finishAttempt(context, active, {
     verdict: {
       outcome: 'Lost',
       reason: 'AgentLost',

@@ -4,7 +4,7 @@ import { reown } from '../../store/protocol/retry.ts'
 import { type MaybeAbsent, parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { LauncherRun } from '../launcher/messages.ts'
 import { guards } from '../model-guards.ts'
-import { conclude } from '../runs/finish.ts'
+import { finishAttempt } from '../runs/finish.ts'
 import { launchId } from '../runs/launch-order.ts'
 import type { Runs } from '../runs/supervisor.ts'
 import type { Context } from '../session/context.ts'
@@ -36,7 +36,7 @@ export async function takeStock(context: Context, runs: Runs): Promise<void> {
     if (runs.has(mine.value.run)) known.delete(launchId(mine.value))
     else if (launched) runs.adopt(mine, launched)
     else if (guards.isLauncherThatWasTold(mine.value.instance, launcher.instance)) runs.resume(mine)
-    else await conclude(context, mine, { verdict: { outcome: 'Lost', reason: 'LauncherLost' } })
+    else await finishAttempt(context, mine, { verdict: { outcome: 'Lost', reason: 'LauncherLost' } })
     known.delete(launchId(mine.value))
   }
   await endUnowned(context, [...known.values()])
@@ -52,7 +52,7 @@ async function outlived(
   if (active.value.buryAfter === undefined) return undefined
   if (!launched) {
     const verdict = { outcome: 'Lost', reason: 'LauncherLost' } as const
-    await conclude(context, active, { verdict, burial: { owner: agent, ownerSeen: session } })
+    await finishAttempt(context, active, { verdict, burial: { owner: agent, ownerSeen: session } })
     return undefined
   }
   // Other agents change its cells all the time. A refusal because of a cell says nothing about the attempt.
@@ -108,7 +108,7 @@ export async function settleUnknown(context: Context, runs: Runs): Promise<void>
     if (isKnown(active.value) || launches.has(launchId(active.value))) continue
     // A pending attempt was put here by the process that ended the one before. Arming it compares, so it may be done repeatedly.
     if (active.value.attempt > 1) runs.resume(active)
-    else await conclude(context, active, { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } })
+    else await finishAttempt(context, active, { verdict: { outcome: 'Lost', reason: 'ClaimUnclear' } })
   }
 }
 

@@ -19,7 +19,7 @@ export interface Ending {
   burial?: { owner: string; ownerSeen: number }
 }
 
-export type Concluded = { freed: CellRef[] } & (
+export type Finished = { freed: CellRef[] } & (
   | { kind: 'recorded' }
   /** Recorded, and the next attempt is this agent's. */
   | { kind: 'again'; active: Versioned<Active> }
@@ -33,11 +33,11 @@ const PAUSE_MS = 300
 const FAULT_PAUSE_MS = 5_000
 
 /** Rejects only when the context's signal aborts. */
-export async function conclude(
+export async function finishAttempt(
   context: Context,
   mine: Versioned<Active>,
   ending: Ending,
-): Promise<Concluded> {
+): Promise<Finished> {
   let active = mine
   for (let round = 0; ; round++) {
     context.signal.throwIfAborted()
@@ -87,7 +87,7 @@ async function tryToEnd(
   context: Context,
   active: Versioned<Active>,
   ending: Ending & { round: number },
-): Promise<Concluded | Refused> {
+): Promise<Finished | Refused> {
   const { keys, pool, cells: known, clock, log } = context
   const refs = cellsOf(pool, active.value)
   const found = await heldCells(context, refs, active.value.run)
@@ -113,7 +113,7 @@ async function tryToEnd(
   })
   const answer = await context.batcher.txn(ended.txn)
   if (!answer.ok) return refused(context, active, { answer, cells })
-  for (const cell of ended.cells) known.wrote(cell.key, answer.revision, cell.value)
+  for (const cell of ended.cells) known.putWritten(cell.key, answer.revision, cell.value)
   log.info(
     {
       run: active.value.run,
@@ -135,9 +135,9 @@ function refused(
   context: Context,
   active: Versioned<Active>,
   { answer, cells }: { answer: TxnAnswer; cells: Versioned<Cell>[] },
-): Concluded | Refused {
+): Finished | Refused {
   const [activeNow, ...cellsNow] = answer.gets
-  const moved = cells.map((cell, i) => context.cells.saw(cell.key, cellsNow[i]).mod !== cell.mod)
+  const moved = cells.map((cell, i) => context.cells.putRead(cell.key, cellsNow[i]).mod !== cell.mod)
   const now = parseVersioned(activeSchema, active.key, activeNow)
   const same = now.value?.attempt === active.value.attempt && now.value.session === active.value.session
   if (!now.value || !same) {

@@ -9,7 +9,7 @@ import type { ExitRecord, LauncherEvent, LauncherRun } from '../launcher/message
 import type { Context } from '../session/context.ts'
 import { endOf } from './container-command.ts'
 import { type EndFacts, endFactsOf } from './end-facts.ts'
-import { conclude } from './finish.ts'
+import { finishAttempt } from './finish.ts'
 import { launchId, launchOrder, secretValues } from './launch-order.ts'
 import { redactRecord } from './redact-record.ts'
 import { restampAttempt } from './restamp.ts'
@@ -202,7 +202,7 @@ export class Runs {
     const entry = run.entry ?? this.#entryOf(run.active.value)?.value
     const verdict = withMessage(verdictOf(end, entry?.command ?? { successExitCodes: [0] }), facts.message)
     try {
-      const concluded = await conclude(this.#context, run.active, { verdict, facts })
+      const concluded = await finishAttempt(this.#context, run.active, { verdict, facts })
       this.#forget(run)
       if (concluded.kind === 'again') this.resume(concluded.active)
       for (const ref of concluded.freed) this.#onFree(ref)

@@ -46,7 +46,7 @@ export async function claimFire(
     ...(wave ? { wave } : {}),
   })
   const answer = await sendClaim(context, claimed, active => {
-    context.cells.wrote(cell.key, active.mod, claimed.cell)
+    context.cells.putWritten(cell.key, active.mod, claimed.cell)
     runs.start(active, entry.value)
   })
   return answer.ok ? 0 : retryAfterRefusal(context, turn, { cell, wave, gets: answer.gets })
@@ -62,7 +62,7 @@ export function retryAfterRefusal(
   of: { cell: MaybeAbsent<Cell>; wave?: Wave | undefined; gets: readonly (KeyValue | undefined)[] },
 ): number {
   const [item, waveItem] = of.gets
-  if (cells.saw(of.cell.key, item).mod !== of.cell.mod) return 0
+  if (cells.putRead(of.cell.key, item).mod !== of.cell.mod) return 0
   const lost = of.wave?.lost(waveItem)
   if (lost !== undefined) return lost
   log.debug({ key: entry.key }, 'claim.refused')

@@ -29,7 +29,7 @@ export async function settleTimes(
   })
   const answer = await batcher.txn(settled.txn)
   if (!answer.ok) return retryAfterRefusal(context, turn, { cell, gets: answer.gets })
-  cells.wrote(cell.key, answer.revision, settled.cell)
+  cells.putWritten(cell.key, answer.revision, settled.cell)
   if (decision.kind === 'wait' && decision.replace) await markReplaced(context, settled.cell)
   return 0
 }

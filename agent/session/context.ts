@@ -5,7 +5,7 @@ import type { Log } from '../../platform/log.ts'
 import type { Batcher } from '../../store/etcd/batcher.ts'
 import type { Etcd } from '../../store/etcd/client.ts'
 import type { Launcher } from '../launcher/launcher.ts'
-import type { Cells } from '../pool/cell-cache.ts'
+import type { CellCache } from '../pool/cell-cache.ts'
 import type { World } from '../pool/world.ts'
 import type { ContainerSettings } from '../runs/container-command.ts'
 import type { ContainerPresence } from '../schedule/container-presence.ts'
@@ -22,7 +22,7 @@ export interface Context {
   clock: Clock
   log: Log
   world: World
-  cells: Cells
+  cells: CellCache
   /** Ids of runs whose claims are in flight (schedule/send-claim.ts). */
   claiming: Set<string>
   /** How long a read of a wave's cell and the claim after it take at present, ms. */

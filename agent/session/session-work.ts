@@ -10,7 +10,7 @@ import type { Launcher } from '../launcher/launcher.ts'
 import type { LauncherEvent } from '../launcher/messages.ts'
 import { upgradeWhenIdle } from '../launcher/upgrade.ts'
 import type { AgentOptions } from '../options.ts'
-import { createCells } from '../pool/cell-cache.ts'
+import { createCellCache } from '../pool/cell-cache.ts'
 import type { World } from '../pool/world.ts'
 import { createNotifier, type Notifier } from '../recovery/notifier.ts'
 import { runRecovery } from '../recovery/recovery-loop.ts'
@@ -82,7 +82,7 @@ export class SessionWork {
   async run(session: Session, launcher: Launcher, lost: AbortSignal): Promise<void> {
     const { etcd, keys, pool } = this.#state.options
     const context = this.#contextOf(session, launcher, lost)
-    context.cells.sawAll((await etcd.list(keys.cells(pool), lost)).items)
+    context.cells.putAll((await etcd.list(keys.cells(pool), lost)).items)
     const runs = new Runs(context, ref => ref.kind === 'job' && this.#listening?.fires.wake(keys.job(ref)))
     this.#owned = { runs, claiming: context.claiming }
     const events = bufferEvents(launcher, runs)
@@ -117,7 +117,7 @@ export class SessionWork {
       session: session.id,
       batcher,
       world,
-      cells: createCells(batcher, key => isRemembered(keys.parseCell(key))),
+      cells: createCellCache(batcher, key => isRemembered(keys.parseCell(key))),
       claiming: new Set(),
       presence: new ContainerPresence(options.containers, options.clock),
       pace: { ms: FIRST_PACE_MS },

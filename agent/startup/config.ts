@@ -5,7 +5,7 @@ import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
 
-/** Settings of `shellcron agent`, as flags name them. */
+/** Settings of `shellcron agent`, named like its flags. */
 const schema = z.strictObject({
   endpoints: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be like https://10.0.0.1:2379')).min(1),
   identity: z.string().min(1),
@@ -18,21 +18,24 @@ const schema = z.strictObject({
   state: z.string().min(1),
   prefix: z.string().endsWith('/').default(DEFAULT_PREFIX),
   localPolicy: z.string().optional(),
-  /** The operator's ingest. Without it output stays here, within the quota. */
+  /** The operator's ingest. Without it, output stays on this machine, within the quota. */
   operator: z
     .string()
     .regex(/^https:\/\/[^/]+$/, 'must be like https://10.0.0.1:9443')
     .optional(),
-  /** Of output that has ended and is not stored; as Kubernetes writes quantities. */
+  /** Limit of ended and unstored output, as a Kubernetes quantity. */
   spoolQuota: quantity('0', '1000Ti').default('1Gi'),
-  /** Of container runtimes; empty: the well-known ones are looked for. */
+  /** Sockets of container runtimes. If empty, the agent looks for the well-known sockets. */
   runtimeEndpoint: z
     .array(z.string().regex(/^unix:\/\/\//, 'must be like unix:///run/containerd/containerd.sock'))
     .default([]),
-  /** Commands run in the namespaces of PID 1. For a privileged pod with hostPID, whose state directory is the host's, under the same path. */
+  /**
+   * Runs commands in the namespaces of PID 1. For a privileged pod with hostPID that mounts its state directory from the same path of the
+   * host.
+   */
   hostNamespaces: z.boolean().default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  /** On SIGTERM: end claiming, wait so long for runs, kill what is left and leave for good. Without it runs go on for the next agent. */
+  /** Drain on SIGTERM: stop claiming, wait this long for runs, kill the rest, leave. Without it, runs go on for the next agent. */
   drainSeconds: z.number().min(0).optional(),
 })
 
@@ -44,7 +47,7 @@ export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
   policyPath: string
 }
 
-/** Checks settings; throws InvalidInput that names the flag. */
+/** Checks the settings. Throws InvalidInput that names the flag. */
 export function readConfig(input: Record<string, unknown>): AgentConfig {
   const parsed = schema.safeParse(input)
   if (!parsed.success) {

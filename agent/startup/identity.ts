@@ -4,16 +4,17 @@ import { join } from 'node:path'
 import { InvalidInput } from '../../core/errors.ts'
 import { IDENTITY_FILES } from '../../core/records/identity-files.ts'
 
-/** Who an agent is and whom it believes; filled by enrolment. */
+/** An agent's own keys and certificate, and the keys that it trusts. Enrolment writes them. */
 export interface Identity {
-  /** Demanded by etcd from the first day. */
+  /** etcd and the ingest demand this certificate. */
   tls: { ca: string; cert: string; key: string }
-  /** Ed25519: entries and requests that it did not sign are not obeyed. */
+  /** Ed25519. The agent ignores entries and requests that are not signed with it. */
   operatorKey: KeyObject
-  /** X25519: opens what was sealed for the pool. */
+  /** X25519. Opens Secrets that are sealed for the pool. */
   poolKey: KeyObject
 }
 
+/** Throws InvalidInput that names a missing file. */
 export async function readIdentity(dir: string): Promise<Identity> {
   const read = async (name: string): Promise<string> => {
     try {

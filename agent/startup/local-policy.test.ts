@@ -20,7 +20,7 @@ async function policy(text: string): Promise<LocalPolicy> {
 const host = (user?: string, group?: string) =>
   jobEntry({ host: { ...(user ? { user } : {}), ...(group ? { group } : {}) } })
 
-test('what the file does not name is refused', async () => {
+test('a file refuses what it does not name', async () => {
   const { refusal } = await policy(
     'allowHost: true\nallowedUsers: [nobody, app-*]\nallowedNamespaces: [ops]\n',
   )
@@ -34,7 +34,7 @@ test('what the file does not name is refused', async () => {
   expect((await policy('allowedNamespaces: ["*"]')).refusal(host('nobody'))).toBe('allowHost is not set')
 })
 
-test('a group that can be root takes what root takes', async () => {
+test('a group that can become root needs the permission for root', async () => {
   const { refusal } = await policy('allowHost: true\nallowedUsers: [nobody]\nallowedNamespaces: ["*"]\n')
   const said = (why: string) => `user root (${why}) is not in allowedUsers`
   expect(refusal(host('nobody', 'docker'))).toBe(said('group docker can be root'))

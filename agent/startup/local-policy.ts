@@ -6,11 +6,11 @@ import { isLike } from '../../core/policy/wildcard.ts'
 import type { Entry } from '../../core/records/entry.ts'
 
 /**
- * What this machine's owner allows, in a local file that nothing remote can widen. No file: hosts, all users, all namespaces. With one,
- * what it does not name it refuses.
+ * What the owner of this machine allows, in a local file. Nothing remote can widen it. Without a file, host commands, all users and all
+ * namespaces are allowed. A file refuses everything that it does not name.
  */
 export interface LocalPolicy {
-  /** Why this may not run here, or undefined. */
+  /** Why the entry may not run here. undefined: it may. */
   refusal(entry: Entry): string | undefined
 }
 
@@ -23,35 +23,44 @@ const schema = z.strictObject({
 
 export const allowAll: LocalPolicy = { refusal: () => undefined }
 
-/** `path`: the default one may be absent; one that was named must exist. `self`: the agent's own user, which host.user unset means. */
-export async function readLocalPolicy(path: string, named: boolean, self: string): Promise<LocalPolicy> {
+/**
+ * `mustExist`: a file that the settings name must exist; the default file may be absent. `ownUser`: the agent's user, for entries without
+ * `host.user`.
+ */
+export async function readLocalPolicy(
+  path: string,
+  mustExist: boolean,
+  ownUser: string,
+): Promise<LocalPolicy> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    if (!named && (error as NodeJS.ErrnoException).code === 'ENOENT') return allowAll
+    if (!mustExist && (error as NodeJS.ErrnoException).code === 'ENOENT') return allowAll
     throw new InvalidInput('--local-policy', `cannot read ${path}: ${(error as Error).message}`, {
       cause: error,
     })
   }
-  // Loaded where there is something to parse: it takes 2 MB.
-  const { parse } = await import('yaml')
-  const parsed = schema.safeParse(parse(text) ?? {})
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw new InvalidInput(`${path}: ${issue?.path.join('.') || 'file'}`, issue?.message ?? 'is not valid')
-  }
-  const { allowHost, allowedUsers, allowedNamespaces } = parsed.data
+  const { allowHost, allowedUsers, allowedNamespaces } = await parsePolicy(path, text)
   return {
     refusal({ namespace, command }) {
       if (!allowedNamespaces.some(pattern => isLike(pattern, namespace)))
         return `namespace ${namespace} is not in allowedNamespaces`
       if (!command.host) return undefined
       if (!allowHost) return 'allowHost is not set'
-      const user = judgedUser(command.host, self)
+      const user = judgedUser(command.host, ownUser)
       if (allowedUsers.some(pattern => isLike(pattern, user))) return undefined
-      const why = whyJudged(command.host, self)
+      const why = whyJudged(command.host, ownUser)
       return `user ${user}${why ? ` (${why})` : ''} is not in allowedUsers`
     },
   }
+}
+
+async function parsePolicy(path: string, text: string): Promise<z.infer<typeof schema>> {
+  // Loaded only if there is a file to parse: the library takes 2 MB.
+  const { parse } = await import('yaml')
+  const parsed = schema.safeParse(parse(text) ?? {})
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new InvalidInput(`${path}: ${issue?.path.join('.') || 'file'}`, issue?.message ?? 'is not valid')
 }

@@ -10,9 +10,9 @@ import { attemptOf, shipping } from '../../fixtures/shipping.ts'
 import { fill, mayMount, mountSmall, unmount } from '../../fixtures/small-disk.ts'
 import { eventually } from '../eventually.ts'
 
-/** A disk that is full in the middle of a stream: a small one of its own for the spools. */
+/** A disk that becomes full in the middle of a stream: a small file system for the spools. */
 
-test.skipIf(!mayMount)('what the disk took is stored, and the rest is said to be cut', async () => {
+test.skipIf(!mayMount)('a full disk cuts the output: the part before it is stored', async () => {
   const ingest = await ingestBench()
   let spools = ''
   const ship = await shipping(launcherCommand, await ingest.client('a'), stateDir => {
@@ -45,7 +45,7 @@ test.skipIf(!mayMount)('what the disk took is stored, and the rest is said to be
 })
 
 test.skipIf(!mayMount)(
-  'what a full disk has no line for is lost all the same, and remembered when there is room',
+  'a loss that a full disk rejects is kept in memory, and written when the disk has space',
   async () => {
     const dir = mkdtempSync(join(tmpdir(), 'shellcron-losses-'))
     mountSmall(dir)
@@ -61,20 +61,20 @@ test.skipIf(!mayMount)(
         total: 5,
         at: 9,
       })
-      const opened = () => openLosses({ path, mostBytes: 1e9, log: silentLog })
-      const toTell = async (of: Losses) => (await of.first(10, new Set())).map(({ launch }) => launch)
+      const opened = () => openLosses({ path, maxBytes: 1e9, log: silentLog })
+      const toReport = async (of: Losses) => (await of.first(10, new Set())).map(({ launch }) => launch)
       const losses = await opened()
       await losses.add([loss('first')])
       const disk = fill(dir)
-      // Of the last one that there is some room for a part is written.
+      // The disk may take a part of the last line.
       for (const launch of ['a', 'b', 'c', 'd']) expect(await losses.add([loss(launch)])).toBe(1)
-      expect(await toTell(losses)).toEqual(['first', 'a', 'b', 'c', 'd'])
-      expect((await toTell(await opened())).length).toBeLessThan(5)
+      expect(await toReport(losses)).toEqual(['first', 'a', 'b', 'c', 'd'])
+      expect((await toReport(await opened())).length).toBeLessThan(5)
       disk.free()
-      await losses.told(['b'])
+      await losses.acknowledge(['b'])
       await losses.add([loss('e')])
-      await losses.writeLate()
-      expect((await toTell(await opened())).toSorted()).toEqual(['a', 'c', 'd', 'e', 'first'])
+      await losses.writeDeferred()
+      expect((await toReport(await opened())).toSorted()).toEqual(['a', 'c', 'd', 'e', 'first'])
     } finally {
       unmount(dir)
       rmSync(dir, { recursive: true })

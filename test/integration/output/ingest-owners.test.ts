@@ -57,7 +57,7 @@ async function bring(agent: string, over: Partial<BatchPiece> = {}, pool = 'defa
     [{ ...of, offset: 0, next: whole.length, chunks: whole, ...over }],
     new AbortController().signal,
   )
-  if (sent.kind !== 'answered') throw new Error(sent.kind === 'notNow' ? sent.why : sent.kind)
+  if (sent.kind !== 'answered') throw new Error(sent.kind === 'failed' ? sent.why : sent.kind)
   return sent.answers[0] ?? { stored: -1 }
 }
 

@@ -70,8 +70,8 @@ test("what another agent brings of a run is refused, and what it says it is with
     const url = `https://127.0.0.1:${ingest.port}`
     const liar = connectIngest({ url, tls, pool: 'default', agent: 'a' })
     expect(await liar.send([piece('whose', 17, ['!'])], signal)).toMatchObject({
-      kind: 'notNow',
-      refused: true,
+      kind: 'failed',
+      isRejected: true,
       why: expect.stringContaining(`is that of ${pool}/b, not of default/a`) as string,
     })
     liar.close()
@@ -92,7 +92,7 @@ test('no certificate, one of another authority, one that is no agent: nothing is
   }
   for (const [name, pair] of Object.entries(pairs)) {
     const client = connectIngest({ url, tls: { ca: authority.caCert, ...pair }, pool: 'default', agent: 'a' })
-    expect(await client.send([piece(`of-${name}`, 0, ['x'])], signal)).toMatchObject({ kind: 'notNow' })
+    expect(await client.send([piece(`of-${name}`, 0, ['x'])], signal)).toMatchObject({ kind: 'failed' })
     client.close()
     expect(await bytes(`of-${name}`)).toBeUndefined()
   }
@@ -112,7 +112,7 @@ test('an agent does not speak to an operator of another authority', async () => 
   const url = `https://127.0.0.1:${ingest.port}`
   const client = connectIngest({ url, tls: { ca: stranger.cert, ...pair }, pool: 'default', agent: 'a' })
   expect(await client.send([piece('secret', 0, ['x'])], signal)).toMatchObject({
-    kind: 'notNow',
+    kind: 'failed',
     why: expect.stringMatching(/certificate|issuer|self-signed/i) as string,
   })
   client.close()

@@ -1,0 +1,32 @@
+import type { KeyObject } from 'node:crypto'
+import type * as z from 'zod'
+import type { Entry } from '../../core/records/entry.ts'
+import { verifyText } from '../../platform/signing.ts'
+import type { Read } from '../../store/mirror.ts'
+import { parseValue } from '../../store/protocol/versioned.ts'
+import { createEntryInterner } from './intern-entries.ts'
+
+/** Reads records that the operator signed. It rejects all others. */
+export function readSigned<T>(operatorKey: KeyObject, schema: z.ZodType<T>): Read<T> {
+  return item => {
+    const text = verifyText(item.value, operatorKey)
+    return text === undefined ? undefined : parseValue(schema, text)
+  }
+}
+
+/** Reads signed entries. It rejects an entry under a key that does not match it: a signed entry could have been copied there. */
+export function readSignedEntry<T extends Entry>(
+  operatorKey: KeyObject,
+  schema: z.ZodType<T>,
+  parseKey: (key: string) => { pool: string; namespace: string; name: string } | undefined,
+): Read<T> {
+  const read = readSigned(operatorKey, schema)
+  const intern = createEntryInterner()
+  return item => {
+    const entry = read(item)
+    const key = parseKey(item.key)
+    const isUnderItsKey =
+      entry && key && key.pool === entry.pool && key.namespace === entry.namespace && key.name === entry.name
+    return isUnderItsKey ? intern(entry) : undefined
+  }
+}
