@@ -1,4 +1,5 @@
-import { type Decision, decide } from '../../core/fires/decide.ts'
+import { decide } from '../../core/fires/decide.ts'
+import type { Decision } from '../../core/fires/decision.ts'
 import { type CellRef, scheduledRunId } from '../../core/keys.ts'
 import type { JobEntry } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'

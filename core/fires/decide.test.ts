@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../records/entry.ts'
 import type { Cell } from '../records/state.ts'
-import { type Decision, decide, type FireInput, settleUpTo, type Times } from './decide.ts'
+import { decide } from './decide.ts'
+import type { Decision, FireInput } from './decision.ts'
+import { settleUpTo, type Times } from './settlement.ts'
 
 const S = 1_000
 
