@@ -9,8 +9,8 @@ export interface End {
 }
 
 /**
- * How a ShellRun ended whose object is gone, from its results as the log store has them: as its status would say it. undefined: nothing has
- * ended, or an attempt is to follow.
+ * How a ShellRun ended, from its results in the log store, for a ShellRun whose object is gone. The message is the one that its status
+ * had. undefined: no result yet, or another attempt follows.
  */
 export function endIn(results: readonly Result[]): End | undefined {
   const finals = results.filter(({ final }) => final)
@@ -34,7 +34,7 @@ export function endIn(results: readonly Result[]): End | undefined {
   return { succeeded: gravest.outcome === 'Succeeded', message: reasoned(sentenceOn(fire), gravest.reason) }
 }
 
-/** The reason too, where the sentence does not say it. */
+/** Adds the reason, if the message does not contain it. */
 export function reasoned(message: string, reason: string | undefined): string {
   return reason && !message.includes(reason) ? `${message} (${reason})` : message
 }

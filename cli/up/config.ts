@@ -1,16 +1,16 @@
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-/** What `shellcron up` takes from the environment of who calls it. */
+/** What `shellcron up` reads from its environment. */
 export interface Machine {
-  /** Where programs are kept that were built or unpacked for us. */
+  /** Directory of the programs that were built or unpacked here. */
   cacheDir: string
-  /** Directories in which programs are looked for. */
+  /** The directories of PATH. */
   path: string[]
   env: NodeJS.ProcessEnv
 }
 
-/** Variables of ours that only some child is to have: they are taken away here, and others do not inherit them. */
+/** Removes variables from our environment, so that children do not inherit them. Answers the environment before, for one child. */
 export function takeVariables(
   names: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
