@@ -79,13 +79,14 @@ describe('a mistake is reported in a line that names the flag, the value and the
       ['logs', 'a', '--tail', 'x'],
       /^shellcron: option '--tail <n>' argument 'x' is invalid\. Use a whole number/,
     ],
+    [['up', '.', '--name', 'a b'], /^shellcron: --name: "a b" is not a valid agent name; use .*\n$/],
     [['up', '.', '--log-level', 'loud'], /^shellcron: .*Allowed choices are debug/],
     [
       ['next', '--schedule', '@daily', '--after', 'soon'],
       /^shellcron: --after: "soon" is not a time; use .*\n$/,
     ],
     [['history', '--outcome', 'Fine'], /^shellcron: .*Allowed choices/],
-    [['up', '/nowhere'], /^shellcron: directory: \/nowhere is not a directory.*\n$/],
+    [['up', '/nowhere'], /^shellcron: directory: "\/nowhere" is not a directory.*\n$/],
     [
       ['agent', '--endpoints', 'nonsense', '--identity', '/nowhere', '--state', '/tmp/x'],
       /^shellcron: --endpoints: .*\n$/,
