@@ -1,7 +1,7 @@
 import { ANYWHERE } from '../../core/keys.ts'
 import type { Result } from '../../core/records/state.ts'
 import { type FireSummary, gravity, hadNoProcess } from '../../core/status/fire-summary.ts'
-import { sentenceOn } from '../../core/status/run-entries.ts'
+import { describeFire } from '../../core/status/run-entries.ts'
 
 export interface End {
   succeeded: boolean
@@ -31,7 +31,7 @@ export function endIn(results: readonly Result[]): End | undefined {
       .map(({ target }) => target)
       .toSorted(),
   } as FireSummary
-  return { succeeded: gravest.outcome === 'Succeeded', message: reasoned(sentenceOn(fire), gravest.reason) }
+  return { succeeded: gravest.outcome === 'Succeeded', message: reasoned(describeFire(fire), gravest.reason) }
 }
 
 /** Adds the reason, if the message does not contain it. */
