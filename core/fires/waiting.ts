@@ -16,7 +16,7 @@ export function waitsUntil(
     : undefined
 }
 
-/** Past its deadline: Missed if it waited for a slot, Skipped if it waited for an active run, even if that run still goes on. */
+/** Past its deadline: Missed if it waited for a slot, Skipped if it waited for an active run, even if that run is still active. */
 export function settleExpiredWaiting({ entry, cell, now }: FireInput): Decision | undefined {
   const expires = waitsUntil(entry, cell)
   if (!cell?.waiting || expires === undefined || now <= expires) return undefined
