@@ -1,5 +1,5 @@
+import { targetCellsOf } from '../../core/fires/attempt-cells.ts'
 import { rankOf } from '../../core/fires/placement.ts'
-import { targetCellsOf } from '../../core/fires/wave.ts'
 import { NOBODY } from '../../core/keys.ts'
 import { type Active, activeSchema } from '../../core/records/state.ts'
 import { messageOf } from '../../platform/errors.ts'

@@ -1,14 +1,11 @@
+import { goesInWaves, isFull, slotsOf, waveOf } from '../../core/fires/wave.ts'
 import {
   claimAfter,
   claimAgainAfter,
-  goesInWaves,
-  isFull,
   paceOf,
   pollAfter,
   queuePosition,
-  slotsOf,
-  waveOf,
-} from '../../core/fires/wave.ts'
+} from '../../core/fires/wave-timing.ts'
 import type { Entry, RunEntry } from '../../core/records/entry.ts'
 import { type Cell, cellSchema } from '../../core/records/state.ts'
 import type { KeyValue } from '../../store/etcd/types.ts'
