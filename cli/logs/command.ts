@@ -38,11 +38,7 @@ export function addLogsCommand(program: Command): void {
     .option('--stderr', 'print only stderr')
     .option('--timestamps', 'start each line with the time at which it was written')
     .option('--prefix', 'start each line with the id of its run, for a fire on several targets')
-    .option(
-      '--since <time>',
-      'only output since this time (RFC 3339), or since so long ago, such as 90s, 5m or 2h',
-      since,
-    )
+    .option('--since <time>', 'only output since this time (RFC 3339), or of the last 90s, 5m or 2h', since)
     .option('--tail <n>', 'only the last lines of each target', wholeNumber(0, 999_999_999))
     .action(async (what: string, flags: LogsFlags) => {
       process.exitCode = (await logs(what, flags)) ? 0 : 1

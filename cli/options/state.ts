@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Option } from 'commander'
 import { InvalidInput } from '../../core/errors.ts'
 
-/** Names the operator that a command talks to. */
+/** The option by which a command finds its operator. */
 export function stateOption(): Option {
   return new Option(
     '--state <dir>',

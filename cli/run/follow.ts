@@ -50,7 +50,7 @@ export async function followRun(
     await systemClock.sleep(Math.min(LOOK_EVERY_MS, Math.max(until - systemClock.monotonic(), 0)))
   }
   return say(
-    `still running after ${timeoutMs / 1_000} s; to end it, run \`shellcron kill ${made.run}\``,
+    `did not end within ${timeoutMs / 1_000} s, and continues; to end it, run \`shellcron kill ${made.run}\``,
     TIMED_OUT,
   )
 }

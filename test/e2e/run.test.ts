@@ -192,7 +192,8 @@ test('kill ends it by its name', async () => {
 test('after --timeout it goes on; without its file it is killed', async () => {
   const waiting = await shellcron('run', 'ops/long', '--wait', '--timeout', '1s')
   expect(waiting.code).toBe(124)
-  const said = /^shellcron: ops\/(\S+): still running after 1 s; to end it, run `shellcron kill ops\.long/m
+  const said =
+    /^shellcron: ops\/(\S+): did not end within 1 s, and continues; to end it, run `shellcron kill ops\.long/m
   const [, name = ''] = said.exec(waiting.stderr) ?? []
   await eventually('it runs', async () => (await readdir(up.directory)).includes('begun'))
   await rm(join(up.directory, `.shellcron/runs/ops.${name}.yaml`))
