@@ -24,7 +24,7 @@ test.each([
   expect(whole(text, SECRET)).toBe(masked)
 })
 
-test.each(['', 'u', 'u:', 'us:'])('in base64 nothing of a value shows that stands behind "%s"', before => {
+test.each(['', 'u', 'u:', 'us:'])('in base64 nothing of a value is left that follows "%s"', before => {
   const value = 'correct-horse-battery'
   const said = whole(b64(`${before}${value}@host`), value)
   expect(said).toContain('***')

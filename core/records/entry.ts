@@ -99,7 +99,7 @@ export const jobEntrySchema = z.object({
   suspended: z.boolean().default(false),
   /** ms since the epoch. Times count from this, or from the cell's frontier if that is later. */
   scheduleChangedAt: z.number(),
-  /** The beacon's epoch at the write. If it is older than the current one, etcd was restored from a snapshot, and times count anew. */
+  /** The beacon's epoch at the write. If it is older than the current one, etcd was restored from a snapshot, and times count from now. */
   epoch: z.number().default(0),
   /**
    * The operator has suspended the job for an edit of its times or targets. After a crash it continues the edit from this field. `at`: the

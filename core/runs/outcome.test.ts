@@ -27,7 +27,7 @@ test('every other end has its own outcome and reason', () => {
     reason: 'OOMKilled',
     signal: 'SIGKILL',
   })
-  // A shell says 137 of a child that was killed; and who got over it has succeeded.
+  // A shell exits with 137 if its last child was killed. A script that survives the kill has succeeded.
   expect(verdictOf({ kind: 'exited', code: 137, oom: true }, command)).toMatchObject({
     reason: 'OOMKilled',
     exitCode: 137,
