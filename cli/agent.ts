@@ -1,43 +1,44 @@
 import type { Command } from 'commander'
+import { logLevelOption } from './options/log-level.ts'
+import { commaSeparated, number } from './options/parsers.ts'
 import { untilStopped } from './until-stopped.ts'
 
 export function addAgentCommand(program: Command): void {
   program
     .command('agent')
     .description('run an agent on this machine')
-    .requiredOption('--endpoints <urls>', 'of etcd, separated by commas', list)
-    .requiredOption('--identity <dir>', 'the directory that enrolment filled')
-    .requiredOption('--state <dir>', "the agent's own directory: its session, its launcher and its spool")
-    .option('--name <name>', 'default: the host name in lower case')
-    .option('--pool <pool>', 'default: default')
-    .option('--prefix <prefix>', 'of the keys in etcd')
+    .requiredOption('--endpoints <urls>', "etcd's client URLs, separated by commas", commaSeparated)
+    .requiredOption('--identity <dir>', 'directory with the certificates and keys that enrolment wrote')
+    .requiredOption('--state <dir>', "the agent's state directory: its session, launcher and output spool")
+    .option('--name <name>', "the agent's name (default: the host name in lower case)")
+    .option('--pool <pool>', 'the pool that the agent joins (default: "default")')
+    .option('--prefix <prefix>', 'prefix of every key in etcd (default: "/shellcron/v1/")')
     .option(
       '--local-policy <file>',
-      'what this machine allows; default: /etc/shellcron/agent.yaml if it exists',
+      'what this machine allows (default: /etc/shellcron/agent.yaml, if it exists)',
     )
-    .option('--operator <url>', 'where output goes: the ingest of the operator, https://HOST:PORT')
-    .option('--spool-quota <bytes>', 'of output that waits to be stored, such as 500Mi; default: 1Gi')
+    .option('--operator <url>', "the operator's ingest, to which output is sent: https://HOST:PORT")
+    .option(
+      '--spool-quota <bytes>',
+      'how much finished output may wait for the operator, such as 500Mi (default: 1Gi)',
+    )
     .option(
       '--runtime-endpoint <urls>',
-      'of container runtimes, separated by commas, such as unix:///run/podman/podman.sock; default: the well-known ones',
-      list,
+      'sockets of container runtimes, separated by commas, such as unix:///run/podman/podman.sock (default: the usual paths)',
+      commaSeparated,
     )
     .option(
       '--host-namespaces',
-      "in a pod: commands run on the host. Needs hostPID, privileges, and the host's state directory under the same path",
+      "in a pod: run commands in the host's namespaces. The pod must be privileged, have hostPID, and mount the host's state directory under the same path",
     )
     .option(
       '--drain-seconds <n>',
-      'when told to end: wait so long for runs, kill the others, leave for good',
-      Number,
+      'on SIGTERM: wait this long for active runs, kill the rest, and leave the pool (default: leave runs to the next agent)',
+      number,
     )
-    .option('--log-level <level>', 'debug, info, warn, error or silent')
+    .addOption(logLevelOption('log level (default: info)'))
     .action(async (options: Record<string, unknown>) => {
       const { main } = await import('../agent/main.ts')
       await main(options, untilStopped())
     })
-}
-
-function list(text: string): string[] {
-  return text.split(',').filter(part => part !== '')
 }

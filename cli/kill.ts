@@ -3,28 +3,28 @@ import { InvalidInput } from '../core/errors.ts'
 import { killObject, killRun } from './operator-client.ts'
 import { socketIn, stateOption } from './options/state.ts'
 
-/** `shellcron kill`: ends what runs. */
+/** `shellcron kill`: ends active runs. */
 export function addKillCommand(program: Command): void {
   program
     .command('kill')
-    .description('end runs: SIGTERM to all that they started, SIGKILL after their grace; recorded as Killed')
+    .description('kill active runs: SIGTERM to every process, SIGKILL after the grace period; outcome Killed')
     .argument(
       '<what>',
-      'a ShellCronJob or a ShellRun, NAMESPACE/NAME or NAME: all that it runs; or the id of one run, NAMESPACE.NAME.TIME',
+      'a ShellCronJob or ShellRun (NAMESPACE/NAME or NAME): all its active runs; or the id of one run, as `shellcron history` shows it',
     )
     .addOption(stateOption())
-    .option('-n, --namespace <namespace>', 'of the object, where its name does not say it', 'default')
+    .option('-n, --namespace <namespace>', 'namespace of the object, if <what> is only a name', 'default')
     .action(async (what: string, { state, namespace }: { state: string; namespace: string }) => {
       const attempts = await kill(socketIn(state), what, namespace)
       if (attempts === 0)
-        throw new InvalidInput(what, 'nothing of it runs; `shellcron history` shows what has ended')
-      process.stdout.write(`${what}: ${attempts} ${attempts === 1 ? 'run is' : 'runs are'} being ended\n`)
+        throw new InvalidInput(what, 'has no active run; `shellcron history` lists finished runs')
+      process.stdout.write(`${what}: killing ${attempts} ${attempts === 1 ? 'run' : 'runs'}\n`)
     })
 }
 
-function kill(socket: string, what: string, other: string): Promise<number> {
-  // Names of objects have no dots, ids of runs have two.
+function kill(socket: string, what: string, fallback: string): Promise<number> {
+  // Names of objects have no dots; ids of runs have two or more.
   if (what.includes('.')) return killRun(socket, what)
-  const [name = '', namespace = other] = what.split('/').toReversed()
+  const [name = '', namespace = fallback] = what.split('/').toReversed()
   return killObject(socket, namespace, name)
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
-/** The program as a user calls it. */
+/** Runs the program as a user does. */
 const program = fileURLToPath(new URL('main.ts', import.meta.url))
 
 function shellcron(args: string[], input = '') {
@@ -35,7 +35,7 @@ describe('next', () => {
     ])
     expect(stdout).toBe('2026-03-28T01:30:00Z\n2026-03-29T01:00:00Z\n2026-03-30T00:30:00Z\n')
   })
-  test('a batch answers each line by itself, whatever is wrong with another', () => {
+  test('a batch answers each line on its own, even if another line is invalid', () => {
     const lines = [
       { schedule: '0 0 * * *', after: '2026-01-01T00:00:00Z', count: 2 },
       { schedule: '0 25 * * *' },
@@ -67,15 +67,26 @@ describe('next', () => {
   })
 })
 
-describe('a mistake is one line that names what is wrong, without a stack trace', () => {
+describe('a mistake is reported in a line that names the flag, the value and the remedy, without a stack trace', () => {
   test.each([
-    [['next', '--schedule', '61 * * * *'], /^shellcron: schedule: .*61.*\n$/],
-    [['next'], /^shellcron: schedule: is missing.*\n$/],
+    [['next', '--schedule', '61 * * * *'], /^shellcron: --schedule: .*61.*\n$/],
+    [['next'], /^shellcron: --schedule: is missing.*\n$/],
     [['explain', 'never'], /^shellcron: schedule: .*\n$/],
-    [['validate', '-f', '/nowhere'], /^shellcron: --filename: there is no \/nowhere\n$/],
-    [['run', 'a', '--state', '/nowhere'], /^shellcron: --state: no operator runs on \/nowhere.*\n$/],
-    [['history', '--outcome', 'Fine'], /^error: .*Allowed choices/],
-    [['up', '/nowhere'], /^shellcron: directory: \/nowhere is not a directory.*\n$/],
+    [['validate', '-f', '/nowhere'], /^shellcron: --filename: there is no file or directory "\/nowhere"\n$/],
+    [['run', 'a', '--state', '/nowhere'], /^shellcron: --state: no operator runs on "\/nowhere"; .*\n$/],
+    [['validate'], /^shellcron: required option '-f, --filename <path>' not specified\n/],
+    [
+      ['logs', 'a', '--tail', 'x'],
+      /^shellcron: option '--tail <n>' argument 'x' is invalid\. Use a whole number/,
+    ],
+    [['up', '.', '--name', 'a b'], /^shellcron: --name: "a b" is not a valid agent name; use .*\n$/],
+    [['up', '.', '--log-level', 'loud'], /^shellcron: .*Allowed choices are debug/],
+    [
+      ['next', '--schedule', '@daily', '--after', 'soon'],
+      /^shellcron: --after: "soon" is not a time; use .*\n$/,
+    ],
+    [['history', '--outcome', 'Fine'], /^shellcron: .*Allowed choices/],
+    [['up', '/nowhere'], /^shellcron: directory: "\/nowhere" is not a directory.*\n$/],
     [
       ['agent', '--endpoints', 'nonsense', '--identity', '/nowhere', '--state', '/tmp/x'],
       /^shellcron: --endpoints: .*\n$/,
@@ -95,14 +106,14 @@ describe('a mistake is one line that names what is wrong, without a stack trace'
 describe('validate', () => {
   const job = (schedule: string) =>
     `apiVersion: shellcron.dev/v1alpha1\nkind: ShellCronJob\nmetadata: { name: a }\nspec:\n  schedule: "${schedule}"\n  template: { spec: { host: {}, script: "true" } }\n`
-  test('says nothing of what is right', () => {
+  test('reports nothing for valid objects', () => {
     expect(shellcron(['validate', '-f', '-'], job('@daily'))).toEqual({
       status: 0,
       stdout: '',
-      stderr: '1 objects, 0 problems\n',
+      stderr: '1 object, 0 problems\n',
     })
   })
-  test('names file, line and field of what is wrong, what only code can judge too', () => {
+  test('reports file, line and field of each problem, also of those that only code finds', () => {
     const { status, stdout } = shellcron(
       ['validate', '-f', '-'],
       `${job('99 * * * *')}---\n${job('@daily').replace('script', 'scrpit')}`,
@@ -111,7 +122,7 @@ describe('validate', () => {
     expect(stdout).toMatch(/^-:5: spec\.schedule: .*99/m)
     expect(stdout).toMatch(/^-:\d+: spec\.template\.spec\.scrpit: is not a known field/m)
   })
-  test('a ShellRun may have generateName, as kubectl create takes it, as often as it likes; a job may not', () => {
+  test('a ShellRun may have generateName, as for kubectl create, and be repeated; a job may not', () => {
     const run = (metadata: string) =>
       `apiVersion: shellcron.dev/v1alpha1\nkind: ShellRun\nmetadata: ${metadata}\nspec: { jobRef: { name: a } }\n`
     const good = shellcron(
@@ -123,8 +134,8 @@ describe('validate', () => {
     for (const text of [...wrong, job('@daily').replace('name: a', 'generateName: a-')])
       expect(shellcron(['validate', '-f', '-'], text).stdout).toMatch(/^-:3: metadata\.name: /)
   })
-  test('one object in two places is told', () => {
+  test('an object that is defined twice is reported', () => {
     const { stdout } = shellcron(['validate', '-f', '-'], `${job('@daily')}---\n${job('@weekly')}`)
-    expect(stdout).toMatch(/ShellCronJob default\/a stands in -:1 too/)
+    expect(stdout).toMatch(/ShellCronJob default\/a is also defined in -:1; remove one of them/)
   })
 })

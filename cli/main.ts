@@ -5,7 +5,7 @@ import { version } from '../platform/version.ts'
 
 type Add = (program: Command) => void
 
-/** By name, in the order of `--help`; each module adds its own. */
+/** The commands, in the order of `--help`. */
 const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   up: async () => (await import('./up/command.ts')).addUpCommand,
   run: async () => (await import('./run/command.ts')).addRunCommand,
@@ -20,12 +20,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   version: async () => addVersionCommand,
 }
 
-/** One program: `shellcron`. Only the command that is asked for is loaded: an agent is on every machine, and is to be small. */
+/** Loads only the command that was asked for: an agent runs on every machine, and must stay small. */
 async function program(asked: string | undefined): Promise<Command> {
   const program = new Command('shellcron')
     .description('cron for fleets: every scheduled time ends in exactly one recorded outcome')
     .version(version, '-V, --version', 'print the version')
-    .showHelpAfterError('(add --help for what there is)')
+    .showHelpAfterError('Add --help for the commands and options.')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'shellcron: ')) })
     .enablePositionalOptions()
     .exitOverride()
   const only = asked !== undefined && Object.hasOwn(COMMANDS, asked) ? COMMANDS[asked] : undefined
@@ -49,9 +50,9 @@ try {
   process.exitCode = report(error)
 }
 
-/** A user's mistake is one clear line, anything else is a bug and shows where. */
+/** Prints a user's mistake as one line. Anything else is a bug, and is printed with its stack. */
 function report(error: unknown): number {
-  // Help that was asked for is no mistake.
+  // commander has printed the message. Its exit code is 0 for --help and --version.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE
   if (error instanceof InvalidInput) {
     process.stderr.write(`shellcron: ${error.field}: ${error.message}\n`)

@@ -1,9 +1,10 @@
 import { createInterface } from 'node:readline'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, Option } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
 import { createTimetable, type Timetable, type TimetableSpec } from '../core/timetable/timetable.ts'
+import { collect, wholeNumber } from './options/parsers.ts'
 
-/** `shellcron next`: when a schedule fires, from the code that agents run. */
+/** `shellcron next`: prints when a schedule fires, computed by the code that agents run. */
 interface Asked {
   schedule: string[]
   timeZone: string
@@ -16,39 +17,59 @@ interface Asked {
 const DEFAULTS = { skipped: 'RunAfter', repeated: 'RunOnce' } as const
 const MOST = 100_000
 
+/** The flag that sets each field of a question. */
+const FLAGS: Readonly<Record<string, string>> = {
+  schedule: '--schedule',
+  timeZone: '--time-zone',
+  after: '--after',
+}
+
 export function addNextCommand(program: Command): void {
   program
     .command('next')
-    .description('print when a schedule fires')
-    .option(
-      '--schedule <line>',
-      'a cron line; may be given several times',
-      (line, all: string[]) => [...all, line],
-      [],
+    .description('print the next times at which a schedule fires')
+    .addOption(
+      new Option('--schedule <line>', 'a cron line; repeatable').argParser(collect).default([], 'none'),
     )
-    .option('--time-zone <zone>', 'an IANA name', 'UTC')
-    .option('--after <time>', 'RFC 3339; default: now')
-    .option('--count <n>', 'how many', count, 5)
-    .option('--skipped <choice>', 'fixed times that the clock skips: RunAfter or Skip', DEFAULTS.skipped)
-    .option(
-      '--repeated <choice>',
-      'fixed times that the clock repeats: RunOnce or RunTwice',
-      DEFAULTS.repeated,
+    .option('--time-zone <zone>', 'IANA time zone', 'UTC')
+    .option('--after <time>', 'print times after this one (RFC 3339; default: now)')
+    .option('--count <n>', 'how many times to print', wholeNumber(1, MOST), 5)
+    .addOption(
+      new Option('--skipped <choice>', 'for fixed times that a clock change skips')
+        .choices(['RunAfter', 'Skip'])
+        .default(DEFAULTS.skipped),
     )
-    .option('--hash-key <namespace/name>', 'what H is the hash of', 'default/example')
-    .option('-o, --output <format>', 'text or json', 'text')
+    .addOption(
+      new Option('--repeated <choice>', 'for fixed times that a clock change repeats')
+        .choices(['RunOnce', 'RunTwice'])
+        .default(DEFAULTS.repeated),
+    )
+    .option('--hash-key <namespace/name>', 'the job for which H is computed', 'default/example')
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
     .option(
       '--batch',
-      'read JSON lines {"schedule","timeZone","after","count","daylightSaving"}, answer one JSON line for each',
+      'read JSON lines {"schedule","timeZone","after","count","daylightSaving"} from stdin, and answer each with one JSON line',
     )
     .action(async (options: Record<string, unknown>) => {
       if (options.batch) return batch()
       const { skipped, repeated, ...rest } = options
-      const asked = parseAsked({ ...rest, daylightSaving: { skipped, repeated } })
-      const fires = firesOf(asked)
+      const fires = naming(FLAGS, () =>
+        firesOf(parseAsked({ ...rest, daylightSaving: { skipped, repeated } })),
+      )
       if (options.output === 'json') process.stdout.write(`${JSON.stringify({ fires })}\n`)
       else process.stdout.write(fires.map(fire => `${fire}\n`).join('') || 'never\n')
     })
+}
+
+/** Reports a field by the name that it has here. `[i]` of a list is dropped: the message quotes the line. */
+function naming<T>(names: Readonly<Record<string, string>>, act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error
+    const field = names[error.field.replace(/s?(\[\d+\])?$/, '')] ?? error.field
+    throw new InvalidInput(field, error.message, { cause: error })
+  }
 }
 
 async function batch(): Promise<void> {
@@ -64,7 +85,7 @@ function answer(line: string): { fires: string[] } | { error: { field: string; m
   } catch (error) {
     if (error instanceof InvalidInput) return { error: { field: error.field, message: error.message } }
     if (error instanceof SyntaxError)
-      return { error: { field: '', message: `not a line of JSON: ${error.message}` } }
+      return { error: { field: '', message: `not a JSON line: ${error.message}` } }
     throw error
   }
 }
@@ -84,19 +105,19 @@ function parseAsked(input: Record<string, unknown>): Asked {
 function linesOf(schedule: unknown): string[] {
   const lines: unknown[] = Array.isArray(schedule) ? schedule : [schedule]
   if (lines.length === 0 || !lines.every(line => typeof line === 'string')) {
-    throw new InvalidInput('schedule', 'is missing; give a cron line such as "0 1 * * *"')
+    throw new InvalidInput('schedule', 'is missing; write a cron line, such as "0 1 * * *"')
   }
   return lines
 }
 
 function zoneOf(timeZone: unknown = 'UTC'): string {
   if (typeof timeZone === 'string') return timeZone
-  throw new InvalidInput('timeZone', 'must be an IANA name such as "Asia/Shanghai"')
+  throw new InvalidInput('timeZone', 'must be a string; use an IANA time zone, such as "Asia/Shanghai"')
 }
 
 function countOf(count: unknown = 1): number {
   if (typeof count === 'number' && Number.isInteger(count) && count >= 0 && count <= MOST) return count
-  throw new InvalidInput('count', `must be a whole number from 0 to ${MOST}`)
+  throw new InvalidInput('count', `must be a whole number from 0 to ${MOST}, not ${JSON.stringify(count)}`)
 }
 
 function daylightSavingOf(choices: unknown = {}): TimetableSpec['daylightSaving'] {
@@ -105,10 +126,16 @@ function daylightSavingOf(choices: unknown = {}): TimetableSpec['daylightSaving'
     unknown
   >
   if (skipped !== 'RunAfter' && skipped !== 'Skip') {
-    throw new InvalidInput('daylightSaving.skipped', `"${String(skipped)}" is neither RunAfter nor Skip`)
+    throw new InvalidInput(
+      'daylightSaving.skipped',
+      `"${String(skipped)}" is not valid; use RunAfter or Skip`,
+    )
   }
   if (repeated !== 'RunOnce' && repeated !== 'RunTwice') {
-    throw new InvalidInput('daylightSaving.repeated', `"${String(repeated)}" is neither RunOnce nor RunTwice`)
+    throw new InvalidInput(
+      'daylightSaving.repeated',
+      `"${String(repeated)}" is not valid; use RunOnce or RunTwice`,
+    )
   }
   return { skipped, repeated }
 }
@@ -116,7 +143,10 @@ function daylightSavingOf(choices: unknown = {}): TimetableSpec['daylightSaving'
 function instant(text: unknown): number {
   const ms = typeof text === 'string' && /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(ms))
-    throw new InvalidInput('after', `"${String(text)}" is not an RFC 3339 time such as 2026-03-29T00:00:00Z`)
+    throw new InvalidInput(
+      'after',
+      `"${String(text)}" is not a time; use RFC 3339, such as 2026-03-29T00:00:00Z`,
+    )
   return ms
 }
 
@@ -131,7 +161,7 @@ function firesOf({ schedule, timeZone, after, count, daylightSaving, hashKey }: 
   return fires
 }
 
-/** Fields are named as they are asked for here, not as in an object. */
+/** Errors name the fields of a question, not those of an object. */
 function timetableOf(spec: TimetableSpec): Timetable {
   try {
     return createTimetable(spec, 'asked')
@@ -139,11 +169,4 @@ function timetableOf(spec: TimetableSpec): Timetable {
     if (!(error instanceof InvalidInput)) throw error
     throw new InvalidInput(error.field.replace(/^asked\./, ''), error.message, { cause: error })
   }
-}
-
-function count(text: string): number {
-  const number = Number(text)
-  if (!Number.isInteger(number) || number < 1)
-    throw new InvalidArgumentError('must be a whole number, 1 or more')
-  return number
 }

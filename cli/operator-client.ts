@@ -6,7 +6,7 @@ import { type Result, resultSchema } from '../core/records/state.ts'
 import { Unavailable } from '../platform/errors.ts'
 import { socketPath } from '../platform/unix-socket.ts'
 
-/** Asks the operator over its socket; nothing else is asked by this program. */
+/** The requests of this program to the operator, over its socket. It talks to nothing else. */
 
 const condition = z.object({ type: z.string(), status: z.string(), reason: z.string(), message: z.string() })
 
@@ -43,7 +43,7 @@ export async function readOverview(socket: string, signal?: AbortSignal): Promis
   return overview.parse(await requestJson(socket, { path: '/v1/objects', ...(signal ? { signal } : {}) }))
 }
 
-/** Each result that is stored from now on, until the signal aborts or the operator goes. */
+/** Each result that the operator stores from now on, until the signal aborts or the operator ends. */
 export async function* outcomes(socket: string, signal: AbortSignal): AsyncIterable<Result> {
   const response = await openRequest(socket, { path: '/v1/outcomes', signal })
   for await (const line of createInterface({ input: response })) yield resultSchema.parse(JSON.parse(line))
@@ -51,7 +51,7 @@ export async function* outcomes(socket: string, signal: AbortSignal): AsyncItera
 
 const page = z.object({ rows: z.array(resultSchema), cursor: z.string().optional() })
 
-/** `query`: as the operator's GET /v1/history takes it. `cursor`: there may be more. */
+/** `query`: the parameters of the operator's GET /v1/history. A `cursor` in the answer: there may be more. */
 export async function readHistory(
   socket: string,
   query: Readonly<Record<string, string>>,
@@ -63,13 +63,13 @@ export async function readHistory(
 
 const killed = z.object({ attempts: z.number() })
 
-/** Asks for the end of a run; answers how many attempts of it were there. */
+/** Kills a run. Answers how many of its attempts were active. */
 export async function killRun(socket: string, run: string): Promise<number> {
   const path = `/v1/runs/${encodeURIComponent(run)}/kill`
   return killed.parse(await requestJson(socket, { path, method: 'POST' })).attempts
 }
 
-/** The same of all that a ShellCronJob or ShellRun runs; InvalidInput if there is none. */
+/** Kills every active run of a ShellCronJob or ShellRun. Throws InvalidInput if the object does not exist. */
 export async function killObject(socket: string, namespace: string, name: string): Promise<number> {
   const path = `/v1/objects/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/kill`
   return killed.parse(await requestJson(socket, { path, method: 'POST' })).attempts
@@ -77,7 +77,7 @@ export async function killObject(socket: string, namespace: string, name: string
 
 const made = z.object({ namespace: z.string(), name: z.string(), run: z.string() })
 
-/** Has a ShellRun made; `run` is the id of its run. InvalidInput with its field if it cannot be. */
+/** Creates a ShellRun; `run` in the answer is the id of its run. Throws InvalidInput with the field if it is refused. */
 export async function makeRun(socket: string, object: object): Promise<z.infer<typeof made>> {
   return made.parse(await requestJson(socket, { path: '/v1/runs', method: 'POST', body: object }))
 }
@@ -92,7 +92,7 @@ const shellRun = z.object({
     .prefault({}),
 })
 
-/** undefined: there is no such ShellRun. */
+/** undefined: the ShellRun does not exist. */
 export async function readRun(
   socket: string,
   { namespace, name }: { namespace: string; name: string },
@@ -102,7 +102,7 @@ export async function readRun(
   return object ?? undefined
 }
 
-interface Question {
+interface OperatorRequest {
   path: string
   method?: 'GET' | 'POST'
   /** Sent as JSON. */
@@ -112,8 +112,8 @@ interface Question {
 
 const refusal = z.object({ field: z.string().optional(), message: z.string() })
 
-export async function requestJson(socket: string, question: Question): Promise<unknown> {
-  return JSON.parse(await textOf(await openRequest(socket, question)))
+export async function requestJson(socket: string, asked: OperatorRequest): Promise<unknown> {
+  return JSON.parse(await textOf(await openRequest(socket, asked)))
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -123,18 +123,18 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text
 }
 
-/** Rejects with InvalidInput for what the operator finds wrong with the question, with Unavailable if it does not answer. */
-export async function openRequest(socket: string, question: Question): Promise<IncomingMessage> {
-  const response = await send(socket, question)
+/** Rejects with InvalidInput if the operator refuses the request, with Unavailable if it does not answer. */
+export async function openRequest(socket: string, asked: OperatorRequest): Promise<IncomingMessage> {
+  const response = await send(socket, asked)
   if (response.statusCode === 200) return response
   const said = refusal.safeParse(JSON.parse(await textOf(response))).data
-  if (response.statusCode === 400 && said) throw new InvalidInput(said.field ?? question.path, said.message)
+  if (response.statusCode === 400 && said) throw new InvalidInput(said.field ?? asked.path, said.message)
   throw new Unavailable(`the operator answered ${response.statusCode}${said ? `: ${said.message}` : ''}`)
 }
 
 async function send(
   socket: string,
-  { path, method = 'GET', body, signal }: Question,
+  { path, method = 'GET', body, signal }: OperatorRequest,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const place = socketPath(socket)
@@ -145,7 +145,11 @@ async function send(
       resolve(response)
     })
     sent.on('error', cause =>
-      reject(new Unavailable(`the operator does not answer: ${cause.message}`, { cause })),
+      reject(
+        new Unavailable(`the operator does not answer on ${socket}: ${cause.message}; is it running?`, {
+          cause,
+        }),
+      ),
     )
     sent.end(body && JSON.stringify(body))
   })

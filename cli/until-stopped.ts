@@ -1,4 +1,7 @@
-/** Ctrl-C and SIGTERM ask for an orderly end; the second one ends at once. Made on first use, so that other commands just die. */
+/**
+ * A signal that aborts on Ctrl-C and SIGTERM, for an orderly end. A second Ctrl-C ends the process at once. The handlers are installed
+ * on first use, so that other commands keep the default.
+ */
 let stop: AbortController | undefined
 
 export function untilStopped(): AbortSignal {

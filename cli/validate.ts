@@ -6,8 +6,9 @@ import { InvalidInput } from '../core/errors.ts'
 import { parseDocuments, type TextObject } from '../core/schema/documents.ts'
 import type { ShellCronJob, ShellRun } from '../core/schema/objects.ts'
 import { validateJob, validateRun } from '../core/schema/validate.ts'
+import { collect } from './options/parsers.ts'
 
-/** `shellcron validate`: what the operator would say of these files, before anybody applies them. */
+/** `shellcron validate`: checks objects in files as the operator would, before they are applied. */
 interface Finding {
   file: string
   line: number
@@ -15,10 +16,10 @@ interface Finding {
   message: string
 }
 
-/** Stands for what an API server puts behind `generateName`. */
+/** The suffix that an API server would append to `generateName`. */
 const GENERATED = 'xxxxx'
 
-interface Found {
+interface FileObject {
   file: string
   of: TextObject
 }
@@ -26,26 +27,22 @@ interface Found {
 export function addValidateCommand(program: Command): void {
   program
     .command('validate')
-    .description('check files, directories or standard input as the operator does')
-    .requiredOption(
-      '-f, --filename <path>',
-      'a file, a directory, or - ; may be given several times',
-      collect,
-      [],
-    )
-    .addOption(new Option('-o, --output <format>', 'what to print').choices(['text', 'json']).default('text'))
+    .description('check the objects in YAML files, as the operator would')
+    .requiredOption('-f, --filename <path>', 'a file, a directory, or - for stdin; repeatable', collect)
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
     .action(async ({ filename, output }: { filename: string[]; output: string }) => {
       const { findings, count } = await validate(filename)
       for (const finding of findings)
         process.stdout.write(output === 'json' ? `${JSON.stringify(finding)}\n` : render(finding))
-      if (output === 'text') process.stderr.write(`${count} objects, ${findings.length} problems\n`)
+      if (output === 'text')
+        process.stderr.write(`${counted(count, 'object')}, ${counted(findings.length, 'problem')}\n`)
       if (findings.length > 0) process.exitCode = 1
     })
 }
 
 async function validate(paths: string[]): Promise<{ findings: Finding[]; count: number }> {
   const findings: Finding[] = []
-  const found: Found[] = []
+  const found: FileObject[] = []
   for (const path of paths) {
     for (const file of await filesOf(path)) {
       const { objects, problems } = parseDocuments(
@@ -61,15 +58,18 @@ async function validate(paths: string[]): Promise<{ findings: Finding[]; count: 
       findings.push({ file: each.file, line: each.of.lineOf(field), field, message })
     }
   }
-  return { findings: [...findings, ...twice(found)], count: found.length }
+  return { findings: [...findings, ...duplicates(found)], count: found.length }
 }
 
-function judge({ of: { object } }: Found, all: readonly Found[]): { field: string; message: string }[] {
+function judge(
+  { of: { object } }: FileObject,
+  all: readonly FileObject[],
+): { field: string; message: string }[] {
   if (object.kind === 'ShellCronJob') return validateJob(object as ShellCronJob)
   if (object.kind !== 'ShellRun') return []
   const run = object as ShellRun
   const job = all.map(({ of }) => of.object).find(each => each.kind === 'ShellCronJob' && sameName(each, run))
-  // A job that is not among these files may well lie in the cluster.
+  // A job that is missing from these files may exist in the cluster.
   return job ? validateRun(run, job as ShellCronJob) : []
 }
 
@@ -78,9 +78,9 @@ function sameName(job: TextObject['object'], run: ShellRun): boolean {
   return name === run.spec.jobRef?.name && namespace === (run.metadata.namespace ?? 'default')
 }
 
-/** One object in two places: nobody knows which one is meant. Of one without a name there may be many. */
-function twice(found: readonly Found[]): Finding[] {
-  const first = new Map<string, Found>()
+/** Reports an object that is defined twice. Objects with generateName have no name yet, and may be repeated. */
+function duplicates(found: readonly FileObject[]): Finding[] {
+  const first = new Map<string, FileObject>()
   return found.flatMap(each => {
     const { kind, metadata } = each.of.object
     if ('generateName' in metadata) return []
@@ -93,7 +93,7 @@ function twice(found: readonly Found[]): Finding[] {
         file: each.file,
         line: each.of.line,
         field: 'metadata.name',
-        message: `${key} stands in ${before.file}:${before.of.line} too`,
+        message: `${key} is also defined in ${before.file}:${before.of.line}; remove one of them`,
       },
     ]
   })
@@ -102,7 +102,7 @@ function twice(found: readonly Found[]): Finding[] {
 async function filesOf(path: string): Promise<string[]> {
   if (path === '-') return ['-']
   const found = await stat(path).catch(() => undefined)
-  if (!found) throw new InvalidInput('--filename', `there is no ${path}`)
+  if (!found) throw new InvalidInput('--filename', `there is no file or directory "${path}"`)
   if (!found.isDirectory()) return [path]
   const names = await readdir(path, { recursive: true })
   return names
@@ -115,6 +115,6 @@ function render({ file, line, field, message }: Finding): string {
   return `${file}:${line}: ${field ? `${field}: ` : ''}${message}\n`
 }
 
-function collect(value: string, all: string[] = []): string[] {
-  return [...all, value]
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

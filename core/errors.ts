@@ -1,4 +1,4 @@
-/** The user's input is wrong: never retried. `field` is the path as the user wrote it, `message` says the value and the remedy. */
+/** The user's input is wrong, so it is never retried. `field`: the path or flag as the user wrote it. `message`: the value and the remedy. */
 export class InvalidInput extends Error {
   override readonly name = 'InvalidInput'
   readonly field: string

@@ -1,6 +1,6 @@
 /**
- * A stable 53-bit hash of a string (cyrb53's construction: two 32-bit multiplicative lanes): the same on every machine and version,
- * which placement, H and jitter rest on. Not for secrets.
+ * A 53-bit hash of a string (the construction of cyrb53: two 32-bit multiplicative lanes). It is the same on every machine and in every
+ * version, because placement, H and jitter depend on it. Not for secrets.
  */
 export function hash53(text: string): number {
   let a = 0xdeadbeef

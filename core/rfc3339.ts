@@ -1,6 +1,6 @@
 import { DAY, dayNumber, monthOf } from './timetable/calendar.ts'
 
-/** RFC 3339 in UTC, with milliseconds only if there are any. `ms`: since the Unix epoch, in the years 0 to 9999. */
+/** RFC 3339 in UTC. Milliseconds are written only if they are not 0. `ms`: since the Unix epoch, in the years 0 to 9999. */
 export function rfc3339(ms: number): string {
   const second = Math.floor(ms / 1_000)
   const fraction = ms - second * 1_000
@@ -13,7 +13,7 @@ export function rfc3339(ms: number): string {
   return `${date}T${time.join(':')}${fraction > 0 ? `.${digits(Math.floor(fraction), 3)}` : ''}Z`
 }
 
-/** As `rfc3339`, to the second: what Kubernetes writes itself, and all that its own types keep. */
+/** As `rfc3339`, rounded down to the second, which is the precision of Kubernetes' own times. */
 export function rfc3339Seconds(ms: number): string {
   return rfc3339(Math.floor(ms / 1_000) * 1_000)
 }

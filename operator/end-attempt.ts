@@ -1,5 +1,5 @@
 import { InvalidInput } from '../core/errors.ts'
-import { cellsOf } from '../core/fires/wave.ts'
+import { cellsOf } from '../core/fires/attempt-cells.ts'
 import { isNamed, NOBODY } from '../core/keys.ts'
 import { type Active, activeSchema, cellSchema } from '../core/records/state.ts'
 import type { Verdict } from '../core/runs/outcome.ts'

@@ -1,4 +1,4 @@
-import type { Times } from '../core/fires/decide.ts'
+import type { Times } from '../core/fires/settlement.ts'
 import type { JobEntry } from '../core/records/entry.ts'
 import { createTimetable, jitterMs } from '../core/timetable/timetable.ts'
 

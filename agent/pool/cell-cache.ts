@@ -52,7 +52,7 @@ export function createCellCache(batcher: Batcher, isCached: (key: string) => boo
     },
     async read(key) {
       const answer = await batcher.txn({ compare: [], then: [{ get: key }] })
-      return saw(key, answer.gets[0])
+      return putRead(key, answer.gets[0])
     },
   }
 }

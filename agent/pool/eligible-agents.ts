@@ -7,11 +7,11 @@ import type { Mirror } from '../../store/mirror.ts'
 /** Which agents of the pool may run an entry. */
 export interface EligibleAgents {
   /** The living, uncordoned agents that the entry's placement selects, in no order. */
-  able(entry: Pick<Entry, 'command'>): readonly string[]
+  eligibleAgents(entry: Pick<Entry, 'command'>): readonly string[]
   /** The same agents, in rank order for this target of the entry. */
-  eligible(entry: Pick<Entry, 'uid' | 'command'>, target: string): string[]
+  rankedAgents(entry: Pick<Entry, 'uid' | 'command'>, target: string): string[]
   /** How many members the placement selects, alive or not. */
-  matched(placement: Placement): number
+  countTargets(placement: Placement): number
   /** Calls back when the eligible agents may have changed. */
   onMembership(listener: () => void): void
 }
@@ -43,10 +43,10 @@ export function createEligibleAgents(membership: Membership): EligibleAgents {
     if (now?.value.session !== before?.value.session) onChange()
   })
   return {
-    able: ({ command }) => ableOf(command.placement),
-    eligible: ({ uid, command: { placement } }, target) =>
+    eligibleAgents: ({ command }) => ableOf(command.placement),
+    rankedAgents: ({ uid, command: { placement } }, target) =>
       rank(rankedBy(uid, placement, target), ableOf(placement)),
-    matched(placement) {
+    countTargets(placement) {
       let count = 0
       for (const { key, value: member } of members.entries())
         if (isTarget(placement, keys.parseMember(key)?.agent ?? '', member)) count++

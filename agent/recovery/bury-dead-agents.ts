@@ -1,5 +1,5 @@
+import { targetCellsOf } from '../../core/fires/attempt-cells.ts'
 import { rankOf } from '../../core/fires/placement.ts'
-import { targetCellsOf } from '../../core/fires/wave.ts'
 import { NOBODY } from '../../core/keys.ts'
 import { type Active, activeSchema } from '../../core/records/state.ts'
 import { messageOf } from '../../platform/errors.ts'
@@ -71,7 +71,7 @@ async function takeOver(context: Context, active: Versioned<Active>, runs: Runs)
   const mine =
     command.placement.mode === 'All'
       ? active.value.target === agent
-      : world.eligible(entry.value, active.value.target)[0] === agent
+      : world.rankedAgents(entry.value, active.value.target)[0] === agent
   if (!mine) return false
   const held = await Promise.all(targetCellsOf(pool, active.value).map(ref => cells.read(keys.cell(ref))))
   // It needs a slot of its wave again, unless its job has lost its maxParallel meanwhile.

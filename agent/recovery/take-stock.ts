@@ -1,4 +1,4 @@
-import { targetCellsOf } from '../../core/fires/wave.ts'
+import { targetCellsOf } from '../../core/fires/attempt-cells.ts'
 import { type Active, activeSchema } from '../../core/records/state.ts'
 import { reown } from '../../store/protocol/retry.ts'
 import { type MaybeAbsent, parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'

@@ -1,4 +1,5 @@
-import { cellsOf, endAgainAfter } from '../../core/fires/wave.ts'
+import { cellsOf } from '../../core/fires/attempt-cells.ts'
+import { endAgainAfter } from '../../core/fires/wave-timing.ts'
 import { type CellRef, WAVE } from '../../core/keys.ts'
 import { type Active, activeSchema, type Cell } from '../../core/records/state.ts'
 import type { Verdict } from '../../core/runs/outcome.ts'

@@ -48,7 +48,7 @@ function nextOwner(
 ): Retry['next'] {
   const { world, keys, pool, agent, session, launcher } = context
   const me = { agent, session, instance: launcher.instance }
-  const eligible = world.eligible(entry, active.target)
+  const eligible = world.rankedAgents(entry, active.target)
   if (entry.command.placement.mode === 'All')
     return eligible.includes(active.target) ? ownerNamed(active.target) : undefined
   if (round > 0 && eligible.includes(agent)) return me

@@ -1,4 +1,4 @@
-import type { Decision } from '../../core/fires/decide.ts'
+import type { Decision } from '../../core/fires/decision.ts'
 import { scheduledRunId } from '../../core/keys.ts'
 import type { Cell } from '../../core/records/state.ts'
 import type { KeyValue } from '../../store/etcd/types.ts'

@@ -132,7 +132,7 @@ async function isHeldBack(
 
 function declinesUntil(context: Context, entry: RunEntry, ref: CellRef): Promise<number | undefined> {
   const { world, agent, keys, presence, signal } = context
-  const agents = world.eligible(entry, ref.target)
+  const agents = world.rankedAgents(entry, ref.target)
   return presence.declinesUntil({
     what: keys.cell(ref),
     entry,

@@ -1,4 +1,5 @@
-import { type Decision, decide } from '../../core/fires/decide.ts'
+import { decide } from '../../core/fires/decide.ts'
+import type { Decision } from '../../core/fires/decision.ts'
 import type { JobEntry } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import type { MaybeAbsent } from '../../store/protocol/versioned.ts'
@@ -62,7 +63,7 @@ export function declinesUntil(
   { entry, offset, ref, rank }: Turn,
   time: number,
 ): Promise<number | undefined> {
-  const others = world.able(entry.value).length - 1
+  const others = world.eligibleAgents(entry.value).length - 1
   const what = keys.cell(ref)
   return presence.declinesUntil({ what, entry: entry.value, from: time + offset, rank, others, signal })
 }

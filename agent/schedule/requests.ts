@@ -101,7 +101,7 @@ export class Requests {
     const entry = value.kind === 'run' ? world.runs.get(keys.run(ref)) : world.jobs.get(keys.job(ref))
     if (!entry) return RANK_DELAY_MS
     const { container, placement } = entry.value.command
-    const rank = world.eligible(entry.value, value.target).indexOf(agent)
+    const rank = world.rankedAgents(entry.value, value.target).indexOf(agent)
     if (rank < 0) return undefined
     if (value.target !== ANYWHERE && placement.mode === 'All') return value.target === agent ? 0 : undefined
     const isQuick = value.kind === 'offer' || container !== undefined

@@ -1,4 +1,4 @@
-import type { Decision } from '../../core/fires/decide.ts'
+import type { Decision } from '../../core/fires/decision.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { settle } from '../../store/protocol/settle.ts'
 import type { MaybeAbsent } from '../../store/protocol/versioned.ts'

@@ -60,7 +60,7 @@ export function createTimetables({ world, pool, agent }: Context): Timetables {
     const isTarget = shard === undefined ? mode !== 'Shards' : ownTargets(command.placement).includes(shard)
     if (!isTarget) return undefined
     const target = mode === 'All' ? agent : (shard ?? ANYWHERE)
-    const rank = rankOf(rankedBy(entry.uid, command.placement, target), agent, world.able(entry))
+    const rank = rankOf(rankedBy(entry.uid, command.placement, target), agent, world.eligibleAgents(entry))
     if (rank < 0) return undefined
     return { ref: { pool, kind: 'job', namespace, name, target }, rank: mode === 'All' ? 0 : rank }
   }

@@ -1,14 +1,11 @@
+import { goesInWaves, isFull, slotsOf, waveOf } from '../../core/fires/wave.ts'
 import {
   claimAfter,
   claimAgainAfter,
-  goesInWaves,
-  isFull,
   paceOf,
   pollAfter,
   queuePosition,
-  slotsOf,
-  waveOf,
-} from '../../core/fires/wave.ts'
+} from '../../core/fires/wave-timing.ts'
 import type { Entry, RunEntry } from '../../core/records/entry.ts'
 import { type Cell, cellSchema } from '../../core/records/state.ts'
 import type { KeyValue } from '../../store/etcd/types.ts'
@@ -47,7 +44,7 @@ export async function readWave(
   const limit = limitOf(deps, value)
   if (!limit) return undefined
   const { slots, under } = limit
-  const ranked = world.eligible(value, target)
+  const ranked = world.rankedAgents(value, target)
   const at = (wave: Cell | undefined) => ({
     turn: queuePosition(ranked, agent, wave?.turn),
     free: Math.max(0, slots - (wave?.active.length ?? 0)),
@@ -78,12 +75,12 @@ function limitOf(
   entry: Entry,
 ): { slots: number; under?: { key: string; mod: number } } | undefined {
   const { placement } = entry.command
-  const own = slotsOf(placement, world.matched(placement))
+  const own = slotsOf(placement, world.countTargets(placement))
   if (own === undefined) return undefined
   const job = entry.kind === 'run' ? jobOf(world, entry, keys.job) : undefined
   if (!job) return { slots: own }
   const its = job.value.command.placement
-  const slots = slotsOf(its, world.matched(its)) ?? own
+  const slots = slotsOf(its, world.countTargets(its)) ?? own
   return { slots: Math.min(own, slots), under: { key: job.key, mod: job.mod } }
 
   function jobOf({ jobs }: Deps['world'], { namespace, jobRef }: RunEntry, key: typeof keys.job) {

@@ -1,4 +1,4 @@
-import { FIRST_PACE_MS } from '../../core/fires/wave.ts'
+import { FIRST_PACE_MS } from '../../core/fires/wave-timing.ts'
 import { type CellRef, WAVE } from '../../core/keys.ts'
 import type { Registration, Trouble } from '../../core/records/state.ts'
 import { createBatcher } from '../../store/etcd/batcher.ts'

@@ -37,10 +37,10 @@ test('a file refuses what it does not name', async () => {
 test('a group that can become root needs the permission for root', async () => {
   const { refusal } = await policy('allowHost: true\nallowedUsers: [nobody]\nallowedNamespaces: ["*"]\n')
   const said = (why: string) => `user root (${why}) is not in allowedUsers`
-  expect(refusal(host('nobody', 'docker'))).toBe(said('group docker can be root'))
-  expect(refusal(host('nobody', '0'))).toBe(said('group 0 can be root'))
-  expect(refusal(host('0'))).toBe(said('user 0'))
-  expect(refusal(host())).toBe(said("user is unset, which is the agent's own"))
+  expect(refusal(host('nobody', 'docker'))).toBe(said('host.group docker can become root'))
+  expect(refusal(host('nobody', '0'))).toBe(said('host.group 0 can become root'))
+  expect(refusal(host('0'))).toBe(said('host.user is 0'))
+  expect(refusal(host())).toBe(said("host.user is not set, so the agent's own user counts"))
   expect(refusal(host('nobody', 'nogroup'))).toBeUndefined()
   const asRoot = await policy('allowHost: true\nallowedUsers: [root]\nallowedNamespaces: ["*"]\n')
   expect([host(), host('0'), host('nobody', 'docker')].map(asRoot.refusal)).toEqual([

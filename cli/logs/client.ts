@@ -5,7 +5,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import { openRequest, requestJson } from '../operator-client.ts'
 
-/** What `shellcron logs` asks the operator. */
+/** The requests of `shellcron logs` to the operator. */
 
 const attempt = z.object({
   uid: z.string(),
@@ -28,8 +28,8 @@ const attempt = z.object({
 export type Attempt = z.infer<typeof attempt>
 
 /**
- * Every attempt of a run, or of all parts of a fire; none if there is no such run. `waits`: another part will begin when one of these has
- * ended.
+ * Every attempt of a run, or of all runs of a fire; none if there is no such run. `waits`: another run of the fire starts when one of
+ * these ends.
  */
 export async function readAttempts(
   socket: string,
@@ -49,13 +49,13 @@ export async function readLatest(
   return z.object({ run: z.string().optional() }).parse(await requestJson(socket, { path })).run
 }
 
-/** How long an operator that is started again is waited for, ms. */
+/** How long an operator may be away, as in a restart, ms. */
 const AWAY_MS = 60_000
 const PAUSE_MS = 250
 
 /**
- * The output of an attempt from a position on; the last chunk is a `stop`. Followed, it survives the operator's restart. Rejects with
- * Unavailable if the operator does not answer.
+ * The output of an attempt from a position on; the last chunk is a `stop`. With `follow` it continues after a restart of the operator.
+ * Rejects with Unavailable if the operator does not answer.
  */
 export async function* readOutput(
   socket: string,
@@ -70,7 +70,9 @@ export async function* readOutput(
         yield each
         if (each.chunk.stream === 'stop') return
       }
-      throw new Unavailable('the operator went away')
+      throw new Unavailable(
+        'the operator closed the connection before the end of the output; is it still running?',
+      )
     } catch (error) {
       if (!isAway(error) || !of.follow || systemClock.monotonic() - seenAt > AWAY_MS) throw error
     }
@@ -98,7 +100,7 @@ async function* transfer(
   }
 }
 
-/** The operator does not answer, or went away in the middle of it. */
+/** Whether the operator did not answer, or closed the connection too early. */
 export function isAway(error: unknown): boolean {
   const isHangUp =
     (error as NodeJS.ErrnoException).code === 'ECONNRESET' || (error as Error).message === 'aborted'

@@ -1,12 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { InvalidInput } from '../../core/errors.ts'
 import { systemClock } from '../../platform/clock.ts'
+import { durationMs, wholeNumber } from '../options/parsers.ts'
 import { socketIn, stateOption } from '../options/state.ts'
 import { type Attempt, readAttempts, readLatest } from './client.ts'
 import { followRun, printAttempts } from './follow.ts'
 import { createPrinter } from './printer.ts'
 
-/** `shellcron logs`: what a run wrote. */
+/** `shellcron logs`: prints the output of a run. */
 interface LogsFlags {
   state: string
   namespace: string
@@ -26,42 +27,43 @@ const IN_TRANSIT_MS = 500
 export function addLogsCommand(program: Command): void {
   program
     .command('logs')
-    .description('print the output of a run: stdout to stdout, stderr to stderr, byte for byte')
-    .argument('<what>', 'the id of a run as status and history show it; or a ShellCronJob: its latest run')
+    .description('print the output of a run, byte for byte: its stdout to stdout, its stderr to stderr')
+    .argument('<what>', 'the id of a run, as `shellcron history` shows it; or a ShellCronJob: its latest run')
     .addOption(stateOption())
-    .option('-n, --namespace <namespace>', 'of the job, where its name does not say it', 'default')
-    .option('--shell-run', 'the name is that of a ShellRun')
-    .option('-f, --follow', 'go on until its output ends')
-    .option('--attempt <n>', 'not the last one', whole)
-    .option('--stdout', 'only what it wrote to stdout')
-    .option('--stderr', 'only what it wrote to stderr')
-    .option('--timestamps', 'before each line when it began')
-    .option('--prefix', 'before each line the run: of a fire on several targets')
-    .option(
-      '--since <time>',
-      'only what was written since: RFC 3339, or a duration such as 90s, 5m, 2h',
-      since,
-    )
-    .option('--tail <n>', 'only so many of the last lines, of each target', whole)
+    .option('-n, --namespace <namespace>', 'namespace of the job, if <what> is only a name', 'default')
+    .option('--shell-run', '<what> names a ShellRun')
+    .option('-f, --follow', 'follow until the output ends')
+    .option('--attempt <n>', 'print this attempt (default: the last one)', wholeNumber(1, 999_999_999))
+    .option('--stdout', 'print only stdout')
+    .option('--stderr', 'print only stderr')
+    .option('--timestamps', 'start each line with the time at which it was written')
+    .option('--prefix', 'start each line with the id of its run, for a fire on several targets')
+    .option('--since <time>', 'only output since this time (RFC 3339), or of the last 90s, 5m or 2h', since)
+    .option('--tail <n>', 'only the last lines of each target', wholeNumber(0, 999_999_999))
     .action(async (what: string, flags: LogsFlags) => {
       process.exitCode = (await logs(what, flags)) ? 0 : 1
     })
 }
 
 async function logs(what: string, flags: LogsFlags): Promise<boolean> {
-  quietWhenNobodyReads()
+  endQuietlyOnClosedPipe()
   const socket = socketIn(flags.state)
   const run = await runOf(socket, what, flags)
   const choose = chooser(flags.attempt)
   const attempts = await found(async () => choose((await readAttempts(socket, run)).attempts))
   if (attempts.length === 0)
-    throw new InvalidInput(what, `there is no such run${flags.attempt ? ' or attempt' : ''}`)
+    throw new InvalidInput(
+      what,
+      flags.attempt
+        ? `no attempt ${flags.attempt} of it is known; \`shellcron history\` lists the attempts`
+        : 'no such run is known; `shellcron history` lists the runs',
+    )
   const { since, tail, timestamps = false } = flags
   const only = flags.stdout === flags.stderr ? undefined : flags.stdout ? 'stdout' : 'stderr'
   const printer = createPrinter({
     out: process,
     timestamps,
-    // Side by side, lines must not be torn.
+    // Output of several runs is mixed line by line, never within a line.
     prefixes: flags.prefix ?? (flags.follow === true && attempts.some(attempt => attempt.run !== run)),
     ...(only ? { only } : {}),
     ...(since === undefined ? {} : { since }),
@@ -69,7 +71,7 @@ async function logs(what: string, flags: LogsFlags): Promise<boolean> {
   })
   const shown = { socket, printer }
   if (!flags.follow) return areGood(await printAttempts(shown, attempts))
-  // What the tail leaves out has to be seen to its end first.
+  // The last lines are known only once everything so far has been read.
   const from = tail === undefined ? undefined : await printAttempts(shown, attempts.filter(hasOutput))
   return followRun(shown, run, { choose, ...(from ? { from } : {}) })
 }
@@ -79,15 +81,19 @@ async function runOf(
   what: string,
   { namespace: other, shellRun }: LogsFlags,
 ): Promise<string> {
-  // Names of jobs have no dots, ids of runs have two.
+  // Names of jobs have no dots; ids of runs have two or more.
   if (what.includes('.')) return what
   const [name = '', namespace = other] = what.split('/').toReversed()
   const run = await readLatest(socket, { kind: shellRun ? 'run' : 'job', namespace, name })
-  if (run === undefined) throw new InvalidInput(what, 'it has not run yet, or there is no such object')
+  if (run === undefined)
+    throw new InvalidInput(
+      what,
+      `no run of this ${shellRun ? 'ShellRun' : 'ShellCronJob'} is known: it has not run yet, or does not exist`,
+    )
   return run
 }
 
-/** What has just ended is for a moment neither in flight nor recorded. */
+/** An attempt that has just ended is for a moment neither active nor recorded, so this looks twice. */
 async function found(look: () => Promise<Attempt[]>): Promise<Attempt[]> {
   const first = await look()
   if (first.length > 0) return first
@@ -95,7 +101,7 @@ async function found(look: () => Promise<Attempt[]>): Promise<Attempt[]> {
   return look()
 }
 
-/** One attempt of each part of a run. */
+/** Chooses one attempt of each run: the given one, or the last. */
 function chooser(attempt: number | undefined): (all: Attempt[]) => Attempt[] {
   return all => {
     const byRun = new Map<string, Attempt>()
@@ -112,8 +118,8 @@ function hasOutput({ output }: Attempt): boolean {
   return output !== undefined
 }
 
-/** `shellcron logs … | head`: whoever has read enough is no fault. */
-function quietWhenNobodyReads(): void {
+/** `shellcron logs … | head` is no error: ends quietly when the reader closes the pipe. */
+function endQuietlyOnClosedPipe(): void {
   for (const out of [process.stdout, process.stderr])
     out.on('error', error => {
       if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
@@ -121,16 +127,11 @@ function quietWhenNobodyReads(): void {
     })
 }
 
-function whole(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('write a whole number')
-  return Number(text)
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
+/** A time, or how long ago. Answers Unix ms. */
 function since(text: string): number {
-  const [, count, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
-  const time = count === undefined ? Date.parse(text) : Date.now() - Number(count) * (UNITS[unit] ?? 0)
-  if (Number.isNaN(time)) throw new InvalidArgumentError('write it as 2026-03-29T01:30:00Z, or as 5m')
+  const ago = durationMs(text)
+  const time = ago === undefined ? Date.parse(text) : Date.now() - ago
+  if (Number.isNaN(time))
+    throw new InvalidArgumentError('Use RFC 3339, such as 2026-03-29T01:30:00Z, or a duration such as 5m.')
   return time
 }

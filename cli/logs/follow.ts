@@ -2,23 +2,23 @@ import { systemClock } from '../../platform/clock.ts'
 import { type Attempt, isAway, readAttempts, readOutput } from './client.ts'
 import type { Printer } from './printer.ts'
 
-/** Prints the output of attempts, as far as it has come or until it has ended. */
+/** Prints the output of attempts: what has arrived so far, or all of it until it ends. */
 export interface Shown {
   socket: string
   printer: Printer
 }
 
-/** Of one attempt. `isGood`: there is nothing of it that should be there and is gone. `next`: where it goes on. */
+/** What was printed of one attempt. `isGood`: none of its output is missing. `next`: the position from which to continue. */
 interface Printed {
   isGood: boolean
   next: number
 }
 
-/** How often it is looked whether more parts of a fire have begun: ever more seldom while none has, as each look is at all of them, ms. */
+/** How often to look for further runs of a fire, ms. The interval grows while none starts, because each look reads all of them. */
 const LOOK_MS = 500
 const LONGEST_LOOK_MS = 5_000
 
-/** What has come of each, or the last lines of it, one after the other. Answers where each goes on, by its run. */
+/** Prints what has arrived of each attempt (or its last lines), one after another. Answers what was printed, by run. */
 export async function printAttempts(
   shown: Shown,
   attempts: readonly Attempt[],
@@ -33,8 +33,8 @@ export async function printAttempts(
 }
 
 /**
- * All parts of a run side by side, those too that begin later, until none goes on. `choose`: which attempt of each part. `from`: what was
- * printed of each before.
+ * Prints all runs of a fire side by side until the last one ends, runs that start later included. `choose`: which attempt of each run.
+ * `from`: what was printed of each before.
  */
 export async function followRun(
   shown: Shown,
@@ -46,7 +46,7 @@ export async function followRun(
   for (let ended: Printed[] | undefined; ; ) {
     const { attempts, waits } = await lookFor(shown, run, following.size > 0)
     const more = choose(attempts).filter(attempt => !following.has(attempt.run))
-    // What had all ended by then was all, unless another part has begun meanwhile or is to begin.
+    // Every known run had ended. It is over, unless another one has started since, or waits.
     if (ended && more.length === 0 && !waits) return ended.every(({ isGood }) => isGood)
     for (const attempt of more) {
       const on = { follow: true, from: from?.get(attempt.run)?.next ?? 0 }
@@ -63,7 +63,7 @@ export async function followRun(
   }
 }
 
-/** While something is followed, an operator that is away is that one's to wait for. */
+/** An absent operator is an error only if nothing is followed yet: readOutput waits for it. */
 async function lookFor(
   { socket }: Shown,
   run: string,
@@ -85,10 +85,10 @@ async function print(
   const { run, uid, output, outcome, started } = attempt
   const printed = { isGood: true, next: on.from }
   if (output?.expired) {
-    printer.say(`the output of ${run} has expired`)
+    printer.say(`the output of ${run} has expired: retention removed it`)
     return { ...printed, isGood: false }
   }
-  // Nothing of it will come, however long it is waited for.
+  // It never started, so it has no output.
   if (started === false && !output) return printed
   let isEnded = false
   for await (const { chunk, next } of readOutput(socket, { uid, run, attempt: attempt.attempt, ...on })) {
@@ -99,10 +99,10 @@ async function print(
   }
   await printer.finish(run)
   await printer.release(run)
-  // Who follows is told so only when nothing more is to be hoped for.
+  // With `follow` the operator ends the transfer only when no more output can arrive.
   const isOver = on.follow || outcome !== undefined
   if (isEnded || !isOver) return printed
   const how = outcome === undefined ? '' : ` (${outcome})`
-  printer.say(`${run} has ended${how}; the rest of its output has not come`)
+  printer.say(`${run} has ended${how}, but the rest of its output has not arrived`)
   return { ...printed, isGood: printed.isGood && !on.follow }
 }

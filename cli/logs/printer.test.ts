@@ -22,7 +22,7 @@ const chunk = (stream: 'stdout' | 'stderr', text: string, at = 0): OutputChunk =
   data: Buffer.from(text, 'latin1'),
 })
 
-test('bytes stay what they are, each stream on its own', async () => {
+test('output is printed byte for byte, each stream to its own', async () => {
   const { got, printer } = printing()
   await printer.print(chunk('stdout', 'a\xff\x00'), 'r')
   await printer.print(chunk('stderr', 'b'), 'r')
@@ -30,7 +30,7 @@ test('bytes stay what they are, each stream on its own', async () => {
   expect(got).toEqual({ stdout: 'a\xff\x00\n', stderr: 'b' })
 })
 
-test('a line has its prefix and the time at which it began, however it came', async () => {
+test('a line has its prefix and the time of its first byte, even if it arrived in pieces', async () => {
   const { got, printer } = printing({ timestamps: true, prefixes: true })
   await printer.print(chunk('stdout', 'on', 1_000), 'r.a')
   await printer.print(chunk('stdout', 'other\n', 2_000), 'r.b')
@@ -41,7 +41,7 @@ test('a line has its prefix and the time at which it began, however it came', as
   )
 })
 
-test('the last lines only, of both streams in their order; then what follows', async () => {
+test('--tail prints the last lines of both streams in order, then what follows', async () => {
   const { got, printer } = printing({ tail: 2 })
   printer.hold('r')
   await printer.print(chunk('stdout', 'one\ntwo\n'), 'r')
@@ -61,7 +61,7 @@ test('one stream only, and only since a time', async () => {
   expect(got).toEqual({ stdout: '', stderr: 'late' })
 })
 
-test('what is missing is said on stderr', async () => {
+test('missing output is reported on stderr', async () => {
   const { got, printer } = printing()
   await printer.print({ stream: 'cut', at: 1, stdout: 7, stderr: 0 }, 'r')
   await printer.print({ stream: 'cut', at: 1, stdout: 7, stderr: 0, error: 'ENOSPC' }, 'r')
@@ -70,8 +70,8 @@ test('what is missing is said on stderr', async () => {
     stdout: '',
     stderr: [
       '[shellcron: 7 bytes of stdout and 0 of stderr were cut by outputLimit]\n',
-      '[shellcron: 7 bytes of stdout and 0 of stderr were cut as the machine could not write them: ENOSPC]\n',
-      '[shellcron: 9 bytes of output were lost: the spool had no room for them until they could be stored]\n',
+      '[shellcron: 7 bytes of stdout and 0 of stderr were cut because the machine could not write them: ENOSPC]\n',
+      "[shellcron: 9 bytes of output were lost: the agent's spool was full before the operator had stored them]\n",
     ].join(''),
   })
 })

@@ -1,10 +1,11 @@
 import { Option } from 'commander'
+import { collect } from './parsers.ts'
 
 export function secretFromEnvOption(): Option {
   return new Option(
     '--secret-from-env <namespace/name/key=variable>',
-    "standalone: a key of a Secret is this variable of the operator's environment; may be given several times",
+    'without Kubernetes: take this key of a Secret from an environment variable; repeatable',
   )
-    .argParser((value: string, all: string[]) => [...all, value])
+    .argParser(collect)
     .default([], 'none')
 }

@@ -1,15 +1,17 @@
 import { randomInt } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { InvalidInput } from '../../core/errors.ts'
 import { parseDocuments } from '../../core/schema/documents.ts'
 import { API_VERSION } from '../../core/schema/objects.ts'
+import { messageOf } from '../../platform/errors.ts'
 import { makeRun } from '../operator-client.ts'
+import { collect, durationMs } from '../options/parsers.ts'
 import { socketIn, stateOption } from '../options/state.ts'
 import { followRun } from './follow.ts'
 
-/** `shellcron run`: makes a ShellRun, of a job or as a file has it, and waits for it if it is told to. */
+/** `shellcron run`: creates a ShellRun, of a job or from a file, and waits for it if asked. */
 interface RunFlags {
   state: string
   namespace?: string
@@ -21,58 +23,54 @@ interface RunFlags {
   timeout?: number
 }
 
-const CODES = `
-Exit codes: 0, it was made, or with --wait it succeeded; 1, it did not succeed; 2, it cannot be made as it is; 124, it had not ended
-within --timeout. It goes on then: \`shellcron kill\` ends it.
+const NOTES = `
+Exit codes:
+  0    the ShellRun was created; with --wait, it succeeded
+  1    with --wait: it did not succeed
+  2    it was refused
+  124  it did not end within --timeout. It continues; \`shellcron kill\` ends it
 
-The ShellRun lies in the state directory, below runs/: it outlives the operator, and to remove its file is to kill it. It goes an hour after its
-end, or after ttlSecondsAfterFinished of its file.`
+The ShellRun is a file in the state directory, below runs/. It survives a
+restart of the operator. Removing the file kills the run. The operator removes
+it ttlSecondsAfterFinished after the run ends, by default after an hour.`
 
 export function addRunCommand(program: Command): void {
   program
     .command('run')
-    .description('run a job now, also a suspended one, or a ShellRun of a file')
-    .argument('[job]', 'the ShellCronJob: NAME, or NAMESPACE/NAME')
+    .description('run a job now, even a suspended one, or a ShellRun from a file')
+    .argument('[job]', 'the ShellCronJob: NAME or NAMESPACE/NAME')
     .addOption(stateOption())
-    .option('-n, --namespace <namespace>', 'of the job; default: default')
-    .option(
-      '--param <name=value>',
-      'of a parameter that the job declares; may be given several times',
-      collect,
-      [],
-    )
-    .option(
-      '--target <target>',
-      'only here, of several: an agent or a shard; may be given several times',
-      collect,
-      [],
-    )
-    .option(
-      '-f, --filename <path>',
-      'in place of a job: a file with one ShellRun, or - ; it may have generateName',
-    )
-    .option('--wait', 'until it has ended; what ends meanwhile is printed')
-    .option('--timeout <duration>', 'with --wait: no longer than this: 60s, 5m, 1h', duration)
-    .addHelpText('after', CODES)
+    .option('-n, --namespace <namespace>', 'namespace of the job (default: "default")')
+    .addOption(repeatable('--param <name=value>', 'value of a parameter that the job declares; repeatable'))
+    .addOption(repeatable('--target <target>', 'run only on this agent or shard; repeatable'))
+    .option('-f, --filename <path>', 'instead of a job: a file with one ShellRun, or - for stdin')
+    .option('--wait', 'wait until the run ends, and print the outcome of each target')
+    .option('--timeout <duration>', 'with --wait: wait at most this long, such as 60s, 5m or 1h', timeout)
+    .addHelpText('after', NOTES)
     .action(async (job: string | undefined, flags: RunFlags) => {
       if (flags.timeout !== undefined && !flags.wait)
-        throw new InvalidInput('--timeout', 'says how long to wait; give --wait too')
+        throw new InvalidInput('--timeout', 'has no effect without --wait; add --wait')
       const object = await objectOf(job, flags)
       const socket = socketIn(flags.state)
       const made = await makeRun(socket, object)
-      const what = `${made.namespace}/${made.name}`
-      process.stdout.write(`${what}: made; its run is ${made.run}\n`)
+      process.stdout.write(`${made.namespace}/${made.name}: created; its run is ${made.run}\n`)
       if (flags.wait) process.exitCode = await followRun(socket, made, flags.timeout)
     })
 }
 
-async function objectOf(job: string | undefined, flags: RunFlags): Promise<object> {
-  if ((job === undefined) === (flags.filename === undefined))
-    throw new InvalidInput('run', 'give a job, or a file by -f')
-  return job === undefined ? fromFile(flags) : ofJob(job, flags)
+function repeatable(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(collect).default([], 'none')
 }
 
-/** Names of objects have at most so many characters, and five are ours. */
+async function objectOf(job: string | undefined, flags: RunFlags): Promise<object> {
+  if (job !== undefined && flags.filename !== undefined)
+    throw new InvalidInput('--filename', `cannot be combined with the job "${job}"; leave one of them out`)
+  if (job !== undefined) return ofJob(job, flags)
+  if (flags.filename !== undefined) return fromFile(flags)
+  throw new InvalidInput('run', 'needs a job or a file: name a job, or give a file with -f')
+}
+
+/** A name has at most 52 characters, and ours ends in a dash and five of them. */
 const LONGEST_STEM = 46
 
 function ofJob(job: string, flags: RunFlags): object {
@@ -80,11 +78,11 @@ function ofJob(job: string, flags: RunFlags): object {
   if (inName !== undefined && flags.namespace !== undefined && inName !== flags.namespace)
     throw new InvalidInput(
       '--namespace',
-      `is ${flags.namespace}, and the job's is ${inName}; give one of them`,
+      `"${flags.namespace}" contradicts the job "${job}"; name one namespace`,
     )
   const parameters = flags.param.map(given => {
     const at = given.indexOf('=')
-    if (at < 1) throw new InvalidInput('--param', `"${given}" is not NAME=VALUE`)
+    if (at < 1) throw new InvalidInput('--param', `"${given}" has no name or no "="; write NAME=VALUE`)
     return { name: given.slice(0, at), value: given.slice(at + 1) }
   })
   return {
@@ -106,7 +104,7 @@ async function fromFile({ filename = '', namespace, param, target }: RunFlags): 
   if (param.length > 0 || target.length > 0)
     throw new InvalidInput(
       param.length > 0 ? '--param' : '--target',
-      'belongs to a job; write it into the file',
+      'cannot be combined with -f; write it into the file',
     )
   const content = filename === '-' ? await text(process.stdin) : await readText(filename)
   const { objects, problems } = parseDocuments(content, { suffix: suffix() })
@@ -116,12 +114,15 @@ async function fromFile({ filename = '', namespace, param, target }: RunFlags): 
   if (only?.object.kind !== 'ShellRun' || another)
     throw new InvalidInput(
       '--filename',
-      `${filename} must have one ShellRun, and nothing else of ShellCron's`,
+      `"${filename}" must contain one ShellRun and no other ShellCron object`,
     )
   const { kind, apiVersion, metadata } = only.object
   const own = metadata.namespace ?? namespace
   if (namespace !== undefined && own !== namespace)
-    throw new InvalidInput('--namespace', `is ${namespace}, and the file says ${own}; give one of them`)
+    throw new InvalidInput(
+      '--namespace',
+      `"${namespace}" contradicts metadata.namespace "${own}" of the file; name one namespace`,
+    )
   const { generateName: _, ...named } = metadata
   return {
     apiVersion,
@@ -135,24 +136,19 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    throw new InvalidInput('--filename', `${path} cannot be read`, { cause })
+    throw new InvalidInput('--filename', `"${path}" cannot be read: ${messageOf(cause)}`, { cause })
   }
 }
 
-/** Five characters that make no words, as an API server takes them for `generateName`. */
+/** Five random letters and digits without vowels, as an API server appends them to `generateName`. */
 function suffix(): string {
   const letters = 'bcdfghjklmnpqrstvwxz2456789'
   return Array.from({ length: 5 }, () => letters[randomInt(letters.length)]).join('')
 }
 
-const UNITS = { s: 1_000, m: 60_000, h: 3_600_000 }
-
-function duration(given: string): number {
-  const [, number, unit = 's'] = /^(\d{1,9})([smh])?$/.exec(given) ?? []
-  if (number === undefined) throw new InvalidArgumentError('write it as 60s, 5m or 1h')
-  return Number(number) * UNITS[unit as keyof typeof UNITS]
-}
-
-function collect(value: string, all: string[] = []): string[] {
-  return [...all, value]
+/** Answers ms. A number without a unit counts seconds. */
+function timeout(given: string): number {
+  const ms = durationMs(/^\d+$/.test(given) ? `${given}s` : given)
+  if (ms === undefined) throw new InvalidArgumentError('Use a duration, such as 60s, 5m or 1h.')
+  return ms
 }

@@ -7,12 +7,15 @@ import { readHistory, readRun } from '../operator-client.ts'
 import { renderOutcome } from '../up/table.ts'
 import { type End, endIn, reasoned } from './outcome-from-log.ts'
 
-/** Looks at a ShellRun until it has ended, and prints what ends of it. Answers the exit code, as `run --help` says it. */
+/** Follows a ShellRun until it ends, and prints each result. Answers the exit code, as `run --help` lists it. */
 
 const LOOK_EVERY_MS = 250
-/** An operator that is started again is waited for so long, ms. */
+/** How long an operator may be away, as in a restart, ms. */
 const AWAY_MS = 60_000
-/** Of a run whose object is gone: so long after the last of its results no more is expected; and so long after it went none is, ms. */
+/**
+ * For a run whose object is gone: no further result is expected this long after the latest one, and none at all this long after the
+ * object went; ms.
+ */
 const SETTLED_MS = 1_000
 const RECORDED_WITHIN_MS = 15_000
 const TIMED_OUT = 124
@@ -23,7 +26,7 @@ interface Made {
   run: string
 }
 
-/** `timeoutMs`: it is followed no longer. */
+/** `timeoutMs`: how long to follow it, at most. */
 export async function followRun(
   socket: string,
   made: Made,
@@ -38,7 +41,7 @@ export async function followRun(
     try {
       const seen = await look()
       answeredAt = systemClock.monotonic()
-      if (seen === 'unseen') return say('it was deleted before its end was seen', 1)
+      if (seen === 'unseen') return say('the ShellRun was deleted before its outcome was recorded', 1)
       if (seen.end) return seen.end.succeeded ? 0 : say(seen.end.message, 1)
       if (seen.waiting) say(seen.waiting, 0)
     } catch (error) {
@@ -47,12 +50,12 @@ export async function followRun(
     await systemClock.sleep(Math.min(LOOK_EVERY_MS, Math.max(until - systemClock.monotonic(), 0)))
   }
   return say(
-    `has not ended within ${timeoutMs / 1_000} s, and goes on; \`shellcron kill ${made.run}\` ends it`,
+    `did not end within ${timeoutMs / 1_000} s, and continues; to end it, run \`shellcron kill ${made.run}\``,
     TIMED_OUT,
   )
 }
 
-/** To stderr, the same only once in a row. */
+/** Prints to stderr, but not the same message twice in a row. */
 function saying(what: string): <C extends number>(message: string, code: C) => C {
   let last = ''
   return (message, code) => {
@@ -65,8 +68,8 @@ function saying(what: string): <C extends number>(message: string, code: C) => C
 type Seen = { end?: End | undefined; waiting?: string | undefined } | 'unseen'
 
 /**
- * One look, which prints what has ended. The object says how it stands with the run; when that is gone (by its ttlSecondsAfterFinished, say)
- * the log store does, which stores results a moment after they were made.
+ * Answers a function that looks once and prints new results. The object's status tells the state of the run. If the object is gone (for
+ * example after its ttlSecondsAfterFinished), the log store tells it; results arrive there a moment later.
  */
 function looking(socket: string, made: Made): () => Promise<Seen> {
   const printed = new Set<string>()
@@ -109,14 +112,14 @@ function endOf({ conditions, runs }: Status): End | undefined {
   return end && { succeeded: end.type === 'Complete', message: reasoned(end.message, runs[0]?.reason) }
 }
 
-/** Why it cannot begin, if it is that. */
+/** Why the run cannot start; undefined: nothing is wrong. */
 function waitingFor({ conditions }: Status): string | undefined {
   const ready = conditions.find(({ type }) => type === 'Ready')
   if (!ready || ready.reason === 'Pending' || ready.reason === 'Running') return undefined
-  return `waits: ${ready.reason}: ${ready.message}`
+  return `not started: ${ready.reason}: ${ready.message}`
 }
 
-/** Each result of the run, in the order of their ends. A ShellRun of its name may have been before: its id has another uid. */
+/** The run's results, in the order of their ends. An earlier ShellRun of the same name has another uid in its id. */
 async function resultsOf(socket: string, { namespace, name, run }: Made): Promise<Result[]> {
   const results: Result[] = []
   let cursor: string | undefined

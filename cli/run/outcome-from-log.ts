@@ -1,7 +1,7 @@
 import { ANYWHERE } from '../../core/keys.ts'
 import type { Result } from '../../core/records/state.ts'
 import { type FireSummary, gravity, hadNoProcess } from '../../core/status/fire-summary.ts'
-import { sentenceOn } from '../../core/status/run-entries.ts'
+import { describeFire } from '../../core/status/run-entries.ts'
 
 export interface End {
   succeeded: boolean
@@ -9,8 +9,8 @@ export interface End {
 }
 
 /**
- * How a ShellRun ended whose object is gone, from its results as the log store has them: as its status would say it. undefined: nothing has
- * ended, or an attempt is to follow.
+ * How a ShellRun ended, from its results in the log store, for a ShellRun whose object is gone. The message is the one that its status
+ * had. undefined: no result yet, or another attempt follows.
  */
 export function endIn(results: readonly Result[]): End | undefined {
   const finals = results.filter(({ final }) => final)
@@ -31,10 +31,10 @@ export function endIn(results: readonly Result[]): End | undefined {
       .map(({ target }) => target)
       .toSorted(),
   } as FireSummary
-  return { succeeded: gravest.outcome === 'Succeeded', message: reasoned(sentenceOn(fire), gravest.reason) }
+  return { succeeded: gravest.outcome === 'Succeeded', message: reasoned(describeFire(fire), gravest.reason) }
 }
 
-/** The reason too, where the sentence does not say it. */
+/** Adds the reason, if the message does not contain it. */
 export function reasoned(message: string, reason: string | undefined): string {
   return reason && !message.includes(reason) ? `${message} (${reason})` : message
 }

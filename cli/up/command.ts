@@ -1,4 +1,6 @@
 import { type Command, Option } from 'commander'
+import { logLevelOption } from '../options/log-level.ts'
+import { wholeNumber } from '../options/parsers.ts'
 import { secretFromEnvOption } from '../options/secret-from-env.ts'
 import { untilStopped } from '../until-stopped.ts'
 import { up } from './up.ts'
@@ -7,20 +9,25 @@ export function addUpCommand(program: Command): void {
   program
     .command('up')
     .description('run the jobs of a directory of YAML files on this machine, without a cluster, until Ctrl-C')
-    .argument('[directory]', 'where ShellCronJobs and the like are written', '.')
+    .argument('[directory]', 'directory with ShellCronJobs and other objects in YAML files', '.')
     .option(
       '--state <dir>',
-      'where keys, etcd, the log store and runs are kept; default: DIRECTORY/.shellcron',
+      'directory for keys, etcd, the log store and active runs (default: DIRECTORY/.shellcron)',
     )
-    .option('--name <name>', "this machine's agent; default: the host name in lower case")
-    .option('--etcd-port <port>', 'of the etcd that it starts, on 127.0.0.1; default: a free one', Number)
-    .addOption(secretFromEnvOption())
-    .addOption(new Option('-o, --output <format>', 'what to print').choices(['table', 'lines', 'json']))
+    .option('--name <name>', "name of this machine's agent (default: the host name in lower case)")
     .option(
-      '--log-level <level>',
-      'of operator and agent, to stderr: debug, info, warn, error or silent',
-      'error',
+      '--etcd-port <port>',
+      'port on 127.0.0.1 for the etcd that it starts (default: a free one)',
+      wholeNumber(1, 65_535),
     )
+    .addOption(secretFromEnvOption())
+    .addOption(
+      new Option(
+        '-o, --output <format>',
+        'output format (default: table on a terminal, lines elsewhere)',
+      ).choices(['table', 'lines', 'json']),
+    )
+    .addOption(logLevelOption('log level of operator and agent, on stderr').default('error'))
     .action(async (directory: string, options: UpFlags) => {
       const format = options.output ?? (process.stdout.isTTY ? 'table' : 'lines')
       await up({ ...options, directory, format }, untilStopped())

@@ -3,11 +3,11 @@ import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** What `shellcron up` takes from the environment of who calls it. */
+/** What `shellcron up` reads from its environment. */
 export interface Machine {
-  /** Where programs are kept that were built or unpacked for us. */
+  /** Directory of the programs that were built or unpacked here. */
   cacheDir: string
-  /** Directories in which programs are looked for. */
+  /** The directories of PATH. */
   path: string[]
   /** The command that runs Go. */
   go: string
@@ -17,7 +17,7 @@ export interface Machine {
 /** It fetches Go where the system has none. A release has no such file, and takes Go from PATH. */
 const GO_OF_CHECKOUT = fileURLToPath(new URL('../../scripts/go', import.meta.url))
 
-/** Variables of ours that only some child is to have: they are taken away here, and others do not inherit them. */
+/** Removes variables from our environment, so that children do not inherit them. Answers the environment before, for one child. */
 export function takeVariables(
   names: readonly string[],
   env: NodeJS.ProcessEnv = process.env,

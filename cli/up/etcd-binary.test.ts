@@ -12,7 +12,7 @@ let machine: Machine
 beforeEach(async () => {
   base = await mkdtemp(join(tmpdir(), 'shellcron-find-'))
   lines = []
-  // A machine with a shell and nothing else.
+  // A machine that has only a shell.
   const bin = join(base, 'bin')
   await mkdir(bin)
   machine = { cacheDir: join(base, 'cache'), path: [bin], go: 'go', env: { PATH: bin } }
@@ -29,19 +29,19 @@ async function program(path: string, script: string): Promise<string> {
 }
 const etcd = (path: string, version: string) => program(path, `echo 'etcd Version: ${version}'`)
 
-test('the one in the cache comes first', async () => {
+test('the cache comes first', async () => {
   const path = await etcd(join(base, 'cache/etcd-v3.6.16/etcd'), '3.6.16')
   await etcd(join(base, 'bin/etcd'), '3.7.3')
   expect(await find()).toEqual({ path, version: '3.6.16' })
   expect(lines).toEqual([])
 })
 
-test('one in PATH that is new enough is taken as it is', async () => {
+test('a recent one in PATH is used as it is', async () => {
   const path = await etcd(join(base, 'bin/etcd'), '3.6.14')
   expect(await find()).toEqual({ path, version: '3.6.14' })
 })
 
-test('rather than an old one of PATH one is built with Go, and kept', async () => {
+test('a build with Go is preferred to an old one in PATH, and is kept', async () => {
   await etcd(join(base, 'bin/etcd'), '3.6.13')
   await program(
     join(base, 'bin/go'),
@@ -49,20 +49,20 @@ test('rather than an old one of PATH one is built with Go, and kept', async () =
   )
   const path = join(base, 'cache/etcd-v3.6.16/etcd')
   expect(await find()).toEqual({ path, version: '3.6.16' })
-  expect(lines).toEqual(['building etcd 3.6.16 with Go, once for this machine; may take a minute or two'])
+  expect(lines).toEqual(['building etcd 3.6.16 with Go, once for this machine; this may take two minutes'])
 })
 
-test('where Go fails an old one of PATH serves, with a warning', async () => {
+test('if the build fails, an old one in PATH is used, with a warning', async () => {
   await program(join(base, 'bin/go'), 'echo no network >&2; exit 1')
   const path = await etcd(join(base, 'bin/etcd'), '3.4.23')
   expect(await find()).toEqual({
     path,
     version: '3.4.23',
-    warning: 'etcd 3.4.23 is for trying out only: production needs 3.6.14 or later',
+    warning: 'etcd 3.4.23 is good enough for a trial only; production needs 3.6.14 or later',
   })
 })
 
-test('where there is nothing, the package of Debian is unpacked', async () => {
+test('without etcd and Go, the Debian package is unpacked', async () => {
   await program(join(base, 'bin/apt-get'), 'touch etcd-server_3.4.23_amd64.deb')
   await program(
     join(base, 'bin/dpkg-deb'),
@@ -71,7 +71,7 @@ test('where there is nothing, the package of Debian is unpacked', async () => {
   expect(await find()).toMatchObject({ path: join(base, 'cache/etcd-debian/etcd'), version: '3.4.23' })
 })
 
-test('where none can be had, the message says what to install, and what was tried', async () => {
+test('if no etcd can be found or made, the error names what to install, and what was tried', async () => {
   await program(join(base, 'bin/go'), 'echo no network >&2; exit 1')
   await etcd(join(base, 'bin/etcd'), '3.3.0')
   await expect(find()).rejects.toMatchObject({

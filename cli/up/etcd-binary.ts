@@ -8,31 +8,31 @@ import { exists, makeOnce } from '../../platform/make-once.ts'
 import type { Machine } from './config.ts'
 import { buildEtcd, etcdCache } from './etcd-build.ts'
 
-/** An etcd program that runs here. */
+/** An etcd program that runs on this machine. */
 export interface EtcdBinary {
   path: string
   /** As in `3.6.16`. */
   version: string
-  /** What the user should know of it; absent if it is good for production. */
+  /** Absent if this version is fit for production. */
   warning?: string
 }
 
 type Version = readonly [number, number, number]
 
-/** Earlier ones have faults that ShellCron cannot live with: in roles, and in leases. */
+/** Earlier versions have bugs in roles and leases that ShellCron cannot work around. */
 const SAFE: Version = [3, 6, 14]
-/** The oldest on which ShellCron's protocol runs: for trying it out. */
+/** The oldest version on which ShellCron's protocol runs: good enough for a trial. */
 const OLDEST: Version = [3, 4, 23]
 
 const run = promisify(execFile)
 
 /**
- * Finds an etcd to start, or makes one. In this order: the one in our cache; one in PATH that is new enough; one built with Go;
- * an older one in PATH; the one of the Debian package. Throws InvalidInput that says what to install if none can be had.
+ * Finds an etcd program, or makes one. It tries in this order: our cache; a recent one in PATH; a build with Go; an older one in PATH;
+ * the Debian package. If all fail it throws InvalidInput, which names what to install.
  */
 export async function findEtcd(options: {
   machine: Machine
-  /** Gets a line for the user when something takes time. */
+  /** Gets a line for the user before a step that takes long. */
   onLine: (line: string) => void
   signal?: AbortSignal
 }): Promise<EtcdBinary> {
@@ -63,13 +63,13 @@ export async function findEtcd(options: {
   if (packaged && !isBefore(packaged.version, OLDEST)) return withWarning(packaged)
   throw new InvalidInput(
     'etcd',
-    `there is none, and none can be made here: install etcd ${SAFE.join('.')} or later, or Go (https://go.dev/dl)\n${why.join('\n')}`,
+    `not found, and it could not be built here: install etcd ${SAFE.join('.')} or later, or Go (https://go.dev/dl). Tried:\n${why.join('\n')}`,
   )
 }
 
 function withWarning(binary: EtcdBinary): EtcdBinary {
   if (!isBefore(binary.version, SAFE)) return binary
-  const warning = `etcd ${binary.version} is for trying out only: production needs ${SAFE.join('.')} or later`
+  const warning = `etcd ${binary.version} is good enough for a trial only; production needs ${SAFE.join('.')} or later`
   return { ...binary, warning }
 }
 
@@ -81,7 +81,7 @@ async function lookInPath(machine: Machine): Promise<EtcdBinary | undefined> {
   return undefined
 }
 
-/** undefined: there is none, or it does not run here. */
+/** undefined: the file does not exist, or does not run here. */
 async function look(path: string): Promise<EtcdBinary | undefined> {
   if (!(await exists(path))) return undefined
   try {
@@ -102,7 +102,7 @@ function isBefore(version: string, than: Version): boolean {
   return false
 }
 
-/** Debian's etcd-server, unpacked into the cache: nothing is installed, and no root is needed. */
+/** Unpacks Debian's etcd-server into the cache. It installs nothing, and needs no root. */
 async function unpackDebian(
   machine: Machine,
   onLine: (line: string) => void,
@@ -112,12 +112,12 @@ async function unpackDebian(
     dir,
     names: ['etcd'],
     make: async tmp => {
-      onLine('unpacking etcd of the package etcd-server')
+      onLine('unpacking etcd from the Debian package etcd-server')
       const root = join(tmp, 'root')
       await mkdir(root)
       await run('apt-get', ['download', 'etcd-server'], { cwd: tmp, env: machine.env })
       const deb = (await readdir(tmp)).find(name => name.endsWith('.deb'))
-      if (!deb) throw new Error('apt-get has no package etcd-server')
+      if (!deb) throw new Error('apt-get found no package etcd-server')
       await run('dpkg-deb', ['-x', join(tmp, deb), root], { env: machine.env })
       await rename(join(root, 'usr/bin/etcd'), join(tmp, 'etcd'))
       await rm(root, { recursive: true })

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { makeOnce } from '../../platform/make-once.ts'
 import type { Machine } from './config.ts'
 
-/** The version that scripts/etcd/go.mod names. */
+/** The version in scripts/etcd/go.mod. */
 const ETCD_VERSION = '3.6.16'
 
 /** The Go package of each program. */
@@ -22,7 +22,7 @@ export function etcdCache(machine: Machine): string {
   return join(machine.cacheDir, `etcd-v${ETCD_VERSION}`)
 }
 
-/** Builds what is missing of etcd's programs into the cache, from the Go modules that scripts/etcd pins; once for all processes. */
+/** Builds etcd's programs that are missing in the cache, from the Go modules pinned in scripts/etcd. Concurrent processes build once. */
 export async function buildEtcd(of: {
   machine: Machine
   names: ('etcd' | 'etcdctl' | 'etcdutl')[]
@@ -37,7 +37,7 @@ export async function buildEtcd(of: {
     make: async (tmp, missing) => {
       await run(machine.go, ['version'], { env: machine.env })
       onLine(
-        `building ${missing.join(', ')} ${ETCD_VERSION} with Go, once for this machine; may take a minute or two`,
+        `building ${missing.join(', ')} ${ETCD_VERSION} with Go, once for this machine; this may take two minutes`,
       )
       for (const name of missing) {
         const args = ['build', '-trimpath', '-ldflags', '-s -w', '-o', join(tmp, name), PACKAGES[name] ?? '']

@@ -4,7 +4,7 @@ import { request } from 'node:https'
 import { type Child, startChild, untilReady } from '../../platform/child-process.ts'
 import { onFreePorts } from '../../platform/free-ports.ts'
 
-/** Paths of PEM files. The certificate serves and calls (usage `both`) under the names `localhost` and `127.0.0.1`. */
+/** Paths of PEM files. The certificate is for servers and clients (usage `both`), with the names `localhost` and `127.0.0.1`. */
 export interface TlsFiles {
   ca: string
   cert: string
@@ -18,37 +18,37 @@ export interface Ports {
 
 export interface EtcdServerOptions {
   binary: string
-  /** Its data. Made if missing; private to its user. */
+  /** The data directory. Created if missing, private to its user. */
   dir: string
-  /** At 127.0.0.1. Default: free ones. */
+  /** On 127.0.0.1. Default: free ones. */
   ports?: Ports
   tls: TlsFiles
   /** Default: `shellcron`. */
   name?: string
-  /** All members of the cluster by name, this one too; default: this one alone. */
+  /** All members of the cluster by name, including this one. Default: this one alone. */
   members?: Record<string, Ports>
   /** Default: 2 GiB. */
   quotaBytes?: number
-  /** Further flags of etcd. */
+  /** Further flags for etcd. */
   flags?: string[]
-  /** Gets each line that etcd writes: errors only. */
+  /** Gets each line that etcd logs; it logs errors only. */
   onLine?: (line: string) => void
-  /** To be ready in; default: 60 s. */
+  /** How long the start may take; default: 60 s. */
   withinMs?: number
   signal?: AbortSignal
 }
 
 export interface EtcdServer extends Child {
-  /** By name: clients that check certificates may not ask for an address (RFC 6066). */
+  /** With a host name: TLS clients must not send an address as server name (RFC 6066). */
   endpoint: string
 }
 
 const QUOTA = 2 * 1024 ** 3
 
 /**
- * Starts one member, which ends with us at the latest, and waits until it serves. Clients and members must show a certificate
- * of the authority; as a member only one of our own name passes, so that no client can speak for one. Throws ChildFailed with
- * etcd's last words, and has ended it then.
+ * Starts one member and waits until it serves. The member cannot outlive this process. Clients and members must present a certificate
+ * of the CA. A peer's certificate must also have our common name, so that no client can pose as a member. If the start fails, the
+ * member is stopped, and ChildFailed with etcd's last lines is thrown.
  */
 export async function startEtcdServer(options: EtcdServerOptions): Promise<EtcdServer> {
   const { ports } = options
@@ -71,7 +71,7 @@ async function startOn(options: EtcdServerOptions & { ports: Ports }): Promise<E
   return { ...child, endpoint: `https://localhost:${ports.client}` }
 }
 
-/** Starts one member and does not wait: one of several is not ready before most of them are there. */
+/** Starts one member without waiting: a member of several is ready only when a majority runs. */
 export async function launchEtcd(options: EtcdServerOptions & { ports: Ports }): Promise<Child> {
   await mkdir(options.dir, { recursive: true, mode: 0o700 })
   const { name = 'shellcron', onLine } = options
@@ -118,7 +118,7 @@ function commonNameOf(pem: string): string {
   return name
 }
 
-/** Whether the member serves reads and writes: it says so only while there is a leader. */
+/** Whether the member serves reads and writes. It reports healthy only while the cluster has a leader. */
 function isHealthy(tls: TlsFiles, port: number): (signal: AbortSignal) => Promise<boolean> {
   return async signal => {
     const [ca, cert, key] = await Promise.all([tls.ca, tls.cert, tls.key].map(path => readFile(path, 'utf8')))
@@ -127,7 +127,7 @@ function isHealthy(tls: TlsFiles, port: number): (signal: AbortSignal) => Promis
   }
 }
 
-/** A request to a local member over its clients' port. */
+/** Sends a request to a local member's client port. */
 export async function get(of: {
   port: number
   path: string

@@ -45,7 +45,7 @@ test('a job is shown with its last result, its next time and the last line of it
   ])
 })
 
-test('a suspended job, a refused one and a file that cannot be read say so', () => {
+test('a suspended job, a refused one and a problem in a file are shown', () => {
   const refused = [
     { type: 'Ready', status: 'False', reason: 'InvalidSchedule', message: 'spec.schedule: no such day' },
   ]
@@ -60,10 +60,10 @@ test('a suspended job, a refused one and a file that cannot be read say so', () 
   })
   expect(text).toContain('InvalidSchedule: spec.schedule: no such day')
   expect(text).toContain('suspended')
-  expect(text).toContain('! a.yaml:3: spec.schedul is not a known field')
+  expect(text).toContain('! a.yaml:3: spec.schedul: is not a known field')
 })
 
-test('an agent that claims nothing says why, and one that is not there yet nothing', () => {
+test('an agent that claims nothing is shown with the reason, one that is not connected is not shown', () => {
   const agent = (name: string, reason: string) => {
     const conditions = [{ type: 'Ready', status: 'False', reason, message: 'its launcher does not answer' }]
     return { ...job(name, { conditions }), kind: 'ShellAgent' }
@@ -76,13 +76,13 @@ test('an agent that claims nothing says why, and one that is not there yet nothi
   expect(text).toMatch(/\n\n! agent vm: LauncherSilent: its launcher does not answer$/)
 })
 
-test('what a command wrote cannot steer the terminal', () => {
+test('output of a command cannot control the terminal', () => {
   const line = renderOutcome(result({ tail: 'ok\u001b[2Jgone\n' }))
   expect(line).not.toContain('\u001b')
   expect(line).toBe('1970-01-01T00:00:01Z ops/disk Succeeded in 0.25 s on web-1: ok [2Jgone')
 })
 
-test('a range, an attempt that is tried again, and an exit code are told', () => {
+test('a range, an attempt that will be retried, and an exit code are printed', () => {
   const missed = result({
     outcome: 'Missed',
     reason: 'NotCaughtUp',
@@ -90,9 +90,11 @@ test('a range, an attempt that is tried again, and an exit code are told', () =>
     range: { first: 0, count: 7 },
   })
   const { startedAt: _, agent: __, ...without } = missed
-  expect(renderOutcome(without)).toBe('7 times until 1970-01-01T00:00:01Z ops/disk Missed NotCaughtUp')
+  expect(renderOutcome(without)).toBe(
+    '7 times from 1970-01-01T00:00:00Z to 1970-01-01T00:00:01Z ops/disk Missed NotCaughtUp',
+  )
   expect(renderOutcome(result({ outcome: 'Failed', exitCode: 3, final: false }))).toContain(
-    'Failed (exit code 3) in 0.25 s on web-1 (attempt 1, to be tried again)',
+    'Failed (exit code 3) in 0.25 s on web-1 (attempt 1, will be retried)',
   )
 })
 

@@ -1,7 +1,7 @@
 import type { Result } from '../../core/records/state.ts'
 import type { ObjectWithStatus, Overview } from '../operator-client.ts'
 
-/** What `shellcron up` shows of its jobs, as text. Pure. */
+/** The texts that `shellcron up` and `shellcron history` print. Pure. */
 export interface Shown {
   overview: Overview
   /** The latest result of each object, by `kind/namespace/name`. */
@@ -35,25 +35,25 @@ export function renderTable(shown: Shown): string {
   return [...lines, ...problemLines(shown)].map(line => cut(line, shown.width)).join('\n')
 }
 
-/** One line for a result, where there is no terminal to draw a table on. */
+/** One line for a result. */
 export function renderOutcome(result: Result): string {
   const { namespace, name, time, outcome, reason, attempt, agent, range } = result
   const took =
     result.startedAt === undefined ? '' : ` in ${((result.endedAt - result.startedAt) / 1_000).toFixed(2)} s`
-  const which = range ? `${range.count} times until ${iso(time)}` : iso(time)
+  const which = range ? `${range.count} times from ${iso(range.first)} to ${iso(time)}` : iso(time)
   const again =
-    attempt > 1 || !result.final ? ` (attempt ${attempt}${result.final ? '' : ', to be tried again'})` : ''
+    attempt > 1 || !result.final ? ` (attempt ${attempt}${result.final ? '' : ', will be retried'})` : ''
   const why = outcome === 'Succeeded' ? '' : ` ${reasonOf(result) ?? reason ?? ''}`
   const tail = lastLine(result.tail)
   return `${which} ${namespace}/${name} ${outcome}${why}${took}${agent ? ` on ${agent}` : ''}${again}${tail ? `: ${tail}` : ''}`
 }
 
-/** One line for a file that could not be read as it is. */
+/** One line for a problem in a file. */
 export function renderProblem({ file, line, field, message }: Overview['problems'][number]): string {
-  return `${file}${line === undefined ? '' : `:${line}`}: ${field ? `${field} ` : ''}${message}`
+  return `${file}${line === undefined ? '' : `:${line}`}: ${field ? `${field}: ` : ''}${message}`
 }
 
-/** Agents that are there and claim nothing, in a line each. That one is not there yet is told by who starts it. */
+/** A line for each agent that is connected but claims nothing. For one that is not connected, `up` prints why. */
 export function renderTroubles({ objects }: Overview): string[] {
   return objects.flatMap(({ kind, metadata, status }) => {
     const ready = status.conditions.find(({ type }) => type === 'Ready')
@@ -94,7 +94,7 @@ function reasonOf({ exitCode, signal }: Result): string | undefined {
   return signal ?? (exitCode === undefined ? undefined : `(exit code ${exitCode})`)
 }
 
-/** The last line of output, without what a terminal would obey. */
+/** The last line of output, without control characters: a command must not control the terminal. */
 function lastLine(tail = ''): string {
   const line = tail.trimEnd().split('\n').at(-1) ?? ''
   return Array.from(line)

@@ -4,7 +4,7 @@ import { Unavailable } from '../../platform/errors.ts'
 import { type Overview, outcomes, readOverview } from '../operator-client.ts'
 import { keyOfResult, renderOutcome, renderProblem, renderTable, renderTroubles } from './table.ts'
 
-/** Shows what happens until the signal aborts: a live table on a terminal, a line for each outcome elsewhere, JSON lines if asked. */
+/** Shows jobs and outcomes until the signal aborts: as a live table, as one line for each outcome, or as JSON lines. */
 export type Format = 'table' | 'lines' | 'json'
 
 export interface ViewOptions {
@@ -14,7 +14,7 @@ export interface ViewOptions {
 }
 
 const POLL_MS = 500
-/** More than an operator tells again. */
+/** More results than an operator repeats to a new connection. */
 const REMEMBERED = 5_000
 
 export async function view(options: ViewOptions, signal: AbortSignal): Promise<void> {
@@ -62,7 +62,7 @@ function createPoll(
   }
 }
 
-/** The operator tells its latest results again whenever we come; they are unique by object, run and attempt. */
+/** The operator repeats its latest results on each new connection. A result is identified by object, run and attempt. */
 function isNew(told: Set<string>, { uid, run, attempt }: Result): boolean {
   const key = `${uid} ${run} ${attempt}`
   if (told.has(key)) return false
@@ -72,7 +72,7 @@ function isNew(told: Set<string>, { uid, run, attempt }: Result): boolean {
   return true
 }
 
-/** Jobs that cannot run as they are written, in a line each. */
+/** A line for each job that cannot run as it is written. */
 function refusals({ objects }: Overview): string[] {
   return objects.flatMap(({ kind, metadata, status }) => {
     const ready = status.conditions.find(({ type }) => type === 'Ready')
@@ -81,7 +81,7 @@ function refusals({ objects }: Overview): string[] {
   })
 }
 
-/** Draws over what it drew before. */
+/** Redraws the table in place. */
 function createScreen({ out }: ViewOptions, last: ReadonlyMap<string, Result>): (overview: Overview) => void {
   let drawn = 0
   return overview => {
@@ -96,7 +96,7 @@ function createScreen({ out }: ViewOptions, last: ReadonlyMap<string, Result>): 
   }
 }
 
-/** Does it again and again: the operator may be starting, or starting anew. */
+/** Repeats `once`, because the operator may be starting or restarting. */
 async function untilAborted(signal: AbortSignal, once: () => Promise<void>): Promise<void> {
   while (!signal.aborted) {
     try {

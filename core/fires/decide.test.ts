@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../records/entry.ts'
 import type { Cell } from '../records/state.ts'
-import { type Decision, decide, type FireInput, settleUpTo, type Times } from './decide.ts'
+import { decide } from './decide.ts'
+import type { Decision, FireInput } from './decision.ts'
+import { settleUpTo, type Times } from './settlement.ts'
 
 const S = 1_000
 
@@ -59,7 +61,7 @@ const skipped = (first: number, last: number, count: number, reason = 'Overlappe
   outcome: 'Skipped',
 })
 
-describe('a time in force', () => {
+describe('a time of a job in force', () => {
   test('is claimed the lead before its instant, not earlier', () => {
     expect(at(9.4, {})).toEqual({ kind: 'idle', at: 9.5 * S })
     expect(at(9.5, {})).toEqual({ kind: 'claim', time: 10 * S, settle: [] })
@@ -78,7 +80,7 @@ describe('a time in force', () => {
 })
 
 describe('catch-up', () => {
-  test('Latest takes the newest and records the others, whatever their number', () => {
+  test('Latest claims the newest and records any number of others', () => {
     expect(at(1_000_008, {}, cell(10))).toEqual({
       kind: 'claim',
       time: 1_000_000 * S,
@@ -88,14 +90,14 @@ describe('catch-up', () => {
   test('Latest keeps every time that came due within 5 s', () => {
     expect(at(24, {}, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
   })
-  test('None lets a time go 5 s after its instant', () => {
+  test('None closes a time 5 s after its instant', () => {
     expect(at(24.9, { catchUp: 'None' }, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
     expect(at(25.1, { catchUp: 'None' }, cell(10))).toEqual({
       kind: 'settle',
       settle: [missed(20, 20, 1, 'NotCaughtUp')],
     })
   })
-  test('All takes the oldest within catchUpLimit', () => {
+  test('All claims the oldest within catchUpLimit', () => {
     expect(at(58, { catchUp: 'All' }, cell(10))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
     expect(at(58, { catchUp: 'All', catchUpLimit: 2 }, cell(10))).toEqual({
       kind: 'claim',
@@ -121,7 +123,7 @@ describe('concurrency', () => {
   test('Allow starts beside a running one', () => {
     expect(at(19.5, {}, cell(10, { active: running }))).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
   })
-  test('Forbid puts a due time to wait, not before it is due', () => {
+  test('Forbid lets a due time wait, from its instant on', () => {
     expect(at(19.6, forbid, cell(10, { active: running }))).toEqual({ kind: 'idle', at: 20 * S })
     expect(at(20, forbid, cell(10, { active: running }))).toEqual({
       kind: 'wait',
@@ -145,14 +147,14 @@ describe('concurrency', () => {
       settle: [skipped(20, 30, 2)],
     })
   })
-  test('what waits is claimed when the run has ended', () => {
+  test('the waiting time is claimed when the run has ended', () => {
     expect(at(27, forbid, cell(20, { waiting: { time: 20 * S, by: 'a' } }))).toEqual({
       kind: 'claim',
       time: 20 * S,
       settle: [],
     })
   })
-  test('what waits past its deadline is skipped, whether or not the run has ended', () => {
+  test('a waiting time past its deadline is skipped, whether or not the run has ended', () => {
     const waiting = { waiting: { time: 20 * S, by: 'a' } }
     const state = cell(20, { active: running, ...waiting })
     const withDeadline = { ...forbid, startingDeadlineSeconds: 5 }
@@ -163,12 +165,12 @@ describe('concurrency', () => {
         settle: [skipped(20, 20, 1, 'DeadlineExceeded')],
       })
   })
-  test('Replace asks for the end of the active run, at the instant', () => {
+  test('Replace ends the active run at the instant', () => {
     const replace = { concurrencyPolicy: 'Replace' as const }
     expect(at(19.9, replace, cell(10, { active: running }))).toEqual({ kind: 'idle', at: 20 * S })
     expect(at(20, replace, cell(10, { active: running }))).toMatchObject({ kind: 'wait', replace: true })
   })
-  test("a policy's maxConcurrentRuns skips what comes due above it", () => {
+  test("a policy's maxConcurrentRuns skips due times above it", () => {
     expect(at(20, { maxConcurrentRuns: 1 }, cell(10, { active: running }))).toEqual({
       kind: 'settle',
       settle: [skipped(20, 20, 1, 'TooManyRuns')],
@@ -176,14 +178,14 @@ describe('concurrency', () => {
   })
 })
 
-describe('maxParallel, while the wave has no place', () => {
+describe('maxParallel, while the wave has no free slot', () => {
   const full = { full: true }
   const waiting = (time: number) => ({ waiting: { time: time * S, by: 'a', wave: true } })
-  test('a time is not taken ahead; when it is due it waits', () => {
+  test('a time is not claimed ahead; when it is due it waits', () => {
     expect(at(19.6, {}, cell(10), full)).toEqual({ kind: 'idle', at: 20 * S })
     expect(at(20, {}, cell(10), full)).toMatchObject({ kind: 'wait', time: 20 * S, wave: true, settle: [] })
   })
-  test('what waits is no catch-up, and is claimed when there is a place', () => {
+  test('a waiting time is no catch-up, and is claimed when a slot is free', () => {
     const state = cell(20, waiting(20))
     expect(at(29, { catchUp: 'None' }, state, full)).toEqual({ kind: 'idle', at: 30 * S })
     expect(at(29, { catchUp: 'None' }, state)).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
@@ -195,7 +197,7 @@ describe('maxParallel, while the wave has no place', () => {
       settle: [skipped(20, 20, 1, 'WaveFull')],
     })
   })
-  test('what nobody looked at in time is missed as ever', () => {
+  test('a time at which no agent looked is Missed as always', () => {
     expect(at(47, {}, cell(10), full)).toMatchObject({
       kind: 'wait',
       time: 40 * S,
@@ -211,7 +213,7 @@ describe('maxParallel, while the wave has no place', () => {
       settle: [missed(30, 30, 1, 'CatchUpLimit')],
     })
   })
-  test('what waits past its deadline is missed', () => {
+  test('a waiting time past its deadline is Missed', () => {
     const deadline = { startingDeadlineSeconds: 5 }
     expect(at(24, deadline, cell(20, waiting(20)), full)).toEqual({ kind: 'idle', at: 25 * S + 1 })
     for (const more of [full, {}])
@@ -220,44 +222,44 @@ describe('maxParallel, while the wave has no place', () => {
         settle: [missed(20, 20, 1, 'DeadlineExceeded')],
       })
   })
-  describe('and its own run has held it back before, so that it waits for both', () => {
+  describe('when it has waited for its own run before', () => {
     const forbid = { concurrencyPolicy: 'Forbid' as const, startingDeadlineSeconds: 8 }
     const held = { waiting: { time: 20 * S, by: 'a' } }
     const place = { kind: 'wait', time: 20 * S, replace: false, wave: true, settle: [] }
     test.each<[string, Decision, object]>([
       [
-        'while the run goes on it waits for that, whatever the wave',
+        'while the run is active it waits for the run',
         at(22, forbid, cell(20, { active: running, ...held }), full),
         { kind: 'idle', at: 28 * S + 1 },
       ],
       [
-        'while the run goes on and it has waited for a place, too',
+        'while the run is active it waits for the run, even if it waited for a slot before',
         at(22, forbid, cell(20, { active: running, ...waiting(20) }), full),
         { kind: 'idle', at: 28 * S + 1 },
       ],
-      ['when the run has ended it waits for a place', at(22, forbid, cell(20, held), full), place],
+      ['when the run has ended it waits for a slot', at(22, forbid, cell(20, held), full), place],
       [
-        'under catchUp All, too, and those behind it stay open',
+        'with catchUp All too, and the times behind it stay open',
         at(32, { ...forbid, catchUp: 'All', startingDeadlineSeconds: 60 }, cell(20, held), full),
         place,
       ],
       [
-        'unless a newer one is due, which waits in its stead',
+        'unless a newer time is due: then that one waits',
         at(30, { ...forbid, startingDeadlineSeconds: 60 }, cell(20, held), full),
         { ...place, time: 30 * S, settle: [skipped(20, 20, 1, 'WaveFull')] },
       ],
       [
-        'with a place it is claimed',
+        'with a free slot it is claimed',
         at(22, forbid, cell(20, waiting(20))),
         { kind: 'claim', time: 20 * S, settle: [] },
       ],
       [
-        'past its deadline it is missed if it then waited for a place',
+        'past its deadline it is Missed if it waited for a slot',
         at(28.1, forbid, cell(20, waiting(20)), full),
         { kind: 'settle', settle: [missed(20, 20, 1, 'DeadlineExceeded')] },
       ],
       [
-        'past its deadline it is skipped if it then waited for the run',
+        'past its deadline it is Skipped if it waited for the run',
         at(28.1, forbid, cell(20, { active: running, ...held }), full),
         { kind: 'settle', settle: [skipped(20, 20, 1, 'DeadlineExceeded')] },
       ],
@@ -265,13 +267,13 @@ describe('maxParallel, while the wave has no place', () => {
       expect(decision).toEqual(expected)
     })
   })
-  test('Forbid and Replace are asked first', () => {
+  test('Forbid and Replace come first', () => {
     const replace = { concurrencyPolicy: 'Replace' as const }
     const held = at(20, replace, cell(10, { active: running }), full)
     expect(held).toMatchObject({ kind: 'wait', replace: true })
     expect(held).not.toHaveProperty('wave')
   })
-  test("a policy's maxConcurrentRuns holds for what has waited too", () => {
+  test("a policy's maxConcurrentRuns also limits waiting times", () => {
     expect(at(27, { maxConcurrentRuns: 1 }, cell(20, { active: running, ...waiting(20) }))).toEqual({
       kind: 'settle',
       settle: [skipped(20, 20, 1, 'TooManyRuns')],
@@ -279,7 +281,7 @@ describe('maxParallel, while the wave has no place', () => {
   })
 })
 
-test('an edit settles everything up to its instant, the waiting time too', () => {
+test('an edit settles every time up to its instant, the waiting one included', () => {
   const state = cell(20, { active: running, waiting: { time: 20 * S, by: 'a' } })
   expect(settleUpTo({ entry: entry({}), times: tens, cell: state }, 45 * S, 'Rescheduled')).toEqual([
     { ...skipped(20, 20, 1, 'Rescheduled') },

@@ -3,7 +3,7 @@ import { ANYWHERE } from '../keys.ts'
 import type { LabelSelector, Placement } from '../records/entry.ts'
 import type { Member } from '../records/state.ts'
 
-/** Where a fire may run, and who goes first. Pure: every agent that sees the same members answers the same. */
+/** Where a fire may run, and which agent claims first. Pure: agents that see the same members get the same answer. */
 
 /** Kubernetes' semantics of matchLabels and matchExpressions (In, NotIn, Exists, DoesNotExist); an unknown operator matches nothing. */
 export function selects(selector: LabelSelector | undefined, labels: Record<string, string>): boolean {
@@ -31,26 +31,26 @@ function matches(
   }
 }
 
-/** Is this member, alive or not, one on which the placement may run? */
+/** Whether the placement may run on this member, alive or not. */
 export function isTarget(placement: Placement, agent: string, member: Member): boolean {
   if (placement.agents.length > 0 && !placement.agents.includes(agent)) return false
   return selects(placement.selector, member.labels)
 }
 
-/** The targets that a placement has by itself: one place, or each shard. In All they are the members that it selects. */
+/** The targets that a placement defines itself: one, or one for each shard. In mode All the targets are the selected members. */
 export function ownTargets({ mode, shards = 1 }: Pick<Placement, 'mode' | 'shards'>): readonly string[] {
   if (mode === 'All') return []
   return mode === 'One' ? [ANYWHERE] : Array.from({ length: shards }, (_, index) => String(index))
 }
 
-/** What agents are ranked by for a target: each shard by itself, so that shards spread over the agents. */
+/** The key by which agents are ranked for a target. Each shard has its own key, so that shards spread over the agents. */
 export function rankedBy(uid: string, { mode }: Pick<Placement, 'mode'>, target: string): string {
   return mode === 'Shards' ? `${uid}/${target}` : uid
 }
 
 /**
- * Rendezvous (highest random weight) order: each agent's weight for a job depends on nobody else, so one that comes or goes moves
- * only the jobs that it wins. First in the answer is rank 0.
+ * Rendezvous hashing (highest random weight). An agent's weight for a job does not depend on other agents, so an agent that joins or
+ * leaves moves only the jobs that it wins. The first in the answer has rank 0.
  */
 export function rank(uid: string, agents: Iterable<string>): string[] {
   return [...agents]
@@ -59,7 +59,7 @@ export function rank(uid: string, agents: Iterable<string>): string[] {
     .map(({ agent }) => agent)
 }
 
-/** The rank of one agent among others, or -1; without sorting, as every agent asks it for every job. */
+/** The rank of one agent, or -1 if it is not among them. It does not sort, because every agent asks this for every job. */
 export function rankOf(uid: string, self: string, agents: Iterable<string>): number {
   const mine = hash53(`${uid}\n${self}`)
   let better = 0

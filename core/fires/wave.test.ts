@@ -1,17 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Cell } from '../records/state.ts'
-import {
-  claimAfter,
-  claimAgainAfter,
-  endAgainAfter,
-  holding,
-  isFull,
-  paceOf,
-  pollAfter,
-  queuePosition,
-  slotsOf,
-} from './wave.ts'
+import { holding, isFull, slotsOf } from './wave.ts'
+import { queuePosition } from './wave-timing.ts'
 
 const all = (maxParallel: number | string) => ({ mode: 'All' as const, maxParallel })
 
@@ -24,16 +14,16 @@ describe('how many may run at a time', () => {
     ['25%', 3, 1],
     ['1%', 0, 1],
     ['100%', 7, 7],
-  ])('%s of %i members: %i', (maxParallel, matched, places) => {
-    expect(slotsOf(all(maxParallel), matched)).toBe(places)
+  ])('%s of %i members: %i', (maxParallel, matched, slots) => {
+    expect(slotsOf(all(maxParallel), matched)).toBe(slots)
   })
-  test('without maxParallel, and in other modes, as many as there are', () => {
+  test('without maxParallel, and in other modes, there is no limit', () => {
     expect(slotsOf({ mode: 'All' }, 5)).toBeUndefined()
     expect(slotsOf({ mode: 'One', maxParallel: 1 }, 5)).toBeUndefined()
   })
 })
 
-describe('a place', () => {
+describe('a slot', () => {
   const by = (agent: string) => ({ uid: 'u', agent, run: `r.${agent}`, attempt: 1 })
   test('is held once, however often it is taken', () => {
     const wave = holding(holding(undefined, by('a')), by('a'))
@@ -44,45 +34,7 @@ describe('a place', () => {
     const wave: Cell = holding(undefined, by('b'))
     expect(['a', 'b', 'c'].map(agent => queuePosition(['a', 'b', 'c'], agent, wave.turn))).toEqual([1, 2, 0])
   })
-  test('of somebody who is gone says nothing: it begins with the first in rank', () => {
+  test('of an agent that is gone is ignored: the first in rank begins', () => {
     expect(['a', 'b'].map(agent => queuePosition(['a', 'b'], agent, 'x'))).toEqual([0, 1])
-  })
-})
-
-describe('when an agent looks', () => {
-  const turns = fc.record({
-    agents: fc.integer({ min: 1, max: 2_000 }),
-    places: fc.integer({ min: 1, max: 500 }),
-    turn: fc.nat(2_000),
-  })
-  test('who waits looks every 0.75 to 6.25 s, and about each second if it is among the next', () => {
-    fc.assert(
-      fc.property(turns, fc.string(), ({ places, turn }, agent) => {
-        const after = pollAfter(turn, places, { uid: 'u', agent })
-        expect(after).toBeGreaterThanOrEqual(750)
-        expect(after).toBeLessThanOrEqual(turn <= 2 * places ? 1_250 : 6_250)
-        expect(pollAfter(turn, places, { uid: 'u', agent })).toBe(after)
-      }),
-    )
-  })
-  test('who has a place claims from the lead on, one after another; the others look within two seconds of the instant', () => {
-    fc.assert(
-      fc.property(turns, ({ agents, places, turn }) => {
-        const at = (pace: number) => claimAfter({ turn, free: places, agents, lead: 500, pace })
-        if (turn < places && places <= 400) expect(at(5)).toBe(turn * 5 - 500)
-        if (turn >= places) expect(at(5)).toBeGreaterThanOrEqual(0)
-        if (turn < Math.max(places, agents)) expect(Math.max(at(5), at(60))).toBeLessThanOrEqual(1_500)
-        expect(at(5)).toBeGreaterThanOrEqual(-500)
-      }),
-    )
-  })
-  test('who meets another one tries again after those before it, no later than there are places', () => {
-    const again = (turn: number, free: number) => claimAgainAfter({ turn, free, pace: 10, chance: 0.5 })
-    expect([again(0, 4), again(3, 4), again(90, 4)]).toEqual([5, 35, 45])
-    const ends = (tries: number) => endAgainAfter({ holders: 8, tries, pace: 10, chance: 0.5 })
-    expect([ends(0), ends(2), ends(9)]).toEqual([40, 80, 100])
-  })
-  test('a slow etcd makes it slower, within bounds', () => {
-    expect([paceOf(10, 5), paceOf(10, 50), paceOf(5, 0), paceOf(60, 10_000)]).toEqual([10, 37, 5, 60])
   })
 })

@@ -19,7 +19,7 @@ const joined = (parts: readonly Uint8Array[]) => Uint8Array.from(parts.flatMap(p
 const batch = (...pieces: BatchPiece[]) => joined(encodeBatch({ pool: 'p', agent: 'a', pieces }))
 
 describe('a batch', () => {
-  test('is what it was when it is taken apart', () => {
+  test('is decoded to what was encoded', () => {
     const pieces = [
       piece({ offset: 10, next: 10 + cut.length, chunks: cut, end: true }),
       piece({ run: 'ä', total: 7, offset: 3, next: 3, chunks: cut }),
@@ -41,13 +41,13 @@ describe('a batch', () => {
   })
 })
 
-test('an answer is for as many pieces as were sent', () => {
+test('an answer must have as many entries as the batch has pieces', () => {
   const answers = [{ stored: 4 }, { stored: 0, refused: 'NotYours' }]
   expect(decodeAnswer(encodeAnswer(answers), 2)).toEqual(answers)
   expect(() => decodeAnswer(encodeAnswer(answers), 1)).toThrow('2 answers to 1 pieces')
 })
 
-test('marks are chunks like others, and are no output', () => {
+test('cut and lost chunks do not count as output', () => {
   const bytes = joined([cut, lostChunk({ at: 6.5, bytes: 9, next: 30 }), stopChunk({ at: 7, ended: true })])
   expect(chunksOf(bytes)).toEqual([
     { stream: 'cut', at: 5, stdout: 3, stderr: 0, error: 'ENOSPC' },

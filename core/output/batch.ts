@@ -3,20 +3,20 @@ import { InvalidInput } from '../errors.ts'
 import { wholeChunks } from './chunks.ts'
 
 /**
- * What an agent brings to the operator's ingest in one request: pieces of the output of many attempts.
+ * The body of an agent's request to the operator's ingest: pieces of the output of many attempts.
  *
- *   header's length: 4 bytes, big-endian | header: JSON | the chunks of each piece, one after the other
+ *   length of the header: 4 bytes, big-endian | header: JSON | the chunks of each piece, one after another
  *
- * The answer says, for each piece in its order, how far that attempt's output is stored now.
+ * The answer gives for each piece, in the same order, the position up to which that attempt's output is stored.
  */
 export const BATCH_VERSION = 1
 
-/** Of a whole batch before it is compressed. */
+/** The size limit of a batch before compression. */
 export const MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 /**
- * What an attempt wrote between two positions of its spool, as whole chunks. One of `next` = `offset` that does not end only asks how far
- * it is stored.
+ * Output of an attempt between two positions of its spool, as whole chunks. A piece with `next` = `offset` and without `end` only asks up
+ * to which position the output is stored.
  */
 export interface BatchPiece {
   uid: string
@@ -27,11 +27,11 @@ export interface BatchPiece {
   offset: number
   next: number
   chunks: Uint8Array
-  /** Nothing follows. */
+  /** The output ends here. */
   end?: boolean | undefined
   /**
-   * What is not stored of the attempt was lost. It wrote so many bytes of stdout and stderr in all; `chunks` stand behind the loss, and
-   * `offset` and `next` mean nothing.
+   * Everything of the attempt that is not stored was lost. The value is how many bytes of stdout and stderr it wrote in all. `chunks`
+   * follow the loss; `offset` and `next` mean nothing.
    */
   total?: number | undefined
 }
@@ -46,7 +46,7 @@ const HEADER_LENGTH_BYTES = 4
 const MAX_PIECES = 5_000
 
 const count = z.int().min(0)
-/** A run's id has its namespace, its name and its target, each as long as Kubernetes allows. */
+/** Long enough for a run's id, which contains namespace, name and target, each as long as Kubernetes allows. */
 const text = z.string().min(1).max(1_024)
 
 const header = z.object({
@@ -71,7 +71,7 @@ const header = z.object({
     .max(MAX_PIECES),
 })
 
-/** The parts of a batch, to be sent one after the other. */
+/** The parts of a batch, in the order in which to send them. */
 export function encodeBatch({ pool, agent, pieces }: Batch): Uint8Array[] {
   const told = pieces.map(({ chunks, ...piece }) => ({ ...piece, length: chunks.length }))
   const json = new TextEncoder().encode(
@@ -82,7 +82,7 @@ export function encodeBatch({ pool, agent, pieces }: Batch): Uint8Array[] {
   return [length, json, ...pieces.map(({ chunks }) => chunks)]
 }
 
-/** Throws InvalidInput for what is no batch of this version. Chunks are views of `bytes`. */
+/** Throws InvalidInput if `bytes` is not a batch of this version. Chunks are views of `bytes`. */
 export function decodeBatch(bytes: Uint8Array): Batch {
   const { said, from } = headerOf(bytes)
   let at = from
@@ -92,10 +92,11 @@ export function decodeBatch(bytes: Uint8Array): Batch {
     const isWhole = chunks.length === length && wholeChunks(chunks) === length
     const isInPlace = piece.total !== undefined || piece.next === piece.offset + length
     if (!isWhole || !isInPlace)
-      throw new InvalidInput(`pieces[${index}]`, 'is not whole chunks of its length')
+      throw new InvalidInput(`pieces[${index}]`, 'must be whole chunks with the given length and positions')
     return { ...piece, chunks }
   })
-  if (at !== bytes.length) throw new InvalidInput('batch', `has ${bytes.length - at} bytes too many`)
+  if (at !== bytes.length)
+    throw new InvalidInput('batch', `has ${bytes.length - at} bytes after its last piece`)
   return { pool: said.pool, agent: said.agent, pieces }
 }
 
@@ -130,9 +131,9 @@ const answer = z.object({
 })
 
 /**
- * Of one piece: stored up to this position, `ended`: to its end. `bytes`, of one that only asks: of stdout and stderr up to there, stored or
- * lost. `refused`: never, and why. `later`: nothing is known of the attempt yet, and nothing was stored; it is to be brought again in a
- * while.
+ * The answer to one piece. `stored`: the position up to which the output is stored; `ended`: all of it is. `bytes`, for a piece that only
+ * asks: how many bytes of stdout and stderr up to there were stored or lost. `refused`: why it will never be stored. `later`: the
+ * operator does not know the attempt yet and stored nothing; send the piece again later.
  */
 export type PieceAnswer = z.infer<typeof answer>['pieces'][number]
 
@@ -140,7 +141,7 @@ export function encodeAnswer(pieces: readonly PieceAnswer[]): string {
   return JSON.stringify({ version: BATCH_VERSION, pieces })
 }
 
-/** Throws for what is no answer to a batch of so many pieces. */
+/** Throws if `json` is not the answer to a batch of `count` pieces. */
 export function decodeAnswer(json: string, count: number): PieceAnswer[] {
   const { pieces } = answer.parse(JSON.parse(json))
   if (pieces.length !== count) throw new Error(`${pieces.length} answers to ${count} pieces`)

@@ -1,14 +1,16 @@
 import * as z from 'zod'
 
 /**
- * Output as it lies in a spool, travels and is stored: chunks, one after the other, as launcher/protocol.md lays them out. What is cut off
- * at a chunk's border is again such a sequence.
+ * The format of output in spools, in transfers and in the log store: a sequence of chunks, as launcher/protocol.md defines them. A
+ * sequence that is cut between chunks is a valid sequence.
  */
 
 /**
- * A piece of output as it came: `at` is Unix ms. `cut` stands last and says how many bytes were not kept; `error`: not because of the
- * limit, but because they could not be written. `lost` stands where the spool had no room for bytes until they were stored; `next` is the position behind
- * it. `stop` is the last one of a transfer, and of nothing else: `ended` says that nothing follows.
+ * One chunk of output; `at` is Unix ms.
+ * - `cut` is the last chunk of an output that was cut: how many bytes of each stream were dropped. `error`: they could not be written,
+ *   so outputLimit was not the cause.
+ * - `lost` replaces bytes that the spool dropped before they were stored. `next` is the position after them.
+ * - `stop` is the last chunk of a transfer, and is never stored. `ended`: the output has ended too.
  */
 export type OutputChunk =
   | { stream: 'stdout' | 'stderr'; at: number; data: Uint8Array }
@@ -24,7 +26,7 @@ const cutMark = z.object({ stdout: z.number(), stderr: z.number(), error: z.stri
 const lostMark = z.object({ bytes: z.number(), next: z.number() })
 const stopMark = z.object({ ended: z.boolean() })
 
-/** The chunks that lie whole in `bytes`. Kinds that are not known are skipped. `data` is a view of `bytes`, no copy. */
+/** The complete chunks in `bytes`. Unknown kinds are skipped. `data` is a view of `bytes`, not a copy. */
 export function chunksOf(bytes: Uint8Array): OutputChunk[] {
   const chunks: OutputChunk[] = []
   for (const { kind, from, to } of placesIn(bytes)) {
@@ -34,7 +36,7 @@ export function chunksOf(bytes: Uint8Array): OutputChunk[] {
   return chunks
 }
 
-/** The same, each with the position behind it; the first one begins at `position`. */
+/** The complete chunks in `bytes`, each with the position after it. The first one begins at `position`. */
 export function* placedChunks(
   bytes: Uint8Array,
   position: number,
@@ -47,7 +49,7 @@ export function* placedChunks(
   }
 }
 
-/** How many of these bytes are whole chunks. */
+/** How many of these bytes are complete chunks. */
 export function wholeChunks(bytes: Uint8Array): number {
   let end = 0
   for (const { to } of placesIn(bytes)) end = to
@@ -62,7 +64,7 @@ export function outputBytes(bytes: Uint8Array): number {
   return sum
 }
 
-/** A chunk that says what was cut, as a launcher writes it. */
+/** A `cut` chunk, as a launcher writes it. */
 export function cutChunk({
   at,
   ...mark
@@ -75,13 +77,13 @@ export function cutChunk({
   return marked(KIND.cut, at, mark)
 }
 
-/** A chunk that stands where output was lost. */
+/** A `lost` chunk. */
 export function lostChunk(mark: { at: number; bytes: number; next: number }): Uint8Array {
   const { at, ...said } = mark
   return marked(KIND.lost, at, said)
 }
 
-/** The last chunk of a transfer. */
+/** A `stop` chunk. */
 export function stopChunk({ at, ended }: { at: number; ended: boolean }): Uint8Array {
   return marked(KIND.stop, at, { ended })
 }

@@ -24,7 +24,7 @@ test.each([
   expect(whole(text, SECRET)).toBe(masked)
 })
 
-test.each(['', 'u', 'u:', 'us:'])('in base64 nothing of a value shows that stands behind "%s"', before => {
+test.each(['', 'u', 'u:', 'us:'])('in base64 nothing of a value is left that follows "%s"', before => {
   const value = 'correct-horse-battery'
   const said = whole(b64(`${before}${value}@host`), value)
   expect(said).toContain('***')
@@ -33,7 +33,7 @@ test.each(['', 'u', 'u:', 'us:'])('in base64 nothing of a value shows that stand
     for (const part of rest) expect(part).not.toContain(value.slice(i, i + 3))
 })
 
-test('base64 is found although it is wrapped', () => {
+test('wrapped base64 is found', () => {
   const lines = b64(`user:${'correct-horse-battery,'.repeat(8)}`).replaceAll(/(.{76})/g, '$1\n')
   expect(lines).toContain('\n')
   expect(whole(`Authorization: ${lines}`, 'correct-horse-battery,'.repeat(8))).toMatch(
@@ -41,25 +41,25 @@ test('base64 is found although it is wrapped', () => {
   )
 })
 
-test('of a value with several lines each is masked, also indented, and when a terminal ends them', () => {
+test('each line of a value is redacted, also indented, and with the line ends of a terminal', () => {
   expect(whole(PEM, PEM)).toBe('***\n')
   expect(whole(PEM.replaceAll('\n', '\r\n'), PEM)).not.toMatch(/BEGIN|MII|Bgk|AQE|END/)
   expect(whole('  key: |\n    BgkqhkiG9w0B\n', PEM)).toBe('  key: |\n    ***\n')
   expect(whole(JSON.stringify(PEM.trim()), PEM)).toBe('"***"')
 })
 
-test('values that overlap are masked as one, whichever is longer', () => {
+test('overlapping values are redacted as one', () => {
   expect(whole('xabcdefx', 'abcd', 'cdef')).toBe('x***x')
   expect(whole('xabcdefx', 'abcd', 'abcdef')).toBe('x***x')
   expect(whole('abcdabcd', 'abcd')).toBe('***')
 })
 
-test('what is shorter than four characters, or empty, is not masked', () => {
+test('a value with fewer than four characters is not redacted', () => {
   expect(whole('yes: abc', 'yes', '', ' \n', 'abc')).toBe('yes: abc')
   expect(whole('a\n{\n', '{\n  "a": "long enough"\n}')).toBe('a\n{\n')
 })
 
-test('a value that the cut has left a part of is masked at the start, in any of its forms', () => {
+test('the rest of a value that was cut is redacted at the start, in any of its forms', () => {
   const value = 'correct-horse-battery'
   for (let from = 1; from < value.length; from++)
     expect(end(`${value.slice(from)} then more`, value)).toBe('*** then more')
@@ -68,23 +68,23 @@ test('a value that the cut has left a part of is masked at the start, in any of 
   expect(whole('battery then more', value)).toBe('battery then more')
 })
 
-test('a text that lies inside of a value shows nothing', () => {
+test('a text that lies within a value is redacted as a whole', () => {
   const long = Array.from({ length: 400 }, (_, i) => `k${i}`).join('')
   expect(end(long.slice(100, 612), long)).toBe('***')
   expect(end(b64(long).slice(100, 612), long)).toBe('***')
 })
 
-test('a value that its writer did not get to the end of is masked as far as it goes', () => {
+test('an incomplete value at the end is redacted', () => {
   expect(whole('password: correct-ho', 'correct-horse-battery')).toBe('password: ***')
   expect(whole('password: cor', 'correct-horse-battery')).toBe('password: cor')
 })
 
-test('without values a text stays as it is', () => {
+test('without values a text is not changed', () => {
   expect(end('anything')).toBe('anything')
   expect(end('', SECRET)).toBe('')
 })
 
-test('whatever stands around a value, and wherever a tail begins, no character of it is left', () => {
+test('no character of a value is left, whatever surrounds it and wherever the tail begins', () => {
   const from = (letters: string, size: object) =>
     fc.string({ unit: fc.constantFrom(...letters.split('')), ...size })
   const line = from('ABC012+/', { minLength: 4, maxLength: 12 })

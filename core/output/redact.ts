@@ -1,17 +1,17 @@
 /**
- * Takes known secret values out of a text that is shown: the tail of a command's output. Found are each value, each of its lines, and
- * both as programs commonly write them: in JSON, in a URL, quoted by `sh -x`, in base64, also wrapped and inside of other data. Pure.
+ * Redacts known secret values in a text that is shown: the tail of a command's output. It finds each value and each of its lines, also
+ * as programs commonly write them: in JSON, in a URL, quoted by `sh -x`, and in base64, even wrapped or within other data. Pure.
  */
 
 const MASK = '***'
-/** What is shorter is no secret, and would be found everywhere. In characters. */
-const SHORTEST_MASKED = 4
+/** A shorter value is not redacted, because it would be found everywhere. In characters. */
+const SHORTEST_REDACTED = 4
 
 type Span = readonly [from: number, to: number]
 
 /**
- * `cut`: the text is the end of a longer one, so that it may begin inside of a value. A value that its writer did not get to the end
- * of is masked at the end of the text too, as far as it goes.
+ * `cut`: the text is the end of a longer one, so it may begin within a value. At the end of the text an incomplete value is redacted
+ * too, because its writer may have been killed.
  */
 export function redact(text: string, values: readonly string[], { cut }: { cut: boolean }): string {
   const whole = values.map(value => value.trim()).filter(isLong)
@@ -27,7 +27,7 @@ export function redact(text: string, values: readonly string[], { cut }: { cut: 
   ])
 }
 
-const isLong = (text: string) => text.length >= SHORTEST_MASKED
+const isLong = (text: string) => text.length >= SHORTEST_REDACTED
 
 function writings(value: string): string[] {
   const url = encodeURIComponent(value.toWellFormed())
@@ -46,7 +46,7 @@ function writings(value: string): string[] {
   ]
 }
 
-/** With and without the line end that `echo` adds; and what is the same wherever in a longer text the value stands. */
+/** The value with and without the newline that `echo` adds, and the characters that are the same at each offset within longer data. */
 function base64Writings(value: string): string[] {
   const bytes = new TextEncoder().encode(value)
   const inside = [0, 1, 2].map(offset => {
@@ -59,17 +59,17 @@ function base64Writings(value: string): string[] {
 
 function base64(...parts: readonly Uint8Array[]): string {
   let text = ''
-  // More arguments at once than an engine takes are too many.
+  // In pieces, because the number of arguments of a call is limited.
   for (const part of parts)
     for (let at = 0; at < part.length; at += 8_192)
       text += String.fromCharCode(...part.subarray(at, at + 8_192))
   return btoa(text)
 }
 
-/** And what comes before it: tabs, line ends. */
+/** Space and every control character before it: tabs, newlines. */
 const SPACE = 32
 
-/** Without white space, by which base64 is wrapped; `places`: where each character stood. */
+/** Removes white space, because base64 may be wrapped. `places`: the position of each character before. */
 function squeeze(text: string): { squeezed: string; places: number[] } {
   const places: number[] = []
   let squeezed = ''
@@ -96,7 +96,7 @@ function occurrences(text: string, pattern: string): Span[] {
   return spans
 }
 
-/** The longest end of the pattern with which the text begins; all of a text that lies inside of it. */
+/** The longest end of the pattern with which the text begins; the whole text if it lies within the pattern. */
 function atStart(text: string, pattern: string): Span[] {
   if (pattern.length > text.length && isLong(text) && pattern.includes(text)) return [[0, text.length]]
   const last = pattern.charCodeAt(pattern.length - 1)
@@ -107,7 +107,7 @@ function atStart(text: string, pattern: string): Span[] {
 
 function atEnd(text: string, pattern: string): Span[] {
   const first = pattern.charCodeAt(0)
-  for (let length = Math.min(pattern.length - 1, text.length); length >= SHORTEST_MASKED; length--) {
+  for (let length = Math.min(pattern.length - 1, text.length); length >= SHORTEST_REDACTED; length--) {
     const from = text.length - length
     if (text.charCodeAt(from) === first && text.endsWith(pattern.slice(0, length)))
       return [[from, text.length]]
@@ -119,7 +119,7 @@ function replaced(text: string, spans: readonly Span[]): string {
   let result = ''
   let done = 0
   for (const [from, to] of spans.toSorted(([a], [b]) => a - b)) {
-    // What adjoins or overlaps is one.
+    // Adjoining and overlapping spans become one.
     if (from > done || done === 0) result += `${text.slice(done, from)}${MASK}`
     done = Math.max(done, to)
   }

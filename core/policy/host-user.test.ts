@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { judgedUser, whyJudged } from './host-user.ts'
 
-test('root by another name is root, and it is said by which', () => {
+test('users and groups that can become root are judged as root, with the reason', () => {
   const hosts = [
     {},
     { user: '0' },
@@ -11,15 +11,15 @@ test('root by another name is root, and it is said by which', () => {
   ]
   expect(hosts.map(host => judgedUser(host))).toEqual(hosts.map(() => 'root'))
   expect(hosts.map(host => whyJudged(host))).toEqual([
-    "user is unset, which is the agent's own",
-    'user 0',
-    'user 00',
-    'group docker can be root',
-    'group 0 can be root',
+    "host.user is not set, so the agent's own user counts",
+    'host.user is 0',
+    'host.user is 00',
+    'host.group docker can become root',
+    'host.group 0 can become root',
   ])
 })
 
-test('others are who they are, and none is the agent', () => {
+test('other users are judged as themselves, and no user as the agent', () => {
   expect(judgedUser({ user: 'nobody', group: 'nogroup' })).toBe('nobody')
   expect(whyJudged({ user: 'nobody', group: 'nogroup' })).toBeUndefined()
   expect(judgedUser({}, 'deploy')).toBe('deploy')

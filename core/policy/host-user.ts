@@ -1,7 +1,7 @@
-/** As whom a command on the host is judged, by a ShellPolicy and by an agent's local file. */
+/** The user for which a ShellPolicy and an agent's local file judge a host command. */
 
 const ROOT = 'root'
-/** Groups whose members can make themselves root. A number may be any of them. */
+/** Groups whose members can become root. A numeric group may be any of them. */
 const ROOTS_GROUPS = ['root', 'docker', 'lxd', 'disk', 'shadow', 'sudo', 'wheel', 'kmem']
 
 export interface HostUser {
@@ -9,18 +9,23 @@ export interface HostUser {
   group?: string | undefined
 }
 
-/** What is root by another name is root. `own`: the agent's user, which is meant by none; root where it is not known. */
+/**
+ * `root` for everything that can become root: user 0, a group of root's, a numeric group. `own`: the agent's user, which counts if no
+ * user is set; root if it is not known.
+ */
 export function judgedUser({ user, group }: HostUser, own = ROOT): string {
   const name = user ?? own
   return /^0+$/.test(name) || isRoots(group) ? ROOT : name
 }
 
-/** Why it is judged as another one than `user` says; undefined: it is not. */
+/** Why another user than `user` is judged; undefined: `user` itself is. */
 export function whyJudged(host: HostUser, own = ROOT): string | undefined {
   const judged = judgedUser(host, own)
   if (judged === host.user) return undefined
-  if (isRoots(host.group)) return `group ${host.group} can be root`
-  return host.user === undefined ? "user is unset, which is the agent's own" : `user ${host.user}`
+  if (isRoots(host.group)) return `host.group ${host.group} can become root`
+  return host.user === undefined
+    ? "host.user is not set, so the agent's own user counts"
+    : `host.user is ${host.user}`
 }
 
 const isRoots = (group: string | undefined) =>

@@ -1,8 +1,8 @@
 import * as z from 'zod'
 
 /**
- * Compiled forms of a ShellCronJob and a ShellRun: what agents act on. Written by the operator only, signed.
- * Tolerant: agents and operators upgrade separately, so an unknown field is passed over and a new one has a default.
+ * The compiled forms of a ShellCronJob and a ShellRun, which agents execute. Only the operator writes them, and signs them. Agents and
+ * operators upgrade separately, so the schemas are tolerant: an unknown field is ignored, and a new field has a default.
  */
 
 const host = z.object({
@@ -47,7 +47,7 @@ export const commandSchema = z.object({
   container: container.optional(),
   shell: z.array(z.string()),
   script: z.string(),
-  /** Values known in clear. Those from Secrets and ConfigMaps travel in `sealed`. */
+  /** Plain values. Values from Secrets and ConfigMaps are in `sealed`. */
   env: z.array(z.object({ name: z.string(), value: z.string() })).default([]),
   workingDir: z.string().optional(),
   tty: z.boolean().default(false),
@@ -68,17 +68,17 @@ const common = {
   namespace: z.string(),
   name: z.string(),
   command: commandSchema,
-  /** `PARAM_<NAME>` of a run that nobody gave values. */
+  /** Default values of parameters, as `PARAM_<NAME>`. */
   parameters: z.record(z.string(), z.string()).default({}),
-  /** Environment sealed with the pool's key: base64, opened by an agent of the pool just before the start. */
+  /** Environment variables sealed with the pool's key, in base64. An agent of the pool opens them just before the start. */
   sealed: z.string().optional(),
-  /** Names of sealed variables whose values are from ConfigMaps: no secrets, so that they are not masked in what is shown of output. */
+  /** Names of the sealed variables that come from ConfigMaps. They are not secret, so output is not redacted for them. */
   notSecret: z.array(z.string()).optional(),
-  /** Of what is sealed, keyed with the operator's key: tells the operator whether it must be sealed anew, and nobody what it is. */
+  /** Keyed digest of the sealed values. With it the operator sees whether to seal them again; it reveals nothing to others. */
   sealedDigest: z.string().optional(),
-  /** Set: runs nothing, its times end as Missed with this reason. `since`: ms since the epoch. */
+  /** Set: the object runs nothing, and its times end as Missed with this reason. `since`: ms since the epoch. */
   blocked: z.object({ reason: z.string(), message: z.string(), since: z.number().optional() }).optional(),
-  /** Of the policy rule that allows it: per job and target. */
+  /** The limit per job and target, from the policy rule that allows the template. */
   maxConcurrentRuns: z.number().optional(),
 }
 
@@ -97,13 +97,13 @@ export const jobEntrySchema = z.object({
   catchUpLimit: z.number().default(100),
   concurrencyPolicy: z.enum(['Allow', 'Forbid', 'Replace']).default('Allow'),
   suspended: z.boolean().default(false),
-  /** ms since the epoch: times count from the later of this and the cell's frontier. */
+  /** ms since the epoch. Times count from this, or from the cell's frontier if that is later. */
   scheduleChangedAt: z.number(),
-  /** The beacon's epoch in which it was put: an older one must count anew, as etcd was restored from a snapshot. */
+  /** The beacon's epoch at the write. If it is older than the current one, etcd was restored from a snapshot, and times count from now. */
   epoch: z.number().default(0),
   /**
-   * Suspended by the operator for an edit of times or targets, which goes on after a crash from what stands here: `at` is the instant
-   * of the edit, and if `settle` is set every cell is first settled up to it with that reason.
+   * The operator has suspended the job for an edit of its times or targets. After a crash it continues the edit from this field. `at`: the
+   * instant of the edit. `settle`: the reason with which every cell is first settled up to that instant.
    */
   editing: z.object({ at: z.number(), settle: z.string().optional() }).optional(),
 })
@@ -117,7 +117,7 @@ export const runEntrySchema = z.object({
   /** With jobRef: only these targets; empty: all. */
   targets: z.array(z.string()).default([]),
   createdAt: z.number(),
-  /** ms since the epoch: unclaimed then, it is Missed. */
+  /** ms since the epoch. A run that is unclaimed by then is Missed. */
   deadline: z.number(),
 })
 export type RunEntry = z.infer<typeof runEntrySchema>

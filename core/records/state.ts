@@ -1,6 +1,6 @@
 import * as z from 'zod'
 
-/** What changes while things run. Read tolerantly, as entries are. */
+/** The values in etcd that change while jobs run. The schemas are tolerant, as those of entries are. */
 
 export const OUTCOMES = [
   'Succeeded',
@@ -16,28 +16,28 @@ export type Outcome = (typeof OUTCOMES)[number]
 
 export const cellSchema = z.object({
   uid: z.string(),
-  /** The frontier, ms since the epoch: every time up to it has its outcome, an active run, or is the waiting one. */
+  /** The frontier, ms since the epoch. Every time up to it has an outcome or an active run, or is the waiting one. */
   lastFire: z.number(),
   active: z.array(z.object({ run: z.string(), agent: z.string(), attempt: z.number() })).default([]),
-  /** A time that concurrency holds back: it starts when the active run ends, or when its wave has a place. */
+  /** A time that waits for an active run to end, or for a slot of its wave. */
   waiting: z
     .object({
       time: z.number(),
       by: z.string(),
-      /** What it waits for is a place of `maxParallel`. */
+      /** It waits for a slot of `maxParallel`. */
       wave: z.boolean().optional(),
     })
     .optional(),
-  /** Of a ShellRun's cell: its run has been claimed or settled, so that it is never offered again. */
+  /** In a ShellRun's cell: the run was claimed or settled, and is never offered again. */
   taken: z.boolean().optional(),
-  /** Mode All: its agent is no target any more; settled, and deleted when no run is active. */
+  /** Mode All: the agent is no longer a target. The cell is settled, and deleted when no run is active. */
   retired: z.boolean().optional(),
-  /** Of a wave's cell, whose active runs are the holders of its places: the agent that took the last one. */
+  /** In a wave's cell, whose active runs hold its slots: the agent that took the last slot. */
   turn: z.string().optional(),
 })
 export type Cell = z.infer<typeof cellSchema>
 
-/** Which attempt it is, and of what: alike in what runs and in what has ended. */
+/** The identity of an attempt, the same in active entries and in results. */
 const attempt = {
   run: z.string(),
   kind: z.enum(['job', 'run']),
@@ -53,19 +53,19 @@ const attempt = {
 
 export const activeSchema = z.object({
   ...attempt,
-  /** Start not before this: the scheduled time with its jitter, or the end of a backoff. */
+  /** The earliest start: the scheduled time with its jitter, or the end of a backoff. */
   notBefore: z.number(),
-  /** Create revision of the owner's registration; 0 while nobody owns it. */
+  /** Create revision of the owner's registration; 0 while it has no owner. */
   session: z.number(),
-  /** The launcher instance that was told, or is about to be. */
+  /** The launcher instance that runs it, or is about to. */
   instance: z.string(),
-  /** onDisconnect Continue: burial spares it until then. */
+  /** onDisconnect Continue: it is not buried before this time. */
   buryAfter: z.number().optional(),
-  /** The owner is to end it with this reason. */
+  /** The owner must kill it, with this reason. */
   kill: z.object({ reason: z.string() }).optional(),
-  /** A ShellRun of a job counts in that job's cell too. */
+  /** The job of a ShellRun with jobRef. The run counts in that job's cell too. */
   jobName: z.string().optional(),
-  /** It holds a place of its wave. One that waits under nobody has given it back, and takes one again with its next owner. */
+  /** It holds a slot of its wave. A pending attempt without owner has freed its slot; its next owner takes one again. */
   wave: z.boolean().optional(),
 })
 export type Active = z.infer<typeof activeSchema>
@@ -82,14 +82,14 @@ export const resultSchema = z.object({
   message: z.string().optional(),
   /** The last bytes of output. */
   tail: z.string().optional(),
-  /** No attempt follows: this is the run's outcome. */
+  /** No further attempt follows: this is the run's outcome. */
   final: z.boolean(),
-  /** Several times that ended alike without a process: `time` is the last of them. */
+  /** Several times that ended the same way without a process. `time` is the last of them. */
   range: z.object({ first: z.number(), count: z.number() }).optional(),
 })
 export type Result = z.infer<typeof resultSchema>
 
-/** Why an agent that lives and may claim does not, as far as only it can know. */
+/** Why a connected agent claims nothing, for reasons that only the agent knows. */
 export type Trouble = 'RestoredSnapshot' | 'ClockSkewed' | 'EtcdFull' | 'LauncherSilent'
 
 export const registrationSchema = z.object({
@@ -97,7 +97,7 @@ export const registrationSchema = z.object({
   instance: z.string(),
   startedAt: z.number(),
   tzdata: z.string().default(''),
-  /** Any word: an agent may be newer than who reads this. What is none says nothing, of an agent that is there all the same. */
+  /** The reason may be unknown here, because the agent may be newer. A malformed value is ignored, so that the agent still counts. */
   trouble: z
     .object({ reason: z.string().regex(/^[A-Za-z]\w{0,63}$/), since: z.number() })
     .optional()
@@ -124,7 +124,7 @@ export type Pool = z.infer<typeof poolSchema>
 export const beaconSchema = z.object({ epoch: z.number(), n: z.number(), time: z.number() })
 export type Beacon = z.infer<typeof beaconSchema>
 
-/** Wakes agents. `run`: claim this ShellRun's target; `offer`: take this time, nobody did; `kill`: end this run. */
+/** A request to the agents of a pool. `run`: claim this target of a ShellRun. `offer`: claim this time, which no agent has claimed. `kill`: kill this run. */
 export const requestSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('run'),

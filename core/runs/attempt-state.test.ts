@@ -20,23 +20,23 @@ describe('an attempt', () => {
       order: { do: 'conclude', end: done.end },
     })
   })
-  test('that is edited before its start is cancelled, and armed anew only when it surely never started', () => {
+  test('that is edited before its start is cancelled, and armed again only if it never started', () => {
     expect(after(armed, { type: 'edited' }).order).toEqual({ do: 'cancel' })
     expect(after(armed, { type: 'edited' }, cancelled)).toEqual({ state: armed, order: { do: 'rearm' } })
   })
-  test('that started although it was to be cancelled runs on and is told as it ended', () => {
+  test('that started before the cancel runs on, and its end is recorded as it is', () => {
     const step = after(armed, { type: 'edited' }, { type: 'started' })
     expect(step).toEqual({ state: running, order: { do: 'nothing' } })
     expect(stepRun(step.state, done).order).toEqual({ do: 'conclude', end: done.end })
   })
-  test('whose end overtakes the news of its start is not armed anew', () => {
+  test('whose end arrives before the news of its start is not armed again', () => {
     expect(after(armed, { type: 'edited' }, done).order).toEqual({ do: 'conclude', end: done.end })
   })
-  test('that is withdrawn before its start is Cancelled with the reason, the later one', () => {
+  test('that is withdrawn before its start is Cancelled with the later reason', () => {
     const step = after(armed, { type: 'edited' }, { type: 'withdrawn', why: 'Suspended' }, cancelled)
     expect(step.order).toEqual({ do: 'conclude', end: { kind: 'cancelled', reason: 'Suspended' } })
   })
-  test('that runs is left alone by edits and withdrawals, not by a kill', () => {
+  test('that has started ignores edits and withdrawals, but not a kill', () => {
     expect(after(running, { type: 'edited' })).toEqual({ state: running, order: { do: 'nothing' } })
     expect(after(running, { type: 'withdrawn', why: 'Deleted' }).order).toEqual({ do: 'nothing' })
     expect(after(running, { type: 'kill', reason: 'Replaced' }).order).toEqual({
@@ -52,7 +52,7 @@ describe('an attempt', () => {
   })
 })
 
-test('an end is final, whatever comes after it', () => {
+test('an end is final: later events change nothing', () => {
   const events: RunEvent[] = [
     { type: 'started' },
     done,

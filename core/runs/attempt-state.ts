@@ -1,17 +1,17 @@
 import type { End } from './outcome.ts'
 
 /**
- * An attempt in the hands of its owner, from the moment it is told to a launcher. Transitions are total, `ended` is final.
+ * The state of an attempt at its owner, from the moment its launcher knows it. Transitions are total; `ended` is final.
  *
  *              edited, withdrawn
- *      armed ─────────────────────▶ cancelling ──ended as cancelled──▶ ended, or armed anew under the new template
- *        │                              │ started all the same
+ *      armed ─────────────────────▶ cancelling ──ended as cancelled──▶ ended, or armed again with the new template
+ *        │                              │ started before the cancel
  *        └──────── started ─────▶ running ◀┘
  *        └─ ended ─▶ ended ◀─ ended ─┘
  */
 export type RunState =
   | { phase: 'armed' }
-  /** `why` undefined: the template changed, and the new one is to be armed. */
+  /** `why` undefined: the template changed, and the attempt is armed again with the new one. */
   | { phase: 'cancelling'; why: 'Suspended' | 'Deleted' | undefined }
   | { phase: 'running' }
   | { phase: 'ended' }
@@ -19,14 +19,14 @@ export type RunState =
 export type RunEvent =
   | { type: 'started' }
   | { type: 'ended'; end: End }
-  /** The launcher does not take it: it never started. */
+  /** The launcher refused it, so it never started. */
   | { type: 'refused'; reason: string }
-  /** Its template has another generation. */
+  /** Its template has a new generation. */
   | { type: 'edited' }
   | { type: 'withdrawn'; why: 'Suspended' | 'Deleted' }
   | { type: 'kill'; reason: string }
 
-/** What the owner is to do. */
+/** What the owner must do. */
 export type RunOrder =
   | { do: 'nothing' }
   | { do: 'cancel' }
@@ -64,7 +64,7 @@ export function stepRun(state: RunState, event: RunEvent): RunStep {
   }
 }
 
-/** A cancel that came in time is what was asked for; any other end is told as it is. */
+/** An end as cancelled is what the owner asked for. Any other end is recorded as it is. */
 function ended(state: RunState, end: End): RunStep {
   if (end.kind !== 'cancelled' || state.phase !== 'cancelling') {
     return { state: { phase: 'ended' }, order: { do: 'conclude', end } }
@@ -73,7 +73,7 @@ function ended(state: RunState, end: End): RunStep {
   return { state: { phase: 'ended' }, order: { do: 'conclude', end: { ...end, reason: state.why } } }
 }
 
-/** What runs goes on with the template that it started with. The later of two reasons counts. */
+/** A started attempt keeps the template with which it started. Of two reasons the later one counts. */
 function withdrawn(state: RunState, why: 'Suspended' | 'Deleted' | undefined): RunStep {
   if (state.phase === 'running') return { state, order: NOTHING }
   return { state: { phase: 'cancelling', why }, order: { do: 'cancel' } }

@@ -15,19 +15,19 @@ test('exit codes are judged by successExitCodes', () => {
   expect(verdictOf({ kind: 'exited', code: 127 }, command)).toMatchObject({ reason: 'CommandNotFound' })
 })
 
-test('what is told beside an exit code is said, also of a success', () => {
+test('a message beside an exit code is kept, also for a success', () => {
   const end = { kind: 'exited', code: 0, message: 'output may be missing' } as const
   expect(verdictOf(end, command)).toMatchObject({ outcome: 'Succeeded', message: 'output may be missing' })
   expect(verdictOf({ ...end, code: 1 }, command)).toMatchObject({ outcome: 'Failed', message: end.message })
 })
 
-test('each other end has an outcome and a reason of its own', () => {
+test('every other end has its own outcome and reason', () => {
   expect(verdictOf({ kind: 'signaled', signal: 'SIGKILL', oom: true }, command)).toMatchObject({
     outcome: 'Failed',
     reason: 'OOMKilled',
     signal: 'SIGKILL',
   })
-  // A shell says 137 of a child that was killed; and who got over it has succeeded.
+  // A shell exits with 137 if its last child was killed. A script that survives the kill has succeeded.
   expect(verdictOf({ kind: 'exited', code: 137, oom: true }, command)).toMatchObject({
     reason: 'OOMKilled',
     exitCode: 137,
@@ -58,7 +58,7 @@ test('backoff doubles from 10 s to 6 min', () => {
   expect([1, 2, 3, 6, 7, 40].map(backoffMs)).toEqual([10_000, 20_000, 40_000, 320_000, 360_000, 360_000])
 })
 
-test('what is to be said beside a verdict hides nothing of what it says', () => {
+test('an appended message keeps the message before it', () => {
   const silent = verdictOf({ kind: 'timedOut' }, command)
   const failed = verdictOf({ kind: 'failed', reason: 'ContainerGone', message: 'it went' }, command)
   expect(withMessage(silent, undefined)).not.toHaveProperty('message')

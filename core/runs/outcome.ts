@@ -1,9 +1,9 @@
 import type { Command } from '../records/entry.ts'
 import type { Outcome } from '../records/state.ts'
 
-/** How a process ended, as a launcher tells it; the first cause of an end wins. */
+/** How a process ended, as its launcher reports it. The first cause of an end wins. */
 export type End =
-  /** `oom`: a process of its tree was killed for want of memory. */
+  /** `oom`: the kernel killed a process of its tree because memory ran out. */
   | { kind: 'exited'; code: number; oom?: boolean; message?: string | undefined }
   | { kind: 'signaled'; signal: string; oom?: boolean }
   | { kind: 'timedOut' }
@@ -11,7 +11,7 @@ export type End =
   | { kind: 'fenced' }
   | { kind: 'cancelled'; reason?: string | undefined }
   | { kind: 'startFailed'; reason: string; message?: string | undefined }
-  /** By what it ran in: a container that is not there, or went while it ran. */
+  /** Its container does not exist, or ended during the run. */
   | { kind: 'failed'; reason: string; message?: string | undefined }
   | { kind: 'lost'; reason?: string | undefined }
 
@@ -23,10 +23,10 @@ export interface Verdict {
   message?: string
 }
 
-/** Kubernetes' word for it. */
+/** As in Kubernetes. */
 const OOM = 'OOMKilled'
 
-/** What an end means for this command. */
+/** The outcome and reason of an end, for this command. */
 export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>): Verdict {
   switch (end.kind) {
     case 'exited':
@@ -51,7 +51,7 @@ export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>):
   }
 }
 
-/** Says that too, behind what it says already. */
+/** Appends to the message. */
 export function withMessage(verdict: Verdict, more: string | undefined): Verdict {
   const message = [verdict.message, more].filter(each => each).join('; ')
   return { ...verdict, ...(message ? { message } : {}) }
@@ -69,7 +69,7 @@ function exitVerdict(end: Extract<End, { kind: 'exited' }>, successExitCodes: re
   }
 }
 
-/** 126 and 127 are POSIX shells' words for a command that is not executable, or not found. */
+/** A POSIX shell exits with 126 if a command is not executable, with 127 if it is not found. */
 function exitReason(code: number): string {
   return code === 126 ? 'NotExecutable' : code === 127 ? 'CommandNotFound' : 'NonZeroExitCode'
 }
@@ -78,12 +78,12 @@ const RETRIED: readonly Outcome[] = ['Failed', 'TimedOut', 'Lost']
 const FIRST_BACKOFF = 10_000
 const LONGEST_BACKOFF = 360_000
 
-/** Does another attempt follow attempt `attempt` (from 1)? Killed and Cancelled never; others until `backoffLimit` retries were made. */
+/** Whether another attempt follows attempt number `attempt`, from 1. Killed and Cancelled are never retried; others are, up to `backoffLimit` retries. */
 export function retries(outcome: Outcome, attempt: number, backoffLimit: number): boolean {
   return RETRIED.includes(outcome) && attempt <= backoffLimit
 }
 
-/** Pause before the attempt after `attempt`, ms: 10 s, doubling up to 6 min, as Kubernetes Jobs. */
+/** The backoff after attempt number `attempt`, ms: 10 s, doubling up to 6 min, as for Kubernetes Jobs. */
 export function backoffMs(attempt: number): number {
   return Math.min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)
 }

@@ -1,16 +1,16 @@
 import type { Trouble } from '../records/state.ts'
 import type { AgentStatus } from '../schema/status.ts'
 import { short } from './size-limit.ts'
-import { type ConditionFact, conditionsOf, type PreviousCondition } from './transition-times.ts'
+import { conditionsOf, type NewCondition, type PreviousCondition } from './transition-times.ts'
 
-/** All that a ShellAgent's status is made of. Times are ms since the epoch. */
+/** The facts behind a ShellAgent's status. Times are ms since the epoch. */
 export interface AgentFacts {
   now: number
-  /** Of the object. */
+  /** Creation of the object. */
   created: number
   generation: number
   cordoned: boolean
-  /** undefined: it does not live. */
+  /** undefined: the agent has no session. */
   registration?:
     | {
         session: number
@@ -35,11 +35,11 @@ export function agentStatus(facts: AgentFacts): AgentStatus {
   }
 }
 
-function readyOf({ registration, cordoned, created }: AgentFacts): ConditionFact {
+function readyOf({ registration, cordoned, created }: AgentFacts): NewCondition {
   const type = 'Ready'
   if (!registration) {
     const message =
-      'it has not registered, or its session has ended: is the agent running, and can it reach etcd?'
+      'the agent has not registered, or its session has ended; check that it runs and can reach etcd'
     return { type, status: 'False', reason: 'NotConnected', message, since: created }
   }
   const { trouble, startedAt: since } = registration
@@ -49,20 +49,21 @@ function readyOf({ registration, cordoned, created }: AgentFacts): ConditionFact
         type,
         status: 'True',
         reason: 'Cordoned',
-        message: 'connected; cordoned, so it takes no new runs',
+        message: 'connected, but cordoned: takes no new runs',
         since,
       }
     : { type, status: 'True', reason: 'Connected', message: 'connected', since }
 }
 
 const TROUBLES: Record<Trouble, string> = {
-  RestoredSnapshot: 'etcd was put back to an older state; it waits for the operator to begin a new epoch',
-  ClockSkewed: "its clock is more than 2 s off the operator's; synchronise the time of both",
-  EtcdFull: 'more than 80 % of the quota of etcd is in use; compact and defragment it, or raise the quota',
-  LauncherSilent: "its launcher does not answer; see to the disk with the agent's state",
+  RestoredSnapshot:
+    'etcd was restored to an older state, and the operator has not started a new epoch yet; check that the operator runs',
+  ClockSkewed: "its clock and the operator's differ by more than 2 s; synchronise both clocks",
+  EtcdFull: 'etcd uses more than 80 % of its quota; compact and defragment it, or raise the quota',
+  LauncherSilent: "its launcher does not answer; check the disk with the agent's state directory",
 }
 
 function troubleText(reason: string): string {
-  const why = Object.hasOwn(TROUBLES, reason) ? TROUBLES[reason as Trouble] : "the agent's log says why"
+  const why = Object.hasOwn(TROUBLES, reason) ? TROUBLES[reason as Trouble] : "see the agent's log"
   return `connected, but takes no new runs: ${why}`
 }

@@ -1,24 +1,24 @@
-import type { ConditionFact } from './transition-times.ts'
+import type { NewCondition } from './transition-times.ts'
 
-/** What compiling said of an object. */
-export interface CompileStanding {
-  /** undefined: it compiled. `mendable`: another object may mend it; else only an edit does. */
+/** The result of compiling an object, as far as conditions need it. */
+export interface CompileState {
+  /** undefined: it compiled. `mendable`: a change of another object may fix it; otherwise only an edit of this one does. */
   blocked?: { reason: string; message: string; mendable: boolean } | undefined
-  /** Since when it has been blocked with this reason, ms since the epoch; meaningless if it is not. */
+  /** Since when it has been blocked for this reason, ms since the epoch; meaningless if it is not blocked. */
   since: number
-  /** Only an edit helps, or what could have mended it did not come within `MENDING_MS`. */
+  /** Only an edit helps, or no other object has fixed it within `STALLED_AFTER_MS`. */
   stalled: boolean
 }
 
-/** So long another object may take to mend what is blocked before it counts as stalled, ms. */
-export const MENDING_MS = 120_000
+/** How long a blocked object may wait for another object to fix it, before it counts as stalled; ms. */
+export const STALLED_AFTER_MS = 120_000
 
-/** Ready, Reconciling and Stalled of what does not compile: kstatus, and with it kubectl wait, Flux, Argo CD and Helm read them. */
+/** Ready, Reconciling and Stalled of an object that does not compile. kstatus reads them, and so do kubectl wait, Flux, Argo CD and Helm. */
 export function blockedConditions(
-  { reason, message, mendable }: NonNullable<CompileStanding['blocked']>,
-  { since, stalled }: CompileStanding,
-): ConditionFact[] {
-  const changed = stalled && mendable ? since + MENDING_MS : since
+  { reason, message, mendable }: NonNullable<CompileState['blocked']>,
+  { since, stalled }: CompileState,
+): NewCondition[] {
+  const changed = stalled && mendable ? since + STALLED_AFTER_MS : since
   const no = { status: 'False', message: '' } as const
   return [
     { type: 'Ready', status: 'False', reason, message, since },

@@ -1,47 +1,47 @@
 import type { Outcome } from '../records/state.ts'
 
-/** A finished fire of a job, or a ShellRun, over all its targets. */
+/** A finished fire of a job, or a finished ShellRun, summed up over all its targets. */
 export interface FireSummary {
   /** The scheduled time, or a ShellRun's creation; ms since the epoch. */
   time: number
   /** The run id without its target. */
   id: string
-  /** The gravest of its targets' outcomes; see `gravity`. */
+  /** The most severe outcome of its targets; see `gravity`. */
   outcome: Outcome
-  /** Of its first attempt; a time that ended without a process has none. ms since the epoch. */
+  /** Start of its first attempt, ms since the epoch; absent if no process was started. */
   startedAt?: number
-  /** Of its last target. ms since the epoch. */
+  /** End of its last target, ms since the epoch. */
   endedAt: number
-  /** Of one target that had this outcome. */
+  /** From here to `tail`: of one target that had this outcome. */
   exitCode?: number
   signal?: string
   reason?: string
   message?: string
-  /** The last bytes of that target's output. */
+  /** The last bytes of its output. */
   tail?: string
-  /** How many targets; `failed` had a process (or were to have one), `missed` none. */
+  /** Numbers of targets. `missed`: no process was started, because the time was missed or skipped. */
   targets: { succeeded: number; failed: number; missed: number }
-  /** At most 10 of those that made it a failure; none in mode One. */
+  /** At most 10 of the targets that did not succeed; none in mode One. */
   failedTargets: string[]
-  /** Several times that ended alike without a process: `time` is the last of them. */
+  /** Several times that ended the same way without a process. `time` is the last of them. */
   range?: { first: number; count: number }
 }
 
-/** What stays known of an object however few fires its history keeps. All ms since the epoch. */
+/** Facts about an object that do not depend on how many fires its history keeps. Times are ms since the epoch. */
 export interface Milestones {
-  /** The newest scheduled time that was taken, not missed or skipped. */
+  /** The newest scheduled time that was claimed, not missed or skipped. */
   lastScheduled?: number
   /** When the newest fire that succeeded ended. */
   lastSuccessful?: number
   /** When the newest fire that failed (or was missed) ended. */
   lastFailure?: number
-  /** The last bytes of that one's output. */
+  /** The last bytes of that fire's output. */
   failureTail?: string
-  /** Since when the fires that succeeded or failed have had the same verdict as the newest one: the end of the first of them. */
+  /** The end of the first fire in the current streak: all fires since then, `other` ones aside, have the class of the newest one. */
   since?: number
 }
 
-/** What an outcome means for a job: those of `other` say nothing about its command. */
+/** What an outcome means for a job. `other`: it says nothing about the job's command. */
 export type FireClass = 'succeeded' | 'failed' | 'other'
 
 const GRAVITY: Readonly<Record<Outcome, number>> = {
@@ -55,7 +55,7 @@ const GRAVITY: Readonly<Record<Outcome, number>> = {
   Failed: 7,
 }
 
-/** Of the outcomes of a fire's targets the one of the highest gravity is the fire's. */
+/** How severe an outcome is. A fire has the most severe outcome of its targets. */
 export function gravity(outcome: Outcome): number {
   return GRAVITY[outcome]
 }
@@ -65,7 +65,7 @@ export function classOf(outcome: Outcome): FireClass {
   return grave > GRAVITY.Succeeded ? 'failed' : grave === GRAVITY.Succeeded ? 'succeeded' : 'other'
 }
 
-/** Ended without a process: counted as `missed`, not as `failed`. */
+/** Whether no process was started: the target counts as `missed`, not as `failed`. */
 export function hadNoProcess(outcome: Outcome): boolean {
   return outcome === 'Missed' || outcome === 'Skipped'
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { OUTCOMES } from '../records/state.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import { jobStatus as jobStatusSchema } from '../schema/status.ts'
-import { MENDING_MS } from './blocked-conditions.ts'
+import { STALLED_AFTER_MS } from './blocked-conditions.ts'
 import type { FireSummary } from './fire-summary.ts'
 import { firesNeeded, type JobFacts, jobStatus } from './job-status.ts'
 import { jsonBytes } from './size-limit.ts'
@@ -22,7 +22,7 @@ function facts(over: Partial<JobFacts> = {}): JobFacts {
     schedules: ['0 1 * * *'],
     script: '\ndf -h && free -m\n',
     target: 'One default',
-    standing: { since: 0, stalled: false },
+    compileState: { since: 0, stalled: false },
     limits: { succeeded: 3, failed: 3 },
     active: [],
     fires: [],
@@ -80,22 +80,22 @@ describe('the conditions table', () => {
     expect(conditionsOf({ fires: [fire(1)] })).toEqual({ ...ready, LastRunSucceeded: 'True Succeeded' })
   })
 
-  test('suspended is Ready, and says so, by whom', () => {
+  test('suspended is Ready, with the user who suspended it', () => {
     expect(conditionsOf({ suspended: { by: '' } })).toMatchObject({ Ready: 'True Suspended' })
     const { conditions, nextScheduleTimes } = jobStatus(facts({ suspended: { by: 'eva' } }))
     expect(conditions?.[0]?.message).toBe('suspended by eva')
     expect(nextScheduleTimes).toBeUndefined()
   })
 
-  test('what another object may mend is Reconciling for 2 minutes, then Stalled', () => {
-    const since = T0 + 60 * MINUTE - MENDING_MS
-    const waiting = { standing: { blocked: { ...blocked, mendable: true }, since, stalled: false } }
+  test('a problem that another object may fix is Reconciling for 2 minutes, then Stalled', () => {
+    const since = T0 + 60 * MINUTE - STALLED_AFTER_MS
+    const waiting = { compileState: { blocked: { ...blocked, mendable: true }, since, stalled: false } }
     expect(conditionsOf(waiting)).toMatchObject({
       Ready: 'False SecretNotFound',
       Reconciling: 'True SecretNotFound',
       Stalled: 'False Reconciling',
     })
-    const passed = { standing: { ...waiting.standing, stalled: true } }
+    const passed = { compileState: { ...waiting.compileState, stalled: true } }
     expect(conditionsOf(passed)).toMatchObject({
       Ready: 'False SecretNotFound',
       Reconciling: 'False Stalled',
@@ -110,14 +110,14 @@ describe('the conditions table', () => {
     ])
   })
 
-  test('what only an edit helps is Stalled at once, with the message, and promises no next run', () => {
-    const standing = { blocked: { ...blocked, mendable: false }, since: T0 + 60 * MINUTE, stalled: true }
-    expect(conditionsOf({ standing })).toMatchObject({
+  test('a problem that only an edit fixes is Stalled at once, with the message, and there is no next run', () => {
+    const compileState = { blocked: { ...blocked, mendable: false }, since: T0 + 60 * MINUTE, stalled: true }
+    expect(conditionsOf({ compileState })).toMatchObject({
       Ready: 'False SecretNotFound',
       Reconciling: 'False Stalled',
       Stalled: 'True SecretNotFound',
     })
-    const status = jobStatus(facts({ standing, nextTimes: [] }))
+    const status = jobStatus(facts({ compileState, nextTimes: [] }))
     expect(status.conditions?.[2]?.message).toBe(blocked.message)
     expect(status).not.toHaveProperty('nextScheduleTime')
   })
@@ -132,7 +132,7 @@ describe('the conditions table', () => {
 describe('LastRunSucceeded', () => {
   const cases: [string, FireSummary[], string, string][] = [
     ['a failure, with its exit code', [failed(2), fire(1)], 'False Failed', 'Failed: exit code 7'],
-    ['a signal', [failed(2, { signal: 'SIGSEGV' })], 'False Failed', 'Failed: ended by SIGSEGV'],
+    ['a signal', [failed(2, { signal: 'SIGSEGV' })], 'False Failed', 'Failed: killed by SIGSEGV'],
     ['a success after it', [fire(3), failed(2)], 'True Succeeded', 'Succeeded'],
     [
       'a timeout',
@@ -220,9 +220,9 @@ describe('lastTransitionTime', () => {
     expect(at(later)).toEqual(at({ fires: [failed(5)], milestones: { since: T0 + 5 * MINUTE } }))
   })
 
-  test('is when it was mended, not when the object was created', () => {
-    const standing = { blocked: { ...blocked, mendable: true }, since: T0 + 59 * MINUTE, stalled: false }
-    const { conditions } = jobStatus(facts({ standing }))
+  test('is the time of the fix, not of the creation of the object', () => {
+    const compileState = { blocked: { ...blocked, mendable: true }, since: T0 + 59 * MINUTE, stalled: false }
+    const { conditions } = jobStatus(facts({ compileState }))
     const now = T0 + 61 * MINUTE
     expect(at({ previous: conditions, now })).toMatchObject({
       Ready: '2026-01-01T01:01:00Z',
@@ -315,7 +315,7 @@ describe('the rest of a status', () => {
   })
 })
 
-test('whatever the fleet, a status fits its schema and 16 KiB, and keeps its newest run', () => {
+test('a status of any fleet fits its schema and 16 KiB, and keeps its newest run', () => {
   const name = fc.string({ minLength: 200, maxLength: 253, unit: fc.constantFrom('a', 'b', '-', '.') })
   const any = fc.string({ unit: 'binary', maxLength: 3_000 })
   const world = fc.record({
@@ -337,7 +337,11 @@ test('whatever the fleet, a status fits its schema and 16 KiB, and keeps its new
           script: long,
           target: long.slice(0, 128),
           limits: { succeeded: 20, failed: 20 },
-          standing: { since: T0, stalled: false, blocked: { reason: 'Bad', message: long, mendable: true } },
+          compileState: {
+            since: T0,
+            stalled: false,
+            blocked: { reason: 'Bad', message: long, mendable: true },
+          },
           active: Array.from({ length: active * 25 }, (_, n) => ({
             time: T0 - Math.floor(n / 25),
             target: target(n),

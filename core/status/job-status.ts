@@ -1,10 +1,10 @@
 import { rfc3339, rfc3339Seconds } from '../rfc3339.ts'
 import type { JobStatus } from '../schema/status.ts'
-import { blockedConditions, type CompileStanding } from './blocked-conditions.ts'
+import { blockedConditions, type CompileState } from './blocked-conditions.ts'
 import { classOf, type FireSummary, type Milestones } from './fire-summary.ts'
-import { type ActiveRun, activeEntry, activeFires, finishedEntry, sentenceOn } from './run-entries.ts'
-import { firstLine, fitting, short, tail } from './size-limit.ts'
-import { type ConditionFact, conditionsOf, type PreviousCondition } from './transition-times.ts'
+import { type ActiveRun, activeEntry, activeFires, describeFire, finishedEntry } from './run-entries.ts'
+import { firstLine, short, tail, withFittingRuns } from './size-limit.ts'
+import { conditionsOf, type NewCondition, type PreviousCondition } from './transition-times.ts'
 
 const MOST_ACTIVE = 10
 const MOST_RUNS = 40
@@ -13,34 +13,37 @@ const LONGEST_COMMAND = 80
 const LONGEST_SCHEDULE = 512
 const LONGEST_TAIL = 1_024
 
-/** All that a ShellCronJob's status is made of. Times are ms since the epoch. */
+/** The facts behind a ShellCronJob's status. Times are ms since the epoch. */
 export interface JobFacts {
   namespace: string
   name: string
   now: number
-  /** Of the object. */
+  /** Creation of the object. */
   created: number
   generation: number
   schedules: readonly string[]
   script: string
-  /** See `targetText`; undefined: it cannot be known, as the spec makes no sense. */
+  /** See `targetText`; undefined: the spec is invalid. */
   target?: string | undefined
-  /** `by`: who set the annotation `shellcron.dev/paused`; '' if the spec says so. */
+  /** `by`: the user in the annotation `shellcron.dev/paused`; '' if suspended by the spec. */
   suspended?: { by: string } | undefined
-  standing: CompileStanding
+  compileState: CompileState
   limits: { succeeded: number; failed: number }
-  /** Of the job itself, not of ShellRuns that refer to it. */
+  /** The job's own runs, without those of ShellRuns that refer to it. */
   active: readonly ActiveRun[]
   /** From the log store, by `firesNeeded`. */
   fires: readonly FireSummary[]
   milestones: Milestones
   nextTimes: readonly number[]
   targets?: { matched: number; ready: number } | undefined
-  /** What was said last, if that is known. */
+  /** The conditions that were written last, if they are known. */
   previous?: readonly PreviousCondition[] | undefined
 }
 
-/** How many fires to ask the log store for: what still runs elsewhere is left out again, and the last verdict is needed in any case. */
+/**
+ * How many fires to read from the log store: fires that are still active on other targets will be left out, and at least one is needed
+ * for LastRunSucceeded.
+ */
 export function firesNeeded(
   limits: { succeeded: number; failed: number },
   active: readonly ActiveRun[],
@@ -53,10 +56,10 @@ export function jobStatus(facts: JobFacts): JobStatus {
   const { namespace, name, now, generation, previous, milestones, active } = facts
   const running = activeFires(active)
   const finished = facts.fires.filter(({ time }) => !running.some(fire => fire.time === time))
-  const statements = [...standingStatements(facts), lastRun(facts, finished)]
-  const next = facts.suspended || facts.standing.blocked ? [] : facts.nextTimes.slice(0, MOST_NEXT)
+  const statements = [...compileConditions(facts), lastRun(facts, finished)]
+  const next = facts.suspended || facts.compileState.blocked ? [] : facts.nextTimes.slice(0, MOST_NEXT)
   const lastScheduled = Math.max(milestones.lastScheduled ?? -Infinity, running[0]?.time ?? -Infinity)
-  return fitting({
+  return withFittingRuns({
     observedGeneration: generation,
     schedule: short(facts.schedules.join(', '), LONGEST_SCHEDULE),
     conditions: conditionsOf(statements, { generation, now, previous }),
@@ -80,12 +83,12 @@ function timeOf<K extends string>(key: K, ms: number | undefined): { [P in K]?: 
   return ms === undefined || ms === -Infinity ? {} : ({ [key]: rfc3339Seconds(ms) } as { [P in K]?: string })
 }
 
-function standingStatements(facts: JobFacts): ConditionFact[] {
-  const { standing, suspended, created: since } = facts
-  if (standing.blocked) return blockedConditions(standing.blocked, standing)
+function compileConditions(facts: JobFacts): NewCondition[] {
+  const { compileState, suspended, created: since } = facts
+  if (compileState.blocked) return blockedConditions(compileState.blocked, compileState)
   const [reason, message] = suspended
     ? ['Suspended', suspended.by ? `suspended by ${suspended.by}` : 'suspended by spec.suspend']
-    : ['Compiled', 'in force']
+    : ['Compiled', 'compiled and scheduled']
   return [
     { type: 'Ready', status: 'True', reason, message, since },
     { type: 'Reconciling', status: 'False', reason, message: '', since },
@@ -93,8 +96,8 @@ function standingStatements(facts: JobFacts): ConditionFact[] {
   ]
 }
 
-/** What was skipped or cancelled says nothing about the command. */
-function lastRun(facts: JobFacts, finished: readonly FireSummary[]): ConditionFact {
+/** LastRunSucceeded. A skipped or cancelled fire does not count, because it says nothing about the command. */
+function lastRun(facts: JobFacts, finished: readonly FireSummary[]): NewCondition {
   const { created, fires, milestones } = facts
   const isJudged = ({ outcome }: FireSummary) => classOf(outcome) !== 'other'
   const last = finished.find(isJudged)
@@ -104,23 +107,23 @@ function lastRun(facts: JobFacts, finished: readonly FireSummary[]): ConditionFa
       type,
       status: 'Unknown',
       reason: 'NoRunYet',
-      message: 'no run has ended yet',
+      message: 'no run has finished yet',
       since: created,
     }
   const verdict = classOf(last.outcome)
-  // The store's streak is that of its newest fire, which may still run on other targets.
+  // The store's streak ends with its newest fire, which may still be active on other targets.
   const newest = fires.find(isJudged)
   const since = newest && classOf(newest.outcome) === verdict ? milestones.since : undefined
   return {
     type,
     status: verdict === 'succeeded' ? 'True' : 'False',
     reason: last.outcome,
-    message: `${last.id} ${sentenceOn(last)}`,
+    message: `${last.id} ${describeFire(last)}`,
     since: since ?? last.endedAt,
   }
 }
 
-/** By the history limits; and of what was skipped or cancelled whatever the log store gave. */
+/** The fires that the history limits keep, and at most one that was skipped or cancelled. */
 function kept(finished: readonly FireSummary[], limits: JobFacts['limits']): FireSummary[] {
   const left = { ...limits, other: 1 }
   return finished.filter(({ outcome }) => left[classOf(outcome)]-- > 0).slice(0, MOST_RUNS)

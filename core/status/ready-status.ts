@@ -1,8 +1,8 @@
 import type { Condition } from '../schema/status.ts'
 import { conditionsOf, type PreviousCondition } from './transition-times.ts'
 
-/** The status of what has nothing to go wrong: its generation has been taken over. `created`: ms since the epoch. */
-export function plainStatus(facts: {
+/** The status of an object that cannot fail: Ready as soon as its generation was seen. `created`: ms since the epoch. */
+export function readyStatus(facts: {
   now: number
   created: number
   generation: number
@@ -12,6 +12,6 @@ export function plainStatus(facts: {
   conditions: Condition[]
 } {
   const { generation, created: since } = facts
-  const ready = { type: 'Ready', status: 'True', reason: 'Accepted', message: 'in force', since } as const
+  const ready = { type: 'Ready', status: 'True', reason: 'Accepted', message: 'accepted', since } as const
   return { observedGeneration: generation, conditions: conditionsOf([ready], facts) }
 }

@@ -5,20 +5,20 @@ import type { FinishedRun, JobStatus } from '../schema/status.ts'
 import { classOf, type FireSummary } from './fire-summary.ts'
 import { short } from './size-limit.ts'
 
-/** What an attempt in flight or pending says to a status. */
+/** The part of an attempt, active or pending, that a status needs. */
 export type ActiveRun = Pick<Active, 'time' | 'target' | 'notBefore' | 'attempt'>
 
 export interface ActiveFire {
   /** The scheduled time, or a ShellRun's creation; ms since the epoch. */
   time: number
-  /** When the earliest of its attempts in flight starts, ms since the epoch: ahead of now where a retry waits for its backoff. */
+  /** Start of its earliest active attempt, ms since the epoch. In the future while a retry waits for its backoff. */
   startsAt: number
-  /** The lowest number of an attempt in flight. */
+  /** The lowest number of its active attempts. */
   attempt: number
   targets: number
 }
 
-/** Attempts by fire, newest first. */
+/** Groups attempts by fire, newest first. */
 export function activeFires(actives: readonly ActiveRun[]): ActiveFire[] {
   const fires = new Map<number, ActiveFire>()
   for (const { time, notBefore, attempt } of actives) {
@@ -61,8 +61,8 @@ export function finishedEntry(fire: FireSummary): FinishedRun {
   }
 }
 
-/** One sentence on how a fire ended. */
-export function sentenceOn(fire: FireSummary): string {
+/** How a fire ended, in one sentence. */
+export function describeFire(fire: FireSummary): string {
   const { outcome, message } = fire
   const parts = [fire.range ? rangeOf(fire, fire.range) : `${outcome}${where(fire)}`, detail(fire)]
   const said = parts.filter(part => part !== '').join(': ')
@@ -84,7 +84,7 @@ function where({ outcome, targets, failedTargets }: FireSummary): string {
 
 function detail({ outcome, exitCode, signal, reason }: FireSummary): string {
   if (outcome === 'Succeeded') return ''
-  if (signal) return `ended by ${signal}`
+  if (signal) return `killed by ${signal}`
   if (exitCode !== undefined) return `exit code ${exitCode}`
   return reason ?? ''
 }

@@ -14,7 +14,7 @@ function facts(over: Partial<RunFacts> = {}): RunFacts {
     created: T0,
     generation: 1,
     target: 'One default',
-    standing: { since: 0, stalled: false },
+    compileState: { since: 0, stalled: false },
     active: [],
     open: 1,
     ...over,
@@ -75,27 +75,27 @@ describe('the conditions table', () => {
     expect(conditionsOf(running)).toBe('Reconciling Running, not Ready')
   })
 
-  test('what another object may mend is Reconciling for 2 minutes, then Stalled, and not yet Failed', () => {
+  test('a problem that another object may fix is Reconciling for 2 minutes, then Stalled, and not yet Failed', () => {
     const waits = (stalled: boolean) => ({
-      standing: { since: T0, blocked: { ...blocked, mendable: true }, stalled },
+      compileState: { since: T0, blocked: { ...blocked, mendable: true }, stalled },
     })
     expect(conditionsOf(waits(false))).toBe('Reconciling PolicyRefused, not Ready')
     expect(conditionsOf(waits(true))).toBe('Stalled PolicyRefused, not Ready')
   })
 
   test('a policy that refuses it while it runs does not change what it says, nor after its end', () => {
-    const standing = { since: T0, blocked: { ...blocked, mendable: true }, stalled: true }
-    expect(conditionsOf({ ...running, standing })).toBe('Reconciling Running, not Ready')
-    expect(conditionsOf({ ...ended(), standing })).toBe('Ready Succeeded, Complete Succeeded')
+    const compileState = { since: T0, blocked: { ...blocked, mendable: true }, stalled: true }
+    expect(conditionsOf({ ...running, compileState })).toBe('Reconciling Running, not Ready')
+    expect(conditionsOf({ ...ended(), compileState })).toBe('Ready Succeeded, Complete Succeeded')
   })
 })
 
-test('between two attempts it says when the next one starts, and no start in the future', () => {
+test('between two attempts the message has the start of the next one, and startTime is not in the future', () => {
   const active = [{ time: T0, target: '-', notBefore: T0 + 20_000, attempt: 2 }]
   const { conditions, ...status } = runStatus(facts({ active, open: 0 }))
   expect(status.phase).toBe('Running')
   expect(status).not.toHaveProperty('startTime')
-  expect(conditions?.[0]?.message).toBe('attempt 2, from 2026-01-01T00:00:20Z')
+  expect(conditions?.[0]?.message).toBe('attempt 2, start time 2026-01-01T00:00:20Z')
 })
 
 test('it is not over before its last target is', () => {
@@ -103,7 +103,7 @@ test('it is not over before its last target is', () => {
   const { conditions, ...status } = runStatus(facts({ ...some, open: 2 }))
   expect(status).toMatchObject({ phase: 'Running', startTime: '2026-01-01T00:00:01Z' })
   expect(status).not.toHaveProperty('completionTime')
-  expect(conditions?.[0]?.message).toBe('running on 0 of 7 targets, 5 have ended')
+  expect(conditions?.[0]?.message).toBe('active on 0 of 7 targets; 5 finished')
   const both = { ...some, active: [{ time: T0, target: 'a', notBefore: T0 + 500, attempt: 1 }], open: 1 }
   expect(runStatus(facts(both)).phase).toBe('Running')
 })
@@ -156,7 +156,7 @@ describe("a ShellAgent's status", () => {
     expect(ready({ registration: { ...registration, trouble } })).toBe('False ClockSkewed 00:09')
     const inherited = { ...registration, trouble: { ...trouble, reason: 'toString' } }
     expect(agentStatus({ ...agent, registration: inherited }).conditions?.[0]?.message).toMatch(
-      /log says why$/,
+      /see the agent's log$/,
     )
     const unknown = { ...registration, trouble: { ...trouble, reason: 'OfALaterVersion' } }
     expect(ready({ registration: unknown, cordoned: true })).toBe('False OfALaterVersion 00:09')

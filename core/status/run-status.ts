@@ -1,36 +1,36 @@
 import type { Outcome } from '../records/state.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import type { RunStatus } from '../schema/status.ts'
-import { blockedConditions, type CompileStanding } from './blocked-conditions.ts'
+import { blockedConditions, type CompileState } from './blocked-conditions.ts'
 import type { FireSummary } from './fire-summary.ts'
-import { type ActiveRun, activeFires, finishedEntry, sentenceOn } from './run-entries.ts'
-import { fitting, tail } from './size-limit.ts'
-import { type ConditionFact, conditionsOf, type PreviousCondition } from './transition-times.ts'
+import { type ActiveRun, activeFires, describeFire, finishedEntry } from './run-entries.ts'
+import { tail, withFittingRuns } from './size-limit.ts'
+import { conditionsOf, type NewCondition, type PreviousCondition } from './transition-times.ts'
 
 const LONGEST_TAIL = 1_024
 
-/** All that a ShellRun's status is made of. Times are ms since the epoch. */
+/** The facts behind a ShellRun's status. Times are ms since the epoch. */
 export interface RunFacts {
   now: number
   created: number
   generation: number
   target?: string | undefined
-  standing: CompileStanding
+  compileState: CompileState
   active: readonly ActiveRun[]
-  /** Of the targets that have ended, from the log store. */
+  /** The targets that have ended, from the log store. */
   fire?: FireSummary | undefined
-  /** How many of its targets have neither ended nor an active run. Only when there are none can it be over. */
+  /** How many targets have neither ended nor an active run. The ShellRun has not ended before this is 0. */
   open: number
   previous?: readonly PreviousCondition[] | undefined
 }
 
 /**
  *   Pending ──▶ Running ──▶ the outcome
- *      └─ nobody may or can take it ─▶ Missed
+ *      └─ no agent may or can run it ─▶ Missed
  */
 type Phase =
   | { kind: 'pending' }
-  /** `startedAt` undefined: an attempt has ended, and nothing here says when it began. `retry`: what goes on, or waits for its backoff. */
+  /** `startedAt` undefined: an attempt has ended, and its start is not known here. `retry`: the active attempt, which may wait for its backoff. */
   | { kind: 'running'; startedAt: number | undefined; retry?: { attempt: number; startsAt: number } }
   | { kind: 'ended'; fire: FireSummary }
 
@@ -39,7 +39,7 @@ export function runStatus(facts: RunFacts): RunStatus {
   const phase = phaseOf(facts)
   const common = {
     observedGeneration: generation,
-    conditions: conditionsOf(statementsOn(phase, facts), { generation, now, previous }),
+    conditions: conditionsOf(conditionsIn(phase, facts), { generation, now, previous }),
     ...(target === undefined ? {} : { target }),
   }
   switch (phase.kind) {
@@ -49,7 +49,7 @@ export function runStatus(facts: RunFacts): RunStatus {
       return { ...common, phase: 'Running', ...started(phase.startedAt) }
     case 'ended': {
       const { fire } = phase
-      return fitting({
+      return withFittingRuns({
         ...common,
         phase: fire.outcome,
         ...(fire.exitCode === undefined ? {} : { exitCode: fire.exitCode }),
@@ -80,18 +80,18 @@ function started(at: number | undefined): { startTime?: string } {
   return at === undefined ? {} : { startTime: rfc3339(at) }
 }
 
-function statementsOn(phase: Phase, facts: RunFacts): ConditionFact[] {
-  if (phase.kind === 'ended') return endedStatements(phase.fire)
-  const { created: since, standing } = facts
+function conditionsIn(phase: Phase, facts: RunFacts): NewCondition[] {
+  if (phase.kind === 'ended') return endedConditions(phase.fire)
+  const { created: since, compileState } = facts
   const open = [
     { type: 'Complete', status: 'False', reason: 'NotEnded', message: '', since },
     { type: 'Failed', status: 'False', reason: 'NotEnded', message: '', since },
   ] as const
-  if (phase.kind === 'pending' && standing.blocked)
-    return [...blockedConditions(standing.blocked, standing), ...open]
+  if (phase.kind === 'pending' && compileState.blocked)
+    return [...blockedConditions(compileState.blocked, compileState), ...open]
   const [reason, message] =
     phase.kind === 'pending'
-      ? ['Pending', 'waiting for an agent that takes it']
+      ? ['Pending', 'waiting for an agent to start it']
       : ['Running', running(phase, facts)]
   return [
     { type: 'Ready', status: 'False', reason, message, since },
@@ -105,15 +105,15 @@ function running({ retry }: Extract<Phase, { kind: 'running' }>, { active, fire,
   const { succeeded, failed, missed } = fire?.targets ?? { succeeded: 0, failed: 0, missed: 0 }
   const ended = succeeded + failed + missed
   const all = ended + active.length + open
-  if (all > 1) return `running on ${active.length} of ${all} targets, ${ended} have ended`
-  return retry ? `attempt ${retry.attempt}, from ${rfc3339(retry.startsAt)}` : 'running'
+  if (all > 1) return `active on ${active.length} of ${all} targets; ${ended} finished`
+  return retry ? `attempt ${retry.attempt}, start time ${rfc3339(retry.startsAt)}` : 'running'
 }
 
-function endedStatements(fire: FireSummary): ConditionFact[] {
+function endedConditions(fire: FireSummary): NewCondition[] {
   const { outcome, endedAt: since } = fire
-  const message = sentenceOn(fire)
+  const message = describeFire(fire)
   const said = { reason: outcome satisfies Outcome, since }
-  const is = (type: string, holds: boolean): ConditionFact => ({
+  const is = (type: string, holds: boolean): NewCondition => ({
     type,
     status: holds ? 'True' : 'False',
     ...said,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { firstLine, fitting, head, jsonBytes, LARGEST_STATUS, short, tail } from './size-limit.ts'
+import { firstLine, head, jsonBytes, LARGEST_STATUS, short, tail, withFittingRuns } from './size-limit.ts'
 
 const anyText = fc.string({ unit: 'binary', maxLength: 400 })
 
@@ -41,9 +41,9 @@ test('the first line is the first that has anything on it', () => {
 test('the oldest runs go first, and no more than must', () => {
   const run = (n: number) => ({ id: `${n}`.padEnd(1_000, '.') })
   const status = { other: 'x', runs: Array.from({ length: 40 }, (_, n) => run(n)) }
-  const kept = fitting(status)
+  const kept = withFittingRuns(status)
   expect(kept.runs).toEqual(status.runs.slice(0, 16))
   expect(jsonBytes(kept)).toBeLessThanOrEqual(LARGEST_STATUS)
   const few = { runs: [run(1)] }
-  expect(fitting(few)).toBe(few)
+  expect(withFittingRuns(few)).toBe(few)
 })

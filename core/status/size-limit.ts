@@ -1,11 +1,11 @@
-/** Texts and lists cut to what a status may weigh. */
+/** Cuts texts and lists to the size limit of a status. */
 
 const encoder = new TextEncoder()
 
-/** What a status may weigh in all, bytes of JSON. */
+/** The size limit of a status, bytes of JSON. */
 export const LARGEST_STATUS = 16 * 1_024
 
-/** Bytes of JSON as a Go server writes it, which escapes these too: `<` takes six. */
+/** Bytes of JSON as a Go server writes it. Go escapes more characters: `<` takes six bytes. */
 export function jsonBytes(value: unknown): number {
   const json = JSON.stringify(value) ?? ''
   let bytes = encoder.encode(json).length
@@ -13,35 +13,35 @@ export function jsonBytes(value: unknown): number {
   return bytes
 }
 
-/** The beginning, at most `bytes` of JSON without its quotes; what was cut ends in '…'. */
+/** The start of a text, at most `bytes` of JSON without its quotes. A cut text ends in '…'. */
 export function head(text: string, bytes: number): string {
   const whole = text.toWellFormed()
   if (jsonBytes(whole) - 2 <= bytes) return whole
-  const taken = taking(Array.from(whole), bytes - encoder.encode('…').length)
+  const taken = prefixWithin(Array.from(whole), bytes - encoder.encode('…').length)
   return `${taken.join('')}…`
 }
 
-/** The end, at most `bytes` of JSON without its quotes. */
+/** The end of a text, at most `bytes` of JSON without its quotes. */
 export function tail(text: string, bytes: number): string {
   const whole = text.toWellFormed()
   if (jsonBytes(whole) - 2 <= bytes) return whole
-  return taking(Array.from(whole).toReversed(), bytes).toReversed().join('')
+  return prefixWithin(Array.from(whole).toReversed(), bytes).toReversed().join('')
 }
 
-/** The first line that has anything on it, at most `most` characters; what was cut ends in '…'. */
+/** The first line that is not blank, at most `most` characters. A cut line ends in '…'. */
 export function firstLine(text: string, most: number): string {
   const line = text.split('\n').find(one => one.trim() !== '') ?? ''
   return short(line.trim(), most)
 }
 
-/** At most `most` characters; what was cut ends in '…'. */
+/** The start of a text, at most `most` characters. A cut text ends in '…'. */
 export function short(text: string, most: number): string {
   const characters = Array.from(text.toWellFormed())
   return characters.length <= most ? characters.join('') : `${characters.slice(0, most - 1).join('')}…`
 }
 
-/** As many from the front as fit. */
-function taking(characters: readonly string[], bytes: number): string[] {
+/** The longest prefix within `bytes`. */
+function prefixWithin(characters: readonly string[], bytes: number): string[] {
   let left = bytes
   const end = characters.findIndex(character => {
     left -= jsonBytes(character) - 2
@@ -50,8 +50,8 @@ function taking(characters: readonly string[], bytes: number): string[] {
   return characters.slice(0, end < 0 ? characters.length : end)
 }
 
-/** The status with as many of its runs, the newest first, as fit. */
-export function fitting<S extends { runs?: unknown[] | undefined }>(status: S): S {
+/** The status with as many of its newest runs as fit. */
+export function withFittingRuns<S extends { runs?: unknown[] | undefined }>(status: S): S {
   const { runs = [] } = status
   let left = LARGEST_STATUS - jsonBytes({ ...status, runs: [] })
   let count = 0

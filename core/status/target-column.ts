@@ -3,7 +3,7 @@ import { short } from './size-limit.ts'
 
 const LONGEST = 128
 
-/** Where a command runs, for a column: `One default`, `All db role=db`, `Shards(8) default`, `One default app=web (container)`. */
+/** Where a command runs, for the TARGET column: `One default`, `All db role=db`, `Shards(8) default`, `One default app=web (container)`. */
 export function targetText(of: {
   pool: string
   placement: Pick<Placement, 'mode' | 'shards' | 'selector' | 'agents'>

@@ -2,33 +2,35 @@ import { rfc3339Seconds } from '../rfc3339.ts'
 import type { Condition } from '../schema/status.ts'
 import { head } from './size-limit.ts'
 
-/** A condition's message may weigh so much, bytes of JSON: all of an object's leave room for its runs. */
+/** The size limit of a condition's message, bytes of JSON. With it, all conditions of an object leave room for its runs. */
 const LONGEST_MESSAGE = 768
 
-export interface ConditionFact {
+/** A condition that is to be written. */
+export interface NewCondition {
   type: string
   status: Condition['status']
   /** PascalCase. */
   reason: string
   message: string
   /**
-   * Since when it has had this status, ms since the epoch, from facts that outlive the operator: nobody reads back what was said before.
+   * Since when it has had this status, ms since the epoch. It comes from facts that outlive the operator, because the operator never reads
+   * back a status.
    */
   since: number
 }
 
-/** What has to be remembered of a condition that was said. */
+/** The part of a written condition that the operator remembers. */
 export type PreviousCondition = Pick<Condition, 'type' | 'status' | 'lastTransitionTime'>
 
 /**
- * Conditions in the order of the statements. As long as a status stays what it was in `previous`, so does its lastTransitionTime; without
- * `previous`, after a restart, the facts' word counts. `generation`: of the spec that they are about.
+ * Adds the transition times. A condition whose status is the same as in `previous` keeps its lastTransitionTime. Without `previous`,
+ * after a restart, `since` counts. `generation`: of the spec that the conditions describe.
  */
 export function conditionsOf(
-  statements: readonly ConditionFact[],
+  conditions: readonly NewCondition[],
   of: { generation: number; now: number; previous?: readonly PreviousCondition[] | undefined },
 ): Condition[] {
-  return statements.map(({ type, status, reason, message, since }) => {
+  return conditions.map(({ type, status, reason, message, since }) => {
     const before = of.previous?.find(one => one.type === type)
     return {
       type,
@@ -47,6 +49,6 @@ function transitionOf(
 ): string {
   if (before?.status === status) return before.lastTransitionTime
   const time = rfc3339Seconds(Math.min(since, now))
-  // It cannot have become so before it became what it was: then the facts are too coarse, and it became so now.
+  // A transition before the previous one is impossible. Then `since` is too coarse, and the transition is now.
   return before && time < before.lastTransitionTime ? rfc3339Seconds(now) : time
 }

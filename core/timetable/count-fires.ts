@@ -1,7 +1,7 @@
 import { nextBit, nextOfSixty, sizeOf, within } from './bit-sets.ts'
 import { DAY } from './calendar.ts'
 import type { CronLine, EveryLine, Line } from './cron-line.ts'
-import { type DaylightSaving, firesAfterGap, firstLocal } from './daylight-saving.ts'
+import { type DaylightSaving, firesAtEndOfGap, localStart } from './daylight-saving.ts'
 import { nextDay } from './next-local-time.ts'
 import { type Piece, pieceAt, type Zone } from './zone.ts'
 
@@ -41,7 +41,7 @@ export function countFires(
 /** Whether the start of the piece is a fire only because of times in the gap before it. */
 function onlyMadeUp(lines: readonly Line[], piece: Piece, shifts: DaylightSaving): boolean {
   const local = piece.start + piece.offset
-  if (!lines.some(line => line.kind === 'cron' && firesAfterGap(line, piece, shifts))) return false
+  if (!lines.some(line => line.kind === 'cron' && firesAtEndOfGap(line, piece, shifts))) return false
   return countLocal(lines, { from: local, end: local + 1 }, { offset: piece.offset, totals: new Map() }) === 0
 }
 
@@ -53,7 +53,7 @@ function regionsOf(
 ): { shown: readonly Line[]; span: Span }[] {
   const local = { from: from + piece.offset, end: end + piece.offset }
   const turn = Math.min(Math.max(local.from, piece.frontier), local.end)
-  const repeating = (line: Line) => line.kind === 'every' || firstLocal(line, piece, shifts) < piece.frontier
+  const repeating = (line: Line) => line.kind === 'every' || localStart(line, piece, shifts) < piece.frontier
   return [
     { shown: turn > local.from ? lines.filter(repeating) : [], span: { from: local.from, end: turn } },
     { shown: lines, span: { from: turn, end: local.end } },

@@ -262,9 +262,9 @@ function watched({ zone, start, end }: { zone: string; start: number; end: numbe
     const local = Date.parse(`${format.format(at)} UTC`)
     const shown = frontier ?? local
     const again = local < shown && !rule.interval && rule.policy.repeated === 'RunOnce'
-    const firesAfterGap =
+    const firesAtEndOfGap =
       !rule.interval && rule.policy.skipped === 'RunAfter' && anyOf(shown, local, rule.matches)
-    if (at >= start && (firesAfterGap || (rule.matches(local) && !again))) fires.push(at)
+    if (at >= start && (firesAtEndOfGap || (rule.matches(local) && !again))) fires.push(at)
     frontier = Math.max(shown, local + 60_000)
   }
   return fires

@@ -3,10 +3,13 @@ import { DAY, dayNumber, monthLength, monthOf } from './calendar.ts'
 import type { CronLine } from './cron-line.ts'
 import { daysIn } from './days-of-month.ts'
 
-/** The times of a line on a clock without a zone. Local seconds are seconds since 1970-01-01T00:00 on the wall clock. */
+/**
+ * Finds a line's next time on a wall clock that has no time zone. daylight-saving.ts adds the zone. Local seconds count from
+ * 1970-01-01T00:00 on that clock.
+ */
 
-/** The first local time of the line in [from, to). undefined: none. */
-export function nextLocal(line: CronLine, from: number, to: number): number | undefined {
+/** The line's first local time in [from, to), or undefined. */
+export function nextLocalTime(line: CronLine, from: number, to: number): number | undefined {
   if (to <= from) return undefined
   const today = Math.floor(from / DAY)
   const lastDay = Math.floor((to - 1) / DAY)
@@ -41,7 +44,7 @@ export function nextDay(line: CronLine, from: number, last: number): number | un
   return undefined
 }
 
-/** The first second of the day ≥ `from` at which the line fires. -1: none. */
+/** The first second of the day at or after `from` at which the line fires, or -1. */
 function nextInDay(line: CronLine, from: number): number {
   const hour = Math.floor(from / 3_600)
   const minute = Math.floor(from / 60) % 60

@@ -1,5 +1,5 @@
-import { settleUpTo } from '../../core/fires/decide.ts'
 import { ownTargets } from '../../core/fires/placement.ts'
+import { settleUpTo } from '../../core/fires/settlement.ts'
 import { ANYWHERE, isShellRunId, WAVE } from '../../core/keys.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'

@@ -1,4 +1,4 @@
-import type { Settlement, Times } from '../../core/fires/decide.ts'
+import type { Settlement, Times } from '../../core/fires/settlement.ts'
 import type { CellRef } from '../../core/keys.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'

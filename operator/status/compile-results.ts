@@ -1,5 +1,5 @@
 import type { Metadata } from '../../core/schema/objects.ts'
-import { MENDING_MS } from '../../core/status/blocked-conditions.ts'
+import { STALLED_AFTER_MS } from '../../core/status/blocked-conditions.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Again } from '../../platform/work-queue.ts'
@@ -103,7 +103,7 @@ export function recordCompileResult(
   const now = clock.now()
   const known = [last?.blocked && { reason: last.blocked.reason, since: last.since }, before]
   const since = known.find(each => refused && each?.reason === refused.reason)?.since ?? now
-  const left = refused?.mendable ? since + MENDING_MS - now : 0
+  const left = refused?.mendable ? since + STALLED_AFTER_MS - now : 0
   const verdict: CompileResult = {
     uid,
     generation,

@@ -1,7 +1,7 @@
 import type { Condition } from '../../core/schema/status.ts'
 import { agentStatus } from '../../core/status/agent-status.ts'
 import { jobStatus } from '../../core/status/job-status.ts'
-import { plainStatus } from '../../core/status/ready-status.ts'
+import { readyStatus } from '../../core/status/ready-status.ts'
 import { runStatus } from '../../core/status/run-status.ts'
 import type { PreviousCondition } from '../../core/status/transition-times.ts'
 import { identify } from '../compile/identify.ts'
@@ -82,5 +82,5 @@ function ofPlain(
   if (!object) return undefined
   const { uid, createdAt: created, generation } = identify(object.metadata)
   const previous = previousOf(uid)
-  return { uid, status: plainStatus({ now: clock.now(), created, generation, previous }) }
+  return { uid, status: readyStatus({ now: clock.now(), created, generation, previous }) }
 }

@@ -61,7 +61,7 @@ export async function jobFacts(
     script,
     target: targetText({ pool, placement, container }),
     suspended: by !== undefined ? { by } : spec.suspend ? { by: '' } : undefined,
-    standing,
+    compileState: standing,
     limits,
     active,
     fires,
@@ -114,7 +114,7 @@ export async function runFacts(
     created: createdAt,
     generation: standing.generation,
     target: entry && targetText({ pool: entry.pool, ...entry.command }),
-    standing,
+    compileState: standing,
     active,
     fire,
     // Not before its entry stands is it known how many targets it has.

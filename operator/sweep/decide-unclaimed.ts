@@ -1,13 +1,8 @@
-import {
-  CATCH_UP_AFTER,
-  type Decision,
-  decide,
-  type FireInput,
-  frontierOf,
-  type Settlement,
-  settleUpTo,
-  waitsUntil,
-} from '../../core/fires/decide.ts'
+import { CATCH_UP_AFTER } from '../../core/fires/catch-up.ts'
+import { decide } from '../../core/fires/decide.ts'
+import type { Decision, FireInput } from '../../core/fires/decision.ts'
+import { frontierOf, type Settlement, settleUpTo } from '../../core/fires/settlement.ts'
+import { waitsUntil } from '../../core/fires/waiting.ts'
 
 /**
  * What the operator does about times that nobody took. Pure.

@@ -1,4 +1,4 @@
-import type { Settlement } from '../../core/fires/decide.ts'
+import type { Settlement } from '../../core/fires/settlement.ts'
 import { holding } from '../../core/fires/wave.ts'
 import type { CellRef, Keys } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'

@@ -1,4 +1,4 @@
-import type { Settlement } from '../../core/fires/decide.ts'
+import type { Settlement } from '../../core/fires/settlement.ts'
 import type { Compare, Op } from '../etcd/types.ts'
 
 /**

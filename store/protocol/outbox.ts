@@ -1,4 +1,4 @@
-import type { Settlement } from '../../core/fires/decide.ts'
+import type { Settlement } from '../../core/fires/settlement.ts'
 import { ANYWHERE, type CellRef, type Keys, scheduledRunId, shellRunId } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import type { Result } from '../../core/records/state.ts'

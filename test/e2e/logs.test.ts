@@ -55,7 +55,7 @@ const whole = (name: string, ...args: string[]) =>
       // Before it is read: it may end meanwhile.
       const isOver = up.outcomes().some(each => each.name === name)
       const ran = await logs(name, '--shell-run', ...args)
-      return isOver && ran.code === 0 && !ran.stderr.includes('has not come') && ran
+      return isOver && ran.code === 0 && !ran.stderr.includes('has not arrived') && ran
     },
     60_000,
   )
@@ -167,5 +167,7 @@ spec: { schedule: "* * * * * *", template: { spec: { host: {}, script: 'echo $SH
   expect(await logs(id, '--attempt', '2')).toMatchObject({ code: 2 })
   const none = await logs('nothing')
   expect(none.code).toBe(2)
-  expect(none.stderr.toString()).toBe('shellcron: nothing: it has not run yet, or there is no such object\n')
+  expect(none.stderr.toString()).toBe(
+    'shellcron: nothing: no run of this ShellCronJob is known: it has not run yet, or does not exist\n',
+  )
 })

@@ -80,7 +80,7 @@ test('a job is run now with its parameters, and its outcome is waited for', asyn
   const { code, stdout, stderr } = await shellcron('run', 'ops/dump', ...given, '--wait')
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(stdout).toMatch(
-    /^ops\/dump-(\w{5}): made; its run is ops\.dump-\1\.run-\w{8}\n\S+Z ops\/dump-\1 Succeeded in \d+\.\d+ s on here: customers for me = you\n$/,
+    /^ops\/dump-(\w{5}): created; its run is ops\.dump-\1\.run-\w{8}\n\S+Z ops\/dump-\1 Succeeded in \d+\.\d+ s on here: customers for me = you\n$/,
   )
 })
 
@@ -104,13 +104,13 @@ const WRONG = {
   'ops/dump --param DB=all': 'spec.parameters[0].value: "all": must be one of orders, customers',
   'ops/dump --param X=1':
     'spec.parameters[0].name: parameter "X" is not declared by ShellCronJob dump; declared parameters: DB, WHO',
-  'ops/dump --param DB': '--param: "DB" is not NAME=VALUE',
+  'ops/dump --param DB': '--param: "DB" has no name or no "="; write NAME=VALUE',
   'ops/nothing':
     'spec.jobRef.name: ShellCronJob "nothing" does not exist in this namespace; create it or correct the name',
   'ops/shards --target 3': 'spec.targets[0]: "3": must be a shard index from 0 to 2',
-  'ops/dump -n dev': "--namespace: is dev, and the job's is ops; give one of them",
-  '': 'run: give a job, or a file by -f',
-  'ops/dump --timeout 5s': '--timeout: says how long to wait; give --wait too',
+  'ops/dump -n dev': '--namespace: "dev" contradicts the job "ops/dump"; name one namespace',
+  '': 'run: needs a job or a file: name a job, or give a file with -f',
+  'ops/dump --timeout 5s': '--timeout: has no effect without --wait; add --wait',
 }
 
 test('what cannot be is refused, and nothing is made', async () => {
@@ -144,7 +144,7 @@ ${more}  template:
 test('a ShellRun of a file is run; with generateName as often as one likes, with a name once', async () => {
   const { code, stdout } = await shellRun(inline('{ generateName: once- }', 'echo from a file'), '--wait')
   expect(code).toBe(0)
-  expect(stdout).toMatch(/^default\/once-\w{5}: made.*\n.*Succeeded.*: from a file\n$/)
+  expect(stdout).toMatch(/^default\/once-\w{5}: created.*\n.*Succeeded.*: from a file\n$/)
   expect((await shellRun(inline('{ generateName: once- }', 'true'))).code).toBe(0)
   expect((await shellRun(inline('{ name: named, namespace: ops }', 'true'))).code).toBe(0)
   expect(await shellRun(inline('{ name: named, namespace: ops }', 'false'))).toMatchObject({
@@ -193,7 +193,8 @@ test('kill ends it by its name', async () => {
 test('after --timeout it goes on; without its file it is killed', async () => {
   const waiting = await shellcron('run', 'ops/long', '--wait', '--timeout', '1s')
   expect(waiting.code).toBe(124)
-  const said = /^shellcron: ops\/(\S+): has not ended within 1 s, and goes on; `shellcron kill ops\.long/m
+  const said =
+    /^shellcron: ops\/(\S+): did not end within 1 s, and continues; to end it, run `shellcron kill ops\.long/m
   const [, name = ''] = said.exec(waiting.stderr) ?? []
   await eventually('it runs', async () => (await readdir(up.directory)).includes('begun'))
   await rm(join(up.directory, `.shellcron/runs/ops.${name}.yaml`))
@@ -206,6 +207,6 @@ test('one that cannot begin says why while it is waited for', async () => {
   await new Promise(resolve => child.stderr?.once('data', resolve))
   child.kill()
   expect((await ran).stderr).toMatch(
-    /^shellcron: ops\/blocked-\w{5}: waits: SecretNotFound: .*Secret absent does not exist/,
+    /^shellcron: ops\/blocked-\w{5}: not started: SecretNotFound: .*Secret absent does not exist/,
   )
 })

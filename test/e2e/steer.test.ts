@@ -72,7 +72,7 @@ test('history shows what has ended, the newest first, in pages', async () => {
     'quick',
   )
   expect(await shellcron('history', '--text', 'nobody says so')).toMatchObject({
-    stderr: 'nothing says that\n',
+    stderr: 'no results found\n',
   })
 })
 
@@ -81,18 +81,18 @@ test('kill ends the run of a job, and says when there is none', async () => {
     const said = await shellcron('kill', 'default/long')
     return said.code === 0 && said
   })
-  expect(killing.stdout).toMatch(/^default\/long: 1 run is being ended$/m)
+  expect(killing.stdout).toMatch(/^default\/long: killing 1 run$/m)
   await eventually('it is recorded', () => ended('long').some(({ reason }) => reason === 'Requested'))
   expect(ended('long')[0]).toMatchObject({ outcome: 'Killed', reason: 'Requested' })
   const again = await eventually('the next one runs', async () => {
     const said = await shellcron('kill', 'long')
     return said.code === 0 && said
   })
-  expect(again.stdout).toBe('long: 1 run is being ended\n')
+  expect(again.stdout).toBe('long: killing 1 run\n')
   const none = await shellcron('kill', 'default.long.1')
   expect(none).toMatchObject({ code: 2, stdout: '' })
   expect(none.stderr).toBe(
-    'shellcron: default.long.1: nothing of it runs; `shellcron history` shows what has ended\n',
+    'shellcron: default.long.1: has no active run; `shellcron history` lists finished runs\n',
   )
   expect((await shellcron('kill', 'default/nothing')).stderr).toBe(
     'shellcron: default/nothing: there is no such ShellCronJob or ShellRun\n',
@@ -102,12 +102,14 @@ test('kill ends the run of a job, and says when there is none', async () => {
 test('a question that cannot be, and an operator that is not there, are a clear line', async () => {
   expect(await shellcron('history', '--limit', '0')).toMatchObject({
     code: 2,
-    stderr: 'shellcron: limit: must be a whole number from 1 to 1000, not 0\n',
+    stderr: expect.stringContaining(
+      "'--limit <n>' argument '0' is invalid. Use a whole number from 1 to 1000.",
+    ),
   })
   expect((await shellcron('history', '--since', 'yesterday')).stderr).toContain('2026-03-29T01:30:00Z')
   const elsewhere = promisify(execFile)(program, ['history', '--state', '/nonexistent'])
   await expect(elsewhere).rejects.toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('no operator runs on /nonexistent') as string,
+    stderr: expect.stringContaining('no operator runs on "/nonexistent"') as string,
   })
 })

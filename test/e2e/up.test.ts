@@ -141,7 +141,7 @@ test('a busy port, a missing directory and no etcd to be had are a clear line', 
   up = await upOn(undefined, ['--etcd-port', String(port)])
   expect((await up.child.ended).code).toBe(2)
   expect(up.lines().at(-1)).toBe(
-    `shellcron: --etcd-port: ${port} is in use; name another one, or leave it out to take any that is free`,
+    `shellcron: --etcd-port: ${port} is in use; name another port, or leave the flag out to take a free one`,
   )
   busy.close()
 
@@ -154,7 +154,7 @@ test('a busy port, a missing directory and no etcd to be had are a clear line', 
     env: { ...process.env, XDG_CACHE_HOME: bare, PATH: await bareTools(bare) },
   })
   expect((await up.child.ended).code).toBe(2)
-  expect(up.lines().join('\n')).toMatch(/shellcron: etcd: there is none.*install etcd/)
+  expect(up.lines().join('\n')).toMatch(/shellcron: etcd: not found.*install etcd/)
   await rm(bare, { recursive: true })
 })
 

@@ -93,7 +93,7 @@ test('what has not come when its run is over is said, and no success', async () 
   isWaiting = false
   outputs = { [ID]: { chunks: [written('first'), stop(false)] } }
   const { isGood, stderr } = await follow()
-  expect([isGood, stderr]).toEqual([false, expect.stringContaining('the rest of its output has not come')])
+  expect([isGood, stderr]).toEqual([false, expect.stringContaining('the rest of its output has not arrived')])
 })
 
 test('of what never started nothing is waited for', async () => {
