@@ -2,7 +2,7 @@ import type { Entry } from '../../core/records/entry.ts'
 import { type Clock, deadline } from '../../platform/clock.ts'
 import { createSemaphore } from '../../platform/semaphore.ts'
 import { type Container, type ContainerSettings, selection } from '../runs/container-command.ts'
-import { findContainer } from './find-container.ts'
+import { askContainerHelper } from './ask-container-helper.ts'
 
 /** A time that an agent may claim, unless another agent has the container. */
 export interface Question {
@@ -96,7 +96,7 @@ export class ContainerPresence {
   async #find(helper: string, request: string, signal: AbortSignal): Promise<boolean> {
     const limit = deadline(ANSWER_WITHIN_MS, signal)
     try {
-      return await this.#slots.run(() => findContainer(helper, request, limit.signal), limit.signal)
+      return await this.#slots.run(() => askContainerHelper(helper, request, limit.signal), limit.signal)
     } catch {
       return false
     } finally {

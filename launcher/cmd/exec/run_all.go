@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,35 +37,6 @@ func runAll(begun context.Context, asked *request, notes *notes) told {
 		return summary(asked, results)
 	}
 	return toldOf(results[0])
-}
-
-// findContainers chooses the containers, and returns the runtime of each.
-func findContainers(ctx context.Context, asked *request) (chosen []container, of map[string]containerRuntime, err error) {
-	runtimes, err := openRuntimes(ctx, asked)
-	if err != nil {
-		return nil, nil, err
-	}
-	var found []container
-	of = map[string]containerRuntime{}
-	for _, each := range runtimes {
-		more, err := each.find(ctx, asked)
-		var known *failure
-		if err != nil && !errors.As(err, &known) {
-			err = failed(runtimeUnavailable, "%s: %v", each.socket(), err)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, one := range more {
-			// Two sockets may belong to one engine: Podman's is often linked in the place of Docker's.
-			if of[one.id] == nil {
-				of[one.id] = each
-				found = append(found, one)
-			}
-		}
-	}
-	chosen, err = choose(found, asked, runtimes)
-	return chosen, of, err
 }
 
 func prepare(ctx context.Context, asked *request, notes *notes) ([]*command, error) {

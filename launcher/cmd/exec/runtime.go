@@ -3,11 +3,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"io"
-	"slices"
-	"strings"
 )
 
 // containerRuntime runs containers on this machine.
@@ -42,43 +39,4 @@ type session interface {
 	wait() (code int, err error)
 	// close ends the connection to the process.
 	close()
-}
-
-// choose returns the containers that the command runs in. For One that is the oldest that runs, so that it stays the same as long as
-// that one lives.
-func choose(found []container, asked *request, runtimes []containerRuntime) ([]container, error) {
-	var running []container
-	for _, each := range found {
-		if each.isRunning {
-			running = append(running, each)
-		}
-	}
-	if len(found) == 0 {
-		return nil, failed(containerNotFound, "%s", asked.describe(runtimes))
-	}
-	if len(running) == 0 {
-		return nil, failed(containerNotRunning, "container %s is not running", found[0].name)
-	}
-	slices.SortFunc(running, byAge)
-	if asked.Pick != "Each" {
-		running = running[:1]
-	}
-	return running, nil
-}
-
-func byAge(a, b container) int {
-	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
-}
-
-func (r *request) describe(runtimes []containerRuntime) string {
-	what := "no container"
-	if r.Name != "" {
-		what = "no container " + r.Name
-	}
-	var sockets []string
-	for _, each := range runtimes {
-		sockets = append(sockets, each.socket())
-	}
-	return what + " on this machine is in namespace " + r.Namespace + " and has the labels of the selector (runtimes: " +
-		strings.Join(sockets, ", ") + ")"
 }

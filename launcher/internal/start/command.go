@@ -2,7 +2,7 @@ package start
 
 import (
 	"shellcron.dev/launcher/internal/cgroup"
-	"shellcron.dev/launcher/internal/end"
+	"shellcron.dev/launcher/internal/kill"
 	"shellcron.dev/launcher/internal/notes"
 	"shellcron.dev/launcher/internal/stdio"
 	"shellcron.dev/launcher/internal/wire"
@@ -24,27 +24,27 @@ type Command struct {
 
 // Start runs the command in a session and process group of its own. It has its environment, its three streams, and no other
 // descriptor.
-func (c *Command) Start() (end.Child, *Failure) {
+func (c *Command) Start() (kill.Child, *Failure) {
 	if c.failure != nil {
-		return end.Child{}, c.failure
+		return kill.Child{}, c.failure
 	}
 	if err := c.open(); err != nil {
-		return end.Child{}, noResources(err)
+		return kill.Child{}, noResources(err)
 	}
 	attr := c.attributes()
 	leave, err := c.group.Enter(attr)
 	if err != nil {
-		return end.Child{}, noResources(err)
+		return kill.Child{}, noResources(err)
 	}
 	files := candidates(c.order.Argv[0], c.path, c.order.WorkingDir)
-	child, err := tryEach(files, c.order.Argv, func(file string, argv []string) (end.Child, error) {
+	child, err := tryEach(files, c.order.Argv, func(file string, argv []string) (kill.Child, error) {
 		return c.fork(file, argv, attr)
 	})
 	leave()
 	c.streams.CloseChild()
 	c.env = nil
 	if err != nil {
-		return end.Child{}, failureOf(err, c.order)
+		return kill.Child{}, failureOf(err, c.order)
 	}
 	c.group.LimitAfterStart()
 	return child, nil
@@ -60,8 +60,8 @@ func (c *Command) Streams() *stdio.Streams { return c.streams }
 func (c *Command) Group() *cgroup.Group { return c.group }
 
 // Tree is the process tree of the started command.
-func (c *Command) Tree(child end.Child) *end.Tree {
-	return end.NewTree(child, end.Traits{Mark: c.order.Mark, Group: c.group, Notes: c.notesPath, IsRoot: c.IsRoot()})
+func (c *Command) Tree(child kill.Child) *kill.Tree {
+	return kill.NewTree(child, kill.Traits{Mark: c.order.Mark, Group: c.group, Notes: c.notesPath, IsRoot: c.IsRoot()})
 }
 
 // Release is for a command that will not start, or did not.

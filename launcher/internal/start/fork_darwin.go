@@ -4,7 +4,7 @@ import (
 	"os"
 	"syscall"
 
-	"shellcron.dev/launcher/internal/end"
+	"shellcron.dev/launcher/internal/kill"
 )
 
 // What this system has.
@@ -23,12 +23,12 @@ func (c *Command) attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Credential: c.identity.credential()}
 }
 
-func (c *Command) fork(file string, argv []string, attr *syscall.SysProcAttr) (end.Child, error) {
+func (c *Command) fork(file string, argv []string, attr *syscall.SysProcAttr) (kill.Child, error) {
 	process, err := os.StartProcess(file, argv, &os.ProcAttr{
 		Dir: c.order.WorkingDir, Env: c.env, Files: c.streams.ChildFiles(), Sys: attr,
 	})
 	if err != nil {
-		return end.Child{}, err
+		return kill.Child{}, err
 	}
-	return end.Child{Pid: process.Pid, Process: process}, nil
+	return kill.Child{Pid: process.Pid, Process: process}, nil
 }

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shellcron.dev/launcher/internal/end"
+	"shellcron.dev/launcher/internal/kill"
 )
 
 // What this system has.
@@ -31,9 +31,9 @@ func (c *Command) attributes() *syscall.SysProcAttr {
 }
 
 // fork makes no os.Process: package end reaps all children by their pids.
-func (c *Command) fork(file string, argv []string, attr *syscall.SysProcAttr) (end.Child, error) {
+func (c *Command) fork(file string, argv []string, attr *syscall.SysProcAttr) (kill.Child, error) {
 	pid, err := syscall.ForkExec(file, argv, &syscall.ProcAttr{
 		Dir: c.order.WorkingDir, Env: c.env, Files: c.streams.ChildFiles(), Sys: attr,
 	})
-	return end.Child{Pid: pid}, err
+	return kill.Child{Pid: pid}, err
 }

@@ -4,11 +4,11 @@ import (
 	"os/user"
 	"strings"
 
-	"shellcron.dev/launcher/internal/end"
+	"shellcron.dev/launcher/internal/kill"
 )
 
 // newNameService asks the directory service of darwin, which has no getent, by package os/user. It does not know the login shell.
-func newNameService(*end.Reaper, int) nameService {
+func newNameService(*kill.Reaper, int) nameService {
 	return func(program string, args ...string) []string {
 		wanted := args[len(args)-1]
 		switch program + " " + args[0] {

@@ -10,13 +10,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"shellcron.dev/launcher/internal/end"
+	"shellcron.dev/launcher/internal/kill"
 )
 
 const nameServiceTimeout = 5 * time.Second
 
 // newNameService runs `getent` and `id`, which ask NSS: a static program cannot load NSS's modules itself.
-func newNameService(reaper *end.Reaper, devNull int) nameService {
+func newNameService(reaper *kill.Reaper, devNull int) nameService {
 	return func(program string, args ...string) []string {
 		var ends [2]int
 		if unix.Pipe2(ends[:], unix.O_CLOEXEC) != nil {
@@ -37,8 +37,8 @@ func newNameService(reaper *end.Reaper, devNull int) nameService {
 			reaper.GiveUp()
 			return nil
 		}
-		exited := make(chan end.Exit, 1)
-		reaper.Claim(end.Child{Pid: pid}, func(exit end.Exit) { exited <- exit })
+		exited := make(chan kill.Exit, 1)
+		reaper.Claim(kill.Child{Pid: pid}, func(exit kill.Exit) { exited <- exit })
 		_ = answer.SetReadDeadline(time.Now().Add(nameServiceTimeout))
 		lines, err := io.ReadAll(answer)
 		if err != nil {

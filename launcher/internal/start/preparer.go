@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 
 	"shellcron.dev/launcher/internal/cgroup"
-	"shellcron.dev/launcher/internal/end"
+	"shellcron.dev/launcher/internal/kill"
 	"shellcron.dev/launcher/internal/notes"
 	"shellcron.dev/launcher/internal/spool"
 	"shellcron.dev/launcher/internal/wire"
@@ -24,7 +24,7 @@ type Preparer struct {
 type nameService func(program string, args ...string) []string
 
 // NewPreparer makes the launcher's control groups, and kills what an earlier launcher left in them.
-func NewPreparer(stateDir, notesDir string, reaper *end.Reaper) (*Preparer, error) {
+func NewPreparer(stateDir, notesDir string, reaper *kill.Reaper) (*Preparer, error) {
 	devNull, err := openDevNull()
 	if err != nil {
 		return nil, err

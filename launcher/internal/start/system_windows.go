@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/windows"
 
-	"shellcron.dev/launcher/internal/end"
+	"shellcron.dev/launcher/internal/kill"
 )
 
 // What this system has. A job object could limit resources; this preview does not.
@@ -47,25 +47,25 @@ func (c *Command) attributes() *syscall.SysProcAttr {
 	}
 }
 
-func (c *Command) fork(file string, argv []string, attr *syscall.SysProcAttr) (end.Child, error) {
+func (c *Command) fork(file string, argv []string, attr *syscall.SysProcAttr) (kill.Child, error) {
 	job, err := newJob()
 	if err != nil {
-		return end.Child{}, err
+		return kill.Child{}, err
 	}
 	process, err := os.StartProcess(file, argv, &os.ProcAttr{
 		Dir: c.order.WorkingDir, Env: c.env, Files: c.streams.ChildFiles(), Sys: attr,
 	})
 	if err != nil {
 		_ = windows.CloseHandle(job)
-		return end.Child{}, err
+		return kill.Child{}, err
 	}
 	if err := resumeIn(job, process.Pid); err != nil {
 		_ = process.Kill()
 		_ = process.Release()
 		_ = windows.CloseHandle(job)
-		return end.Child{}, err
+		return kill.Child{}, err
 	}
-	return end.Child{Pid: process.Pid, Process: process, Job: end.NewJob(job)}, nil
+	return kill.Child{Pid: process.Pid, Process: process, Job: kill.NewJob(job)}, nil
 }
 
 // newJob makes a job whose processes die when the launcher closes it, or ends.

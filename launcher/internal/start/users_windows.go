@@ -1,13 +1,13 @@
 package start
 
-import "shellcron.dev/launcher/internal/end"
+import "shellcron.dev/launcher/internal/kill"
 
 // identity is always nil: commands run as the launcher's user.
 type identity struct{}
 
 type account struct{ name, home, shell string }
 
-func newNameService(*end.Reaper, int) nameService { return nil }
+func newNameService(*kill.Reaper, int) nameService { return nil }
 
 // NeedsNameService is false: no user is looked up.
 func NeedsNameService(string, string) bool { return false }

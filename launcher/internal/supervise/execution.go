@@ -6,7 +6,7 @@ import (
 
 	"shellcron.dev/launcher/internal/clock"
 	"shellcron.dev/launcher/internal/crash"
-	"shellcron.dev/launcher/internal/end"
+	"shellcron.dev/launcher/internal/kill"
 	"shellcron.dev/launcher/internal/start"
 	"shellcron.dev/launcher/internal/stdio"
 	"shellcron.dev/launcher/internal/wire"
@@ -28,11 +28,11 @@ const (
 //
 // The first cause of an end is the one that is recorded.
 type execution struct {
-	tree      *end.Tree
+	tree      *kill.Tree
 	startedAt int64
 	command   *start.Command
 	output    *stdio.Output
-	killer    *end.Killer
+	killer    *kill.Killer
 
 	mu           sync.Mutex
 	cause        *wire.Cause
@@ -98,7 +98,7 @@ func (e *execution) after(ms float64, act func()) {
 }
 
 // ended is called when the command has exited. It returns when the output is in the spool.
-func (e *execution) ended(exit end.Exit) *wire.ExitRecord {
+func (e *execution) ended(exit kill.Exit) *wire.ExitRecord {
 	e.mu.Lock()
 	e.isOver = true
 	for _, timer := range e.timers {
@@ -144,7 +144,7 @@ func (e *execution) drain() {
 }
 
 // describe records how the process ended. `cause` is what ended the run before that, or nil.
-func describe(record *wire.ExitRecord, exit end.Exit, cause *wire.Cause) {
+func describe(record *wire.ExitRecord, exit kill.Exit, cause *wire.Cause) {
 	own := wire.Cause{Kind: "exited", Code: &exit.Code}
 	if exit.Signal != "" {
 		own = wire.Cause{Kind: "signaled", Signal: &exit.Signal}

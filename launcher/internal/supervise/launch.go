@@ -2,8 +2,8 @@ package supervise
 
 import (
 	"shellcron.dev/launcher/internal/clock"
-	"shellcron.dev/launcher/internal/end"
 	"shellcron.dev/launcher/internal/journal"
+	"shellcron.dev/launcher/internal/kill"
 	"shellcron.dev/launcher/internal/spool"
 	"shellcron.dev/launcher/internal/start"
 	"shellcron.dev/launcher/internal/wire"
@@ -34,7 +34,7 @@ func (s *Supervisor) launch(r *run) {
 		e.end(*r.pendingEnd)
 	}
 	s.mu.Unlock()
-	s.reaper.Claim(child, func(exit end.Exit) {
+	s.reaper.Claim(child, func(exit kill.Exit) {
 		record := e.ended(exit)
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -56,7 +56,7 @@ func (s *Supervisor) mayStart(r *run) *start.Command {
 }
 
 // supervise hands a command that has just started to the journal, the killer and the collector, and sets its deadline.
-func (s *Supervisor) supervise(r *run, command *start.Command, child end.Child, startedAt int64) *execution {
+func (s *Supervisor) supervise(r *run, command *start.Command, child kill.Child, startedAt int64) *execution {
 	order := command.Order()
 	e := &execution{tree: command.Tree(child), startedAt: startedAt, command: command, killer: s.killer}
 	line := journal.Started{

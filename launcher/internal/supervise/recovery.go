@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"shellcron.dev/launcher/internal/cgroup"
-	"shellcron.dev/launcher/internal/end"
 	"shellcron.dev/launcher/internal/journal"
+	"shellcron.dev/launcher/internal/kill"
 	"shellcron.dev/launcher/internal/spool"
 	"shellcron.dev/launcher/internal/wire"
 )
@@ -31,7 +31,7 @@ func (s *Supervisor) settleLeftovers() []journal.Ended {
 	for _, each := range left.armed {
 		uncertain = append(uncertain, each.ID)
 		if each.Boot == s.bootID {
-			s.killer.Kill(end.LeftTree(0, 0, end.Traits{Mark: each.Mark, Notes: s.notesPath(each.ID)}))
+			s.killer.Kill(kill.LeftTree(0, 0, kill.Traits{Mark: each.Mark, Notes: s.notesPath(each.ID)}))
 		}
 	}
 	for _, each := range left.started {
@@ -39,7 +39,7 @@ func (s *Supervisor) settleLeftovers() []journal.Ended {
 			s.killStarted(each)
 		}
 	}
-	s.killer.WaitIdle(2 * end.KillWithin)
+	s.killer.WaitIdle(2 * kill.KillWithin)
 	// Only now: an armed run may have started, and only its notes say where else it runs.
 	removeOthers(s.notesDir, left.files)
 	if len(uncertain) > 0 {
@@ -69,7 +69,7 @@ func readLeftovers(lines [][]byte) leftovers {
 }
 
 func (s *Supervisor) killStarted(left journal.Started) {
-	traits := end.Traits{Mark: left.Mark, Notes: s.notesPath(left.ID)}
+	traits := kill.Traits{Mark: left.Mark, Notes: s.notesPath(left.ID)}
 	var ticks uint64
 	if left.Ticks != nil {
 		ticks = *left.Ticks
@@ -77,7 +77,7 @@ func (s *Supervisor) killStarted(left journal.Started) {
 	if left.Cgroup != "" {
 		traits.Group = cgroup.Left(left.Cgroup)
 	}
-	s.killer.Kill(end.LeftTree(left.Pid, ticks, traits))
+	s.killer.Kill(kill.LeftTree(left.Pid, ticks, traits))
 }
 
 // settleLost journals the ends of lost runs, and returns when they are on the disk.

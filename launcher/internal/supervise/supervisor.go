@@ -10,8 +10,8 @@ import (
 
 	"shellcron.dev/launcher/internal/clock"
 	"shellcron.dev/launcher/internal/crash"
-	"shellcron.dev/launcher/internal/end"
 	"shellcron.dev/launcher/internal/journal"
+	"shellcron.dev/launcher/internal/kill"
 	"shellcron.dev/launcher/internal/spool"
 	"shellcron.dev/launcher/internal/start"
 	"shellcron.dev/launcher/internal/stdio"
@@ -30,8 +30,8 @@ type Supervisor struct {
 
 	preparer  *start.Preparer
 	journal   *journal.Journal
-	killer    *end.Killer
-	reaper    *end.Reaper
+	killer    *kill.Killer
+	reaper    *kill.Reaper
 	collector *stdio.Collector
 	starter   *starter
 	spoolDir  string
@@ -58,7 +58,7 @@ type Agent interface {
 
 // New opens the state directory. The supervisor needs Work.
 func New(stateDir string) (*Supervisor, error) {
-	if err := end.Adopt(); err != nil {
+	if err := kill.Adopt(); err != nil {
 		return nil, err
 	}
 	spoolDir := filepath.Join(stateDir, "spool")
@@ -68,9 +68,9 @@ func New(stateDir string) (*Supervisor, error) {
 	}
 	// If this fails, the first run with output makes it.
 	_ = os.MkdirAll(spoolDir, 0o700)
-	reaper := end.NewReaper()
+	reaper := kill.NewReaper()
 	s := &Supervisor{
-		Stopped: make(chan struct{}), killer: end.NewKiller(reaper), reaper: reaper,
+		Stopped: make(chan struct{}), killer: kill.NewKiller(reaper), reaper: reaper,
 		spoolDir: spoolDir, notesDir: notesDir, bootID: clock.BootID(), runs: map[string]*run{},
 	}
 	var failures [5]error
@@ -108,7 +108,7 @@ func (s *Supervisor) Work() {
 }
 
 // Close waits for what is being killed. It comes after Stopped.
-func (s *Supervisor) Close() { s.killer.WaitIdle(end.KillWithin) }
+func (s *Supervisor) Close() { s.killer.WaitIdle(kill.KillWithin) }
 
 // Remove removes the control groups, as the last thing.
 func (s *Supervisor) Remove() { s.preparer.Close() }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 
 /** Asks the helper whether a container runtime here has the container. Rejects if it cannot be started, or the signal aborts. */
-export function findContainer(helper: string, request: string, signal: AbortSignal): Promise<boolean> {
+export function askContainerHelper(helper: string, request: string, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const child = spawn(helper, ['--find'], {
       env: {},

@@ -1,4 +1,4 @@
-package end
+package kill
 
 import (
 	"os"

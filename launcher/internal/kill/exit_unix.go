@@ -1,6 +1,6 @@
 //go:build unix
 
-package end
+package kill
 
 import (
 	"runtime"

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package end
+package kill
 
 import "shellcron.dev/launcher/internal/crash"
 

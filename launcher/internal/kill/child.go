@@ -1,5 +1,5 @@
 // Package end waits for the processes that the launcher started, and kills the process trees of runs.
-package end
+package kill
 
 import "shellcron.dev/launcher/internal/wire"
 
