@@ -4,12 +4,13 @@ import { cursorAt, positionIn } from '../page-cursor.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
 import { COLUMNS, columnsOf, number, resultOf } from '../result-rows.ts'
 import { type Has, pageWith } from '../text-search-page.ts'
+import { OutputExpiry } from './expiry.ts'
 import { makeOwnerOnly } from './file-mode.ts'
-import { createFires } from './fires.ts'
+import { Fires } from './fires.ts'
 import { createPages } from './history-page.ts'
 import { migrate } from './migrations.ts'
-import { createOutputs } from './output.ts'
-import { createRetention } from './retention.ts'
+import { Outputs } from './output.ts'
+import { Retention } from './retention.ts'
 import { createRunnerLookup } from './runner-of.ts'
 
 /**
@@ -55,7 +56,8 @@ export function openSqliteLogStore(path: string): LogStore {
     milestones: ({ uid }) => asked(({ fires }) => fires.milestones(uid)),
     ranBy: attempts => asked(({ ranBy }) => attempts.map(ranBy)),
     history: historyOf,
-    storeOutput: pieces => asked(({ db, outputs }) => transaction(db, () => pieces.map(outputs.add))),
+    storeOutput: pieces =>
+      asked(({ db, outputs }) => transaction(db, () => pieces.map(piece => outputs.add(piece)))),
     outputs: of => asked(({ outputs }) => outputs.heads(of)),
     prune: keep => asked(({ db, retention }) => transaction(db, () => retention.prune(keep))),
     output: (of, from, limit) => asked(({ outputs }) => outputs.read(of, from, limit)),
@@ -94,8 +96,8 @@ function partsOn(db: DatabaseSync) {
      ON CONFLICT (uid, time, run, attempt) DO NOTHING`,
   )
   const named = db.prepare('INSERT OR IGNORE INTO objects (namespace, name, uid) VALUES (?, ?, ?)')
-  const fires = createFires(db)
-  const outputs = createOutputs(db)
+  const fires = new Fires(db)
+  const outputs = new Outputs(db)
   const fact = db.prepare('SELECT value FROM facts WHERE key = ?')
   const raise = db.prepare(
     'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)',
@@ -107,7 +109,7 @@ function partsOn(db: DatabaseSync) {
     outputs,
     ranBy,
     pageIn: createPages(db),
-    retention: createRetention(db, { fires, outputs, ranBy }),
+    retention: new Retention(db, { fires, expiry: new OutputExpiry(db, outputs), ranBy }),
     beacon: {
       read: () => number(fact.get('beacon')?.value) ?? 0,
       raise: (n: number) => void raise.run('beacon', n),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { COLUMNS, columnsOf } from '../../../store/log/result-rows.ts'
-import { createFires } from '../../../store/log/sqlite/fires.ts'
+import { Fires } from '../../../store/log/sqlite/fires.ts'
 import { migrate } from '../../../store/log/sqlite/migrations.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
 import { chunk, failed, outputOf, result } from './log-stores.ts'
@@ -29,7 +29,7 @@ describe('a file of an earlier schema', () => {
     const insert = db.prepare(
       `INSERT INTO results (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(one => `:${one}`).join(', ')})`,
     )
-    const fires = createFires(db)
+    const fires = new Fires(db)
     for (const one of results) {
       fires.add(one, Number(insert.run(columnsOf(one)).lastInsertRowid))
       db.prepare('INSERT OR IGNORE INTO objects VALUES (?, ?, ?)').run(one.namespace, one.name, one.uid)
