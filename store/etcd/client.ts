@@ -4,13 +4,13 @@ import type { Tls } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
 import { batch, get, list, txn } from './kv.ts'
 import { grantLease, keepLeaseAlive, revokeLease } from './lease.ts'
-import { createView, type View } from './list-and-watch.ts'
 import { Members } from './members.ts'
 import { readStatus } from './status.ts'
 import type { BatchAnswer, KeyValue, Status, Txn, TxnAnswer } from './types.ts'
+import { createView, type View } from './view.ts'
 import { Watches } from './watch-stream.ts'
 
-export type { View } from './list-and-watch.ts'
+export type { View } from './view.ts'
 
 export interface EtcdOptions {
   /** Of all members: `https://host:port`. */

@@ -3,6 +3,7 @@ import { messageOf, Unavailable } from '../../platform/errors.ts'
 import { firstBatch } from './batch-limits.ts'
 import { EtcdRefused, EtcdUnavailable } from './errors.ts'
 import type { Members } from './members.ts'
+import { sendOnce, sendUntilAnswered } from './requests.ts'
 import type { BatchAnswer, KeyValue, Txn, TxnAnswer } from './types.ts'
 import { endOf, getRequest, getsOf, keyValueOf, nestedRequest, startOf, txnRequest } from './wire.ts'
 
@@ -65,10 +66,10 @@ async function* pages(
 }
 
 function range(members: Members, request: object, signal: AbortSignal | undefined): Promise<IRangeResponse> {
-  return members.read<IRangeResponse>({ service: 'KV', method: 'range', request }, signal)
+  return sendUntilAnswered<IRangeResponse>(members, { service: 'KV', method: 'range', request }, signal)
 }
 
-/** Sent at most once: see `Members.send`. */
+/** Sent at most once: see `sendOnce`. */
 export async function txn(members: Members, txn: Txn, signal?: AbortSignal): Promise<TxnAnswer> {
   const answer = await commit(members, txnRequest(txn), signal)
   return {
@@ -137,5 +138,5 @@ function isPersonal(fault: Error): boolean {
 }
 
 function commit(members: Members, request: object, signal: AbortSignal | undefined): Promise<ITxnResponse> {
-  return members.send<ITxnResponse>({ service: 'KV', method: 'txn', request }, signal)
+  return sendOnce<ITxnResponse>(members, { service: 'KV', method: 'txn', request }, signal)
 }

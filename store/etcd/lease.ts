@@ -3,18 +3,23 @@ import { deadline } from '../../platform/clock.ts'
 import type { RawStream } from './connection.ts'
 import { EtcdUnavailable, readFaultOf } from './errors.ts'
 import type { Member, Members } from './members.ts'
+import { sendOnce, sendUntilAnswered } from './requests.ts'
 
 /** A new lease, of `ttl` seconds as etcd granted it. If the answer is lost, so is the lease: it ends by itself. */
 export async function grantLease(members: Members, ttlSeconds: number): Promise<{ id: string; ttl: number }> {
   const request = { TTL: Math.ceil(ttlSeconds) }
-  const answer = await members.send<ILeaseGrantResponse>({ service: 'Lease', method: 'leaseGrant', request })
+  const answer = await sendOnce<ILeaseGrantResponse>(members, {
+    service: 'Lease',
+    method: 'leaseGrant',
+    request,
+  })
   return { id: answer.ID, ttl: Number(answer.TTL) }
 }
 
 /** Ends a lease and deletes its keys; one that is gone already is fine. Repeated until the deadline. */
 export async function revokeLease(members: Members, id: string): Promise<void> {
   try {
-    await members.read({ service: 'Lease', method: 'leaseRevoke', request: { ID: id } })
+    await sendUntilAnswered(members, { service: 'Lease', method: 'leaseRevoke', request: { ID: id } })
   } catch (error) {
     if (!(error instanceof EtcdUnavailable && error.code === 'LeaseNotFound')) throw error
   }

@@ -1,13 +1,19 @@
 import type { Members } from './members.ts'
+import { repeat } from './requests.ts'
 import type { Status } from './types.ts'
 
 /** Numbers of the fields of etcd's StatusResponse. etcd3's copy of it ends before the quota. */
 const field = { version: 2, dbSize: 3, leader: 4, raftTerm: 6, errors: 8, dbSizeInUse: 9, dbSizeQuota: 12 }
 
 export async function readStatus(members: Members, signal?: AbortSignal): Promise<Status> {
-  const bytes = await members.repeat(
-    { service: 'Maintenance', method: 'status' },
-    (connection, signal) => connection.bytes('Maintenance', '/etcdserverpb.Maintenance/Status', signal),
+  const bytes = await repeat(
+    members,
+    {
+      service: 'Maintenance',
+      method: 'status',
+      send: (connection, signal) =>
+        connection.bytes('Maintenance', '/etcdserverpb.Maintenance/Status', signal),
+    },
     signal,
   )
   return statusOf(bytes)
