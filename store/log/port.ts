@@ -101,7 +101,7 @@ export interface OutputStore {
 }
 
 /** What retention leaves. */
-export interface Keep {
+export interface RetentionLimits {
   /**
    * Results of earlier scheduled times go, ms since the epoch, with their output; and output without a result of which nothing has come
    * since. undefined: all stay.
@@ -137,7 +137,7 @@ export interface LogStore extends OutputStore {
    * Removes a part of what is not to be kept, so small that who writes hardly waits for it; answers whether there is more. Of a living
    * object the newest 20 fires that succeeded, that failed and that did neither stay.
    */
-  prune(keep: Keep): Promise<boolean>
+  prune(keep: RetentionLimits): Promise<boolean>
   /** The highest beacon ever seen, 0 at first: a lower one in etcd means that it was restored from a snapshot. */
   beacon(): Promise<number>
   /** Keeps the higher one. */

@@ -1,6 +1,6 @@
 import { OUTCOMES, type Outcome } from '../../core/records/state.ts'
 import { gravity } from '../../core/status/fire-summary.ts'
-import type { OutputHead, Runner, StoredResult } from './port.ts'
+import type { AttemptRef, OutputHead, Runner, StoredResult } from './port.ts'
 
 /** As a database gives it: every truth is 0 or 1. */
 export type Row = Record<string, unknown>
@@ -84,6 +84,11 @@ export function number(value: unknown): number | undefined {
 /** A property that is there only if its value is. */
 export function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
+}
+
+/** Which attempt a row of results or of outputs belongs to. */
+export function attemptIn(row: Row): AttemptRef {
+  return { uid: text(row.uid) ?? '', run: text(row.run) ?? '', attempt: number(row.attempt) ?? 0 }
 }
 
 export function runnerIn(row: Row | undefined): Runner | undefined {

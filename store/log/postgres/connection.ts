@@ -4,15 +4,18 @@ import { InvalidInput } from '../../../core/errors.ts'
 import { messageOf, Unavailable } from '../../../platform/errors.ts'
 
 /** Sends one statement. */
-export type Ask = (sql: string, parameters?: readonly unknown[]) => Promise<pg.QueryResult<pg.QueryResultRow>>
+export type Execute = (
+  sql: string,
+  parameters?: readonly unknown[],
+) => Promise<pg.QueryResult<pg.QueryResultRow>>
 
 /** A pool of connections to one database. Every fault that may pass by itself is `Unavailable`. */
 export interface Connection {
-  ask: Ask
+  execute: Execute
   /** All of it or nothing. A fault during the commit leaves open which: what is done here can be done twice. */
-  transaction<T>(work: (ask: Ask) => Promise<T>): Promise<T>
+  transaction<T>(work: (execute: Execute) => Promise<T>): Promise<T>
   /** Outside of transactions, on one connection. */
-  alone<T>(work: (ask: Ask) => Promise<T>): Promise<T>
+  withConnection<T>(work: (execute: Execute) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -64,7 +67,7 @@ export function connectPostgres({
   pool.on('error', () => undefined)
   pool.on('connect', client => client.on('error', () => undefined))
 
-  const alone = async <T>(work: (ask: Ask) => Promise<T>): Promise<T> => {
+  const withConnection = async <T>(work: (execute: Execute) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch(unavailable)
     let broken = false
     try {
@@ -78,17 +81,17 @@ export function connectPostgres({
     }
   }
   return {
-    alone,
-    ask: (sql, parameters) => alone(ask => ask(sql, parameters)),
+    withConnection,
+    execute: (sql, parameters) => withConnection(execute => execute(sql, parameters)),
     transaction: work =>
-      alone(async ask => {
-        await ask('BEGIN')
+      withConnection(async execute => {
+        await execute('BEGIN')
         try {
-          const done = await work(ask)
-          await ask('COMMIT')
+          const done = await work(execute)
+          await execute('COMMIT')
           return done
         } catch (error) {
-          if (error instanceof pg.DatabaseError) await ask('ROLLBACK')
+          if (error instanceof pg.DatabaseError) await execute('ROLLBACK')
           throw error
         }
       }),

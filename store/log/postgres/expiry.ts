@@ -1,7 +1,6 @@
-import { number, type Row } from '../result-rows.ts'
+import { attemptIn, number, type Row } from '../result-rows.ts'
 import type { Budget } from '../retention-budget.ts'
-import { attemptIn } from '../text-search-page.ts'
-import type { Ask } from './connection.ts'
+import type { Execute } from './connection.ts'
 import { ranBy } from './results.ts'
 
 /** Output that goes: some of it in each transaction, so that no statement takes long, however much an attempt wrote. */
@@ -17,11 +16,11 @@ export interface Bare {
 }
 
 /** Pieces of these heads (`id`, `at`), in their order, as many as one transaction may take. */
-export async function removePieces(ask: Ask, heads: readonly Row[]): Promise<Bare> {
+export async function removePieces(execute: Execute, heads: readonly Row[]): Promise<Bare> {
   const ids = heads.map(({ id }) => Number(id))
   if (ids.length === 0) return { bare: [], next: undefined }
   const days = heads.map(({ at }) => Number(at))
-  const { rows } = await ask(
+  const { rows } = await execute(
     `DELETE FROM output_pieces p USING (
        SELECT *, sum(bytes) OVER (ORDER BY n, position) - bytes AS before FROM (
          SELECT h.n, q.output, q.position, q.at, octet_length(q.chunks) AS bytes FROM output_pieces q
@@ -43,17 +42,20 @@ export async function removePieces(ask: Ask, heads: readonly Row[]): Promise<Bar
   const next = ids[last]
   if (next !== undefined) {
     const taken = rows.reduce((sum, row) => sum + (Number(row.n) === last ? Number(row.bytes) : 0), 0)
-    await ask('UPDATE outputs SET expired = 1, kept = greatest(kept - $2, 0) WHERE id = $1', [next, taken])
+    await execute('UPDATE outputs SET expired = 1, kept = greatest(kept - $2, 0) WHERE id = $1', [
+      next,
+      taken,
+    ])
   }
   return { bare: ids.slice(0, last), next }
 }
 
 /** Some of the oldest output that has ended, down to the size. Answers whether there may be more. */
-export async function expire(ask: Ask, most: number): Promise<boolean> {
-  const { rows } = await ask('SELECT coalesce(sum(kept), 0)::bigint AS bytes FROM outputs WHERE kept > 0')
+export async function expire(execute: Execute, most: number): Promise<boolean> {
+  const { rows } = await execute('SELECT coalesce(sum(kept), 0)::bigint AS bytes FROM outputs WHERE kept > 0')
   let over = Number(rows[0]?.bytes) - most
   if (over <= 0) return false
-  const oldest = await ask(
+  const oldest = await execute(
     `SELECT id, at, kept FROM outputs WHERE kept > 0 AND ended = 1 ORDER BY id LIMIT ${HEADS_AT_ONCE}
      FOR UPDATE SKIP LOCKED`,
   )
@@ -64,8 +66,8 @@ export async function expire(ask: Ask, most: number): Promise<boolean> {
     over -= Number(row.kept)
   }
   if (going.length === 0) return false
-  const { bare, next } = await removePieces(ask, going)
-  await ask('UPDATE outputs SET expired = 1, kept = 0 WHERE id = ANY ($1::bigint[])', [bare])
+  const { bare, next } = await removePieces(execute, going)
+  await execute('UPDATE outputs SET expired = 1, kept = 0 WHERE id = ANY ($1::bigint[])', [bare])
   return over > 0 || next !== undefined
 }
 
@@ -74,30 +76,34 @@ export async function expire(ask: Ask, most: number): Promise<boolean> {
  * to go on; undefined: at the beginning, there is no more of it.
  */
 export async function pruneOrphans(
-  ask: Ask,
+  execute: Execute,
   { after, from }: { after: number; from: number },
 ): Promise<number | undefined> {
-  const { rows } = await ask(
+  const { rows } = await execute(
     `SELECT id, at, uid, run, attempt FROM outputs WHERE id > $1 ORDER BY id LIMIT ${HEADS_AT_ONCE}`,
     [from],
   )
   // Heads lie in the order in which they began.
   const young = rows.findIndex(({ at }) => Number(at) >= after)
   const old = young < 0 ? rows : rows.slice(0, young)
-  const next = await removeOrphans(ask, old, after)
+  const next = await removeOrphans(execute, old, after)
   if (next !== undefined) return next - 1
   return old.length === HEADS_AT_ONCE ? number(old.at(-1)?.id) : undefined
 }
 
 /** Answers the first head of which there is more. */
-async function removeOrphans(ask: Ask, heads: readonly Row[], after: number): Promise<number | undefined> {
-  const runners = await ranBy(ask, heads.map(attemptIn))
+async function removeOrphans(
+  execute: Execute,
+  heads: readonly Row[],
+  after: number,
+): Promise<number | undefined> {
+  const runners = await ranBy(execute, heads.map(attemptIn))
   // Who is brought something of it just now is no orphan yet.
-  const orphans = await ask(
+  const orphans = await execute(
     'SELECT id, at FROM outputs WHERE id = ANY ($1::bigint[]) AND said < $2 ORDER BY id FOR UPDATE SKIP LOCKED',
     [heads.filter((_, index) => !runners[index]).map(({ id }) => id), after],
   )
-  const { bare, next } = await removePieces(ask, orphans.rows)
-  if (bare.length > 0) await ask('DELETE FROM outputs WHERE id = ANY ($1::bigint[])', [bare])
+  const { bare, next } = await removePieces(execute, orphans.rows)
+  if (bare.length > 0) await execute('DELETE FROM outputs WHERE id = ANY ($1::bigint[])', [bare])
   return next
 }

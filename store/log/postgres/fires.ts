@@ -1,11 +1,11 @@
 import { ANYWHERE } from '../../../core/keys.ts'
 import { type FireSummary, gravity, type Milestones } from '../../../core/status/fire-summary.ts'
+import { aggregateOf, type FireAggregate, mergeAggregates } from '../fire-aggregate.ts'
 import { summaryOf } from '../fire-summary-row.ts'
-import { type FireSum, merged, sumOf } from '../fire-sums.ts'
 import type { StoredResult } from '../port.ts'
 import { columnsOf, given, number, type Row, text } from '../result-rows.ts'
-import type { Ask } from './connection.ts'
-import { escaped, unescaped } from './rows.ts'
+import type { Execute } from './connection.ts'
+import { escaped, unescaped } from './escape-text.ts'
 
 /** At most so many targets are named. */
 const NAMED = 10
@@ -29,7 +29,7 @@ const SPEAKING = [
 const SUMMED = ['started_at', 'ended_at', 'succeeded', 'failed', 'missed', 'taken', 'failed_targets'] as const
 const COLUMNS = ['uid', 'time', ...SPEAKING, ...SUMMED]
 
-/** What `merged` of fire-sums.ts does, where others do it at the same time: the row's lock is what makes it right. */
+/** What `mergeAggregates` of fire-aggregate.ts does, where others do it at the same time: the row's lock is what makes it right. */
 const PUT = `
   INSERT INTO fires AS f (${COLUMNS.join(', ')})
   SELECT ${COLUMNS.join(', ')} FROM json_populate_recordset(null::fires, $1::json)
@@ -47,28 +47,28 @@ const PUT = `
 interface Fire {
   uid: string
   time: number
-  sum: FireSum
+  sum: FireAggregate
   speaker: StoredResult
   targets: string[]
 }
 
 /** Results that are new, and in the order of the key. */
 export async function addFires(
-  ask: Ask,
+  execute: Execute,
   fresh: readonly { result: StoredResult; id: number }[],
 ): Promise<void> {
   const fires = new Map<string, Fire>()
   for (const { result, id } of fresh) {
     const { uid, time } = result
-    const one = { uid, time, sum: sumOf(result, id), speaker: result, targets: failedIn(result) }
+    const one = { uid, time, sum: aggregateOf(result, id), speaker: result, targets: failedIn(result) }
     const before = fires.get(`${uid} ${time}`)
     fires.set(`${uid} ${time}`, before ? together(before, one) : one)
   }
-  await ask(PUT, [JSON.stringify([...fires.values()].map(rowOf))])
+  await execute(PUT, [JSON.stringify([...fires.values()].map(rowOf))])
 }
 
 function together(a: Fire, b: Fire): Fire {
-  const sum = merged(a.sum, b.sum)
+  const sum = mergeAggregates(a.sum, b.sum)
   return {
     ...a,
     sum,
@@ -101,31 +101,32 @@ function rowOf({ uid, time, sum, speaker, targets }: Fire): Record<string, unkno
 const NEWEST = 'SELECT * FROM fires WHERE uid = $1 AND class = $2 ORDER BY time DESC LIMIT $3'
 
 export async function recentFires(
-  ask: Ask,
+  execute: Execute,
   uid: string,
   limit: { succeeded: number; failed: number },
 ): Promise<FireSummary[]> {
   const found: Row[] = []
   for (const [of, most] of [...Object.entries(limit), ['other', 1]] as const)
-    found.push(...(await ask(NEWEST, [uid, of, most])).rows)
+    found.push(...(await execute(NEWEST, [uid, of, most])).rows)
   return found
     .map(row => summaryOf(unescaped(row), uid, () => row.failed_targets as string[]))
     .sort((a, b) => b.time - a.time)
 }
 
-export async function milestonesOf(ask: Ask, uid: string): Promise<Milestones> {
-  const latest = async (of: string): Promise<Row | undefined> => (await ask(NEWEST, [uid, of, 1])).rows[0]
+export async function milestonesOf(execute: Execute, uid: string): Promise<Milestones> {
+  const latest = async (of: string): Promise<Row | undefined> => (await execute(NEWEST, [uid, of, 1])).rows[0]
   const good = await latest('succeeded')
   const bad = await latest('failed')
   const timeOf = (row: Row | undefined) => number(row?.time) ?? -1
   const now = timeOf(bad) > timeOf(good) ? ['failed', timeOf(good)] : ['succeeded', timeOf(bad)]
-  const streak = await ask(
+  const streak = await execute(
     'SELECT ended_at FROM fires WHERE uid = $1 AND class = $2 AND time > $3 ORDER BY time LIMIT 1',
     [uid, ...now],
   )
-  const taken = await ask('SELECT time FROM fires WHERE uid = $1 AND taken = 1 ORDER BY time DESC LIMIT 1', [
-    uid,
-  ])
+  const taken = await execute(
+    'SELECT time FROM fires WHERE uid = $1 AND taken = 1 ORDER BY time DESC LIMIT 1',
+    [uid],
+  )
   return {
     ...given('lastScheduled', number(taken.rows[0]?.time)),
     ...given('lastSuccessful', number(good?.ended_at)),

@@ -1,5 +1,5 @@
 import { newerSchema } from '../newer-schema.ts'
-import type { Ask, Connection } from './connection.ts'
+import type { Connection, Execute } from './connection.ts'
 
 /**
  * Each takes the schema from version i to i + 1 (table `schema_version`); what has been released is never changed, only followed.
@@ -123,21 +123,21 @@ const migrations: readonly string[] = [
 /** Of `pg_advisory_xact_lock`: who changes the schema is alone. Any number that nobody else uses. */
 const SCHEMA_LOCK = 7_205_311
 
-export async function lockSchema(ask: Ask): Promise<void> {
-  await ask('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
+export async function lockSchema(execute: Execute): Promise<void> {
+  await execute('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
 }
 
 /** Brings the schema up to date, wholly or not at all, however many start at once. Throws InvalidInput if a newer version made it. */
 export async function migrate(connection: Connection): Promise<void> {
-  await connection.transaction(async ask => {
-    await lockSchema(ask)
-    await ask('CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)')
-    const { rows } = await ask('SELECT max(version) AS version FROM schema_version')
+  await connection.transaction(async execute => {
+    await lockSchema(execute)
+    await execute('CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)')
+    const { rows } = await execute('SELECT max(version) AS version FROM schema_version')
     const version = Number(rows[0]?.version ?? 0)
     if (version > migrations.length)
       throw newerSchema({ place: 'the database', found: version, known: migrations.length })
-    for (const sql of migrations.slice(version)) await ask(sql)
-    await ask('DELETE FROM schema_version')
-    await ask('INSERT INTO schema_version VALUES ($1)', [migrations.length])
+    for (const sql of migrations.slice(version)) await execute(sql)
+    await execute('DELETE FROM schema_version')
+    await execute('INSERT INTO schema_version VALUES ($1)', [migrations.length])
   })
 }

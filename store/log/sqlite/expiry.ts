@@ -1,8 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { AttemptRef } from '../port.ts'
-import { number } from '../result-rows.ts'
+import { attemptIn, number } from '../result-rows.ts'
 import { type Budget, isSpent } from '../retention-budget.ts'
-import { attemptIn } from '../text-search-page.ts'
 import type { Outputs } from './output.ts'
 
 /** A piece is at most one megabyte, and usually much smaller. */

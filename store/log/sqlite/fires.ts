@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ANYWHERE } from '../../../core/keys.ts'
 import { type FireSummary, gravity, type Milestones } from '../../../core/status/fire-summary.ts'
+import { aggregateOf, type FireAggregate, mergeAggregates } from '../fire-aggregate.ts'
 import { summaryOf } from '../fire-summary-row.ts'
-import { type FireSum, merged, sumOf } from '../fire-sums.ts'
 import type { StoredResult } from '../port.ts'
 import { given, number, type Row, text } from '../result-rows.ts'
 
@@ -12,7 +12,7 @@ const NAMED = 10
 /** How many fires of each class retention keeps: as many as a status may show. */
 const SPARED = 20
 
-const CLASSES: readonly FireSum['class'][] = ['succeeded', 'failed', 'other', 'open']
+const CLASSES: readonly FireAggregate['class'][] = ['succeeded', 'failed', 'other', 'open']
 
 const FIND = `
   SELECT * FROM fires WHERE uid = :uid AND class IN (${CLASSES.map(one => `'${one}'`).join(', ')}) AND time = :time`
@@ -62,8 +62,8 @@ export class Fires {
   add(result: StoredResult, id: number): void {
     const { uid, time } = result
     const before = this.#find.get({ uid, time })
-    const one = sumOf(result, id)
-    const sum = before ? merged(sumIn(before), one) : one
+    const one = aggregateOf(result, id)
+    const sum = before ? mergeAggregates(aggregateIn(before), one) : one
     if (before && before.class !== sum.class) this.#delete.run({ uid, time, class: text(before.class) ?? '' })
     const { startedAt = null, taken, ...rest } = sum
     this.#put.run({ uid, time, ...rest, startedAt, taken: taken ? 1 : 0 })
@@ -125,10 +125,10 @@ export class Fires {
   }
 }
 
-function sumIn(row: Row): FireSum {
+function aggregateIn(row: Row): FireAggregate {
   const count = (column: string) => number(row[column]) ?? 0
   return {
-    class: text(row.class) as FireSum['class'],
+    class: text(row.class) as FireAggregate['class'],
     gravity: count('gravity'),
     result: count('result'),
     startedAt: number(row.started_at),

@@ -37,8 +37,8 @@ export function pageOf(query: HistoryQuery): PagePlan {
   }
 }
 
-/** Of each life that an object had under the name that is asked of: its uid, and the time of its newest row that a page may begin with. */
-export function livesOf(query: HistoryQuery): Pick<PagePlan, 'sql' | 'parameters'> {
+/** Of each incarnation that an object had under the name that is asked of: its uid, and the time of its newest row that a page may begin with. */
+export function incarnationsOf(query: HistoryQuery): Pick<PagePlan, 'sql' | 'parameters'> {
   const { namespace = '', name = '' } = query
   const { index, known } = indexFor({ ...query, uid: '' })
   const terms: Term[] = [['uid = objects.uid'], ...termsOf(query, known)]

@@ -1,8 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { AttemptRef, Keep, Runner } from '../port.ts'
-import { number, type Row, text } from '../result-rows.ts'
+import type { AttemptRef, RetentionLimits, Runner } from '../port.ts'
+import { attemptIn, number, type Row, text } from '../result-rows.ts'
 import { type Budget, isSpent } from '../retention-budget.ts'
-import { attemptIn } from '../text-search-page.ts'
 import type { OutputExpiry } from './expiry.ts'
 import type { Fires } from './fires.ts'
 
@@ -54,7 +53,7 @@ export class Retention {
   }
 
   /** Runs within the caller's transaction. Returns whether there is more to do. */
-  prune({ after, outputBytes, isLiving }: Keep): boolean {
+  prune({ after, outputBytes, isLiving }: RetentionLimits): boolean {
     const budget = { ...OUTPUT_AT_ONCE }
     const isMore =
       after !== undefined &&
@@ -64,7 +63,7 @@ export class Retention {
     return isMore || isMoreOutput
   }
 
-  #pruneResults(after: number, isLiving: Keep['isLiving'], budget: Budget): boolean {
+  #pruneResults(after: number, isLiving: RetentionLimits['isLiving'], budget: Budget): boolean {
     const rows = this.#oldResults.all({ after, ...this.#resultsAfter })
     // Decided for all rows before any is removed: a fire may have several rows, and is spared or removed as a whole.
     const expired = new Set(rows.filter(row => !this.#isSpared(row, isLiving)))
@@ -77,7 +76,7 @@ export class Retention {
     return false
   }
 
-  #isSpared(row: Row, isLiving: Keep['isLiving']): boolean {
+  #isSpared(row: Row, isLiving: RetentionLimits['isLiving']): boolean {
     const uid = text(row.uid) ?? ''
     return isLiving(uid) && this.#options.fires.isRecent(uid, number(row.time) ?? 0)
   }

@@ -3,15 +3,15 @@ import { messageOf, Unavailable } from '../../../platform/errors.ts'
 import { cursorAt, positionIn } from '../page-cursor.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
 import { COLUMNS, columnsOf, number, resultOf } from '../result-rows.ts'
-import { type Has, pageWith } from '../text-search-page.ts'
+import { type OutputContains, pageWith } from '../text-search.ts'
 import { OutputExpiry } from './expiry.ts'
 import { makeOwnerOnly } from './file-mode.ts'
+import { createRunnerLookup } from './find-runner.ts'
 import { Fires } from './fires.ts'
 import { createPages } from './history-page.ts'
 import { migrate } from './migrations.ts'
 import { Outputs } from './output.ts'
 import { Retention } from './retention.ts'
-import { createRunnerLookup } from './runner-of.ts'
 
 /**
  * How long to wait for another process that writes, ms: whoever asks stands still meanwhile. What is not had by then is asked for again by
@@ -41,7 +41,8 @@ export function openSqliteLogStore(path: string): LogStore {
   // Each look by itself: others ask between them.
   const searched = {
     pageIn: (query: HistoryQuery) => guarded(path, () => opened().pageIn(query)),
-    outputsOf: (): Has => (of, last, search) => guarded(path, () => opened().outputs.has(of, last, search)),
+    outputsOf: (): OutputContains => (of, last, search) =>
+      guarded(path, () => opened().outputs.has(of, last, search)),
   }
   const historyOf = async (query: HistoryQuery) => {
     const { rows, last } =

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import type { Keep, OutputPiece } from '../../../store/log/port.ts'
+import type { OutputPiece, RetentionLimits } from '../../../store/log/port.ts'
 import { chunk, failed, logStoreForEach, logStores, outputOf, result, T0 } from './log-stores.ts'
 
 /** What every log store lets go, and how text is found in what it keeps. */
@@ -9,7 +9,7 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
 
   const nobody = () => false
   /** Until nothing is left to do; answers in how many parts. */
-  async function prune(keep: Partial<Keep>): Promise<number> {
+  async function prune(keep: Partial<RetentionLimits>): Promise<number> {
     for (let parts = 1; ; parts++) if (!(await store.prune({ isLiving: nobody, ...keep }))) return parts
   }
   const history = async () => (await store.history({ limit: 1_000 })).rows

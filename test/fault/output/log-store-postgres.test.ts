@@ -246,7 +246,7 @@ test('the first packet has nothing that a pooler does not know; what is set is s
     jit: 'off',
     synchronous_commit: 'on',
   }))
-    expect((await connection.ask(`SHOW ${setting}`)).rows).toEqual([{ [setting]: value }])
+    expect((await connection.execute(`SHOW ${setting}`)).rows).toEqual([{ [setting]: value }])
   await connection.close()
 })
 

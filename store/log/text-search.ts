@@ -1,7 +1,7 @@
 import { InvalidInput } from '../../core/errors.ts'
 import { checkLimit, cursorAt, type Page, positionIn } from './page-cursor.ts'
 import type { AttemptRef, HistoryQuery } from './port.ts'
-import { number, type Row, text } from './result-rows.ts'
+import { attemptIn, type Row, text } from './result-rows.ts'
 import { createTextSearch } from './text-match.ts'
 
 /**
@@ -19,7 +19,7 @@ const LONGEST = 1_000
 type MaybePromise<T> = T | Promise<T>
 
 /** Does the attempt's output answer yes to this, in its last so many bytes? `read`: how many were looked at. */
-export type Has = (
+export type OutputContains = (
   of: AttemptRef,
   last: number,
   search: (chunks: Uint8Array) => boolean,
@@ -28,7 +28,7 @@ export type Has = (
 /** `outputsOf`: is told which rows will be asked about next. */
 interface Store {
   pageIn(query: HistoryQuery): MaybePromise<Page>
-  outputsOf(rows: readonly Row[]): MaybePromise<Has>
+  outputsOf(rows: readonly Row[]): MaybePromise<OutputContains>
 }
 
 export async function pageWith(
@@ -61,8 +61,4 @@ export async function pageWith(
     if (!page.last || page.rows.length < AT_ONCE) return { rows: found, last: page.last }
     after = cursorAt(positionIn(page.last))
   }
-}
-
-export function attemptIn(row: Row): AttemptRef {
-  return { uid: text(row.uid) ?? '', run: text(row.run) ?? '', attempt: number(row.attempt) ?? 0 }
 }

@@ -2,7 +2,7 @@ import { classOf, type FireClass, gravity, hadNoProcess } from '../../core/statu
 import type { StoredResult } from './port.ts'
 
 /** What is kept of a fire beside its rows. `open`: no target has a final outcome yet. */
-export interface FireSum {
+export interface FireAggregate {
   class: FireClass | 'open'
   gravity: number
   /** The row that speaks for the fire: the first of the gravest. */
@@ -17,7 +17,7 @@ export interface FireSum {
 }
 
 /** The sum of one result, stored as row `id`. An attempt that another one follows counts only for when the fire began. */
-export function sumOf(result: StoredResult, id: number): FireSum {
+export function aggregateOf(result: StoredResult, id: number): FireAggregate {
   const { outcome, final, startedAt, endedAt, attempt } = result
   const missed = hadNoProcess(outcome)
   const succeeded = outcome === 'Succeeded'
@@ -34,7 +34,7 @@ export function sumOf(result: StoredResult, id: number): FireSum {
   }
 }
 
-export function merged(sum: FireSum, more: FireSum): FireSum {
+export function mergeAggregates(sum: FireAggregate, more: FireAggregate): FireAggregate {
   const speaks = more.gravity > sum.gravity ? more : sum
   const starts = [sum.startedAt, more.startedAt].filter(at => at !== undefined)
   return {

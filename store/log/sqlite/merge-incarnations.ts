@@ -1,8 +1,8 @@
 import { type Position, positionIn } from '../page-cursor.ts'
 import type { Row } from '../result-rows.ts'
 
-/** A life of an object, of several that had one name. */
-export interface Life {
+/** A incarnation of an object, of several that had one name. */
+export interface Incarnation {
   uid: string
   /** The time of its newest row that is asked for. */
   newest: number
@@ -15,11 +15,11 @@ interface Head {
 }
 
 /**
- * The rows of all lives, in the order of a page. A life is read from when its newest row is the next, and no further than it is taken: one
- * seldom begins before the other ended, so that few are read at once, however many there were. `lives`: the newest first.
+ * The rows of all incarnations, in the order of a page. A incarnation is read from when its newest row is the next, and no further than it is taken: one
+ * seldom begins before the other ended, so that few are read at once, however many there were. `incarnations`: the newest first.
  */
 export function* newestFirst(
-  lives: readonly Life[],
+  incarnations: readonly Incarnation[],
   rowsOf: (uid: string) => Generator<Row>,
 ): Generator<Row> {
   const heads: Head[] = []
@@ -31,10 +31,10 @@ export function* newestFirst(
   try {
     for (;;) {
       const head = newestOf(heads)
-      const life = lives[begun]
-      if (life && (!head || life.newest >= head.at.time)) {
+      const incarnation = incarnations[begun]
+      if (incarnation && (!head || incarnation.newest >= head.at.time)) {
         begun++
-        advance(rowsOf(life.uid))
+        advance(rowsOf(incarnation.uid))
       } else if (head) {
         yield head.row
         heads.splice(heads.indexOf(head), 1)
