@@ -1,10 +1,10 @@
 import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
+import { ClusterMembers } from './cluster-members.ts'
 import type { Tls } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
 import { batch, get, list, txn } from './kv.ts'
 import { grantLease, keepLeaseAlive, revokeLease } from './lease.ts'
-import { Members } from './members.ts'
 import { readStatus } from './status.ts'
 import type { BatchAnswer, KeyValue, Status, Txn, TxnAnswer } from './types.ts'
 import { createView, type View } from './view.ts'
@@ -63,7 +63,7 @@ export function connectEtcd(options: EtcdOptions): Etcd {
     callTimeoutMs = 5_000,
     watchDeadlineMs = 10_000,
   } = options
-  const members = new Members({ endpoints, tls, log, clock, callTimeoutMs })
+  const members = new ClusterMembers({ endpoints, tls, log, clock, callTimeoutMs })
   const watches = new Watches({
     members,
     clock,

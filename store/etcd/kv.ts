@@ -1,11 +1,11 @@
 import type { IRangeResponse, ITxnResponse } from 'etcd3'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import { firstBatch } from './batch-limits.ts'
+import type { ClusterMembers } from './cluster-members.ts'
 import { EtcdRefused, EtcdUnavailable } from './errors.ts'
-import type { Members } from './members.ts'
+import { endOf, getRequest, getsOf, keyValueOf, nestedRequest, startOf, txnRequest } from './messages.ts'
 import { sendOnce, sendUntilAnswered } from './requests.ts'
 import type { BatchAnswer, KeyValue, Txn, TxnAnswer } from './types.ts'
-import { endOf, getRequest, getsOf, keyValueOf, nestedRequest, startOf, txnRequest } from './wire.ts'
 
 const pageBytes = 1024 * 1024
 const firstPage = 64
@@ -13,7 +13,7 @@ const longestPage = 1_000
 
 /** Linearizable. */
 export async function get(
-  members: Members,
+  members: ClusterMembers,
   key: string,
   signal?: AbortSignal,
 ): Promise<KeyValue | undefined> {
@@ -24,7 +24,7 @@ export async function get(
 
 /** All keys under a prefix, as they were at `revision`; in pages of about 1 MiB, each with the deadline of one call. */
 export async function list(
-  members: Members,
+  members: ClusterMembers,
   prefix: string,
   signal?: AbortSignal,
 ): Promise<{ items: KeyValue[]; revision: number }> {
@@ -45,7 +45,7 @@ export async function list(
 }
 
 async function* pages(
-  members: Members,
+  members: ClusterMembers,
   prefix: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<{ items: KeyValue[]; revision: number }> {
@@ -65,12 +65,16 @@ async function* pages(
   }
 }
 
-function range(members: Members, request: object, signal: AbortSignal | undefined): Promise<IRangeResponse> {
+function range(
+  members: ClusterMembers,
+  request: object,
+  signal: AbortSignal | undefined,
+): Promise<IRangeResponse> {
   return sendUntilAnswered<IRangeResponse>(members, { service: 'KV', method: 'range', request }, signal)
 }
 
 /** Sent at most once: see `sendOnce`. */
-export async function txn(members: Members, txn: Txn, signal?: AbortSignal): Promise<TxnAnswer> {
+export async function txn(members: ClusterMembers, txn: Txn, signal?: AbortSignal): Promise<TxnAnswer> {
   const answer = await commit(members, txnRequest(txn), signal)
   return {
     ok: answer.succeeded,
@@ -85,7 +89,7 @@ export async function txn(members: Members, txn: Txn, signal?: AbortSignal): Pro
  * a bug.
  */
 export async function batch(
-  members: Members,
+  members: ClusterMembers,
   txns: readonly Txn[],
   signal?: AbortSignal,
 ): Promise<BatchAnswer[]> {
@@ -114,7 +118,7 @@ export async function batch(
 }
 
 async function together(
-  members: Members,
+  members: ClusterMembers,
   group: readonly Txn[],
   signal: AbortSignal | undefined,
 ): Promise<TxnAnswer[]> {
@@ -137,6 +141,10 @@ function isPersonal(fault: Error): boolean {
   )
 }
 
-function commit(members: Members, request: object, signal: AbortSignal | undefined): Promise<ITxnResponse> {
+function commit(
+  members: ClusterMembers,
+  request: object,
+  signal: AbortSignal | undefined,
+): Promise<ITxnResponse> {
   return sendOnce<ITxnResponse>(members, { service: 'KV', method: 'txn', request }, signal)
 }

@@ -1,12 +1,15 @@
 import type { ILeaseGrantResponse, ILeaseKeepAliveResponse } from 'etcd3'
 import { deadline } from '../../platform/clock.ts'
+import type { ClusterMember, ClusterMembers } from './cluster-members.ts'
 import type { RawStream } from './connection.ts'
 import { EtcdUnavailable, readFaultOf } from './errors.ts'
-import type { Member, Members } from './members.ts'
 import { sendOnce, sendUntilAnswered } from './requests.ts'
 
 /** A new lease, of `ttl` seconds as etcd granted it. If the answer is lost, so is the lease: it ends by itself. */
-export async function grantLease(members: Members, ttlSeconds: number): Promise<{ id: string; ttl: number }> {
+export async function grantLease(
+  members: ClusterMembers,
+  ttlSeconds: number,
+): Promise<{ id: string; ttl: number }> {
   const request = { TTL: Math.ceil(ttlSeconds) }
   const answer = await sendOnce<ILeaseGrantResponse>(members, {
     service: 'Lease',
@@ -17,7 +20,7 @@ export async function grantLease(members: Members, ttlSeconds: number): Promise<
 }
 
 /** Ends a lease and deletes its keys; one that is gone already is fine. Repeated until the deadline. */
-export async function revokeLease(members: Members, id: string): Promise<void> {
+export async function revokeLease(members: ClusterMembers, id: string): Promise<void> {
   try {
     await sendUntilAnswered(members, { service: 'Lease', method: 'leaseRevoke', request: { ID: id } })
   } catch (error) {
@@ -30,7 +33,11 @@ export async function revokeLease(members: Members, id: string): Promise<void> {
  * clock here). Sent once; the time of a lease counts from before this call. Rejects with EtcdUnavailable when etcd does not
  * answer within `timeoutMs`: then the lease may live or not, and the next call goes to another member.
  */
-export async function keepLeaseAlive(members: Members, id: string, timeoutMs: number): Promise<number> {
+export async function keepLeaseAlive(
+  members: ClusterMembers,
+  id: string,
+  timeoutMs: number,
+): Promise<number> {
   const limit = deadline(timeoutMs)
   try {
     for (;;) {
@@ -51,7 +58,7 @@ export async function keepLeaseAlive(members: Members, id: string, timeoutMs: nu
   }
 }
 
-async function keepAliveAt({ connection }: Member, id: string, signal: AbortSignal): Promise<number> {
+async function keepAliveAt({ connection }: ClusterMember, id: string, signal: AbortSignal): Promise<number> {
   const stream = await connection.stream('Lease', 'leaseKeepAlive', false)
   try {
     return await answerOf(stream, id, signal)

@@ -1,8 +1,8 @@
 import { deadline } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
+import type { ClusterMember, ClusterMembers } from './cluster-members.ts'
 import type { Connection, Service } from './connection.ts'
 import { EtcdAmbiguous, EtcdUnavailable, faultOf, readFaultOf } from './errors.ts'
-import type { Member, Members } from './members.ts'
 
 export interface Call {
   service: Service
@@ -20,14 +20,14 @@ const STALE_PAUSE_MS = 10
 /**
  * Sends a request that changes something, at most once. Only a stale auth revision is sent again: etcd applied nothing then.
  *
- *   no answer in time        ──► EtcdAmbiguous; the member is suspected (Members.suspect)
+ *   no answer in time        ──► EtcdAmbiguous; the member is suspected (ClusterMembers.suspect)
  *   refused: auth is stale   ──► send again
  *   refused: anything else   ──► EtcdUnavailable or EtcdRefused: not applied
  *   any other error          ──► EtcdAmbiguous
  *
  * Rejects with the signal's reason if it aborts before the request was sent.
  */
-export async function sendOnce<T>(members: Members, call: Call, parent?: AbortSignal): Promise<T> {
+export async function sendOnce<T>(members: ClusterMembers, call: Call, parent?: AbortSignal): Promise<T> {
   const limit = members.callDeadline(parent)
   try {
     for (;;) {
@@ -52,7 +52,11 @@ export async function sendOnce<T>(members: Members, call: Call, parent?: AbortSi
  * Sends a request that may be repeated, to any member, until one answers or the deadline passes. Rejects with EtcdUnavailable,
  * EtcdRefused or the signal's reason.
  */
-export async function sendUntilAnswered<T>(members: Members, call: Call, parent?: AbortSignal): Promise<T> {
+export async function sendUntilAnswered<T>(
+  members: ClusterMembers,
+  call: Call,
+  parent?: AbortSignal,
+): Promise<T> {
   const { service, method, request } = call
   return await repeat(
     members,
@@ -63,7 +67,7 @@ export async function sendUntilAnswered<T>(members: Members, call: Call, parent?
 
 /** `sendUntilAnswered` for a request that the caller sends itself. */
 export async function repeat<T>(
-  members: Members,
+  members: ClusterMembers,
   call: Pick<Call, 'service' | 'method'> & { send: Send<T> },
   parent?: AbortSignal,
 ): Promise<T> {
@@ -93,8 +97,8 @@ export async function repeat<T>(
 
 /** The fault of a request that was sent and not answered before its deadline. */
 function unanswered(of: {
-  members: Members
-  member: Member
+  members: ClusterMembers
+  member: ClusterMember
   call: Call
   limit: AbortSignal
   parent: AbortSignal | undefined
@@ -115,6 +119,6 @@ function isTransient(fault: Error): fault is EtcdUnavailable {
   )
 }
 
-function nameOf(member: Member, call: Pick<Call, 'method'>): string {
+function nameOf(member: ClusterMember, call: Pick<Call, 'method'>): string {
   return `etcd ${call.method} at ${member.connection.endpoint}`
 }

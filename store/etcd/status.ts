@@ -1,11 +1,11 @@
-import type { Members } from './members.ts'
+import type { ClusterMembers } from './cluster-members.ts'
 import { repeat } from './requests.ts'
 import type { Status } from './types.ts'
 
 /** Numbers of the fields of etcd's StatusResponse. etcd3's copy of it ends before the quota. */
 const field = { version: 2, dbSize: 3, leader: 4, raftTerm: 6, errors: 8, dbSizeInUse: 9, dbSizeQuota: 12 }
 
-export async function readStatus(members: Members, signal?: AbortSignal): Promise<Status> {
+export async function readStatus(members: ClusterMembers, signal?: AbortSignal): Promise<Status> {
   const bytes = await repeat(
     members,
     {

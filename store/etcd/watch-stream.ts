@@ -1,10 +1,10 @@
 import type { IWatchResponse } from 'etcd3'
 import { type Clock, deadline } from '../../platform/clock.ts'
+import type { ClusterMember, ClusterMembers } from './cluster-members.ts'
 import type { RawStream } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
-import type { Member, Members } from './members.ts'
+import { endOf, keyValueOf, startOf } from './messages.ts'
 import type { KeyValue } from './types.ts'
-import { endOf, keyValueOf, startOf } from './wire.ts'
 
 /** What a watch tells. After `lost` it tells nothing more: list again, then watch from that revision. */
 export interface WatchListener {
@@ -27,7 +27,7 @@ interface Watch {
 }
 
 export interface WatchesOptions {
-  members: Members
+  members: ClusterMembers
   clock: Clock
   connectTimeoutMs: number
   /** Silence after which the stream counts as dead. */
@@ -93,7 +93,7 @@ export class Watches {
     }
   }
 
-  #attach(stream: RawStream, member: Member): void {
+  #attach(stream: RawStream, member: ClusterMember): void {
     if (this.#watches.size === 0) {
       stream.cancel()
       return
@@ -117,7 +117,7 @@ export class Watches {
   }
 
   /** Asks for progress, and ends a stream that has nothing to say. */
-  async #guard(stream: RawStream, member: Member, end: (error: Error) => void): Promise<void> {
+  async #guard(stream: RawStream, member: ClusterMember, end: (error: Error) => void): Promise<void> {
     const { clock, deadlineMs } = this.#options
     while (this.#stream === stream) {
       await clock.sleep(deadlineMs / 4, this.#stop.signal).catch(() => undefined)

@@ -4,7 +4,7 @@ import type { Log } from '../../platform/log.ts'
 import { Connection, type Service, type Tls } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
 
-export interface MembersOptions {
+export interface ClusterMembersOptions {
   endpoints: readonly string[]
   tls: Tls | undefined
   log: Log
@@ -13,7 +13,7 @@ export interface MembersOptions {
 }
 
 /** One member of the etcd cluster as this client knows it. */
-export interface Member {
+export interface ClusterMember {
   connection: Connection
   /** Other members are preferred until this monotonic time. */
   avoidUntil: number
@@ -34,16 +34,16 @@ const PAUSE_MS = 100
  *
  * Without the status call gRPC would use a connection that loses packets until its keepalive fails.
  */
-export class Members {
+export class ClusterMembers {
   /** Deadline of one try, ms: short enough to try two members within the deadline of a call. */
   readonly attemptMs: number
-  readonly #options: MembersOptions
-  readonly #all: Member[]
-  #current: Member
+  readonly #options: ClusterMembersOptions
+  readonly #all: ClusterMember[]
+  #current: ClusterMember
   #tls: Tls | undefined
   readonly #closing = new AbortController()
 
-  constructor(options: MembersOptions) {
+  constructor(options: ClusterMembersOptions) {
     if (options.endpoints.length === 0)
       throw new Error('etcd: the list of endpoints is empty: name at least one, such as https://host:2379')
     this.#options = options
@@ -58,7 +58,7 @@ export class Members {
   }
 
   /** A member that can take a request now. Rejects with the parent's reason, or EtcdUnavailable when `signal` aborts first. */
-  async connected(service: Service, signal: AbortSignal, parent?: AbortSignal): Promise<Member> {
+  async connected(service: Service, signal: AbortSignal, parent?: AbortSignal): Promise<ClusterMember> {
     let last: unknown
     for (let tried = 1; !signal.aborted; tried += 1) {
       const member = this.#pick()
@@ -86,7 +86,7 @@ export class Members {
   }
 
   /** Prefers other members for 2 s. */
-  avoid(member: Member, error: unknown): void {
+  avoid(member: ClusterMember, error: unknown): void {
     member.avoidUntil = this.#options.clock.monotonic() + AVOID_MS
     const endpoint = member.connection.endpoint
     if (!this.isClosed) this.#options.log.debug({ endpoint, error: messageOf(error) }, 'etcd.avoided')
@@ -96,7 +96,7 @@ export class Members {
    * Call it when a request was not answered in time. A status call then tells a slow member, or one without a quorum, from a dead
    * connection, which is replaced.
    */
-  suspect(member: Member): void {
+  suspect(member: ClusterMember): void {
     const { connection } = member
     const limit = deadline(this.attemptMs / 2, this.#closing.signal)
     member.probe ??= connection
@@ -140,7 +140,7 @@ export class Members {
     for (const { connection } of this.#all) connection.close()
   }
 
-  #pick(): Member {
+  #pick(): ClusterMember {
     const now = this.#options.clock.monotonic()
     if (this.#current.avoidUntil <= now) return this.#current
     const good = this.#all.filter(member => member.avoidUntil <= now)
@@ -149,7 +149,7 @@ export class Members {
     return this.#current
   }
 
-  #renew(member: Member): void {
+  #renew(member: ClusterMember): void {
     if (this.isClosed) return
     member.connection.close()
     member.connection = new Connection(member.connection.endpoint, this.#tls)
