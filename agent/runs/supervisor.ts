@@ -5,7 +5,7 @@ import { type RunEvent, type RunState, stepRun } from '../../core/runs/attempt-s
 import { type End, verdictOf, withMessage } from '../../core/runs/outcome.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { KeyValue } from '../../store/etcd/types.ts'
-import { restamp } from '../../store/protocol/retry.ts'
+import { restamp } from '../../store/protocol/restamp.ts'
 import { parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { ExitRecord, LauncherEvent, LauncherRun } from '../launcher/messages.ts'
 import type { Context } from '../session/context.ts'

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import { ANYWHERE, type CellRef, createKeys } from '../../core/keys.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
-import { claim, moveFrontier } from './claim.ts'
-import { restamp } from './retry.ts'
+import { claim } from './claim.ts'
+import { moveFrontier } from './move-frontier.ts'
+import { restamp } from './restamp.ts'
 
 const keys = createKeys('/claim/v1/')
 const T0 = 1_750_000_000_000

@@ -117,7 +117,7 @@ function without({ key, value: cell }: Versioned<Cell>, e: Ending, again: Active
   const { run } = e.active.value
   const others = cell.active.filter(active => active.run !== run)
   const wave = isWave(e.keys, key)
-  if (wave && !guards.freesPlace()) return cell
+  if (wave && !guards.freesSlot()) return cell
   // Who waits for somebody to come must not hold up those who are there.
   const stays = again && !(wave && !e.retry?.next)
   return {

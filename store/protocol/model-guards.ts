@@ -31,7 +31,7 @@ export const guards = {
   limitUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
   /** Whoever ends a run for good, or leaves its next attempt to nobody, gives its place back in the same transaction. */
-  freesPlace: (): boolean => true,
+  freesSlot: (): boolean => true,
 
   /** A holder is taken out of a wave only while nothing is active under its name. */
   holderUnknown: (key: string): Compare[] => [{ key, mod: 0 }],

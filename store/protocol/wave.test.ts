@@ -5,10 +5,10 @@ import { type CellRef, createKeys, NOBODY, scheduledRunId, WAVE } from '../../co
 import { jobEntrySchema } from '../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema, resultSchema } from '../../core/records/state.ts'
 import type { KeyValue, Txn } from '../etcd/types.ts'
+import { adopt } from './adopt.ts'
 import { claim } from './claim.ts'
 import { end, type Retry } from './end.ts'
 import { freeUnknownHolder } from './free-wave-slot.ts'
-import { adopt } from './retry.ts'
 import { type MaybeAbsent, parseValue, parseVersioned, type Versioned } from './versioned.ts'
 
 /**

@@ -4,11 +4,11 @@ import { NOBODY, scheduledRunId, shellRunId, WAVE } from '../../../core/keys.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema } from '../../../core/records/state.ts'
 import { signedText } from '../../../platform/signing.ts'
+import { adopt } from '../../../store/protocol/adopt.ts'
 import { claim } from '../../../store/protocol/claim.ts'
 import { end, type Retry } from '../../../store/protocol/end.ts'
 import { freeUnknownHolder } from '../../../store/protocol/free-wave-slot.ts'
 import { guards } from '../../../store/protocol/model-guards.ts'
-import { adopt } from '../../../store/protocol/retry.ts'
 import {
   type MaybeAbsent,
   parseValue,
@@ -173,7 +173,7 @@ describe('whoever ends a run gives its place back', () => {
     expect(await holders()).toEqual(['b'])
   })
   test('without it the wave stands still', async () => {
-    vi.spyOn(guards, 'freesPlace').mockReturnValue(false)
+    vi.spyOn(guards, 'freesSlot').mockReturnValue(false)
     expect(await replay('finish')).toBe(false)
     expect(await pool.actives()).toEqual([])
   })
