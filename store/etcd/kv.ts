@@ -22,7 +22,7 @@ export async function get(
   return kv && keyValueOf(kv)
 }
 
-/** All keys under a prefix, as they were at `revision`; in pages of about 1 MiB, each with the deadline of one call. */
+/** All keys under a prefix at one `revision`, read in pages of about 1 MiB. Each page has the deadline of one call. */
 export async function list(
   members: ClusterMembers,
   prefix: string,
@@ -38,7 +38,7 @@ export async function list(
       }
       return { items, revision }
     } catch (error) {
-      // Compacted between two pages: begin again with a newer revision.
+      // etcd compacted the revision between two pages: start again at a newer one.
       if (!(error instanceof EtcdUnavailable && error.code === 'Compacted') || tries === 5) throw error
     }
   }
@@ -84,9 +84,8 @@ export async function txn(members: ClusterMembers, txn: Txn, signal?: AbortSigna
 }
 
 /**
- * Each transaction succeeds or fails by itself; they travel together as far as etcd allows, and in order where they do not.
- * After a request that etcd did not answer those behind it are not sent. An answer for each, in order; never rejects but for
- * a bug.
+ * Sends transactions together as far as etcd allows, and otherwise one request after another. Each succeeds or fails by itself. If etcd
+ * does not answer a request, the later ones are not sent. Resolves to one answer for each transaction, in order.
  */
 export async function batch(
   members: ClusterMembers,
@@ -103,14 +102,18 @@ export async function batch(
       answers.push(...(await together(members, group, signal)))
     } catch (error) {
       const fault = error instanceof Error ? error : new Unavailable(messageOf(error), { cause: error })
-      const personal = isPersonal(fault)
-      // etcd refuses all for the fault of one: each is sent alone.
-      if (personal && group.length > 1) alone = group.length
+      const isOnes = isFaultOfOne(fault)
+      // etcd refuses the whole request for the fault of one transaction: send each alone.
+      if (isOnes && group.length > 1) alone = group.length
       else for (const _ of group) answers.push({ ambiguous: fault })
-      if (personal) continue
-      const unsent = new EtcdUnavailable('Unreachable', 'not sent: the request before it failed', {
-        cause: fault,
-      })
+      if (isOnes) continue
+      const unsent = new EtcdUnavailable(
+        'Unreachable',
+        'etcd txn: not sent, because the request before it failed',
+        {
+          cause: fault,
+        },
+      )
       while (answers.length < txns.length) answers.push({ ambiguous: unsent })
     }
   }
@@ -133,8 +136,8 @@ async function together(
   }))
 }
 
-/** A fault of what one transaction asks for, not of etcd: its siblings may well succeed. */
-function isPersonal(fault: Error): boolean {
+/** The fault of one transaction in a request, not of etcd: the others may succeed. */
+function isFaultOfOne(fault: Error): boolean {
   return (
     fault instanceof EtcdRefused ||
     (fault instanceof EtcdUnavailable && ['LeaseNotFound', 'PermissionDenied'].includes(fault.code))
