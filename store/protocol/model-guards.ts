@@ -2,43 +2,44 @@ import type { Settlement } from '../../core/fires/decide.ts'
 import type { Compare, Op } from '../etcd/types.ts'
 
 /**
- * The comparisons that the protocol rests on, by the names of the model (protocol_model.py): without any of them it finds a doubled,
- * missing, stuck or stale run. One object, so that a test can take one away and see what happens.
+ * The guards of the protocol's transactions, with the names of the model's rules (CAS, OPCAS, WAVE, GAP, ADOPT). The protocol's
+ * explicit-state model finds a double, missing, stuck or stale run without any one of them. They are in one object, so that a test can
+ * switch one off and replay the model's counterexample (test/fault/rules).
  */
 export const guards = {
-  /** CAS: whoever claims, ends or settles compares the cell's revision, so that no two change it from the same state. */
+  /** CAS: claim, end and settle compare the cell's revision, so that no two of them change it from the same state. */
   cellUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** A stale watch cannot claim for a stale, suspended or deleted job; and OPCAS: the operator writes only over what it knows. */
+  /** An agent with a stale view cannot claim for a job that was edited, suspended or deleted. */
   entryUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** OPCAS, for the operator's own writes. */
+  /** OPCAS: the operator overwrites only the revision that it knows. */
   operatorKnows: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** Only a living session claims: a registration's create revision is its session. */
+  /** Only a living session claims. A session's number is the create revision of its registration. */
   sessionLives: (key: string, session: number): Compare[] => [{ key, create: session }],
 
-  /** Burial: the owner's registration is still what was seen, and that was not the buried session. 0: none. */
+  /** Burial: the owner's registration is still the one that was seen, which is not the buried session. 0: it has none. */
   sessionGone: (key: string, seen: number): Compare[] => [{ key, create: seen }],
 
-  /** An attempt is ended once, by whoever finds its entry unchanged. */
+  /** An attempt ends once: the transaction that ends it finds its active entry unchanged. */
   stillActive: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** WAVE: who takes or gives back a place of maxParallel compares the wave: neither two take the last one, nor is one taken back. */
+  /** WAVE: to take or free a slot of maxParallel compares the wave, so that no two take the last slot and none is freed unseen. */
   waveUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** Who takes a place goes by maxParallel as it is now, a ShellRun by its job's: an edit that lowers it holds for what was compiled before. */
+  /** A slot is taken under the current maxParallel (a ShellRun's: its job's), so a lower limit also holds for entries compiled before. */
   limitUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** Whoever ends a run for good, or leaves its next attempt to nobody, gives its place back in the same transaction. */
+  /** To end a run finally, or to give its next attempt to nobody, frees its slot in the same transaction. */
   freesSlot: (): boolean => true,
 
-  /** A holder is taken out of a wave only while nothing is active under its name. */
+  /** A holder is removed from a wave only while it has no active entry. */
   holderUnknown: (key: string): Compare[] => [{ key, mod: 0 }],
 
-  /** GAP: who moves the frontier over times without running them puts their outcome into the same transaction. */
+  /** GAP: to move the frontier over times without running them records their outcome in the same transaction. */
   recordPassedOver: (settle: readonly Settlement[]): readonly Settlement[] => settle,
 
-  /** ADOPT: the next attempt is an entry of its own, put by the transaction that ends the attempt before; never in anybody's memory. */
+  /** ADOPT: the transaction that ends an attempt puts the next one as an active entry. It is never only in a process's memory. */
   putNextAttempt: (ops: readonly Op[]): readonly Op[] => ops,
 }
