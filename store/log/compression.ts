@@ -6,11 +6,11 @@ export interface Packed {
   isCompressed: boolean
 }
 
-/** Less is not worth the trouble. */
-const WORTH = 128
+/** Fewer bytes are stored as they are: compression would hardly make them smaller. */
+const SMALLEST = 128
 
 export function packed(bytes: Uint8Array): Packed {
-  if (bytes.length >= WORTH) {
+  if (bytes.length >= SMALLEST) {
     const compressed = zstdCompressSync(bytes)
     if (compressed.length < bytes.length) return { bytes: compressed, isCompressed: true }
   }

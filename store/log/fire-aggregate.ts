@@ -1,22 +1,22 @@
 import { classOf, type FireClass, gravity, hadNoProcess } from '../../core/status/fire-summary.ts'
 import type { StoredResult } from './port.ts'
 
-/** What is kept of a fire beside its rows. `open`: no target has a final outcome yet. */
+/** A fire, aggregated over its results. `open`: no target has a final outcome yet. */
 export interface FireAggregate {
   class: FireClass | 'open'
   gravity: number
-  /** The row that speaks for the fire: the first of the gravest. */
+  /** The row of the decisive result: the first of the greatest gravity. */
   result: number
   startedAt: number | undefined
   endedAt: number
   succeeded: number
   failed: number
   missed: number
-  /** Was it ever taken by an agent? */
+  /** An agent claimed it on at least one target. */
   taken: boolean
 }
 
-/** The sum of one result, stored as row `id`. An attempt that another one follows counts only for when the fire began. */
+/** The aggregate of one result, stored as row `id`. An attempt that was retried counts only for the fire's start. */
 export function aggregateOf(result: StoredResult, id: number): FireAggregate {
   const { outcome, final, startedAt, endedAt, attempt } = result
   const missed = hadNoProcess(outcome)
@@ -34,18 +34,18 @@ export function aggregateOf(result: StoredResult, id: number): FireAggregate {
   }
 }
 
-export function mergeAggregates(sum: FireAggregate, more: FireAggregate): FireAggregate {
-  const speaks = more.gravity > sum.gravity ? more : sum
-  const starts = [sum.startedAt, more.startedAt].filter(at => at !== undefined)
+export function mergeAggregates(before: FireAggregate, more: FireAggregate): FireAggregate {
+  const decisive = more.gravity > before.gravity ? more : before
+  const starts = [before.startedAt, more.startedAt].filter(at => at !== undefined)
   return {
-    class: speaks.class,
-    gravity: speaks.gravity,
-    result: speaks.result,
+    class: decisive.class,
+    gravity: decisive.gravity,
+    result: decisive.result,
     startedAt: starts.length > 0 ? Math.min(...starts) : undefined,
-    endedAt: Math.max(sum.endedAt, more.endedAt),
-    succeeded: sum.succeeded + more.succeeded,
-    failed: sum.failed + more.failed,
-    missed: sum.missed + more.missed,
-    taken: sum.taken || more.taken,
+    endedAt: Math.max(before.endedAt, more.endedAt),
+    succeeded: before.succeeded + more.succeeded,
+    failed: before.failed + more.failed,
+    missed: before.missed + more.missed,
+    taken: before.taken || more.taken,
   }
 }

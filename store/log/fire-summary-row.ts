@@ -2,7 +2,7 @@ import { ANYWHERE, scheduledRunId, shellRunId } from '../../core/keys.ts'
 import { classOf, type FireSummary } from '../../core/status/fire-summary.ts'
 import { given, number, outcomeOf, type Row, rangeOf, text } from './result-rows.ts'
 
-/** A fire from its sums and the result that speaks for it. `targetsOf`: those that made it a failure. */
+/** A fire's summary, from a row with its aggregate and its decisive result. `targetsOf`: the targets that failed. */
 export function summaryOf(row: Row, uid: string, targetsOf: (time: number) => string[]): FireSummary {
   const time = number(row.time) ?? 0
   const outcome = outcomeOf(row)

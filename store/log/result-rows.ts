@@ -2,10 +2,10 @@ import { OUTCOMES, type Outcome } from '../../core/records/state.ts'
 import { gravity } from '../../core/status/fire-summary.ts'
 import type { AttemptRef, OutputHead, Runner, StoredResult } from './port.ts'
 
-/** As a database gives it: every truth is 0 or 1. */
+/** A row as a database returns it. Booleans are 0 or 1. */
 export type Row = Record<string, unknown>
 
-/** Named parameters of the insert, one for each column but the id. */
+/** The columns of a result, except the id. They are the named parameters of the insert. */
 export function columnsOf(result: StoredResult) {
   return {
     uid: result.uid,
@@ -64,7 +64,7 @@ export function resultOf(row: Row): StoredResult {
 
 export function outcomeOf(row: Row): Outcome {
   const outcome = OUTCOMES.find(one => one === row.outcome)
-  if (!outcome) throw new Error(`an outcome that nobody knows: ${String(row.outcome)}`)
+  if (!outcome) throw new Error(`unknown outcome in the log store: ${String(row.outcome)}`)
   return outcome
 }
 
@@ -81,7 +81,7 @@ export function number(value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined
 }
 
-/** A property that is there only if its value is. */
+/** An object with this property, or without it if the value is undefined. */
 export function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
 }

@@ -1,33 +1,33 @@
 import type { Row } from '../result-rows.ts'
 
-/** PostgreSQL's text holds no NUL. U+10FFFF, which is no character, stands for it, and escapes itself. */
+/** PostgreSQL's text cannot hold NUL. U+10FFFF, which is a noncharacter, escapes it and itself. */
 const ESCAPE = '\u{10FFFF}'
 
-/** What agents and commands said, in their words. */
-const FREE = ['signal', 'reason', 'message', 'tail'] as const
+/** Columns with text from agents and commands. */
+const FREE_TEXT = ['signal', 'reason', 'message', 'tail'] as const
 
-/** Columns with their free texts as PostgreSQL takes them. A surrogate without the other one, which is no text, becomes U+FFFD. */
+/** A row with its free text escaped for PostgreSQL. A lone surrogate becomes U+FFFD. */
 export function escaped<T extends Row>(row: T): T {
-  return changed(row, said =>
-    said.toWellFormed().replaceAll(ESCAPE, `${ESCAPE}1`).replaceAll('\0', `${ESCAPE}0`),
+  return changed(row, value =>
+    value.toWellFormed().replaceAll(ESCAPE, `${ESCAPE}1`).replaceAll('\0', `${ESCAPE}0`),
   )
 }
 
-/** A row with its free texts as they were. */
+/** A row with its free text unescaped. */
 export function unescaped(row: Row): Row {
-  return changed(row, plain)
+  return changed(row, unescape)
 }
 
-function changed<T extends Row>(row: T, change: (said: string) => string): T {
-  const said = FREE.map(column => [column, row[column]] as const)
+function changed<T extends Row>(row: T, change: (value: string) => string): T {
+  const texts = FREE_TEXT.map(column => [column, row[column]] as const)
   return {
     ...row,
     ...Object.fromEntries(
-      said.map(([column, value]) => [column, typeof value === 'string' ? change(value) : value]),
+      texts.map(([column, value]) => [column, typeof value === 'string' ? change(value) : value]),
     ),
   }
 }
 
-function plain(said: string): string {
-  return said.replaceAll(`${ESCAPE}0`, '\0').replaceAll(`${ESCAPE}1`, ESCAPE)
+function unescape(value: string): string {
+  return value.replaceAll(`${ESCAPE}0`, '\0').replaceAll(`${ESCAPE}1`, ESCAPE)
 }

@@ -7,11 +7,11 @@ import { columnsOf, given, number, type Row, text } from '../result-rows.ts'
 import type { Execute } from './connection.ts'
 import { escaped, unescaped } from './escape-text.ts'
 
-/** At most so many targets are named. */
+/** How many failed targets a summary names. */
 const NAMED = 10
 
-/** Of the result that speaks for the fire. */
-const SPEAKING = [
+/** Columns of the decisive result. */
+const DECISIVE = [
   'class',
   'gravity',
   'kind',
@@ -26,15 +26,23 @@ const SPEAKING = [
   'range_first',
   'range_count',
 ] as const
-const SUMMED = ['started_at', 'ended_at', 'succeeded', 'failed', 'missed', 'taken', 'failed_targets'] as const
-const COLUMNS = ['uid', 'time', ...SPEAKING, ...SUMMED]
+const AGGREGATED = [
+  'started_at',
+  'ended_at',
+  'succeeded',
+  'failed',
+  'missed',
+  'taken',
+  'failed_targets',
+] as const
+const COLUMNS = ['uid', 'time', ...DECISIVE, ...AGGREGATED]
 
-/** What `mergeAggregates` of fire-aggregate.ts does, where others do it at the same time: the row's lock is what makes it right. */
+/** `mergeAggregates` of fire-aggregate.ts in SQL. Several operators may do it at once; the row's lock keeps it correct. */
 const PUT = `
   INSERT INTO fires AS f (${COLUMNS.join(', ')})
   SELECT ${COLUMNS.join(', ')} FROM json_populate_recordset(null::fires, $1::json)
   ON CONFLICT (uid, time) DO UPDATE SET
-    ${SPEAKING.map(one => `${one} = CASE WHEN excluded.gravity > f.gravity THEN excluded.${one} ELSE f.${one} END`).join(',\n    ')},
+    ${DECISIVE.map(one => `${one} = CASE WHEN excluded.gravity > f.gravity THEN excluded.${one} ELSE f.${one} END`).join(',\n    ')},
     started_at = least(f.started_at, excluded.started_at),
     ended_at = greatest(f.ended_at, excluded.ended_at),
     succeeded = f.succeeded + excluded.succeeded,
@@ -47,12 +55,12 @@ const PUT = `
 interface Fire {
   uid: string
   time: number
-  sum: FireAggregate
-  speaker: StoredResult
+  aggregate: FireAggregate
+  decisive: StoredResult
   targets: string[]
 }
 
-/** Results that are new, and in the order of the key. */
+/** Adds new results, which are in the order of the key. */
 export async function addFires(
   execute: Execute,
   fresh: readonly { result: StoredResult; id: number }[],
@@ -60,7 +68,7 @@ export async function addFires(
   const fires = new Map<string, Fire>()
   for (const { result, id } of fresh) {
     const { uid, time } = result
-    const one = { uid, time, sum: aggregateOf(result, id), speaker: result, targets: failedIn(result) }
+    const one = { uid, time, aggregate: aggregateOf(result, id), decisive: result, targets: failedIn(result) }
     const before = fires.get(`${uid} ${time}`)
     fires.set(`${uid} ${time}`, before ? together(before, one) : one)
   }
@@ -68,11 +76,11 @@ export async function addFires(
 }
 
 function together(a: Fire, b: Fire): Fire {
-  const sum = mergeAggregates(a.sum, b.sum)
+  const aggregate = mergeAggregates(a.aggregate, b.aggregate)
   return {
     ...a,
-    sum,
-    speaker: sum.result === a.sum.result ? a.speaker : b.speaker,
+    aggregate,
+    decisive: aggregate.result === a.aggregate.result ? a.decisive : b.decisive,
     targets: [...a.targets, ...b.targets].toSorted().slice(0, NAMED),
   }
 }
@@ -81,19 +89,19 @@ function failedIn({ outcome, final, target }: StoredResult): string[] {
   return final && gravity(outcome) >= gravity('Missed') && target !== ANYWHERE ? [target] : []
 }
 
-function rowOf({ uid, time, sum, speaker, targets }: Fire): Record<string, unknown> {
+function rowOf({ uid, time, aggregate, decisive, targets }: Fire): Record<string, unknown> {
   return {
-    ...escaped(columnsOf(speaker)),
+    ...escaped(columnsOf(decisive)),
     uid,
     time,
-    class: sum.class,
-    gravity: sum.gravity,
-    started_at: sum.startedAt ?? null,
-    ended_at: sum.endedAt,
-    succeeded: sum.succeeded,
-    failed: sum.failed,
-    missed: sum.missed,
-    taken: sum.taken ? 1 : 0,
+    class: aggregate.class,
+    gravity: aggregate.gravity,
+    started_at: aggregate.startedAt ?? null,
+    ended_at: aggregate.endedAt,
+    succeeded: aggregate.succeeded,
+    failed: aggregate.failed,
+    missed: aggregate.missed,
+    taken: aggregate.taken ? 1 : 0,
     failed_targets: targets,
   }
 }

@@ -2,11 +2,11 @@ import { newerSchema } from '../newer-schema.ts'
 import type { Connection, Execute } from './connection.ts'
 
 /**
- * Each takes the schema from version i to i + 1 (table `schema_version`); what has been released is never changed, only followed.
+ * Migration i takes the schema from version i to i + 1 (table `schema_version`). Never change a released migration: add another.
  *
- * `results` lies in a partition for each day (UTC) of the scheduled time, which follows from the run: a result that comes twice comes to
- * the same one. `output_pieces` lies by the day on which the output's first piece came, which its head knows. What is
- * old is near what is old, and a day that has become empty is dropped (partitions.ts).
+ * `results` is partitioned by the day (UTC) of the scheduled time. The run determines it, so a result that is stored twice goes to the same
+ * partition. `output_pieces` is partitioned by the day on which the output's first piece arrived, which its head records. Old rows are so
+ * together, and the partition of a day that became empty is dropped (partitions.ts).
  */
 const migrations: readonly string[] = [
   `
@@ -120,14 +120,14 @@ const migrations: readonly string[] = [
   `,
 ]
 
-/** Of `pg_advisory_xact_lock`: who changes the schema is alone. Any number that nobody else uses. */
+/** Key of the advisory lock for schema changes. Any number that no other program uses in this database. */
 const SCHEMA_LOCK = 7_205_311
 
 export async function lockSchema(execute: Execute): Promise<void> {
   await execute('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
 }
 
-/** Brings the schema up to date, wholly or not at all, however many start at once. Throws InvalidInput if a newer version made it. */
+/** Migrates the schema in one transaction; operators that start at once wait. Throws InvalidInput if a newer version created it. */
 export async function migrate(connection: Connection): Promise<void> {
   await connection.transaction(async execute => {
     await lockSchema(execute)

@@ -1,14 +1,14 @@
 import { packed } from '../compression.ts'
-import { beyond, countsOf, pieceIn } from '../output-pieces.ts'
+import { countsOf, pieceIn, unstoredPart } from '../output-pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
 import { attemptIn, headIn, number, type Row } from '../result-rows.ts'
 import type { OutputContains } from '../text-search.ts'
 import type { Execute } from './connection.ts'
 
-/** How many pieces are read at once: each is some hundred KiB at most. */
+/** How many pieces are read at once. Each is at most some hundred KiB. */
 const READ_AT_ONCE = 16
 
-/** When the first pieces of these attempts came, or would come now; ms since the epoch. By the server's clock, as it dates new heads. */
+/** When these attempts' first pieces arrived, and now, for attempts that have none. By the server's clock, ms since the epoch. */
 export async function firstTimes(execute: Execute, pieces: readonly OutputPiece[]): Promise<number[]> {
   const { rows } = await execute(
     `SELECT (extract(epoch FROM now()) * 1000)::bigint AS at
@@ -20,8 +20,8 @@ export async function firstTimes(execute: Execute, pieces: readonly OutputPiece[
 }
 
 /**
- * The heads of these attempts, made where there is none and locked until the end of the transaction: of operators that store the same one,
- * one waits. In the order of the key, so that none waits in a ring.
+ * Creates the missing heads of these attempts, and locks all until the end of the transaction: if two operators store the same output, one
+ * waits. Locked in the order of the key, so that there is no deadlock.
  */
 export async function lockHeads(
   execute: Execute,
@@ -64,15 +64,15 @@ export interface Head {
   stored: number
 }
 
-/** Within the transaction that locked the heads; the partitions of their days are there. */
+/** Runs within the transaction that locked the heads. The partitions of their days must exist. */
 export async function addPiece(
   execute: Execute,
   piece: OutputPiece,
   heads: Map<string, Head>,
 ): Promise<number> {
   const head = heads.get(keyOf(piece))
-  if (!head) throw new TypeError(`no head of ${keyOf(piece)}`)
-  const rest = beyond(piece, head.stored)
+  if (!head) throw new TypeError(`lockHeads did not lock the head of ${keyOf(piece)}`)
+  const rest = unstoredPart(piece, head.stored)
   if (!rest) return head.stored
   const { chunks, lost = 0, next } = rest
   let kept = 0
@@ -98,7 +98,7 @@ export async function headsOf(
   execute: Execute,
   { run, uid }: { run: string; uid?: string },
 ): Promise<OutputHead[]> {
-  // A run and its parts on several targets: `.` is followed by `/`, which is in no id.
+  // A run and its parts on several targets. A part's id is the run's id, `.` and more; `/` follows `.` in ASCII and is in no id.
   const { rows } = await execute(
     `SELECT * FROM outputs WHERE (run = $1 OR (run > $1 || '.' AND run < $1 || '/')) AND ($2::text IS NULL OR uid = $2)
      ORDER BY run, uid, attempt`,
@@ -122,10 +122,7 @@ export async function readOutput(
   return { pieces, next, ended: head.ended === 1 && next >= (number(head.stored) ?? 0) }
 }
 
-/**
- * `from` may lie within a piece only at a chunk's border, unless pieces are wanted `whole`; before the first piece it is as the first
- * piece's.
- */
+/** If `from` is within a piece it must be the start of a chunk, unless pieces are read `whole`. Before the first piece is allowed. */
 async function readFrom(
   execute: Execute,
   { id, at, from, limit, whole = false }: Row & { from: number; limit: number; whole?: boolean },
@@ -149,10 +146,10 @@ async function readFrom(
   return { pieces, next }
 }
 
-/** Output up to this size is read for all rows of a page together, bytes of a spool. */
+/** Output up to this size is read for all rows of a page together. Bytes of the spool. */
 const SMALL_BYTES = 32_768
 
-/** Most attempts say little: theirs is fetched at once. */
+/** Searches the output of these rows. Most attempts write little: their output is fetched together. */
 export async function outputsOf(execute: Execute, rows: readonly Row[]): Promise<OutputContains> {
   const heads = await execute(
     `SELECT o.id, o.at, o.stored, o.uid, o.run, o.attempt FROM outputs o

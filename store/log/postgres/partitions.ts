@@ -5,17 +5,17 @@ import { lockSchema } from './migrations.ts'
 export type Partitioned = 'results' | 'output_pieces'
 
 const DAY_MS = 86_400_000
-/** Who removes a partition waits so long for those who write and read, and they for him. */
+/** How long dropping a partition waits for its readers and writers. New ones wait for it meanwhile. */
 const LOCK_MS = 500
 const LOCK_NOT_AVAILABLE = '55P03'
 
-/** Partitions, one for each day of UTC: made when the first row of a day comes. */
+/** One partition for each day (UTC), created before the first row of that day. */
 export interface Partitions {
-  /** Makes those of these times, ms since the epoch. */
+  /** Creates the missing partitions for these times, ms since the epoch. */
   ensure(table: Partitioned, times: readonly number[]): Promise<void>
-  /** Another operator may have dropped what we believe to be there. */
+  /** Forgets which partitions exist: another operator dropped one. */
   forget(): void
-  /** Drops one that is empty and ended before this time. False: there is none, or it is in use. */
+  /** Drops one partition that is empty and whose day ended before this time. False: there is none, or it is in use. */
   dropEmpty(table: Partitioned, before: number): Promise<boolean>
 }
 
@@ -48,7 +48,7 @@ interface Partition {
   name: string
 }
 
-/** Attaching, unlike CREATE … PARTITION OF, lets others write meanwhile. */
+/** ATTACH PARTITION does not block writers, unlike CREATE … PARTITION OF. */
 async function attach(execute: Execute, { table, day, name }: Partition & { day: number }): Promise<void> {
   await lockSchema(execute)
   const { rows } = await execute('SELECT to_regclass($1) IS NOT NULL AS there', [name])
@@ -58,7 +58,7 @@ async function attach(execute: Execute, { table, day, name }: Partition & { day:
   await execute(`ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM (${from}) TO (${to})`)
 }
 
-/** Once it is locked nobody writes to it; a row that came before that keeps it. */
+/** Locks the partition first: no row can be added then. A row that was added before keeps it. */
 async function drop(execute: Execute, { table, name }: Partition): Promise<boolean> {
   await lockSchema(execute)
   await execute(`SET LOCAL lock_timeout = ${LOCK_MS}`)
@@ -92,12 +92,12 @@ function inUse(error: unknown): false {
   throw error
 }
 
-/** Days before 1970 are negative, and no name has a minus. */
+/** Days before 1970 are negative, and a name cannot have a minus. */
 function nameOf(table: Partitioned, day: number): string {
   return `${table}_${day < 0 ? 'm' : 'd'}${Math.abs(day)}`
 }
 
-/** NaN: it is none of ours. */
+/** NaN: it is not one of these partitions. */
 function dayIn(name: string, table: Partitioned): number {
   const [, sign, days] = /^_([dm])(\d+)$/.exec(name.slice(table.length)) ?? []
   return Number(days) * (sign === 'm' ? -1 : 1)

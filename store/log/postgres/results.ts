@@ -11,7 +11,7 @@ const INSERT = `
   ON CONFLICT (uid, time, run, attempt) DO NOTHING
   RETURNING id, uid, run, attempt`
 
-/** Within a transaction, with the partitions there. Always in the order of the key: two that store the same wait for each other, not in a ring. */
+/** Runs within a transaction. The partitions must exist. Inserts in the order of the key, so that two operators cannot deadlock. */
 export async function addResults(execute: Execute, results: readonly StoredResult[]): Promise<void> {
   const ordered = results.toSorted(
     (a, b) => compare(a.uid, b.uid) || a.time - b.time || compare(a.run, b.run) || a.attempt - b.attempt,
@@ -28,7 +28,7 @@ export async function addResults(execute: Execute, results: readonly StoredResul
   if (fresh.length > 0) await addFires(execute, fresh)
 }
 
-/** The key has the time before the run, and an id says it; but for a ShellRun's, of which every day is asked: they are few. */
+/** The key has the time before the run. A job's run id contains the time. A ShellRun's does not: all days are read, as there are few. */
 const RAN_BY = {
   scheduled: `SELECT r.uid, r.run, r.attempt, r.pool, r.agent FROM results r
     JOIN json_to_recordset($1::json) AS w (uid text, time bigint, run text, attempt bigint)

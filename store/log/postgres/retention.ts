@@ -1,22 +1,22 @@
 import type { RetentionLimits } from '../port.ts'
 import { attemptIn, number, type Row, text } from '../result-rows.ts'
 import type { Connection, Execute } from './connection.ts'
-import { type Bare, expire, pruneOrphans, removePieces } from './expiry.ts'
+import { expire, pruneOrphans, type Removed, removePieces } from './expiry.ts'
 import type { Partitions } from './partitions.ts'
 
-/** Rows that are looked at in one transaction. */
+/** How many rows one transaction examines. */
 const ROWS_AT_ONCE = 500
-/** Of each class of fires: as many as a status may show. */
+/** How many fires of each class retention keeps: as many as a status may show. */
 const SPARED = 20
-/** A day's partition of output is dropped when it is empty and nothing can come to it any more. */
+/** A day's partition of output is dropped when it is empty and this old: no piece can still arrive for it. */
 const SETTLED_MS = 2 * 86_400_000
 
 const START = { time: Number.MIN_SAFE_INTEGER, id: 0 }
 
 /**
- * Rows go in small transactions, that wait for nobody and that nobody waits for; a day that has become empty is dropped, which gives its
- * space back at once. As with SQLite a pass goes over what is old by time, and at its end the next one begins anew; then over the output
- * that has no result.
+ * Removes old results with their output, then output without a result, then output beyond the size limit. Each call does a part, in small
+ * transactions that hardly wait for others, and remembers where it stopped. After the last old row it starts again, because a spared fire
+ * may no longer be among the newest. The partition of a day that became empty is dropped, which frees its space at once.
  */
 export function createRetention(of: {
   connection: Connection
@@ -56,8 +56,8 @@ export function createRetention(of: {
 }
 
 /**
- * All rows but those of living objects' newest fires, with their output; and the fires that have no row left. Answers how many rows it has
- * passed: it stops at one whose output is too much for one transaction.
+ * Removes the rows with their output, except those of living objects' newest fires, and the fires that have no row left. It stops at a row
+ * whose output is too large for one transaction, and resolves to the number of rows before it.
  */
 async function remove(execute: Execute, rows: readonly Row[], living: readonly string[]): Promise<number> {
   const spared = await execute(
@@ -71,19 +71,19 @@ async function remove(execute: Execute, rows: readonly Row[], living: readonly s
   const stay = new Set(spared.rows.map(keyOf))
   const old = rows.filter(row => !stay.has(keyOf(row)))
   if (old.length === 0) return rows.length
-  const { bare, first } = await removeOutputs(execute, old)
+  const { emptied, first } = await removeOutputs(execute, old)
   const passed = first === undefined ? rows.length : rows.indexOf(first)
   const gone = rows.slice(0, passed).filter(row => !stay.has(keyOf(row)))
-  if (bare.length > 0) await execute('DELETE FROM outputs WHERE id = ANY ($1::bigint[])', [bare])
+  if (emptied.length > 0) await execute('DELETE FROM outputs WHERE id = ANY ($1::bigint[])', [emptied])
   if (gone.length > 0) await removeRows(execute, gone)
   return passed
 }
 
-/** `first`: the first of these rows whose output is still there. */
+/** `first`: the first of these rows whose output is not removed yet. */
 async function removeOutputs(
   execute: Execute,
   rows: readonly Row[],
-): Promise<Bare & { first: Row | undefined }> {
+): Promise<Removed & { first: Row | undefined }> {
   const attempts = rows.map((row, n) => ({ n, ...attemptIn(row) }))
   const heads = await execute(
     `SELECT w.n, o.id, o.at FROM outputs o
@@ -92,9 +92,9 @@ async function removeOutputs(
      ORDER BY w.n FOR UPDATE OF o`,
     [JSON.stringify(attempts)],
   )
-  const bare = await removePieces(execute, heads.rows)
-  const stopped = heads.rows.find(({ id }) => Number(id) === bare.next)
-  return { ...bare, first: stopped && rows[Number(stopped.n)] }
+  const removed = await removePieces(execute, heads.rows)
+  const stopped = heads.rows.find(({ id }) => Number(id) === removed.next)
+  return { ...removed, first: stopped && rows[Number(stopped.n)] }
 }
 
 async function removeRows(execute: Execute, gone: readonly Row[]): Promise<void> {

@@ -14,8 +14,8 @@ import { addResults, ranBy } from './results.ts'
 import { createRetention } from './retention.ts'
 
 /**
- * The log store in a PostgreSQL database, version 14 or newer, for any number of operators. Nothing is asked before the first call, and
- * each call finds out anew whether the server answers.
+ * The log store in a PostgreSQL database, version 14 or newer, for any number of operators. It connects at the first call. Each call tries
+ * the server again, whether or not an earlier one failed.
  */
 export function openPostgresLogStore(options: ConnectionOptions): LogStore {
   const connection = connectPostgres(options)
@@ -33,7 +33,7 @@ export function openPostgresLogStore(options: ConnectionOptions): LogStore {
       try {
         return await work()
       } catch (error) {
-        // A partition was dropped meanwhile.
+        // Another operator dropped the partition.
         if (!(error instanceof pg.DatabaseError) || error.code !== NO_PARTITION) throw error
         partitions.forget()
         return await work()
@@ -57,7 +57,7 @@ export function openPostgresLogStore(options: ConnectionOptions): LogStore {
   }
 }
 
-/** "no partition of relation found for row": a check violation. */
+/** SQLSTATE of "no partition of relation found for row": a check violation. */
 const NO_PARTITION = '23514'
 
 interface Writing {
@@ -79,8 +79,8 @@ async function storeOutput(
   pieces: readonly OutputPiece[],
 ): Promise<number[]> {
   if (pieces.length === 0) return []
-  // Midnight may be near; and a run may say its next word days after its first. Not within the transaction: each of many would hold a
-  // connection and wait for another one.
+  // Midnight may come before the commit, and a run may write days after its first piece. Not within the transaction: it would hold one
+  // connection and wait for a second one.
   const times = await firstTimes(connection.execute, pieces)
   await partitions.ensure('output_pieces', [...times, Math.max(...times) + 3_600_000])
   return await connection.transaction(async execute => {
@@ -120,7 +120,7 @@ async function raiseBeacon(execute: Execute, n: number): Promise<void> {
   )
 }
 
-/** Done once; again if it failed. */
+/** Runs `work` once, and again only if it failed. */
 function onceDone(work: () => Promise<void>): () => Promise<void> {
   let doing: Promise<void> | undefined
   return () => {

@@ -5,14 +5,14 @@ import { number, type Row, text } from '../result-rows.ts'
 import { incarnationsOf, pageOf } from './history.ts'
 import { type Incarnation, newestFirst } from './merge-incarnations.ts'
 
-/** To begin to read a incarnation takes as long as so many rows. */
+/** Opening an incarnation costs as much as reading this many rows. */
 const ROWS_PER_INCARNATION = 4
 
-/** Pages of history, as rows. */
+/** Reads pages of history. */
 export function createPages(db: DatabaseSync): (query: HistoryQuery) => Page {
   return query => {
     const incarnations = isOfName(query) ? incarnationsIn(db, query) : undefined
-    // Lives differ in their uid only, which is asked of no row: an index has it.
+    // Incarnations differ only in their uid, which the index has: no row is tested for it.
     const { isWanted, most = Number.POSITIVE_INFINITY } = pageOf(incarnations ? { ...query, uid: '' } : query)
     const rows: Row[] = []
     let left = most
@@ -59,7 +59,7 @@ function rowsOfIncarnations(
     began()
     const statement = idle.pop() ?? db.prepare(plan.sql)
     yield* statement.iterate(uid, ...others)
-    // Of thousands of short incarnations one statement reads one after the other.
+    // Used again: thousands of short incarnations are read by one statement, one after another.
     idle.push(statement)
   }
   return newestFirst(incarnations, rowsOfIncarnation)

@@ -1,10 +1,10 @@
 import { type Position, positionIn } from '../page-cursor.ts'
 import type { Row } from '../result-rows.ts'
 
-/** A incarnation of an object, of several that had one name. */
+/** One of the objects that had the same name, one after another. Kubernetes tells them apart by uid. */
 export interface Incarnation {
   uid: string
-  /** The time of its newest row that is asked for. */
+  /** The time of its newest row that the query wants. */
   newest: number
 }
 
@@ -15,8 +15,8 @@ interface Head {
 }
 
 /**
- * The rows of all incarnations, in the order of a page. A incarnation is read from when its newest row is the next, and no further than it is taken: one
- * seldom begins before the other ended, so that few are read at once, however many there were. `incarnations`: the newest first.
+ * Merges the rows of all incarnations into the order of a page. `incarnations`: the newest first. An incarnation is opened when its newest
+ * row is the next one, and read only as far as needed. Incarnations seldom overlap, so few are open at once, however many there were.
  */
 export function* newestFirst(
   incarnations: readonly Incarnation[],
@@ -42,7 +42,7 @@ export function* newestFirst(
       } else return
     }
   } finally {
-    // A statement that is not read to its end would keep its view of the file.
+    // A statement that is not read to its end would keep its snapshot of the file.
     for (const { rest } of heads) rest.return(undefined)
   }
 }

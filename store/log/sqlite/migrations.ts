@@ -2,11 +2,11 @@ import type { DatabaseSync } from 'node:sqlite'
 import { newerSchema } from '../newer-schema.ts'
 
 /**
- * Each takes the database from version i to i + 1 (`PRAGMA user_version`); what has been released is never changed, only followed.
+ * Migration i takes the database from version i to i + 1 (`PRAGMA user_version`). Never change a released migration: add another.
  *
- * `results` has a row per attempt or range; `fires` sums them up per scheduled time, in the same transaction, so that an object's status
- * costs the same however much it has run. A result writes a page of every index that it lies in, most of them far apart: an index has to
- * be worth it. Few results do not succeed, and they are what is looked for: they have indexes of their own.
+ * `results` has a row for each attempt or range. `fires` aggregates them for each scheduled time, in the same transaction, so that the cost
+ * of an object's status does not grow with its history. A result writes a page of each of its indexes, so there are few indexes. Results
+ * that did not succeed are few and are what people search for, so they have their own indexes.
  */
 const migrations: readonly string[] = [
   `
@@ -116,7 +116,7 @@ const migrations: readonly string[] = [
   `,
 ]
 
-/** Brings the schema up to date (or to an earlier version), each step wholly or not at all. Throws InvalidInput if a newer version made the file. */
+/** Migrates the schema to version `to`, each step in a transaction. Throws InvalidInput if a newer version created the file. */
 export function migrate(db: DatabaseSync, to = migrations.length): void {
   const version = versionOf(db)
   if (version > migrations.length)

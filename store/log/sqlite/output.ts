@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { packed } from '../compression.ts'
-import { beyond, countsOf, pieceIn } from '../output-pieces.ts'
+import { countsOf, pieceIn, unstoredPart } from '../output-pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
 import { headIn } from '../result-rows.ts'
 
@@ -53,7 +53,7 @@ export class Outputs {
   /** Runs within the caller's transaction. Returns how far the attempt's output is stored now. */
   add(piece: OutputPiece): number {
     const head = this.head(piece) ?? this.#newHead(piece)
-    const rest = beyond(piece, head.stored)
+    const rest = unstoredPart(piece, head.stored)
     if (!rest) return head.stored
     const { chunks, lost = 0, next } = rest
     if (next > head.stored) {

@@ -426,7 +426,7 @@ describe('SQLite', () => {
     const db = new DatabaseSync(path)
     db.exec('PRAGMA user_version = 1000')
     db.close()
-    expect(() => openSqliteLogStore(path)).toThrow(/schema 1000.*newer shellcron/)
+    expect(() => openSqliteLogStore(path)).toThrow(/schema 1000.*upgrade shellcron/)
   })
 
   test("its files are their owner's alone, also those that an earlier version left", async () => {

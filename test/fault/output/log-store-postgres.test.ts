@@ -210,7 +210,7 @@ test('a schema of a newer version is refused with what to do', async () => {
   await postgres.ask('UPDATE schema_version SET version = 1000', `f${databases}`)
   const refused = expect.objectContaining({
     name: 'InvalidInput',
-    message: expect.stringMatching(/schema 1000.*knows up to \d+: use a newer shellcron/) as string,
+    message: expect.stringMatching(/schema 1000.*supports schemas up to \d+: upgrade shellcron/) as string,
   })
   await expect(open().ready()).rejects.toEqual(refused)
   await expect(open().beacon()).rejects.toEqual(refused)
