@@ -10,44 +10,47 @@ import { attemptOf, shipping } from '../../fixtures/shipping.ts'
 import { fill, mayMount, mountSmall, unmount } from '../../fixtures/small-disk.ts'
 import { eventually } from '../eventually.ts'
 
-/** A disk that is full in the middle of a stream: a small one of its own for the spools. */
+/** The disk of the spools, a small one of its own, fills up in the middle of a stream. */
 
 describe.each(Object.entries(implementations))('%s', (_, command) => {
-  test.skipIf(!mayMount)('what the disk took is stored, and the rest is said to be cut', async () => {
-    const ingest = await ingestBench()
-    let spools = ''
-    const ship = await shipping(command, await ingest.client('a'), stateDir => {
-      spools = join(stateDir, 'spool')
-      mkdirSync(spools, { recursive: true })
-      mountSmall(spools)
-    })
-    try {
-      ship.run('full', 'yes | head -c 3000000')
-      const { run } = attemptOf('full')
-      const head = await eventually('it is stored', async () => {
-        const found = await ingest.head(run)
-        return found?.ended && found
+  test.skipIf(!mayMount)(
+    'output that fits on the disk is stored, and the rest is reported as cut',
+    async () => {
+      const ingest = await ingestBench()
+      let spools = ''
+      const ship = await shipping(command, await ingest.client('a'), stateDir => {
+        spools = join(stateDir, 'spool')
+        mkdirSync(spools, { recursive: true })
+        mountSmall(spools)
       })
-      expect(head.bytes).toBeGreaterThan(500_000)
-      expect(head.bytes + head.cut).toBe(3_000_000)
-      const chunks = await ingest.chunks(attemptOf('full'))
-      expect(bytesOf(chunks, 'stdout').toString()).toBe('y\n'.repeat(1_500_000).slice(0, head.bytes))
-      expect(chunks.at(-1)).toMatchObject({ stream: 'cut', stdout: head.cut, stderr: 0, error: 'ENOSPC' })
-      await eventually('it is forgotten', async () => (await ship.launcher.runs()).length === 0)
-      // There is room again.
-      ship.run('after', 'echo fine')
-      await eventually('it is stored', async () => (await ingest.head(attemptOf('after').run))?.bytes === 5)
-    } finally {
-      await ship.close().catch(() => undefined)
-      unmount(spools)
-      await ingest.close()
-      rmSync(ship.stateDir, { recursive: true, force: true })
-    }
-  })
+      try {
+        ship.run('full', 'yes | head -c 3000000')
+        const { run } = attemptOf('full')
+        const head = await eventually('it is stored', async () => {
+          const found = await ingest.head(run)
+          return found?.ended && found
+        })
+        expect(head.bytes).toBeGreaterThan(500_000)
+        expect(head.bytes + head.cut).toBe(3_000_000)
+        const chunks = await ingest.chunks(attemptOf('full'))
+        expect(bytesOf(chunks, 'stdout').toString()).toBe('y\n'.repeat(1_500_000).slice(0, head.bytes))
+        expect(chunks.at(-1)).toMatchObject({ stream: 'cut', stdout: head.cut, stderr: 0, error: 'ENOSPC' })
+        await eventually('it is forgotten', async () => (await ship.launcher.runs()).length === 0)
+        // Now there is room again.
+        ship.run('after', 'echo fine')
+        await eventually('it is stored', async () => (await ingest.head(attemptOf('after').run))?.bytes === 5)
+      } finally {
+        await ship.close().catch(() => undefined)
+        unmount(spools)
+        await ingest.close()
+        rmSync(ship.stateDir, { recursive: true, force: true })
+      }
+    },
+  )
 })
 
 test.skipIf(!mayMount)(
-  'what a full disk has no line for is lost all the same, and remembered when there is room',
+  'a loss that does not fit on a full disk is remembered, and recorded when there is room',
   async () => {
     const dir = mkdtempSync(join(tmpdir(), 'shellcron-losses-'))
     mountSmall(dir)
@@ -68,7 +71,7 @@ test.skipIf(!mayMount)(
       const losses = await opened()
       await losses.add([loss('first')])
       const disk = fill(dir)
-      // Of the last one that there is some room for a part is written.
+      // Of the last loss, only the part that fits is written.
       for (const launch of ['a', 'b', 'c', 'd']) expect(await losses.add([loss(launch)])).toBe(1)
       expect(await toTell(losses)).toEqual(['first', 'a', 'b', 'c', 'd'])
       expect((await toTell(await opened())).length).toBeLessThan(5)

@@ -6,7 +6,7 @@ import { mostAtOnce } from '../../fixtures/most-at-once.ts'
 import { broken } from '../../fixtures/promise.ts'
 import { eventually } from '../eventually.ts'
 
-/** maxParallel holds, and every target has its outcome, while agents and etcd's leader are killed. */
+/** maxParallel holds, and every target gets its outcome, while agents and etcd's leader are killed. */
 let fleet: Fleet | undefined
 afterEach(async () => {
   await fleet?.stop()
@@ -20,7 +20,7 @@ kind: ShellAgent
 metadata: { name: ${name} }
 spec: { external: {} }
 `
-/** Each command says every tenth of a second that it runs, for a second. */
+/** Each command records every 0.1 s that it runs, for one second. */
 const job = (dir: string, suspend = false) => `apiVersion: shellcron.dev/v1alpha1
 kind: ShellCronJob
 metadata: { name: roll }
@@ -41,7 +41,7 @@ spec:
         done
 `
 
-test('with agents and the leader of etcd killed in the middle of waves of two', async () => {
+test("maxParallel 2 holds while agents and etcd's leader are killed in the middle of waves", async () => {
   fleet = await startFleet(AGENTS)
   const { dir, operator, agent, etcd, truth, write, entry: entryOf } = fleet
   await write('agents.yaml', AGENTS.map(enrolled).join('---\n'))
@@ -54,7 +54,7 @@ test('with agents and the leader of etcd killed in the middle of waves of two', 
   })
   const starts = async (count: number) =>
     eventually(`${count} starts`, async () => (await truth()).length >= count, 60_000)
-  /** SIGKILLs who has started last, and runs. */
+  /** SIGKILLs the agent whose run started last and is active. */
   const killLast = async () => {
     const name = (await truth()).at(-1)?.split(' ')[2] ?? ''
     await agent(name).kill()

@@ -4,7 +4,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, due, type HandPool, handPool } from '../../fixtures/pool.ts'
 import { type EtcdCluster, startEtcd } from '../../servers/etcd.ts'
 
-/** Two ShellCrons on one machine that know nothing of each other. */
+/** Two independent ShellCrons on one machine. */
 const etcds: EtcdCluster[] = []
 const pools: HandPool[] = []
 
@@ -23,7 +23,7 @@ afterAll(async () => {
   for (const etcd of etcds) await etcd.stop()
 })
 
-test('the kill of a run leaves the run of the same name and time alone that the other one has', async () => {
+test('the kill of a run does not touch the run of the same name and time of the other one', async () => {
   const [mine, other] = pools as [HandPool, HandPool]
   await mine.putJob({ name: 'j', ...due(), command: command('exec sleep 600') })
   await eventually('it is claimed', async () => (await mine.actives())[0])

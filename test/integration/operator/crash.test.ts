@@ -8,10 +8,10 @@ import { eventually } from '../../fault/eventually.ts'
 import { cronJob, NS, object } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
-/** An operator that dies between any two of its writes, and the next one that goes on; and one that is frozen and wakes up. */
+/** An operator dies between any two of its writes, and the next one continues; a frozen one wakes up. */
 const bench = operatorForEach()
 
-/** After `count` writes about jobs nothing that is sent arrives any more; each is a crash with the answer lost. */
+/** After `count` writes about jobs no further write arrives: a crash whose last answer is lost. */
 function dying(of: Etcd, count: number): { etcd: Etcd; died(): boolean } {
   let left = count
   const about = ({ then }: Txn) =>
@@ -57,7 +57,7 @@ async function begin(): Promise<void> {
   await bench.write('a.yaml', cronJob('a', everySecond))
 }
 
-/** Every time of the first schedule from its beginning to its end has exactly one outcome. */
+/** Every time of the first schedule, from its start to its end, has exactly one outcome. */
 async function expectNoGap(from: number): Promise<void> {
   const times = (await bench.results()).flatMap(({ time, range }) =>
     Array.from({ length: range?.count ?? 1 }, (_, i) => time - i * 1_000),
@@ -69,7 +69,7 @@ async function expectNoGap(from: number): Promise<void> {
 }
 
 describe.each(Object.keys(edits) as (keyof typeof edits)[])('%s', edit => {
-  test.each([1, 2, 3, 4])('an operator that dies after write %i of it is gone on from', async writes => {
+  test.each([1, 2, 3, 4])('after an operator dies after write %i, the next one continues', async writes => {
     await begin()
     const first = await bench.operator()
     const { scheduleChangedAt } = await eventually('the entry', () => bench.job('a'))
@@ -100,29 +100,32 @@ describe.each(Object.keys(edits) as (keyof typeof edits)[])('%s', edit => {
   })
 })
 
-test.each([1, 2, 3])('a deletion that dies after write %i leaves no key in the end', async writes => {
-  await begin()
-  const first = await bench.operator()
-  const { scheduleChangedAt } = await eventually('the entry', () => bench.job('a'))
-  await eventually('times come due', () => systemClock.now() > scheduleChangedAt + 1_200)
-  await first.stop()
-  await bench.remove('a.yaml')
-  let wrapped: ReturnType<typeof dying> | undefined
-  const second = await bench.operator({
-    etcd: real => {
-      wrapped = dying(real, writes - 1)
-      return wrapped.etcd
-    },
-  })
-  const empty = async () => (await bench.remains()).length === 0
-  await eventually('it died, or was done before', async () => wrapped?.died() || (await empty()))
-  await second.stop()
-  await bench.operator()
-  await eventually('nothing is left', empty)
-  await expectNoGap(scheduleChangedAt)
-})
+test.each([1, 2, 3])(
+  'a deletion whose operator dies after write %i leaves no key in the end',
+  async writes => {
+    await begin()
+    const first = await bench.operator()
+    const { scheduleChangedAt } = await eventually('the entry', () => bench.job('a'))
+    await eventually('times come due', () => systemClock.now() > scheduleChangedAt + 1_200)
+    await first.stop()
+    await bench.remove('a.yaml')
+    let wrapped: ReturnType<typeof dying> | undefined
+    const second = await bench.operator({
+      etcd: real => {
+        wrapped = dying(real, writes - 1)
+        return wrapped.etcd
+      },
+    })
+    const empty = async () => (await bench.remains()).length === 0
+    await eventually('it died, or was done before', async () => wrapped?.died() || (await empty()))
+    await second.stop()
+    await bench.operator()
+    await eventually('nothing is left', empty)
+    await expectNoGap(scheduleChangedAt)
+  },
+)
 
-test('a leader that wakes up late cannot put back what its successor replaced', async () => {
+test('a leader that was frozen cannot undo what its successor wrote', async () => {
   const gate = Promise.withResolvers<void>()
   let frozen = false
   await bench.write('a.yaml', cronJob('a'))
@@ -130,7 +133,7 @@ test('a leader that wakes up late cannot put back what its successor replaced', 
     etcd: real => ({
       ...real,
       txn: async (txn, signal) => {
-        // What compares is the protocol's; the directory's own records have one writer.
+        // Only the protocol's writes compare; the directory's own records have one writer.
         if (frozen && txn.compare.length > 0) await gate.promise
         return real.txn(txn, signal)
       },
@@ -148,7 +151,7 @@ test('a leader that wakes up late cannot put back what its successor replaced', 
   expect(await bench.job('a')).toEqual(suspended)
 })
 
-/** While the old leader is about to write an edit, a new one writes it and the next. */
+/** Just before the old leader writes an edit, a new leader writes that edit and the next. */
 async function replaced(old: Context) {
   await bench.write('a.yaml', cronJob('a', { template: { script: 'echo second' } }))
   await eventually('the old leader sees the edit', () => {

@@ -7,7 +7,7 @@ const bench = operatorForEach()
 
 const everySecond = { schedule: '* * * * * *' }
 
-test('a job that is written becomes an entry that counts from now', async () => {
+test('a new job becomes an entry that counts from now', async () => {
   const before = Date.now()
   await bench.operator()
   await bench.write(
@@ -25,7 +25,7 @@ test('a job that is written becomes an entry that counts from now', async () => 
   expect(entry.scheduleChangedAt).toBeGreaterThanOrEqual(before)
 })
 
-test('an edit of the template goes straight into the entry; times count on', async () => {
+test('an edit of the template is put into the entry at once; its times continue', async () => {
   await bench.operator()
   await bench.write('a.yaml', cronJob('a'))
   const first = await eventually('the entry', () => bench.job('a'))
@@ -42,7 +42,7 @@ test('an edit of the template goes straight into the entry; times count on', asy
   })
 })
 
-test('an edit of the schedule settles what was due, then counts from the instant of the edit', async () => {
+test('an edit of the schedule settles due times, then counts from the edit', async () => {
   await bench.operator()
   await bench.write('a.yaml', cronJob('a', everySecond))
   const first = await eventually('the entry', () => bench.job('a'))
@@ -63,7 +63,7 @@ test('an edit of the schedule settles what was due, then counts from the instant
   expect(cell?.lastFire).toBe(Math.floor(at / 1_000) * 1_000)
 })
 
-test('suspending settles, resuming counts from then: no time between has an outcome', async () => {
+test('suspend settles due times, resume counts from then: times between have no outcome', async () => {
   await bench.operator()
   await bench.write('a.yaml', cronJob('a', everySecond))
   await eventually('the entry', () => bench.job('a'))
@@ -84,13 +84,13 @@ test('suspending settles, resuming counts from then: no time between has an outc
   expect((await bench.results()).filter(({ time }) => time <= lastFire + 2_000)).toEqual(before)
 })
 
-test('the paused annotation suspends as well', async () => {
+test('the paused annotation suspends too', async () => {
   await bench.operator()
   await bench.write('a.yaml', cronJob('a', { annotations: { 'shellcron.dev/paused': 'alice' } }))
   expect(await eventually('the entry', () => bench.job('a'))).toMatchObject({ suspended: true })
 })
 
-test('a deleted job leaves no key, and what was due has its outcome', async () => {
+test('a deleted job leaves no key, and its due times have their outcomes', async () => {
   await bench.operator()
   await bench.write('a.yaml', cronJob('a', everySecond))
   const entry = await eventually('the entry', () => bench.job('a'))
@@ -98,14 +98,14 @@ test('a deleted job leaves no key, and what was due has its outcome', async () =
   await bench.remove('a.yaml')
   await eventually('nothing is left', async () => (await bench.remains()).length === 0)
   expect((await bench.results()).some(({ reason }) => reason === 'Deleted')).toBe(true)
-  // The object itself goes last.
+  // The object itself is deleted last.
   await eventually(
     'its record is gone',
     async () => (await bench.etcd.list(bench.keys.statuses)).items.length === 0,
   )
 })
 
-test('a deleted job waits for its run, which is told to end', async () => {
+test('a deleted job waits for its run, which is killed', async () => {
   const { context } = await bench.operator()
   await bench.write('a.yaml', cronJob('a'))
   const { uid } = await eventually('the entry', () => bench.job('a'))
@@ -123,7 +123,7 @@ test('a deleted job waits for its run, which is told to end', async () => {
   await eventually('nothing is left', async () => (await bench.remains()).length === 0)
 })
 
-test('a move to another pool takes the cells away and leaves one entry', async () => {
+test('a move to another pool deletes the old cells and leaves one entry', async () => {
   await bench.operator()
   await bench.write('pool.yaml', object('ShellPool', 'db', {}))
   await bench.write('a.yaml', cronJob('a', everySecond))
@@ -136,7 +136,7 @@ test('a move to another pool takes the cells away and leaves one entry', async (
   expect(await bench.cell('a')).toBeUndefined()
 })
 
-test('a refused job stays as a blocked entry, whose times end as Missed with the reason', async () => {
+test('a refused job becomes a blocked entry, whose times are Missed with the reason', async () => {
   const { context } = await bench.operator()
   await bench.write('a.yaml', cronJob('a', { ...everySecond, target: { pool: 'nowhere' } }))
   expect(await eventually('the entry', () => bench.job('a', 'nowhere'))).toMatchObject({
@@ -155,7 +155,7 @@ test('a refused job stays as a blocked entry, whose times end as Missed with the
   })
 })
 
-test('a second start rewrites nothing, sealed values included', async () => {
+test('a second start writes nothing, not even sealed values', async () => {
   const { mkdir, writeFile } = await import('node:fs/promises')
   await mkdir(`${bench.dir}/secrets/${NS}/s`, { recursive: true })
   await writeFile(`${bench.dir}/secrets/${NS}/s/k`, 'geheim')

@@ -11,7 +11,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { cronJob, NS, object } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
-/** From objects and results to statuses, on a real etcd; what agents would do is written by hand. */
+/** From objects and results to statuses, on a real etcd with scripted agents. */
 const bench = operatorForEach()
 let store: LogStore
 let context: Context
@@ -48,7 +48,7 @@ async function statusOf<T>(kind: string, name: string, namespace = NS): Promise<
 
 type Reported = JobStatus | RunStatus | AgentStatus
 
-/** The status, when its conditions that are True are these. */
+/** Waits until exactly these conditions are True. Resolves to the status. */
 async function when<T extends Reported>(kind: string, name: string, conditions: string): Promise<T> {
   const namespace = kind === 'ShellAgent' || kind === 'ShellPool' ? '-' : NS
   return await eventually(`${kind} ${name} is ${conditions}`, async () => {
@@ -58,7 +58,7 @@ async function when<T extends Reported>(kind: string, name: string, conditions: 
   })
 }
 
-/** A job that is Ready has its entry. */
+/** A job whose entry exists, once it is Ready. */
 async function uidOf(name: string): Promise<string> {
   const entry = await bench.job(name)
   expect(entry).toBeDefined()
@@ -85,7 +85,7 @@ async function end(over: Partial<Result> & Pick<Result, 'run' | 'uid' | 'name'>)
   await bench.put(bench.keys.result('default', result.run, result.attempt), result)
 }
 
-test('a job says that it is in force and when it runs next, then how its runs ended', async () => {
+test('the status of a job has Ready and its next time, then the ends of its runs', async () => {
   report()
   await bench.write('a.yaml', cronJob('a', { template: { script: 'df -h\n' } }))
   const first = await when<JobStatus>('ShellCronJob', 'a', 'Ready Compiled')
@@ -114,7 +114,7 @@ test('a job says that it is in force and when it runs next, then how its runs en
   await eventually('the outbox is empty', async () => (await bench.results()).length === 0)
 })
 
-test('what goes on is shown, and is no more when it has ended', async () => {
+test('an active run is shown until it has ended', async () => {
   report()
   await bench.write('a.yaml', cronJob('a'))
   await when('ShellCronJob', 'a', 'Ready Compiled')
@@ -138,7 +138,7 @@ test('what goes on is shown, and is no more when it has ended', async () => {
   )
 })
 
-test('what cannot be compiled is Stalled, with the field; mended, it is Ready', async () => {
+test('a job that cannot be compiled is Stalled, with the field; once fixed it is Ready', async () => {
   report()
   await bench.write('a.yaml', cronJob('a', { schedule: '61 * * * *' }))
   const status = await when<JobStatus>('ShellCronJob', 'a', 'Stalled InvalidSchedule')
@@ -149,7 +149,7 @@ test('what cannot be compiled is Stalled, with the field; mended, it is Ready', 
   expect(mended.observedGeneration).toBe(2)
 })
 
-test('an edit is Ready when it is in force, under its own generation', async () => {
+test('an edit is Ready once it is applied, with its own generation', async () => {
   report()
   await bench.write('a.yaml', cronJob('a'))
   await when('ShellCronJob', 'a', 'Ready Compiled')
@@ -166,7 +166,7 @@ test('an edit is Ready when it is in force, under its own generation', async () 
   }
 })
 
-test('a job that is suspended says so and promises no next time', async () => {
+test('a suspended job says so and has no next time', async () => {
   report()
   await bench.write('a.yaml', cronJob('a', { annotations: { 'shellcron.dev/paused': 'eva' } }))
   const status = await when<JobStatus>('ShellCronJob', 'a', 'Ready Suspended')
@@ -174,7 +174,7 @@ test('a job that is suspended says so and promises no next time', async () => {
   expect(status).not.toHaveProperty('nextScheduleTime')
 })
 
-test('a ShellRun waits, ends, and says with which exit code', async () => {
+test('a ShellRun waits, ends, and has its exit code', async () => {
   report()
   const template = { spec: { host: {}, script: 'true' } }
   await bench.write('good.yaml', object('ShellRun', 'good', { template }, NS))
@@ -197,7 +197,7 @@ test('a ShellRun waits, ends, and says with which exit code', async () => {
   expect(bad.conditions?.[0]?.message).toBe('Failed: exit code 3')
 })
 
-test('an agent is Ready while it lives, and jobs say how many of their targets do', async () => {
+test('an agent is Ready while it lives, and jobs count their ready targets', async () => {
   report()
   await bench.write('w1.yaml', object('ShellAgent', 'w1', { external: {} }))
   await bench.write('a.yaml', cronJob('a', { target: { mode: 'All' } }))
@@ -216,7 +216,7 @@ test('an agent is Ready while it lives, and jobs say how many of their targets d
   await when('ShellAgent', 'w1', '')
 })
 
-test('an operator that starts again says exactly the same of what has not changed', async () => {
+test('an operator that starts again leaves unchanged statuses exactly as they are', async () => {
   report()
   await bench.write('a.yaml', cronJob('a'))
   await bench.write('bad.yaml', cronJob('bad', { schedule: '61 * * * *' }))

@@ -23,7 +23,7 @@ test('a ShellRun becomes an entry and one request', async () => {
   expect(entry?.deadline).toBe((entry?.createdAt ?? 0) + 600_000)
 })
 
-test('it is asked for again when its request has gone unanswered, and never once it was claimed', async () => {
+test('it is requested again if its request expired unanswered, and never once it was claimed', async () => {
   const { context } = await bench.operator()
   await bench.write('r.yaml', shellRun('r'))
   const key = bench.keys.request('default', `run.${NS}.r.-`)
@@ -44,7 +44,7 @@ test('it is asked for again when its request has gone unanswered, and never once
   expect(await bench.etcd.get(key)).toBeUndefined()
 })
 
-test('with jobRef it has the job, its parameters checked, and a deadline of its own', async () => {
+test("with jobRef it has its job's template, checked parameters and its own deadline", async () => {
   const { context } = await bench.operator()
   const parameters = [{ name: 'DB', default: 'orders', enum: ['orders', 'users'] }]
   await bench.write('a.yaml', cronJob('a', { spec: { parameters, startingDeadlineSeconds: 60 } }))
@@ -78,7 +78,7 @@ test('with jobRef it has the job, its parameters checked, and a deadline of its 
   expect(context.compileResults.get('ShellRun', NS, 'bad')).toMatchObject({ stalled: true })
 })
 
-test('unclaimed at its deadline it is Missed, and its cell is taken', async () => {
+test('if unclaimed at its deadline it is Missed, and its cell is taken', async () => {
   const first = await bench.operator()
   await bench.write('r.yaml', shellRun('r'))
   await eventually('a request', async () => (await bench.requests()).length > 0)
@@ -99,21 +99,21 @@ test('unclaimed at its deadline it is Missed, and its cell is taken', async () =
   expect(await bench.requests()).toEqual([])
 })
 
-test('deleted before it was claimed it is Missed, and leaves no key', async () => {
+test('if deleted before it was claimed it is Missed, and leaves no key', async () => {
   await bench.operator()
   await bench.write('r.yaml', shellRun('r'))
   await eventually('a request', async () => (await bench.requests()).length > 0)
   await bench.remove('r.yaml')
   await eventually('nothing is left', async () => (await bench.remains()).length === 0)
   expect(await bench.results()).toMatchObject([{ outcome: 'Missed', reason: 'Deleted' }])
-  // Nobody has stored that yet; what is made anew under its name is another run.
+  // Its result is not stored yet. A new object with its name is another run.
   await bench.write('r.yaml', shellRun('r'))
   await eventually('a request', async () => (await bench.requests()).length > 0)
   await bench.remove('r.yaml')
   await eventually('both have an outcome', async () => (await bench.results()).length === 2)
 })
 
-test('deleted while it runs it is told to end, and waits for that', async () => {
+test('if deleted while it runs it is killed, and the deletion waits for its end', async () => {
   const { context } = await bench.operator()
   await bench.write('r.yaml', shellRun('r'))
   const { uid } = await eventually('the entry', () => bench.run('r'))
@@ -143,7 +143,7 @@ test('deleted while it runs it is told to end, and waits for that', async () => 
   expect(await bench.results()).toEqual([])
 })
 
-test('in All one request for each member of that moment', async () => {
+test('with All there is one request for each current member', async () => {
   const { context } = await bench.operator()
   for (const name of ['w1', 'w2'])
     await bench.write(`${name}.yaml`, object('ShellAgent', name, { external: {} }))

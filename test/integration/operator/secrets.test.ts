@@ -6,7 +6,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { cronJob, NS } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
-/** Secrets as files: changed, replaced, taken away, put back. What an agent would open is looked at. */
+/** Secrets as files: changed, replaced, removed, restored. Checked is what an agent would open. */
 const bench = operatorForEach()
 
 const variable = { name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }
@@ -26,7 +26,7 @@ const serves = (value: string) =>
     return (await bench.sealed('a'))?.['P'] === value && entry?.blocked === undefined && entry
   })
 
-test('a value that changes is sealed anew, whichever way its file changes', async () => {
+test('a changed value is sealed again, however its file is changed', async () => {
   await put('k', 'one')
   await job()
   await bench.operator()
@@ -37,7 +37,7 @@ test('a value that changes is sealed anew, whichever way its file changes', asyn
   await put('.k.new', 'three\n')
   await rename(join(folder(), '.k.new'), join(folder(), 'k'))
   await serves('three')
-  // As kubelet mounts one.
+  // As kubelet mounts a Secret.
   await put('..1/k', 'four')
   await symlink('..1', join(folder(), '..data'))
   await symlink('..data/k', join(folder(), '.link'))
@@ -49,7 +49,7 @@ test('a value that changes is sealed anew, whichever way its file changes', asyn
   await serves('five')
 })
 
-test('while it is absent its last value serves for five minutes; then the job is blocked, until it is back', async () => {
+test('while a Secret is absent its last value is used for five minutes; then the job is blocked until it is back', async () => {
   let ahead = 0
   const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead }
   await put('k', 'one')
@@ -81,7 +81,7 @@ test('while it is absent its last value serves for five minutes; then the job is
   await eventually('nothing is wrong any more', () => says() === undefined)
 })
 
-test('without a value that never was there a job is blocked at once', async () => {
+test('a job is blocked at once if its value never existed', async () => {
   await put('other', 'x')
   await job()
   await bench.operator()
@@ -91,7 +91,7 @@ test('without a value that never was there a job is blocked at once', async () =
   await serves('late')
 })
 
-test("when the pool's key is another one all is sealed anew, and the pool tells the new one", async () => {
+test("when the pool's key changes all values are sealed again, and the pool has the new key", async () => {
   await put('k', 'one')
   await job()
   const { stop } = await bench.operator()

@@ -8,7 +8,7 @@ const bench = operatorForEach()
 
 const agent = (name: string, spec: object = {}) => object('ShellAgent', name, { external: {}, ...spec })
 
-test('with nobody to take it a job every second ends as Missed, in ranges, in order and without a gap', async () => {
+test('without agents the times of a job every second are Missed, in ranges, in order and without a gap', async () => {
   const { context } = await bench.operator()
   await bench.write('w1.yaml', agent('w1', { cordoned: true }))
   await bench.register('w1')
@@ -27,7 +27,7 @@ test('with nobody to take it a job every second ends as Missed, in ranges, in or
   expect(await bench.requests()).toEqual([])
 })
 
-test('what stays open although an agent lives is offered', async () => {
+test('a time that stays unclaimed although an agent lives is offered', async () => {
   await bench.operator()
   await bench.write('w1.yaml', agent('w1'))
   await bench.register('w1')
@@ -39,7 +39,7 @@ test('what stays open although an agent lives is offered', async () => {
   expect(request).toMatchObject({ kind: 'offer', namespace: NS, name: 'a', target: '-' })
 })
 
-test('in All each member has a cell from when it became a target, and loses it when it ceases to be one', async () => {
+test('with All each member has a cell while it is a target', async () => {
   await bench.operator()
   await bench.write('w1.yaml', agent('w1'))
   await bench.write('a.yaml', cronJob('a', { target: { mode: 'All' } }))
@@ -70,7 +70,7 @@ test('in All each member has a cell from when it became a target, and loses it w
   expect(await bench.cell('a', 'w2')).toBeDefined()
 })
 
-test('where no agent is left the operator buries, with the retry under nobody', async () => {
+test('without agents the operator buries, and the retry belongs to nobody', async () => {
   const { context } = await bench.operator()
   await bench.write('a.yaml', cronJob('a', { template: { backoffLimit: 1 } }))
   const { uid } = await eventually('the entry', () => bench.job('a'))
@@ -88,7 +88,7 @@ test('where no agent is left the operator buries, with the retry under nobody', 
   expect((await bench.cell('a'))?.active).toEqual([{ run, agent: '-', attempt: 2 }])
 })
 
-test('a restored snapshot begins a new epoch: every job counts from now, the gap is Missed', async () => {
+test('a restored snapshot begins a new epoch: every job counts from now, and the gap is Missed', async () => {
   const first = await bench.operator()
   await bench.write('a.yaml', cronJob('a', { schedule: '@every 1s' }))
   const before = await eventually('the entry', () => bench.job('a'))

@@ -5,10 +5,10 @@ import { eventually } from '../../fault/eventually.ts'
 import { cronJob, object } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
-/** What a newer version wrote is there for an older one too, though it cannot be read: it must not be taken for gone. */
+/** An object that a newer version wrote exists for an older version too, although it is unreadable: it must not count as deleted. */
 const bench = operatorForEach()
 
-/** As a newer version leaves it: neither its record nor its file can be read here. */
+/** As a newer version leaves it: this version can read neither its record nor its file. */
 async function made(kind: string, name: string, spec: object): Promise<void> {
   await bench.put(bench.keys.status(kind, '-', name), {
     uid: `u-${name}`,
@@ -25,7 +25,7 @@ const member = async (pool: string, agent: string) => {
   return item && parseValue(memberSchema, item.value)
 }
 
-test('the member and the pool of objects that cannot be read stay as they are', async () => {
+test('the member and the pool of unreadable objects stay as they are', async () => {
   const { keys } = bench
   await made('ShellAgent', 'web1', { external: 'newer' })
   await made('ShellPool', 'web', { sessionTTLSeconds: 'long' })
@@ -43,7 +43,7 @@ test('the member and the pool of objects that cannot be read stay as they are', 
   }
 })
 
-test('a policy that cannot be read allows nothing, and is not as if there were none', async () => {
+test('an unreadable policy allows nothing, and differs from a missing one', async () => {
   await made('ShellPolicy', 'strict', { namespaces: 'newer' })
   await bench.write('a.yaml', cronJob('a'))
   await bench.operator()

@@ -10,7 +10,7 @@ import { ACCEPTED, commanding, job, REFUSED, run } from '../../fixtures/objects.
 import { applyCrds } from '../../servers/crds.ts'
 import { type Kubernetes, startKubernetes } from '../../servers/kubernetes.ts'
 
-/** The CRDs before a real API server, which must judge as core/schema does. No operator runs here. */
+/** The CRDs on a real API server, which must agree with core/schema. No operator runs here. */
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples/', import.meta.url))
 const files = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
@@ -34,7 +34,7 @@ beforeAll(async () => {
 })
 afterAll(() => kubernetes?.stop())
 
-/** As `kubectl create --dry-run=server` asks, without a process for each: nothing is made. */
+/** Like `kubectl create --dry-run=server`, without a process for each. Creates nothing. */
 async function judged(object: object): Promise<{ refusal?: string }> {
   const { kind, metadata } = object as { kind: Kind; metadata: { namespace?: string } }
   const within = metadata.namespace ? `/namespaces/${metadata.namespace}` : ''
@@ -46,7 +46,7 @@ async function judged(object: object): Promise<{ refusal?: string }> {
   return status === 201 ? {} : { refusal: (body as { message: string }).message }
 }
 
-/** What another apply of the same must leave as it is. */
+/** The fields that a second apply must not change. */
 async function standing(...of: string[]) {
   const { metadata, spec } = JSON.parse(
     await kubectl('get', ...of, '-o', 'json', '--show-managed-fields'),
@@ -56,7 +56,7 @@ async function standing(...of: string[]) {
 }
 
 describe('an example', () => {
-  test.each(files)('%s is applied, and again without a change', async file => {
+  test.each(files)('%s is applied, and applied again without a change', async file => {
     const objects = objectsOf(file)
     const name = ({ kind, metadata }: ShellCronObject) => [
       `${kind}.shellcron.dev/${metadata.name}`,
@@ -68,7 +68,7 @@ describe('an example', () => {
     const { length } = objects
     const before = await look()
     expect(before.map(({ generation }) => generation)).toEqual(Array.from({ length }, () => 1))
-    // A server stores an object that nobody gave a status without the default one, and with it at the next write, whatever that is of.
+    // A server stores an object that was created without a status without the default one, and adds that at the next write of any field.
     await apply()
     const after = await look()
     expect(after).toEqual(before.map((one, i) => ({ ...one, resourceVersion: after[i]?.resourceVersion })))
@@ -87,7 +87,7 @@ describe('an example', () => {
   )
 })
 
-test('client-side apply changes nothing the second time either', async () => {
+test('a second client-side apply changes nothing either', async () => {
   const apply = () => put(job({}, { name: 'client-side' }), 'apply')
   await apply()
   expect((await apply()).stdout).toContain('unchanged')
@@ -108,7 +108,7 @@ test('two appliers own their own parameters and variables', async () => {
   expect(await kubectl('get', 'scj', 'shared', '-o', `jsonpath=${names}`)).toBe('A B A B')
 })
 
-describe('the server refuses, by the name of the field', () => {
+describe('the server refuses, with the name of the field', () => {
   test.concurrent.each(REFUSED)('$what: $field', async ({ object, field, says = '' }) => {
     const { refusal = '' } = await judged(object)
     expect(refusal).toContain(field)
@@ -129,7 +129,7 @@ test('a ShellRun cannot be edited', async () => {
   await kubectl('label', 'srun', 'fixed', 'metadata=may-be')
 })
 
-test('an object without a status is not taken for ready', async () => {
+test('an object without a status does not count as ready', async () => {
   await put(job({}, { name: 'new' }), 'create')
   expect(await kubectl('get', 'scj', 'new', '-o', 'jsonpath={.status}')).toBe('{"observedGeneration":-1}')
   const wait = ['wait', '--for=condition=Ready', '--timeout=1s', 'scj', 'new']
@@ -203,8 +203,8 @@ describe('kubectl get', () => {
   })
 })
 
-test('kubectl explain reads as documentation', async () => {
-  // kubectl breaks lines where it likes.
+test('kubectl explain shows the documentation', async () => {
+  // kubectl wraps lines.
   const explain = async (path: string) => (await kubectl('explain', path)).replaceAll(/\s+/g, ' ')
   const spec = await explain('shellcronjob.spec')
   for (const words of [
@@ -217,7 +217,7 @@ test('kubectl explain reads as documentation', async () => {
   expect(await explain('srun.spec.targets')).toContain('names of agents in mode All')
 })
 
-test('a status of the longest texts fits into its bounds, and one beyond them is refused', async () => {
+test('a status with the longest texts is within its limits, and one beyond them is refused', async () => {
   await put(commanding({}), 'apply')
   const patch = (status: object) =>
     kubernetes.tryKubectl([
