@@ -21,11 +21,11 @@ import {
   viewOf,
 } from '../fixtures/kubernetes-objects.ts'
 
-/** ShellCron as its users meet it: kubectl, a real API server, the operator and an agent as processes. */
+/** ShellCron as its users see it: kubectl, a real API server, the operator and an agent as processes. */
 let fleet: KubernetesFleet
 let api: KubeApi
 let see: View
-/** No ShellPolicy speaks of it. */
+/** A namespace without a ShellPolicy. */
 const STRICT = 'strict'
 const T = 'spec.template.spec'
 
@@ -60,7 +60,7 @@ describe('a job of every second', () => {
     await apply(job('tick', 'echo tick', { schedule: '* * * * * *' }))
     await kubectl('wait', 'scj/tick', '-n', NS, '--for=condition=Ready', '--timeout=60s')
     await see.settled(() => see.job('tick'), 'Ready', 'LastRunSucceeded')
-    // From the end of a run until status tells of it.
+    // From the end of a run until it is in the status.
     const lags = new Map<string, number>()
     const stale: number[] = []
     await eventually('twelve runs are seen in status', async () => {
@@ -71,7 +71,7 @@ describe('a job of every second', () => {
         if (!lags.has(id)) lags.set(id, now - Date.parse(completionTime))
       return lags.size > 12
     })
-    // What was there at the first look is older than we are.
+    // Runs at the first look ended before this test began.
     const measured = [...lags.values()].slice(3).sort((a, b) => a - b)
     expect(measured[Math.floor(measured.length / 2)]).toBeLessThan(2_000)
     expect(stale.sort((a, b) => a - b)[Math.floor(stale.length / 2)]).toBeLessThan(2_000)
@@ -86,7 +86,7 @@ describe('a job of every second', () => {
     expect(wide.split('\n')[1]).toMatch(/ One default +echo tick$/)
   })
 
-  test('suspended it stops and stays Ready; resumed it does not make up for the time between', async () => {
+  test('when suspended it stops and stays Ready; when resumed it does not catch up', async () => {
     await kubectl('patch', 'scj', 'tick', '-n', NS, '--type=merge', '-p', '{"spec":{"suspend":true}}')
     const stopped = await eventually('it is suspended', async () => {
       const seen = await see.settled(() => see.job('tick'), 'Ready')
@@ -109,7 +109,7 @@ describe('a job of every second', () => {
     for (const one of after) expect(Date.parse(one.scheduledTime ?? '')).toBeGreaterThan(resumed)
   })
 
-  test('paused by its annotation it says by whom', async () => {
+  test('when paused by its annotation it says by whom', async () => {
     await kubectl('annotate', 'scj', 'tick', '-n', NS, 'shellcron.dev/paused=mary')
     await eventually('it says so', async () => {
       const { Ready } = holding(await see.job('tick'))
@@ -122,13 +122,13 @@ describe('a job of every second', () => {
     )
   })
 
-  test('deleted it is gone, and so are its keys', async () => {
+  test('when deleted it is gone, and so are its keys', async () => {
     await remove('scj', 'tick')
     expect(await remains('tick')).toEqual([])
   })
 })
 
-/** Keys that name it. Results are the operator's to store and delete. */
+/** Keys that contain its name. Results do not count: the operator stores and then deletes them. */
 const remains = (name: string) =>
   eventually(`no result of ${name} is left`, async () => {
     const { items } = await fleet.etcd.list(createKeys().prefix)
@@ -138,7 +138,7 @@ const remains = (name: string) =>
     return left.every(key => !key.includes('/results/')) && left
   })
 
-test('a Secret that a command says is masked in status, Events and etcd', async () => {
+test('a Secret that a command prints is redacted in status, Events and etcd', async () => {
   const value = 'quince-ladder-tundra'
   const secret = {
     apiVersion: 'v1',
@@ -182,7 +182,7 @@ describe('conditions of a ShellCronJob', () => {
     await remove('scj', 'fails')
   })
 
-  test('the annotation shellcron.dev/kill ends a run, and goes', async () => {
+  test('the annotation shellcron.dev/kill ends a run, and is removed', async () => {
     const { status } = await see.job('long')
     const id = status.active?.[0]?.id ?? ''
     await kubectl('annotate', 'scj', 'long', '-n', NS, `shellcron.dev/kill=${id}`)
@@ -221,7 +221,7 @@ describe('conditions of a ShellCronJob', () => {
     expect(held['Stalled']).toMatchObject({ reason, message: expect.stringContaining(field) })
     expect(held['Stalled']?.message).toContain(word)
     expect((await see.event(metadata.uid, reason)).message).toBe(held['Stalled']?.message)
-    // Only an edit helps, and it does.
+    // Only an edit fixes it.
     await apply(job('bad', 'true'))
     await kubectl(
       'patch',
@@ -267,7 +267,7 @@ describe('conditions of a ShellCronJob', () => {
     },
   ]
   test.each(mended)(
-    'Reconciling: a $what may come, and then it is Ready',
+    'Reconciling: a missing $what may come, and then it is Ready',
     async ({ blocked, reason, words, remedy }) => {
       const { namespace } = blocked.metadata
       await apply(blocked)
@@ -284,7 +284,7 @@ describe('conditions of a ShellCronJob', () => {
   )
 })
 
-test('an edited script is what the next run runs', async () => {
+test('the next run uses an edited script', async () => {
   const every = { schedule: '* * * * * *' }
   await apply(job('edited', `echo old >> ${file('edited')}`, every))
   await eventually('the old one has run', async () => (await lines('edited')).length > 0)
@@ -292,7 +292,7 @@ test('an edited script is what the next run runs', async () => {
   await see.settled(() => see.job('edited'), 'Ready')
   const before = (await lines('edited')).length
   await eventually('the new one has run', async () => (await lines('edited')).includes('new'))
-  // What was claimed already when the edit came may have run yet.
+  // A run that was claimed before the edit may still use the old script.
   expect((await lines('edited')).slice(before + 1)).not.toContain('old')
   await remove('scj', 'edited')
   expect(await remains('edited')).toEqual([])
@@ -352,7 +352,7 @@ describe('a ShellRun', () => {
     await remove('srun', 'refused')
   })
 
-  test('goes forward only: nobody sees a phase or a verdict taken back', async () => {
+  test('goes forward only: no phase or condition is ever taken back', async () => {
     const stop = new AbortController()
     const phases = new Map<string, string[]>()
     const path = `/apis/shellcron.dev/v1alpha1/namespaces/${NS}/shellruns?watch=1&labelSelector=forward`
@@ -380,7 +380,7 @@ describe('a ShellRun', () => {
     for (const seen of phases.values()) expect(seen).toEqual(order.filter(phase => seen.includes(phase)))
   })
 
-  test('of a job that comes later waits for it', async () => {
+  test('of a job that is created later waits for it', async () => {
     await apply(run('early', { jobRef: { name: 'comes' } }))
     const { held, metadata } = await see.settled(() => see.run('early'), 'Reconciling')
     expect(held).toEqual({
@@ -391,7 +391,7 @@ describe('a ShellRun', () => {
     await see.settled(() => see.run('early'), 'Complete')
   })
 
-  test('expires when it is told to, but not where Argo CD would make it again', async () => {
+  test('expires after its TTL, but not if Argo CD would create it again', async () => {
     const spec = { template: host('true'), ttlSecondsAfterFinished: 1 }
     const owned = run('owned', spec)
     const annotations = { 'argocd.argoproj.io/tracking-id': 'app:shellcron.dev/ShellRun:ops/owned' }
@@ -405,7 +405,7 @@ describe('a ShellRun', () => {
     const inside = { spec: { container: { selector: { matchLabels: { app: 'web' } } }, script: 'true' } }
     await apply(run('inside', { template: inside }))
     const { held } = await see.settled(() => see.run('inside'), 'Failed')
-    // The machine may have a runtime; that has no such container.
+    // The machine may have a runtime, but it has no such container.
     expect(held['Failed']?.message).toMatch(/^Failed: (RuntimeUnavailable|ContainerNotFound): no container/)
   })
 
@@ -419,7 +419,7 @@ describe('a ShellRun', () => {
   })
 })
 
-test('a namespace with jobs and runs in flight goes', async () => {
+test('a namespace with jobs and active runs can be deleted', async () => {
   await kubectl('create', 'namespace', 'brief')
   await apply(
     policy('brief'),
@@ -432,7 +432,7 @@ test('a namespace with jobs and runs in flight goes', async () => {
   expect(await remains('brief')).toEqual([])
 })
 
-test('the API server is away for a moment: runs go on, and status follows again', async () => {
+test('while the API server is down runs continue, and status follows again afterwards', async () => {
   await apply(
     job('steady', `echo "$SHELLCRON_SCHEDULED_TIME" >> ${file('steady')}`, { schedule: '* * * * * *' }),
   )
@@ -448,7 +448,7 @@ test('the API server is away for a moment: runs go on, and status follows again'
   expect(new Set(times).size).toBe(times.length)
 })
 
-test('of two operators one acts; when it is killed the other takes over, and takes nothing back', async () => {
+test('of two operators one acts; when it is killed the other takes over, and undoes nothing', async () => {
   const holder = () =>
     kubectl('get', 'lease', 'shellcron-operator', '-n', 'shellcron', '-o', 'jsonpath={.spec.holderIdentity}')
   await fleet.operator('operator-2')
@@ -462,14 +462,14 @@ test('of two operators one acts; when it is killed the other takes over, and tak
   await apply(job('new', 'true', { schedule: '* * * * * *' }))
   await see.settled(() => see.job('new'), 'Ready', 'LastRunSucceeded')
   expect(await holder()).toContain('operator-2')
-  // Nothing waited for it, and nothing ran twice.
+  // No run waited for it, and none ran twice.
   const times = await lines('over')
   expect(times.filter(time => Date.parse(time) > killedAt).length).toBeGreaterThan(2)
   expect(new Set(times).size).toBe(times.length)
   expect((await see.run('dump-now')).status).toEqual(before.status)
 })
 
-test('when all objects are deleted etcd holds nothing of them', async () => {
+test('when all objects are deleted, etcd has no key of them', async () => {
   await kubectl('delete', 'scj,srun', '--all', '-A', '--timeout=60s')
   const keys = createKeys()
   const lasting = ['meta/', 'pools/', 'members/', 'agents/'].map(top => keys.prefix + top)
