@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { systemClock } from '../../platform/clock.ts'
 import { eventually } from '../fault/eventually.ts'
-import { ingestBench } from '../fixtures/ingest.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { startIngest } from '../fixtures/ingest.ts'
+import { command, type ScriptedPool, startScriptedPool } from '../fixtures/pool.ts'
 import { startEtcd } from '../servers/etcd.ts'
 import { flags, median, quantile, say } from './figures.ts'
 import { buildFloor, type Floor, latenesses, stampsOf } from './floor/floor.ts'
@@ -32,7 +32,7 @@ const PUT_IN_A_SECOND = 200
 const RECORDED_WITHIN_MS = 180_000
 
 interface Bench {
-  pool: HandPool
+  pool: ScriptedPool
   floor: Floor
 }
 
@@ -156,8 +156,8 @@ const given = flags({ seconds: 30, burst: 1_000, runs: 3, 'busy-ms': 0, ship: 0 
 const { seconds, burst: count, runs, ship } = given
 const floor = await buildFloor()
 const etcd = await startEtcd()
-const pool = await handPool(etcd, 30)
-const ingest = ship > 0 ? await ingestBench() : undefined
+const pool = await startScriptedPool(etcd, 30)
+const ingest = ship > 0 ? await startIngest() : undefined
 try {
   await pool.putMember('a')
   await pool.agent('a', ingest ? { ingest: await ingest.client('a') } : {})

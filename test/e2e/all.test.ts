@@ -7,7 +7,7 @@ import type { RunStatus } from '../../core/schema/status.ts'
 import { parseValue } from '../../store/protocol/versioned.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Fleet, startFleet } from '../fixtures/fleet.ts'
-import { broken } from '../fixtures/promise.ts'
+import { violations } from '../fixtures/promise.ts'
 
 /** Mode All, on all targets at once and in waves: failed targets run again, absent ones catch up. */
 let fleet: Fleet
@@ -113,7 +113,7 @@ test('a member that was away catches up if its job says so; otherwise the time i
   })
   const [outcomes, truth] = await Promise.all([fleet.outcomes(), fleet.truth()])
   const targets = ['w1', 'w2', 'w3']
-  expect(inForce.flatMap(entry => broken({ entry, outcomes, truth, until, targets }))).toEqual([])
+  expect(inForce.flatMap(entry => violations({ entry, outcomes, truth, until, targets }))).toEqual([])
   const missed = (job: string) =>
     outcomes
       .filter(({ name, target, outcome }) => name === job && target === 'w3' && outcome === 'Missed')

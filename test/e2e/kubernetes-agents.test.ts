@@ -7,12 +7,12 @@ import { eventually } from '../fault/eventually.ts'
 import { AGENT, type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
 import {
   cluster,
-  holding,
   host,
   job,
   NS,
   policy,
   run,
+  trueConditions,
   type View,
   viewOf,
 } from '../fixtures/kubernetes-objects.ts'
@@ -86,8 +86,8 @@ test('a ShellRun of some of its targets runs there only', async () => {
   const { status } = await see.settled(() => see.run('again'), 'Complete')
   expect(status.runs?.[0]?.targets).toEqual({ succeeded: 1, failed: 0, missed: 0 })
   await apply(run('nowhere', { jobRef: { name: 'all' }, targets: ['server-3'] }))
-  const { held } = await see.settled(() => see.run('nowhere'), 'Reconciling')
-  expect(held['Reconciling']).toMatchObject({
+  const { conditions } = await see.settled(() => see.run('nowhere'), 'Reconciling')
+  expect(conditions['Reconciling']).toMatchObject({
     reason: 'TargetNotFound',
     message: expect.stringContaining('spec.targets: server-3') as string,
   })
@@ -99,8 +99,8 @@ test('a job that is edited into an invalid one stops and says so; after another 
   await apply(good)
   await eventually('it runs', async () => (await lines('turns')).length > 1)
   await apply({ ...good, spec: { ...good.spec, timeZone: 'Mars/Base' } })
-  const { status, held } = await see.settled(() => see.job('turns'), 'Stalled')
-  expect(Object.keys(held)).not.toContain('Ready')
+  const { status, conditions } = await see.settled(() => see.job('turns'), 'Stalled')
+  expect(Object.keys(conditions)).not.toContain('Ready')
   expect(status.nextScheduleTime).toBeUndefined()
   await eventually(
     'what was claimed has ended',
@@ -139,7 +139,7 @@ test('a Node has a ShellAgent while it exists', async () => {
     }),
   )
   await eventually('it is a target', async () => (await see.job('db')).status.targets?.matched === 1)
-  expect(holding(await see.job('db'))['Ready']?.reason).toBe('Compiled')
+  expect(trueConditions(await see.job('db'))['Ready']?.reason).toBe('Compiled')
   await kubectl('delete', 'node', 'node-1')
   // Kubernetes' garbage collector deletes what the Node owned.
   await kubectl('wait', 'sag/node-1', '--for=delete', '--timeout=60s')

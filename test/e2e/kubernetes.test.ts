@@ -10,13 +10,13 @@ import { eventually } from '../fault/eventually.ts'
 import { AGENT, type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
 import {
   cluster,
-  holding,
   host,
   job,
   NS,
   policy,
   run,
   type Seen,
+  trueConditions,
   type View,
   viewOf,
 } from '../fixtures/kubernetes-objects.ts'
@@ -90,10 +90,10 @@ describe('a job of every second', () => {
     await kubectl('patch', 'scj', 'tick', '-n', NS, '--type=merge', '-p', '{"spec":{"suspend":true}}')
     const stopped = await eventually('it is suspended', async () => {
       const seen = await see.settled(() => see.job('tick'), 'Ready')
-      return seen.held['Ready']?.reason === 'Suspended' && seen.status.activeCount === 0 && seen
+      return seen.conditions['Ready']?.reason === 'Suspended' && seen.status.activeCount === 0 && seen
     })
     expect(stopped.status.nextScheduleTime).toBeUndefined()
-    expect(stopped.held['Ready']?.message).toBe('suspended by spec.suspend')
+    expect(stopped.conditions['Ready']?.message).toBe('suspended by spec.suspend')
     const last = stopped.status.lastScheduleTime
     await systemClock.sleep(3_000)
     expect((await see.job('tick')).status.lastScheduleTime).toBe(last)
@@ -112,13 +112,13 @@ describe('a job of every second', () => {
   test('when paused by its annotation it says by whom', async () => {
     await kubectl('annotate', 'scj', 'tick', '-n', NS, 'shellcron.dev/paused=mary')
     await eventually('it says so', async () => {
-      const { Ready } = holding(await see.job('tick'))
+      const { Ready } = trueConditions(await see.job('tick'))
       return Ready?.reason === 'Suspended' && Ready.message === 'suspended by mary'
     })
     await kubectl('annotate', 'scj', 'tick', '-n', NS, 'shellcron.dev/paused-')
     await eventually(
       'it is in force',
-      async () => holding(await see.job('tick'))['Ready']?.reason === 'Compiled',
+      async () => trueConditions(await see.job('tick'))['Ready']?.reason === 'Compiled',
     )
   })
 
@@ -170,7 +170,7 @@ describe('conditions of a ShellCronJob', () => {
       const last = status.conditions?.find(({ type }) => type === 'LastRunSucceeded')
       return last?.status === 'False' && { metadata, status, last }
     })
-    expect(holding(failed)['Ready']?.reason).toBe('Compiled')
+    expect(trueConditions(failed)['Ready']?.reason).toBe('Compiled')
     expect(failed.last).toMatchObject({ reason: 'Failed', message: expect.stringContaining('exit code 3') })
     expect(failed.status).toMatchObject({ lastResult: 'Failed', outputTail: 'out of luck\n' })
     expect(failed.status.runs?.[0]).toMatchObject({ outcome: 'Failed', exitCode: 3 })
@@ -178,7 +178,7 @@ describe('conditions of a ShellCronJob', () => {
       const seen = await see.job('long')
       return seen.status.activeCount === 1 && seen
     })
-    expect(Object.keys(holding(running))).toEqual(['Ready'])
+    expect(Object.keys(trueConditions(running))).toEqual(['Ready'])
     await remove('scj', 'fails')
   })
 
@@ -216,11 +216,11 @@ describe('conditions of a ShellCronJob', () => {
     ],
   ])('Stalled: an impossible %s', async (_, spec, reason, field, word) => {
     await apply(job('bad', 'true', spec))
-    const { held, metadata } = await see.settled(() => see.job('bad'), 'Stalled')
-    expect(Object.keys(held)).toEqual(['Stalled'])
-    expect(held['Stalled']).toMatchObject({ reason, message: expect.stringContaining(field) })
-    expect(held['Stalled']?.message).toContain(word)
-    expect((await see.event(metadata.uid, reason)).message).toBe(held['Stalled']?.message)
+    const { conditions, metadata } = await see.settled(() => see.job('bad'), 'Stalled')
+    expect(Object.keys(conditions)).toEqual(['Stalled'])
+    expect(conditions['Stalled']).toMatchObject({ reason, message: expect.stringContaining(field) })
+    expect(conditions['Stalled']?.message).toContain(word)
+    expect((await see.event(metadata.uid, reason)).message).toBe(conditions['Stalled']?.message)
     // Only an edit fixes it.
     await apply(job('bad', 'true'))
     await kubectl(
@@ -271,11 +271,13 @@ describe('conditions of a ShellCronJob', () => {
     async ({ blocked, reason, words, remedy }) => {
       const { namespace } = blocked.metadata
       await apply(blocked)
-      const { held, metadata } = await see.settled(() => see.job('waits', namespace), 'Reconciling')
-      expect(Object.keys(held)).toEqual(['Reconciling'])
-      expect(held['Reconciling']?.reason).toBe(reason)
-      for (const word of words) expect(held['Reconciling']?.message).toContain(word)
-      expect((await see.event(metadata.uid, reason, namespace)).message).toBe(held['Reconciling']?.message)
+      const { conditions, metadata } = await see.settled(() => see.job('waits', namespace), 'Reconciling')
+      expect(Object.keys(conditions)).toEqual(['Reconciling'])
+      expect(conditions['Reconciling']?.reason).toBe(reason)
+      for (const word of words) expect(conditions['Reconciling']?.message).toContain(word)
+      expect((await see.event(metadata.uid, reason, namespace)).message).toBe(
+        conditions['Reconciling']?.message,
+      )
       await apply(remedy())
       await kubectl('wait', 'scj/waits', '-n', namespace, '--for=condition=Ready', '--timeout=30s')
       await kubectl('delete', 'scj', 'waits', '-n', namespace, '--timeout=60s')
@@ -308,8 +310,8 @@ describe('a ShellRun', () => {
       run('dump-now', { jobRef: { name: 'dump' }, parameters: [{ name: 'DB', value: 'customers' }] }),
     )
     await kubectl('wait', 'srun/dump-now', '-n', NS, '--for=condition=Complete', '--timeout=60s')
-    const { status, held } = await see.settled(() => see.run('dump-now'), 'Ready')
-    expect(Object.keys(held).sort()).toEqual(['Complete', 'Ready'])
+    const { status, conditions } = await see.settled(() => see.run('dump-now'), 'Ready')
+    expect(Object.keys(conditions).sort()).toEqual(['Complete', 'Ready'])
     expect(status).toMatchObject({ phase: 'Succeeded', exitCode: 0, runs: [{ outcome: 'Succeeded' }] })
     expect(await lines('dump')).toEqual([`customers at ${AGENT}`])
     expect(await kubectl('get', 'srun', 'dump-now', '-n', NS)).toMatch(/dump-now +dump +Succeeded +0 +\d+s/)
@@ -321,11 +323,11 @@ describe('a ShellRun', () => {
       const seen = await see.run('breaks')
       return seen.status.phase === 'Running' && seen
     })
-    expect(holding(running)).toEqual({ Reconciling: { reason: 'Running', message: 'running' } })
+    expect(trueConditions(running)).toEqual({ Reconciling: { reason: 'Running', message: 'running' } })
     await kubectl('wait', 'srun/breaks', '-n', NS, '--for=condition=Failed', '--timeout=60s')
-    const { held, status } = await see.settled(() => see.run('breaks'), 'Failed', 'Stalled')
-    expect(Object.keys(held).sort()).toEqual(['Failed', 'Stalled'])
-    expect(held['Failed']).toMatchObject({
+    const { conditions, status } = await see.settled(() => see.run('breaks'), 'Failed', 'Stalled')
+    expect(Object.keys(conditions).sort()).toEqual(['Failed', 'Stalled'])
+    expect(conditions['Failed']).toMatchObject({
       reason: 'Failed',
       message: expect.stringContaining('exit code 4'),
     })
@@ -345,9 +347,9 @@ describe('a ShellRun', () => {
     ],
   ])('with %s is refused for good', async (_, parameters, words) => {
     await apply(run('refused', { jobRef: { name: 'dump' }, parameters }))
-    const { held, metadata } = await see.settled(() => see.run('refused'), 'Failed', 'Stalled')
-    for (const word of words) expect(held['Failed']?.message).toContain(word)
-    expect(held['Stalled']?.message).toBe(held['Failed']?.message)
+    const { conditions, metadata } = await see.settled(() => see.run('refused'), 'Failed', 'Stalled')
+    for (const word of words) expect(conditions['Failed']?.message).toContain(word)
+    expect(conditions['Stalled']?.message).toBe(conditions['Failed']?.message)
     expect((await see.event(metadata.uid, 'InvalidParameters')).message).toContain(words[0])
     await remove('srun', 'refused')
   })
@@ -382,8 +384,8 @@ describe('a ShellRun', () => {
 
   test('of a job that is created later waits for it', async () => {
     await apply(run('early', { jobRef: { name: 'comes' } }))
-    const { held, metadata } = await see.settled(() => see.run('early'), 'Reconciling')
-    expect(held).toEqual({
+    const { conditions, metadata } = await see.settled(() => see.run('early'), 'Reconciling')
+    expect(conditions).toEqual({
       Reconciling: { reason: 'JobNotFound', message: expect.stringContaining('spec.jobRef.name') as string },
     })
     await see.event(metadata.uid, 'JobNotFound')
@@ -404,9 +406,11 @@ describe('a ShellRun', () => {
   test('in a container that the machine does not have: Failed', async () => {
     const inside = { spec: { container: { selector: { matchLabels: { app: 'web' } } }, script: 'true' } }
     await apply(run('inside', { template: inside }))
-    const { held } = await see.settled(() => see.run('inside'), 'Failed')
+    const { conditions } = await see.settled(() => see.run('inside'), 'Failed')
     // The machine may have a runtime, but it has no such container.
-    expect(held['Failed']?.message).toMatch(/^Failed: (RuntimeUnavailable|ContainerNotFound): no container/)
+    expect(conditions['Failed']?.message).toMatch(
+      /^Failed: (RuntimeUnavailable|ContainerNotFound): no container/,
+    )
   })
 
   test('is killed when it is deleted', async () => {

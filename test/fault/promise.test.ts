@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { JobEntry } from '../../core/records/entry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { type Fleet, startFleet } from '../fixtures/fleet.ts'
-import { broken } from '../fixtures/promise.ts'
+import { violations } from '../fixtures/promise.ts'
 import { eventually } from './eventually.ts'
 
 /** Every scheduled time gets exactly one recorded outcome, whatever dies. */
@@ -65,7 +65,7 @@ async function settle(of: Fleet, jobs: readonly Job[], entries: readonly JobEntr
     outcomes,
     truth,
     counts,
-    broken: entries.flatMap(entry => broken({ entry, outcomes, truth, until })),
+    violations: entries.flatMap(entry => violations({ entry, outcomes, truth, until })),
   }
 }
 
@@ -111,8 +111,8 @@ test("it holds while an agent, etcd's leader and the operator are killed", async
   await agent('two').start()
   await fires(300)
 
-  const { broken, counts } = await settle(fleet, JOBS, entries)
-  expect(broken).toEqual([])
+  const { violations, counts } = await settle(fleet, JOBS, entries)
+  expect(violations).toEqual([])
   expect(counts.Succeeded).toBeGreaterThanOrEqual(200)
 }, 300_000)
 
@@ -131,8 +131,8 @@ test('it holds without the operator: agents continue, and everything is stored w
   const during = (await fleet.truth()).length - before
   expect(during).toBeGreaterThanOrEqual(Math.floor((Date.now() - gone) / 1_000) * 3 - 6)
   await fleet.operator.start()
-  const { broken, counts } = await settle(fleet, jobs, entries)
-  expect(broken).toEqual([])
+  const { violations, counts } = await settle(fleet, jobs, entries)
+  expect(violations).toEqual([])
   // Runs that were claimed but not started are cancelled by the suspension.
   const { Succeeded = 0, Cancelled = 0, ...others } = counts
   expect(others).toEqual({})
@@ -163,8 +163,8 @@ test('it holds without agents: each time is missed or caught up, as its job says
   // In order: a time after the return is claimed once all earlier ones are. Times that are still unclaimed at the end are missed.
   const isNew = (line: string) => Number(/^default\.all\.(\d+) /.exec(line)?.[1]) > returned
   await eventually('all is caught up', async () => ((await fleet?.truth()) ?? []).some(isNew), 60_000)
-  const { broken, outcomes } = await settle(fleet, jobs, entries)
-  expect(broken).toEqual([])
+  const { violations, outcomes } = await settle(fleet, jobs, entries)
+  expect(violations).toEqual([])
   const missed = (job: string) =>
     outcomes
       .filter(({ name, outcome }) => name === job && outcome === 'Missed')

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { type Losses, openLosses } from '../../../agent/output/losses.ts'
 import { silentLog } from '../../../platform/log.ts'
 import { bytesOf, implementations } from '../../contract/launcher/launcher.ts'
-import { ingestBench } from '../../fixtures/ingest.ts'
+import { startIngest } from '../../fixtures/ingest.ts'
 import { attemptOf, shipping } from '../../fixtures/shipping.ts'
 import { fill, mayMount, mountSmall, unmount } from '../../fixtures/small-disk.ts'
 import { eventually } from '../eventually.ts'
@@ -16,7 +16,7 @@ describe.each(Object.entries(implementations))('%s', (_, command) => {
   test.skipIf(!mayMount)(
     'output that fits on the disk is stored, and the rest is reported as cut',
     async () => {
-      const ingest = await ingestBench()
+      const ingest = await startIngest()
       let spools = ''
       const ship = await shipping(command, await ingest.client('a'), stateDir => {
         spools = join(stateDir, 'spool')

@@ -7,13 +7,13 @@ import { Unavailable } from '../../../platform/errors.ts'
 import { nativeLauncher } from '../../../scripts/native.ts'
 import type { OutputStore } from '../../../store/log/port.ts'
 import { bytesOf } from '../../contract/launcher/launcher.ts'
-import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
 import { attemptOf, type Shipping, shipping } from '../../fixtures/shipping.ts'
 import { eventually } from '../eventually.ts'
 import { type Proxy, startProxy } from '../proxy.ts'
 
 /** Faults on the way of output to the log store: nothing is lost or stored twice, or the loss is recorded. */
-let ingest: IngestBench
+let ingest: IngestFixture
 let proxy: Proxy
 let ship: Shipping
 let fault: ((store: OutputStore['storeOutput']) => OutputStore['storeOutput']) | undefined
@@ -23,7 +23,7 @@ const client = () => ingest.client('a', { url: `https://127.0.0.1:${proxy.port}`
 
 beforeEach(async () => {
   fault = undefined
-  ingest = await ingestBench(store => ({
+  ingest = await startIngest(store => ({
     ...store,
     storeOutput: pieces => (fault ?? (real => real))(store.storeOutput)(pieces),
   }))

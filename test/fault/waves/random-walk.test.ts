@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { type Fleet, startFleet } from '../../fixtures/fleet.ts'
-import { mostAtOnce } from '../../fixtures/most-at-once.ts'
-import { broken } from '../../fixtures/promise.ts'
+import { maxConcurrency } from '../../fixtures/max-concurrency.ts'
+import { violations } from '../../fixtures/promise.ts'
 import { eventually } from '../eventually.ts'
 
 /** maxParallel holds, and every target gets its outcome, while agents and etcd's leader are killed. */
@@ -82,8 +82,8 @@ test("maxParallel 2 holds while agents and etcd's leader are killed in the middl
     60_000,
   )
   const outcomes = await fleet.outcomes()
-  expect(broken({ entry, outcomes, truth: await truth(), until, targets: AGENTS })).toEqual([])
-  expect(mostAtOnce(await readFile(join(dir, 'ticks'), 'utf8'))).toBe(2)
+  expect(violations({ entry, outcomes, truth: await truth(), until, targets: AGENTS })).toEqual([])
+  expect(maxConcurrency(await readFile(join(dir, 'ticks'), 'utf8'))).toBe(2)
   const { items } = await fleet.client.list(fleet.keys.cells())
   const wave = items.find(({ key }) => key.endsWith('/@wave'))
   expect(JSON.parse(wave?.value ?? '')).toMatchObject({ active: [] })

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rank } from '../../../core/fires/placement.ts'
 import { nativeExec, nativeLauncher } from '../../../scripts/native.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { command, type HandAgent } from '../../fixtures/pool.ts'
+import { type AgentOptions, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { type Containerd, type StartedPod, startContainerd } from '../../servers/containerd.ts'
 
@@ -31,7 +31,7 @@ describe.runIf(canRun)('jobs in containers', () => {
 
   afterAll(() => node?.stop())
 
-  const agent = (over: HandAgent = {}) =>
+  const agent = (over: AgentOptions = {}) =>
     pool.agent('a', {
       launcherCommand: [...node.enter, launcher],
       isElsewhere: true,

@@ -47,26 +47,26 @@ describe.skipIf(!mayMount)('an agent', () => {
 
   test('that stops with a full disk leaves its session to the next one as it is', async () => {
     const first = await pool.agent('a', { etcd: counted })
-    const { session, letGo } = await startLongRun(pool)
+    const { session, finish } = await startLongRun(pool)
     const { lease } = (await registered()) ?? {}
     fill(disk)
     await first.agent.handOver()
     await first.crash()
     await pool.agent('a', { etcd: counted })
-    await letGo()
+    await finish()
     expect(await registered()).toMatchObject({ create: session, lease })
   })
 
   test('that starts with a full disk resumes the session that was handed over', async () => {
     const first = await pool.agent('a', { etcd: counted })
-    const { session, letGo } = await startLongRun(pool)
+    const { session, finish } = await startLongRun(pool)
     await first.agent.handOver()
     await first.crash()
     const { lease } = (await registered()) ?? {}
     fill(disk)
     leases = 0
     await pool.agent('a', { etcd: counted })
-    await letGo()
+    await finish()
     expect(await registered()).toMatchObject({ create: session, lease })
     expect(leases).toBe(1)
   })

@@ -43,7 +43,7 @@ async function longRun(options: Parameters<typeof pool.agent>[1]) {
 }
 
 test('a run outlives the TTL without an agent, and is adopted in the same session', async () => {
-  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations() })
+  const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations() })
   told = []
   await first.agent.handOver()
   expect(told).toEqual(['registered', 'fence long'])
@@ -61,18 +61,18 @@ test('a run outlives the TTL without an agent, and is adopted in the same sessio
   const back = await registered()
   expect(back?.create).toBe(session)
   expect(await pool.etcd.keepAlive(back?.lease ?? '', 5_000)).toBeLessThanOrEqual(TTL)
-  await letGo()
+  await finish()
   expect(await pool.ran()).toHaveLength(1)
 })
 
 test('if the answer is lost the fence is not raised, and the next agent still finds the session', async () => {
-  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations(true) })
+  const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations(true) })
   told = ['registered']
   await expect(first.agent.handOver()).rejects.toThrow('lost')
   expect(told).not.toContain('fence long')
   await first.crash()
   await pool.agent('a')
-  await letGo()
+  await finish()
   expect((await registered())?.create).toBe(session)
 })
 
@@ -82,7 +82,7 @@ test('a lease that is long enough is never shortened, and is kept when the next 
     compare: [],
     then: [{ put: pool.keys.pool('default'), value: JSON.stringify(long) }],
   })
-  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations() })
+  const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations() })
   told = []
   await first.agent.handOver()
   expect(told).toEqual(['registered', 'fence long'])
@@ -90,7 +90,7 @@ test('a lease that is long enough is never shortened, and is kept when the next 
   expect(await pool.etcd.keepAlive(left?.lease ?? '', 5_000)).toBe(200)
   await first.crash()
   await pool.agent('a')
-  await letGo()
+  await finish()
   expect(await registered()).toMatchObject({ create: session, lease: left?.lease })
 })
 

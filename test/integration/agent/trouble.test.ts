@@ -27,13 +27,13 @@ test('its registration has the reason while it does not claim, and no reason aft
 
 test('a reason leaves the session on the lease that it was handed over to', async () => {
   const { agent } = await pool.agent('a')
-  const { letGo } = await startLongRun(pool)
+  const { finish } = await startLongRun(pool)
   await skewed('it says so')
   await agent.handOver()
   const { item } = await eventually('it was handed over', read)
   const again = await skewed('it says so again')
   expect(again.item.lease).toBe(item.lease)
-  await letGo()
+  await finish()
 })
 
 type Registered = NonNullable<Awaited<ReturnType<typeof read>>>

@@ -4,7 +4,7 @@ import type { JobEntry } from '../../../core/records/entry.ts'
 import { cellSchema } from '../../../core/records/state.ts'
 import { parseValue } from '../../../store/protocol/versioned.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { mostAtOnce } from '../../fixtures/most-at-once.ts'
+import { maxConcurrency } from '../../fixtures/max-concurrency.ts'
 import { cellRef, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
@@ -50,7 +50,7 @@ test('a wave is as fast as its commands, and never exceeds maxParallel', async (
   expect(results.map(({ target, outcome }) => `${target} ${outcome}`).sort()).toEqual(
     NAMES.map(name => `${name} Succeeded`),
   )
-  expect(mostAtOnce((await pool.ran()).join('\n'))).toBe(2)
+  expect(maxConcurrency((await pool.ran()).join('\n'))).toBe(2)
   expect((await wave())?.active).toEqual([])
 })
 

@@ -7,29 +7,29 @@ import { cronJob, NS } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
 /** Secrets as files: changed, replaced, removed, restored. Checked is what an agent would open. */
-const bench = operatorForEach()
+const fixture = operatorForEach()
 
 const variable = { name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }
 const job = (annotations: Record<string, string> = {}) =>
-  bench.write(
+  fixture.write(
     'a.yaml',
     cronJob('a', { template: { env: [variable, { name: 'PLAIN', value: 'p' }] }, annotations }),
   )
-const folder = () => join(bench.dir, 'secrets', NS, 's')
+const folder = () => join(fixture.dir, 'secrets', NS, 's')
 const put = async (path: string, value: string) => {
   await mkdir(dirname(join(folder(), path)), { recursive: true })
   await writeFile(join(folder(), path), value, { mode: 0o600 })
 }
 const serves = (value: string) =>
   eventually(`it is sealed as ${value}`, async () => {
-    const entry = await bench.job('a')
-    return (await bench.sealed('a'))?.['P'] === value && entry?.blocked === undefined && entry
+    const entry = await fixture.job('a')
+    return (await fixture.sealed('a'))?.['P'] === value && entry?.blocked === undefined && entry
   })
 
 test('a changed value is sealed again, however its file is changed', async () => {
   await put('k', 'one')
   await job()
-  await bench.operator()
+  await fixture.operator()
   const first = await serves('one')
   await put('k', 'two')
   const second = await serves('two')
@@ -54,7 +54,7 @@ test('while a Secret is absent its last value is used for five minutes; then the
   const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead }
   await put('k', 'one')
   await job()
-  const { context } = await bench.operator({ clock })
+  const { context } = await fixture.operator({ clock })
   await serves('one')
   await rm(folder(), { recursive: true })
   const says = () => context.compileResults.get('ShellCronJob', NS, 'a')?.blocked
@@ -71,7 +71,7 @@ test('while a Secret is absent its last value is used for five minutes; then the
   ahead += 101_000
   await job({ looked: 'twice' })
   const blocked = await eventually('it is blocked', async () => {
-    const entry = await bench.job('a')
+    const entry = await fixture.job('a')
     return entry?.blocked && entry
   })
   expect(blocked).toMatchObject({ blocked: { reason: 'SecretNotFound' } })
@@ -84,8 +84,8 @@ test('while a Secret is absent its last value is used for five minutes; then the
 test('a job is blocked at once if its value never existed', async () => {
   await put('other', 'x')
   await job()
-  await bench.operator()
-  const blocked = await eventually('it is blocked', async () => (await bench.job('a'))?.blocked)
+  await fixture.operator()
+  const blocked = await eventually('it is blocked', async () => (await fixture.job('a'))?.blocked)
   expect(blocked).toMatchObject({ reason: 'KeyNotFound' })
   await put('k', 'late')
   await serves('late')
@@ -94,14 +94,14 @@ test('a job is blocked at once if its value never existed', async () => {
 test("when the pool's key changes all values are sealed again, and the pool has the new key", async () => {
   await put('k', 'one')
   await job()
-  const { stop } = await bench.operator()
+  const { stop } = await fixture.operator()
   await serves('one')
-  const pool = async () => (await bench.etcd.get(bench.keys.pool('default')))?.value
+  const pool = async () => (await fixture.etcd.get(fixture.keys.pool('default')))?.value
   const before = await pool()
   await stop()
-  await bench.rotatePoolKey()
-  expect(await bench.sealed('a')).toBeUndefined()
-  await bench.operator()
+  await fixture.rotatePoolKey()
+  expect(await fixture.sealed('a')).toBeUndefined()
+  await fixture.operator()
   await serves('one')
   await eventually('the pool tells it', async () => (await pool()) !== before)
 })

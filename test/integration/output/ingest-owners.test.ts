@@ -4,13 +4,13 @@ import type { Active } from '../../../core/records/state.ts'
 import { createOwners } from '../../../operator/ingest/owners.ts'
 import { result } from '../../contract/log-store/log-stores.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
 import { cronJob, NS, object, type StartedOperator } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
 /** Whose output is accepted: etcd and the log store say which agent ran which attempt. */
-const bench = operatorForEach()
-let ingest: IngestBench
+const fixture = operatorForEach()
+let ingest: IngestFixture
 let operator: StartedOperator
 let uid: string
 
@@ -18,10 +18,10 @@ const TIME = Date.UTC(2026, 0, 1)
 const RUN = `${NS}.job.${TIME}`
 
 beforeEach(async () => {
-  await bench.write('job.yaml', cronJob('job'))
-  operator = await bench.operator()
+  await fixture.write('job.yaml', cronJob('job'))
+  operator = await fixture.operator()
   const { mirrors, keys } = operator.context
-  ingest = await ingestBench(undefined, store => createOwners({ mirrors, keys, store }))
+  ingest = await startIngest(undefined, store => createOwners({ mirrors, keys, store }))
   uid = (await eventually('the entry', () => mirrors.jobs.get(keys.job(ref()))?.value)).uid
 })
 afterEach(() => ingest.close())
@@ -35,14 +35,14 @@ function active(over: Partial<Active> = {}): Active {
 
 /** Puts it as an agent does. Resolves once the operator sees it. */
 async function claimed(agent: string, over: Partial<Active> = {}, pool = 'default'): Promise<string> {
-  const key = bench.keys.active(pool, agent, over.run ?? RUN)
-  await bench.put(key, active(over))
+  const key = fixture.keys.active(pool, agent, over.run ?? RUN)
+  await fixture.put(key, active(over))
   await eventually('the claim is seen', () => seen(key)?.value.attempt === active(over).attempt)
   return key
 }
 
 async function left(key: string): Promise<void> {
-  await bench.delete(key)
+  await fixture.delete(key)
   await eventually('its end is seen', () => seen(key) === undefined)
 }
 
@@ -126,8 +126,8 @@ test('an agent cannot store its output under the name of another object', async 
 
 test("a ShellRun's run belongs to its claimer, on each target", async () => {
   const spec = { template: { spec: { host: {}, script: 'true', target: { mode: 'All' } } } }
-  await bench.write('run.yaml', object('ShellRun', 'once', spec, NS))
-  const entry = await eventually('the entry', () => bench.run('once'))
+  await fixture.write('run.yaml', object('ShellRun', 'once', spec, NS))
+  const entry = await eventually('the entry', () => fixture.run('once'))
   await eventually('it is seen', () => {
     const { mirrors, keys } = operator.context
     return mirrors.runs.get(keys.run({ ...ref(), name: 'once' }))

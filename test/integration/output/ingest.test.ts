@@ -4,14 +4,14 @@ import { connectIngest } from '../../../agent/output/ingest-client.ts'
 import type { BatchPiece } from '../../../core/output/batch.ts'
 import { agentUser } from '../../../operator/identity/enrol.ts'
 import { createCa, issue } from '../../../platform/certificates.ts'
-import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
 
 /** Which agents may send which output. */
-let ingest: IngestBench
+let ingest: IngestFixture
 const signal = new AbortController().signal
 
 beforeAll(async () => {
-  ingest = await ingestBench()
+  ingest = await startIngest()
 })
 afterAll(() => ingest.close())
 

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { bytesOf, implementations } from '../../contract/launcher/launcher.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
 import { attemptOf, type Shipping, shipping } from '../../fixtures/shipping.ts'
 
 /** Output from a launcher's spool to the log store. */
-let ingest: IngestBench
+let ingest: IngestFixture
 let ship: Shipping
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -28,7 +28,7 @@ const zero = async (file: string, from: number) => {
 
 describe.each(Object.entries(implementations))('of the %s launcher', (_, command) => {
   beforeEach(async () => {
-    ingest = await ingestBench()
+    ingest = await startIngest()
     ship = await shipping(command, await ingest.client('a'))
   })
   afterEach(async () => {
@@ -137,7 +137,7 @@ describe.each(Object.entries(implementations))('of the %s launcher', (_, command
 test('output and losses of unknown attempts are sent once the operator knows them, and block no other output', async () => {
   const unknown = new Set(['early', 'gone'].map(name => attemptOf(name).run))
   const asked: string[] = []
-  ingest = await ingestBench(undefined, () => ({
+  ingest = await startIngest(undefined, () => ({
     of: async (attempts, speaker) =>
       attempts.map(({ run }) => {
         if (unknown.has(run)) asked.push(run)
@@ -174,7 +174,7 @@ test('output and losses of unknown attempts are sent once the operator knows the
 })
 
 test('each of 2,000 small runs has its output, and nothing is left behind', async () => {
-  ingest = await ingestBench()
+  ingest = await startIngest()
   ship = await shipping(implementations.native ?? [], await ingest.client('a'))
   try {
     const names = Array.from({ length: 2_000 }, (_, n) => `small-${n}`)
