@@ -10,7 +10,7 @@ export interface BackoffOptions {
 /** Maps the number of failures in a row (1: the first) to the delay before the next try, ms. */
 export type Backoff = (failures: number) => number
 
-/** Keeps the power finite. So many doublings exceed any limit. */
+/** Keeps the power finite. This many doublings exceed any limit. */
 const MOST_DOUBLINGS = 30
 
 /**

@@ -15,7 +15,7 @@ function work() {
   return { begun, of, end: (name: string, fails?: Error) => ends.get(name)?.(fails) }
 }
 
-test('at most so many run at a time, the others in order, even if one fails', async () => {
+test('at most that many tasks run at a time, the others in order, even if one fails', async () => {
   const { begun, of, end } = work()
   const semaphore = createSemaphore(2)
   const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => semaphore.run(of(name), never))

@@ -1,4 +1,4 @@
-/** Limits concurrency: at most so many hold a permit at a time, the others wait in order. */
+/** Limits concurrency: at most `permits` tasks run at a time, the others wait in order. */
 export interface Semaphore {
   /** Runs `work` with a permit. If the signal aborts first, rejects without starting it. Once started, `work` watches the signal itself. */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>

@@ -80,7 +80,8 @@ export class ClusterMembers {
     parent?.throwIfAborted()
     if (this.isClosed) throw new EtcdUnavailable('Closed', 'the etcd client is closed')
     const why = messageOf(last ?? signal.reason)
-    throw new EtcdUnavailable('Unreachable', `no etcd member can be reached: ${why}`, {
+    const endpoints = this.#options.endpoints.join(', ')
+    throw new EtcdUnavailable('Unreachable', `no etcd member answers at ${endpoints}: ${why}`, {
       cause: last ?? signal.reason,
     })
   }
@@ -129,7 +130,7 @@ export class ClusterMembers {
     return this.#closing.signal.aborted
   }
 
-  /** Connects to all members anew. Certificates are renewed daily. */
+  /** Reconnects to all members with new certificates, which are renewed daily. */
   useTls(tls: Tls): void {
     this.#tls = tls
     for (const member of this.#all) this.#renew(member)

@@ -58,7 +58,7 @@ const transientFailure = 3
 const shutdown = 4
 
 /**
- * Gives access to etcd3's raw gRPC clients. It bypasses what etcd3 does around a call: it repeats transactions, breaks circuits, and closes
+ * Gives access to etcd3's raw gRPC clients. It bypasses etcd3's wrapper of a call, which repeats transactions, breaks circuits, and closes
  * a host's channels when one call fails. etcd3 does this in `exec` and around the callback of `withConnection`; this callback only returns
  * the client and cannot fail.
  */

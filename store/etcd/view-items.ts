@@ -61,7 +61,7 @@ export class ViewItems {
     return this.#options.clock.monotonic() - this.#freshAt
   }
 
-  /** Applies a list: first deletions, then the other changes in revision order. What the list repeats is no change. */
+  /** Applies a list: first deletions, then the other changes in revision order. An item that the list repeats is no change. */
   applyList(items: KeyValue[], revision: number): void {
     this.#revision = revision
     this.#freshAt = this.#options.clock.monotonic()

@@ -115,7 +115,7 @@ export class Watches {
     stream
       .on('data', (answer: IWatchResponse) => this.#onAnswer(stream, answer))
       .on('error', end)
-      .on('end', () => end(new Error('stream ended')))
+      .on('end', () => end(new Error('the member ended the stream')))
     for (const [id, watch] of this.#watches) this.#create(id, watch)
     void this.#watchdog(stream, member, end)
   }

@@ -1,7 +1,7 @@
 import { chunksOf, wholeChunks } from '../../core/output/chunks.ts'
-import { unpacked } from './compression.ts'
+import { decompress } from './compression.ts'
 import type { OutputPiece, OutputStore } from './port.ts'
-import { given, number, type Row } from './result-rows.ts'
+import { number, optional, type Row } from './result-rows.ts'
 
 /** Converts pieces of output between the port and a table with the columns `position`, `next`, `chunks`, `packed` and `lost`. */
 
@@ -26,9 +26,9 @@ export function pieceIn(row: Row, from: number): Piece {
   const next = number(row.next) ?? 0
   const lost = number(row.lost)
   const bytes = row.chunks instanceof Uint8Array ? row.chunks : new Uint8Array()
-  const chunks = unpacked({ bytes, isCompressed: row.packed === 1 })
+  const chunks = decompress({ bytes, isCompressed: row.packed === 1 })
   const skip = Math.max(0, from - offset)
-  return { offset: offset + skip, next, chunks: chunks.subarray(skip), ...given('lost', lost) }
+  return { offset: offset + skip, next, chunks: chunks.subarray(skip), ...optional('lost', lost) }
 }
 
 /** `bytes`: of stdout and stderr. `cut`: those that the launcher dropped. */

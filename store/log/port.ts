@@ -104,7 +104,7 @@ export interface OutputStore {
   }>
 }
 
-/** What retention keeps. */
+/** The limits beyond which retention removes results and output. */
 export interface RetentionLimits {
   /**
    * Results with an earlier scheduled time (ms since the epoch) are removed with their output, and so is output without a result of which no

@@ -46,17 +46,17 @@ export function resultOf(row: Row): StoredResult {
     namespace: text(row.namespace) ?? '',
     name: text(row.name) ?? '',
     target: text(row.target) ?? '',
-    ...given('agent', text(row.agent)),
+    ...optional('agent', text(row.agent)),
     attempt: number(row.attempt) ?? 0,
     time: number(row.time) ?? 0,
-    ...given('startedAt', number(row.started_at)),
+    ...optional('startedAt', number(row.started_at)),
     endedAt: number(row.ended_at) ?? 0,
     outcome: outcomeOf(row),
-    ...given('exitCode', number(row.exit_code)),
-    ...given('signal', text(row.signal)),
-    ...given('reason', text(row.reason)),
-    ...given('message', text(row.message)),
-    ...given('tail', text(row.tail)),
+    ...optional('exitCode', number(row.exit_code)),
+    ...optional('signal', text(row.signal)),
+    ...optional('reason', text(row.reason)),
+    ...optional('message', text(row.message)),
+    ...optional('tail', text(row.tail)),
     final: row.final === 1,
     ...rangeOf(row),
   }
@@ -70,7 +70,7 @@ export function outcomeOf(row: Row): Outcome {
 
 export function rangeOf(row: Row): { range?: { first: number; count: number } } {
   const first = number(row.range_first)
-  return given('range', first === undefined ? undefined : { first, count: number(row.range_count) ?? 1 })
+  return optional('range', first === undefined ? undefined : { first, count: number(row.range_count) ?? 1 })
 }
 
 export function text(value: unknown): string | undefined {
@@ -82,7 +82,7 @@ export function number(value: unknown): number | undefined {
 }
 
 /** An object with this property, or without it if the value is undefined. */
-export function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+export function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
 }
 

@@ -5,7 +5,7 @@ import type { Active } from '../../core/records/state.ts'
 const LATE_START_MS = 10_000
 
 /**
- * With onDisconnect Continue a run goes on without its agent, and must not be buried before it has surely ended. It starts at `from`, or
+ * With onDisconnect Continue a run continues without its agent, and must not be buried before it has surely ended. It starts at `from`, or
  * now if that is past, and ends at the latest after its deadline and grace period. Times are ms since the epoch.
  */
 export function buryAfter({ command }: Entry, from: number, now: number): Pick<Active, 'buryAfter'> {

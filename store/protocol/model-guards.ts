@@ -25,19 +25,19 @@ export const guards = {
   /** An attempt ends once: the transaction that ends it finds its active entry unchanged. */
   stillActive: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** WAVE: to take or free a slot of maxParallel compares the wave, so that no two take the last slot and none is freed unseen. */
+  /** WAVE: a transaction that takes or frees a slot of maxParallel compares the wave, so that no two take the last slot. */
   waveUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
   /** A slot is taken under the current maxParallel (a ShellRun's: its job's), so a lower limit also holds for entries compiled before. */
   limitUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
-  /** To end a run finally, or to give its next attempt to nobody, frees its slot in the same transaction. */
+  /** A transaction that ends a run finally, or gives its next attempt to nobody, also frees its slot. */
   freesSlot: (): boolean => true,
 
   /** A holder is removed from a wave only while it has no active entry. */
   holderUnknown: (key: string): Compare[] => [{ key, mod: 0 }],
 
-  /** GAP: to move the frontier over times without running them records their outcome in the same transaction. */
+  /** GAP: a transaction that moves the frontier over times without running them also records their outcomes. */
   recordPassedOver: (settle: readonly Settlement[]): readonly Settlement[] => settle,
 
   /** ADOPT: the transaction that ends an attempt puts the next one as an active entry. It is never only in a process's memory. */

@@ -3,7 +3,7 @@ import { guards } from './model-guards.ts'
 
 /**
  * Writes of keys that only the operator writes: entries, members, pools. Each compares the revision that the operator knows (`mod` 0: the
- * key is absent), so that a former leader that was paused cannot undo what its successor wrote.
+ * key is absent), so that a paused former leader cannot undo its successor's writes.
  *
  *   key unchanged → put or delete it
  *   else read it

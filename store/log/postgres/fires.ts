@@ -3,7 +3,7 @@ import { type FireSummary, gravity, type Milestones } from '../../../core/status
 import { aggregateOf, type FireAggregate, mergeAggregates } from '../fire-aggregate.ts'
 import { summaryOf } from '../fire-summary-row.ts'
 import type { StoredResult } from '../port.ts'
-import { columnsOf, given, number, type Row, text } from '../result-rows.ts'
+import { columnsOf, number, optional, type Row, text } from '../result-rows.ts'
 import type { Execute } from './connection.ts'
 import { escaped, unescaped } from './escape-text.ts'
 
@@ -136,10 +136,10 @@ export async function milestonesOf(execute: Execute, uid: string): Promise<Miles
     [uid],
   )
   return {
-    ...given('lastScheduled', number(taken.rows[0]?.time)),
-    ...given('lastSuccessful', number(good?.ended_at)),
-    ...given('lastFailure', number(bad?.ended_at)),
-    ...given('failureTail', bad && text(unescaped(bad).tail)),
-    ...given('since', number(streak.rows[0]?.ended_at)),
+    ...optional('lastScheduled', number(taken.rows[0]?.time)),
+    ...optional('lastSuccessful', number(good?.ended_at)),
+    ...optional('lastFailure', number(bad?.ended_at)),
+    ...optional('failureTail', bad && text(unescaped(bad).tail)),
+    ...optional('since', number(streak.rows[0]?.ended_at)),
   }
 }

@@ -31,7 +31,7 @@ export function pageOf(query: HistoryQuery): PagePlan {
     const { time, id } = positionOf(query.cursor)
     terms.push(`time <= ${place(time)}`, `(time, id) < (${place(time)}, ${place(id)})`)
   }
-  const rest = ASKED.filter(column => query[column] !== undefined && !known.includes(column)).map(equals)
+  const rest = FILTERS.filter(column => query[column] !== undefined && !known.includes(column)).map(equals)
   const where = terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''
   const order = 'ORDER BY time DESC, id DESC'
   const all = `SELECT * FROM results ${where} ${order}`
@@ -54,7 +54,7 @@ export function pageIn(rows: readonly Row[], { isBounded }: PagePlan, limit: num
   return { rows: page, last: last?.nth === ROWS_PER_PAGE_SCAN ? last : undefined }
 }
 
-const ASKED: readonly Column[] = ['uid', 'namespace', 'name', 'kind', 'agent', 'outcome']
+const FILTERS: readonly Column[] = ['uid', 'namespace', 'name', 'kind', 'agent', 'outcome']
 
 /** The columns that an index has before the time. */
 function knownOf({ uid, namespace, name, kind, agent }: HistoryQuery): Column[] {

@@ -1,4 +1,4 @@
-import { packed } from '../compression.ts'
+import { compressIfSmaller } from '../compression.ts'
 import { countsOf, pieceIn, unstoredPart } from '../output-pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
 import { attemptIn, headIn, number, type Row } from '../result-rows.ts'
@@ -77,7 +77,7 @@ export async function addPiece(
   const { chunks, lost = 0, next } = rest
   let kept = 0
   if (next > head.stored) {
-    const { bytes, isCompressed } = packed(chunks)
+    const { bytes, isCompressed } = compressIfSmaller(chunks)
     kept = bytes.length
     await execute(
       'INSERT INTO output_pieces (at, output, position, next, chunks, packed, lost) VALUES ($1, $2, $3, $4, $5, $6, $7)',

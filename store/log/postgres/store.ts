@@ -22,14 +22,14 @@ export function openPostgresLogStore(options: ConnectionOptions): LogStore {
   const partitions = createPartitions(connection)
   const prune = createRetention({ connection, partitions })
   const ready = onceDone(() => migrate(connection))
-  const asked = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
+  const whenReady = async <T>(work: (connection: Connection) => Promise<T>): Promise<T> => {
     await ready()
     return await work(connection)
   }
   const reading = <T>(work: (execute: Execute) => Promise<T>): Promise<T> =>
-    asked(({ execute }) => work(execute))
+    whenReady(({ execute }) => work(execute))
   const writing = <T>(work: () => Promise<T>): Promise<T> =>
-    asked(async () => {
+    whenReady(async () => {
       try {
         return await work()
       } catch (error) {
@@ -50,7 +50,7 @@ export function openPostgresLogStore(options: ConnectionOptions): LogStore {
     storeOutput: pieces => writing(() => storeOutput({ connection, partitions }, pieces)),
     outputs: of => reading(execute => headsOf(execute, of)),
     output: (of, from, limit) => reading(execute => readOutput(execute, of, { from, limit })),
-    prune: keep => asked(() => prune(keep)),
+    prune: keep => whenReady(() => prune(keep)),
     beacon: () => reading(beacon),
     raiseBeacon: n => reading(execute => raiseBeacon(execute, n)),
     close: () => connection.close(),

@@ -4,7 +4,7 @@ import { type FireSummary, gravity, type Milestones } from '../../../core/status
 import { aggregateOf, type FireAggregate, mergeAggregates } from '../fire-aggregate.ts'
 import { summaryOf } from '../fire-summary-row.ts'
 import type { StoredResult } from '../port.ts'
-import { given, number, type Row, text } from '../result-rows.ts'
+import { number, optional, type Row, text } from '../result-rows.ts'
 
 /** How many failed targets a summary names. */
 const NAMED = 10
@@ -101,11 +101,11 @@ export class Fires {
         : { class: 'succeeded', after: timeOf(bad) }
     const since = this.#streak.get({ uid, ...now })
     return {
-      ...given('lastScheduled', this.#lastTakenTime(uid)),
-      ...given('lastSuccessful', number(good?.ended_at)),
-      ...given('lastFailure', number(bad?.ended_at)),
-      ...given('failureTail', text(bad?.tail)),
-      ...given('since', number(since?.ended_at)),
+      ...optional('lastScheduled', this.#lastTakenTime(uid)),
+      ...optional('lastSuccessful', number(good?.ended_at)),
+      ...optional('lastFailure', number(bad?.ended_at)),
+      ...optional('failureTail', text(bad?.tail)),
+      ...optional('since', number(since?.ended_at)),
     }
   }
 

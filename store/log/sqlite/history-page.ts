@@ -45,7 +45,7 @@ function incarnationsIn(db: DatabaseSync, query: HistoryQuery): Incarnation[] {
   return rows.map(({ uid, newest }) => ({ uid: text(uid) ?? '', newest: number(newest) ?? 0 }))
 }
 
-/** What is asked of a name is asked of each incarnation that an object had under it: there is no index by name. */
+/** Reads the rows of each incarnation of a name by its uid, because there is no index by name. */
 function rowsOfIncarnations(
   db: DatabaseSync,
   query: HistoryQuery,

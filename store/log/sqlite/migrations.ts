@@ -6,7 +6,7 @@ import { newerSchema } from '../newer-schema.ts'
  *
  * `results` has a row for each attempt or range. `fires` aggregates them for each scheduled time, in the same transaction, so that the cost
  * of an object's status does not grow with its history. A result writes a page of each of its indexes, so there are few indexes. Results
- * that did not succeed are few and are what people search for, so they have their own indexes.
+ * that did not succeed are few, and searched for most, so they have their own indexes.
  */
 const migrations: readonly string[] = [
   `

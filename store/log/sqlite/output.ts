@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { packed } from '../compression.ts'
+import { compressIfSmaller } from '../compression.ts'
 import { countsOf, pieceIn, unstoredPart } from '../output-pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
 import { headIn } from '../result-rows.ts'
@@ -57,7 +57,7 @@ export class Outputs {
     if (!rest) return head.stored
     const { chunks, lost = 0, next } = rest
     if (next > head.stored) {
-      const { bytes, isCompressed } = packed(chunks)
+      const { bytes, isCompressed } = compressIfSmaller(chunks)
       this.#insertPiece.run(head.id, head.stored, next, bytes, isCompressed ? 1 : 0, lost || null)
       this.#countBytes.run(bytes.length)
     }

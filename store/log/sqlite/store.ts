@@ -34,33 +34,33 @@ export function openSqliteLogStore(path: string): LogStore {
   } catch (error) {
     if (!(error instanceof Unavailable && isTransient(error.cause))) throw error
   }
-  const asked = async <T>(work: (of: Parts) => T): Promise<T> => guarded(path, () => work(opened()))
+  const call = async <T>(work: (of: Parts) => T): Promise<T> => guarded(path, () => work(opened()))
   // Each part of a search is a call of its own: other calls may come between.
-  const searched = {
+  const searchable = {
     pageIn: (query: HistoryQuery) => guarded(path, () => opened().pageIn(query)),
     outputsOf: (): OutputContains => (of, last, search) =>
       guarded(path, () => opened().outputs.has(of, last, search)),
   }
   const historyOf = async (query: HistoryQuery) => {
     const { rows, last } =
-      query.text === undefined ? searched.pageIn(query) : await pageWith(query.text, query, searched)
+      query.text === undefined ? searchable.pageIn(query) : await pageWith(query.text, query, searchable)
     return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
   }
 
   return {
-    ready: () => asked(() => undefined),
-    record: results => asked(({ db, record }) => transaction(db, () => record(results))),
-    recent: ({ uid }, limit) => asked(({ fires }) => fires.recent(uid, limit)),
-    milestones: ({ uid }) => asked(({ fires }) => fires.milestones(uid)),
-    ranBy: attempts => asked(({ ranBy }) => attempts.map(ranBy)),
+    ready: () => call(() => undefined),
+    record: results => call(({ db, record }) => transaction(db, () => record(results))),
+    recent: ({ uid }, limit) => call(({ fires }) => fires.recent(uid, limit)),
+    milestones: ({ uid }) => call(({ fires }) => fires.milestones(uid)),
+    ranBy: attempts => call(({ ranBy }) => attempts.map(ranBy)),
     history: historyOf,
     storeOutput: pieces =>
-      asked(({ db, outputs }) => transaction(db, () => pieces.map(piece => outputs.add(piece)))),
-    outputs: of => asked(({ outputs }) => outputs.heads(of)),
-    prune: keep => asked(({ db, retention }) => transaction(db, () => retention.prune(keep))),
-    output: (of, from, limit) => asked(({ outputs }) => outputs.read(of, from, limit)),
-    beacon: () => asked(({ beacon }) => beacon.read()),
-    raiseBeacon: n => asked(({ beacon }) => beacon.raise(n)),
+      call(({ db, outputs }) => transaction(db, () => pieces.map(piece => outputs.add(piece)))),
+    outputs: of => call(({ outputs }) => outputs.heads(of)),
+    prune: keep => call(({ db, retention }) => transaction(db, () => retention.prune(keep))),
+    output: (of, from, limit) => call(({ outputs }) => outputs.read(of, from, limit)),
+    beacon: () => call(({ beacon }) => beacon.read()),
+    raiseBeacon: n => call(({ beacon }) => beacon.raise(n)),
     async close() {
       isClosed = true
       guarded(path, () => parts?.db.close())
