@@ -1,4 +1,12 @@
-import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, IResponseOp, ITxnRequest } from 'etcd3'
+import type {
+  ICompare,
+  IKeyValue,
+  IRangeRequest,
+  IRequestOp,
+  IResponseOp,
+  ITxnRequest,
+  IWatchResponse,
+} from 'etcd3'
 import type { Compare, KeyValue, Op, Txn } from './types.ts'
 
 /** Translates between types.ts and the messages of etcd3's gRPC clients. */
@@ -14,6 +22,18 @@ export function keyValueOf(kv: IKeyValue): KeyValue {
     // One shared string: a view of 100,000 keys would otherwise hold as many copies of '0'.
     lease: kv.lease === none ? none : kv.lease,
   }
+}
+
+/** Without `now` the key was deleted. */
+export interface WatchEvent {
+  key: string
+  now?: KeyValue
+}
+
+export function watchEventOf({ type, kv }: IWatchResponse['events'][number]): WatchEvent {
+  if (type === 'Delete') return { key: kv.key.toString('utf8') }
+  const now = keyValueOf(kv)
+  return { key: now.key, now }
 }
 
 /** etcd's range end for a prefix: the smallest key after all that begin with it. For '' it is the end of all keys. */

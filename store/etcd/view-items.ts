@@ -1,6 +1,7 @@
 import { hash53 } from '../../core/hash.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
+import type { WatchEvent } from './messages.ts'
 import type { Change, KeyValue } from './types.ts'
 
 /** `digest`: of a value that was released. */
@@ -78,7 +79,7 @@ export class ViewItems {
     for (const listener of this.#syncListeners) this.#guarded(listener)
   }
 
-  applyEvents(events: readonly { key: string; now?: KeyValue }[], revision: number): void {
+  applyEvents(events: readonly WatchEvent[], revision: number): void {
     this.proveFresh(revision)
     for (const { key, now } of events) if (!this.#isKnown(key, now)) this.#set(key, now)
   }

@@ -3,13 +3,12 @@ import { type Clock, deadline } from '../../platform/clock.ts'
 import type { ClusterMember, ClusterMembers } from './cluster-members.ts'
 import type { RawStream } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
-import { endOf, keyValueOf, startOf } from './messages.ts'
-import type { KeyValue } from './types.ts'
+import { endOf, startOf, type WatchEvent, watchEventOf } from './messages.ts'
 
 /** Called by a watch. After `lost` nothing more is called: list again, and watch from that revision. */
 export interface WatchListener {
   /** Events of whole revisions, in order. Without `now` the key was deleted. */
-  events(events: { key: string; now?: KeyValue }[], revision: number): void
+  events(events: WatchEvent[], revision: number): void
   /** All events up to this revision were delivered. */
   progress(revision: number): void
   lost(reason: Error): void
@@ -20,7 +19,7 @@ interface Watch {
   readonly from: number
   readonly listener: WatchListener
   /** Fragments of one answer that etcd split for its size. */
-  parts: { key: string; now?: KeyValue }[]
+  parts: WatchEvent[]
   heardAt: number
   /** How many progress requests were sent before the watch was created. Answers to those do not prove it alive. */
   requestsBefore: number
@@ -87,11 +86,7 @@ export class Watches {
       this.#attach(stream, member)
     } catch (error) {
       this.#opening = false
-      this.close(
-        error instanceof Error
-          ? error
-          : new Error(`the watch stream did not open: ${String(error)}`, { cause: error }),
-      )
+      this.close(error instanceof Error ? error : new Error(String(error), { cause: error }))
     } finally {
       limit.done()
     }
@@ -187,13 +182,7 @@ export class Watches {
 
   #onEvents(watch: Watch, answer: IWatchResponse, now: number): void {
     watch.heardAt = now
-    for (const event of answer.events) {
-      if (event.type === 'Delete') watch.parts.push({ key: event.kv.key.toString('utf8') })
-      else {
-        const kv = keyValueOf(event.kv)
-        watch.parts.push({ key: kv.key, now: kv })
-      }
-    }
+    for (const event of answer.events) watch.parts.push(watchEventOf(event))
     if (answer.fragment) return
     const events = watch.parts
     watch.parts = []

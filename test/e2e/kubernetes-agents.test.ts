@@ -102,10 +102,7 @@ test('a job that is edited into an invalid one stops and says so; after another 
   const { status, conditions } = await see.settled(() => see.job('turns'), 'Stalled')
   expect(Object.keys(conditions)).not.toContain('Ready')
   expect(status.nextScheduleTime).toBeUndefined()
-  await eventually(
-    'what was claimed has ended',
-    async () => (await see.job('turns')).status.activeCount === 0,
-  )
+  await eventually('claimed runs have ended', async () => (await see.job('turns')).status.activeCount === 0)
   const before = (await lines('turns')).length
   await systemClock.sleep(2_500)
   expect((await lines('turns')).length).toBe(before)
@@ -148,7 +145,7 @@ test('a Node has a ShellAgent while it exists', async () => {
 
 test('a cordoned agent claims nothing; an uncordoned one does', async () => {
   await kubectl('patch', 'sag', AGENT, '--type=merge', '-p', '{"spec":{"cordoned":true}}')
-  await eventually('it says so', async () => {
+  await eventually('it reports that', async () => {
     const reason = await kubectl('get', 'sag', AGENT, '-o', 'jsonpath={.status.conditions[0].reason}')
     return reason === 'Cordoned'
   })

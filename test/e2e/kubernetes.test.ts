@@ -111,7 +111,7 @@ describe('a job of every second', () => {
 
   test('when paused by its annotation it says by whom', async () => {
     await kubectl('annotate', 'scj', 'tick', '-n', NS, 'shellcron.dev/paused=mary')
-    await eventually('it says so', async () => {
+    await eventually('it reports that', async () => {
       const { Ready } = trueConditions(await see.job('tick'))
       return Ready?.reason === 'Suspended' && Ready.message === 'suspended by mary'
     })
@@ -477,7 +477,7 @@ test('when all objects are deleted, etcd has no key of them', async () => {
   await kubectl('delete', 'scj,srun', '--all', '-A', '--timeout=60s')
   const keys = createKeys()
   const lasting = ['meta/', 'pools/', 'members/', 'agents/'].map(top => keys.prefix + top)
-  await eventually('the outbox is empty, and all else is gone', async () => {
+  await eventually('the outbox is empty, and all other keys are gone', async () => {
     const { items } = await fleet.etcd.list(keys.prefix)
     return items.every(({ key }) => lasting.some(top => key.startsWith(top)))
   })

@@ -71,13 +71,13 @@ test('an added or changed file is applied at once; an invalid one is reported, a
   expect((second.startedAt ?? 0) - edited).toBeLessThan(10_000)
 
   await writeFile(join(directory, 'b.yaml'), job('b', 'true').replace('schedule', 'schedul'))
-  await eventually('the problem is told', () => problems().some(line => /b\.yaml:5.*schedul/.test(line)))
+  await eventually('the problem is reported', () => problems().some(line => /b\.yaml:5.*schedul/.test(line)))
   await writeFile(join(directory, 'c.yaml'), job('c', 'true').replace('* * * * * *', '61 * * * *'))
-  await eventually('the cron line is told', () =>
+  await eventually('the cron line is reported', () =>
     problems().some(line => /default\/c: .*minute 61/.test(line)),
   )
   const before = outcomes().length
-  await eventually('the others go on', () => outcomes().length > before + 1)
+  await eventually('the others continue', () => outcomes().length > before + 1)
 
   await rm(join(directory, 'a.yaml'))
   await eventually('a is gone', async () => {

@@ -43,30 +43,8 @@ const SETTINGS = `SELECT set_config('statement_timeout', $1, false), set_config(
   set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)`
 
 /** Connects at the first statement. Idle connections that break are replaced. */
-export function connectPostgres({
-  url,
-  password,
-  statementMs = STATEMENT_MS,
-}: ConnectionOptions): Connection {
-  const config = parseIntoClientConfig(url)
-  const pool = new pg.Pool({
-    // Not as `connectionString`, which would override the password.
-    ...config,
-    ...(password ? { password } : {}),
-    max: CONNECTIONS,
-    connectionTimeoutMillis: CONNECT_MS,
-    idleTimeoutMillis: 60_000,
-    query_timeout: statementMs + GRACE_MS,
-    keepAlive: true,
-    application_name: 'shellcron',
-    // The pool awaits the promise, although its type does not say so.
-    onConnect: (client => client.query(SETTINGS, [String(statementMs)])) as (client: pg.ClientBase) => void,
-    types: { getTypeParser: parserOf as never },
-  })
-  // For idle connections. An error of a connection in use rejects its statement.
-  pool.on('error', () => undefined)
-  pool.on('connect', client => client.on('error', () => undefined))
-
+export function connectPostgres(options: ConnectionOptions): Connection {
+  const pool = createPool(options)
   const withConnection = async <T>(work: (execute: Execute) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch(unavailable)
     let broken = false
@@ -97,6 +75,28 @@ export function connectPostgres({
       }),
     close: () => pool.end(),
   }
+}
+
+function createPool({ url, password, statementMs = STATEMENT_MS }: ConnectionOptions): pg.Pool {
+  const config = parseIntoClientConfig(url)
+  const pool = new pg.Pool({
+    // Not as `connectionString`, which would override the password.
+    ...config,
+    ...(password ? { password } : {}),
+    max: CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_MS,
+    idleTimeoutMillis: 60_000,
+    query_timeout: statementMs + GRACE_MS,
+    keepAlive: true,
+    application_name: 'shellcron',
+    // The pool awaits the promise, although its type does not say so.
+    onConnect: (client => client.query(SETTINGS, [String(statementMs)])) as (client: pg.ClientBase) => void,
+    types: { getTypeParser: parserOf as never },
+  })
+  // For idle connections. An error of a connection in use rejects its statement.
+  pool.on('error', () => undefined)
+  pool.on('connect', client => client.on('error', () => undefined))
+  return pool
 }
 
 /** Throws InvalidInput if it is no URL, or holds a password: anyone who can list processes would see it. */

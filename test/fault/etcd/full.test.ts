@@ -32,13 +32,13 @@ test('agents are warned when 80 % of the quota is used, until there is room agai
   const look = async () => {
     const before = told.length
     await clock.goTo(clock.now() + 60_000)
-    return eventually('it has looked', () => (told.length > before ? [told.at(-1)] : undefined))
+    return eventually('it has checked', () => (told.length > before ? [told.at(-1)] : undefined))
   }
   for (let n = 0; n < 40; n++) await put(`few${n}`)
-  await eventually('it has looked', () => told.length > 0)
+  await eventually('it has checked', () => told.length > 0)
   expect(await look()).toEqual([false])
   for (let n = 0; n < 22; n++) await put(`many${n}`)
-  await eventually('the status tells of it', async () => (await etcd.status()).dbSizeInUse >= 0.8 * quota)
+  await eventually('it is in the status', async () => (await etcd.status()).dbSizeInUse >= 0.8 * quota)
   expect(await look()).toEqual([true])
   ending.abort()
   await watching

@@ -42,7 +42,7 @@ describe('SWEEP: the operator settles times that no agent claimed by the deadlin
     const t1 = await untilDue({ startingDeadlineSeconds: 3 })
     await gone('a0')
     await gone('a1')
-    await eventually('the operator has come to T1', done)
+    await eventually('the operator has reached T1', done)
     return { t1, results: await fixture.results() }
   }
 

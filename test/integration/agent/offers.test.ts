@@ -87,7 +87,7 @@ test('times that come due together do not exceed the limit of runs of an agent',
   )
   await eventually('two run', async () => (await pool.ran()).length >= 2)
   const seen = Date.now()
-  await eventually('the others were looked at again', () => Date.now() > seen + 2_000)
+  await eventually('the others were checked again', () => Date.now() > seen + 2_000)
   expect(await pool.ran()).toHaveLength(2)
   expect(await pool.actives()).toHaveLength(2)
 })

@@ -187,7 +187,7 @@ test('while nothing can be stored the reason is logged, and afterwards the recov
     onTrouble: why => said.push(why),
   })
   await put(result(1))
-  await eventually('it says so', () => said[0])
+  await eventually('it reports that', () => said[0])
   expect(said[0]).toBe('outcomes are not stored for now, and wait in etcd: log store: it is locked')
   isAway = false
   await eventually('an empty outbox', async () => (await outbox()).length === 0)

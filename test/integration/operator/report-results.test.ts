@@ -133,7 +133,7 @@ test('an active run is shown until it has ended', async () => {
   })
   await fixture.delete(key)
   await eventually(
-    'it is not',
+    'it is no longer active',
     async () => (await statusOf<JobStatus>('ShellCronJob', 'a'))?.activeCount === 0,
   )
 })

@@ -64,7 +64,7 @@ test('while a Secret is absent its last value is used for five minutes; then the
   ahead += 200_000
   await job({ looked: 'once' })
   await eventually(
-    'it was looked at',
+    'it was checked',
     () => context.resources.get('ShellCronJob', NS, 'a')?.metadata.annotations?.['looked'] === 'once',
   )
   await serves('one')
@@ -103,5 +103,5 @@ test("when the pool's key changes all values are sealed again, and the pool has 
   expect(await fixture.sealed('a')).toBeUndefined()
   await fixture.operator()
   await serves('one')
-  await eventually('the pool tells it', async () => (await pool()) !== before)
+  await eventually('the pool has it', async () => (await pool()) !== before)
 })

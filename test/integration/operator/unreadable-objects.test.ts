@@ -35,7 +35,10 @@ test('the member and the pool of unreadable objects stay as they are', async () 
   await fixture.write('web2.yaml', object('ShellAgent', 'web2', { external: {}, pool: 'web' }))
   await fixture.operator()
   await eventually('another member', () => member('web', 'web2'))
-  await eventually('what has no object goes', async () => !(await fixture.etcd.get(keys.pool('gone'))))
+  await eventually(
+    'keys without an object are deleted',
+    async () => !(await fixture.etcd.get(keys.pool('gone'))),
+  )
   expect(await member('web', 'web1')).toMatchObject({ labels: { role: 'web' }, enrolledAt: 7 })
   for (const pool of ['web', 'empty']) {
     const item = await fixture.etcd.get(keys.pool(pool))

@@ -104,7 +104,7 @@ test('changes during a lost connection are seen afterwards, deletions too', asyn
   await apply(manifest('edited', { suspend: true }))
   await apply(manifest('newcomer'))
   proxy.set({ kind: 'pass' })
-  await eventually('the newcomer is seen', () => has(started, 'newcomer'))
+  await eventually('the new one is seen', () => has(started, 'newcomer'))
   await eventually('the end is seen', () => !has(started, 'doomed'))
   expect(started.resources.get('ShellCronJob', 'default', 'edited')?.spec.suspend).toBe(true)
   expect(started.told).toContainEqual(job('doomed'))

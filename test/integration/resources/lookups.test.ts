@@ -82,13 +82,13 @@ test('changes, deletions and creations of looked-up objects are reported, and no
   await lookups.lookUp('Secret', 'ops', 'later')
   await put('Secret', 'other', { a: '1' })
   await put('Secret', 'rotated', { a: '2' })
-  await eventually('the rotation is told', () => told.length === 1)
+  await eventually('the rotation is reported', () => told.length === 1)
   expect(told).toEqual([ref('Secret', 'rotated')])
   expect(await lookups.lookUp('Secret', 'ops', 'rotated')).toMatchObject({ data: { a: '2' } })
   await kubernetes.kubectl(['delete', 'secret', 'rotated', '-n', 'ops'])
-  await eventually('the end is told', () => told.length === 2)
+  await eventually('the end is reported', () => told.length === 2)
   await put('Secret', 'later', { a: '1' })
-  await eventually('the beginning is told', () => told.length === 3)
+  await eventually('the beginning is reported', () => told.length === 3)
   expect(told[2]).toEqual(ref('Secret', 'later'))
 })
 
@@ -122,7 +122,7 @@ test('a forgotten namespace is not watched any more', async () => {
   lookups.forget('ops')
   await put('Secret', 'forgotten', { a: '2' })
   await put('Secret', 'witness', { a: '1' }, 'dev')
-  await eventually('the other is told', () => told.length > 0)
+  await eventually('the other is reported', () => told.length > 0)
   expect(told).toEqual([{ kind: 'Secret', namespace: 'dev', name: 'witness' }])
 })
 
@@ -139,5 +139,5 @@ test('with the right to get one Secret only, that one is watched, and another is
     message: expect.stringContaining('secrets "rotated" is forbidden') as string,
   })
   await put('Secret', 'allowed', { a: '2' })
-  await eventually('the rotation is told', () => told.some(({ name }) => name === 'allowed'))
+  await eventually('the rotation is reported', () => told.some(({ name }) => name === 'allowed'))
 })
