@@ -53,10 +53,10 @@ const migrations: readonly string[] = [
     succeeded      bigint NOT NULL,
     failed         bigint NOT NULL,
     missed         bigint NOT NULL,
-    -- Taken by an agent at least once.
+    -- 1: an agent claimed it on at least one target.
     taken          integer NOT NULL,
     failed_targets text[] COLLATE "C" NOT NULL,
-    -- Of the result that speaks for the fire.
+    -- Columns of the decisive result.
     kind           text NOT NULL,
     namespace      text NOT NULL,
     name           text NOT NULL,
@@ -81,11 +81,11 @@ const migrations: readonly string[] = [
     name      text NOT NULL,
     pool      text NOT NULL,
     agent     text NOT NULL,
-    -- When its first piece came, ms since the epoch: by its day lie the pieces.
+    -- When its first piece arrived, ms since the epoch. Its day is the partition of the pieces.
     at        bigint NOT NULL DEFAULT extract(epoch FROM now()) * 1000,
     stored    bigint NOT NULL DEFAULT 0,
     bytes     bigint NOT NULL DEFAULT 0,
-    -- Bytes of its pieces as they are stored.
+    -- Bytes of its pieces, as they are stored.
     kept      bigint NOT NULL DEFAULT 0,
     cut       bigint NOT NULL DEFAULT 0,
     lost      bigint NOT NULL DEFAULT 0,
@@ -111,11 +111,11 @@ const migrations: readonly string[] = [
   CREATE TABLE facts (key text PRIMARY KEY, value bigint NOT NULL);
   `,
   `
-  -- ShellRuns are few among the runs of jobs.
+  -- ShellRuns are few among the results.
   CREATE INDEX results_run_time ON results (time, id) WHERE kind = 'run';
   `,
   `
-  -- When its last piece came, ms since the epoch. Of what is older than this nobody knows: it counts from now.
+  -- When its last piece arrived, ms since the epoch. Unknown for existing output, which counts from now.
   ALTER TABLE outputs ADD COLUMN said bigint NOT NULL DEFAULT extract(epoch FROM now()) * 1000;
   `,
 ]

@@ -36,7 +36,7 @@ const migrations: readonly string[] = [
     range_first INTEGER,
     range_count INTEGER
   ) STRICT;
-  -- (uid, run, attempt) is what is unique; the time follows from the run, and here lets one index serve an object's history too.
+  -- (uid, run, attempt) is unique. The run determines the time, which lets this index serve an object's history too.
   CREATE UNIQUE INDEX results_uid ON results (uid, time, run, attempt);
   CREATE INDEX results_time ON results (time);
   CREATE INDEX results_namespace ON results (namespace, time);
@@ -59,14 +59,14 @@ const migrations: readonly string[] = [
     class      TEXT NOT NULL,
     time       INTEGER NOT NULL,
     gravity    INTEGER NOT NULL,
-    -- The result that speaks for the fire.
+    -- The decisive result.
     result     INTEGER NOT NULL,
     started_at INTEGER,
     ended_at   INTEGER NOT NULL,
     succeeded  INTEGER NOT NULL,
     failed     INTEGER NOT NULL,
     missed     INTEGER NOT NULL,
-    -- Taken by an agent at least once.
+    -- 1: an agent claimed it on at least one target.
     taken      INTEGER NOT NULL,
     PRIMARY KEY (uid, class, time)
   ) STRICT, WITHOUT ROWID;
@@ -95,7 +95,7 @@ const migrations: readonly string[] = [
   CREATE TABLE output_pieces (
     id       INTEGER PRIMARY KEY,
     output   INTEGER NOT NULL,
-    -- Of its chunks in the spool, and where the next piece begins.
+    -- The position of its chunks in the spool, and of the next piece.
     position INTEGER NOT NULL,
     next     INTEGER NOT NULL,
     chunks   BLOB NOT NULL,
@@ -109,7 +109,7 @@ const migrations: readonly string[] = [
   INSERT INTO facts (key, value) SELECT 'outputBytes', coalesce(sum(length(chunks)), 0) FROM output_pieces;
   `,
   `
-  -- When its first piece came, and its last; ms since the epoch. Of what is older than this nobody knows: it counts from now.
+  -- When its first and its last piece arrived, ms since the epoch. Unknown for existing output, which counts from now.
   ALTER TABLE outputs ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE outputs ADD COLUMN said INTEGER NOT NULL DEFAULT 0;
   UPDATE outputs SET began = unixepoch() * 1000, said = unixepoch() * 1000;
