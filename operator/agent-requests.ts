@@ -2,7 +2,7 @@ import type { Keys } from '../core/keys.ts'
 import type { Request } from '../core/records/state.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Etcd } from '../store/etcd/client.ts'
-import { putRequest } from '../store/protocol/operator-writes.ts'
+import { putRequest } from '../store/protocol/put-request.ts'
 
 /** Wakes agents: signed, leased, and put only where neither the request nor the cell that would answer it exists. */
 export interface AgentRequests {

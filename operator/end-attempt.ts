@@ -5,7 +5,7 @@ import { type Active, activeSchema, cellSchema } from '../core/records/state.ts'
 import type { Verdict } from '../core/runs/outcome.ts'
 import { Stale } from '../platform/work-queue.ts'
 import { end, type Retry } from '../store/protocol/end.ts'
-import { markKill } from '../store/protocol/retry.ts'
+import { markKill } from '../store/protocol/mark-kill.ts'
 import { parseVersioned, type Versioned } from '../store/protocol/versioned.ts'
 import type { Context } from './context.ts'
 

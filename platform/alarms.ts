@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 
-/** The longest sleep until an instant of the wall clock, ms: that clock can be stepped meanwhile. */
+/** The longest sleep until an instant of the wall clock, ms, because that clock can be stepped during the sleep. */
 const LONGEST_SLEEP = 1_000
 
 interface Alarm {
@@ -9,16 +9,13 @@ interface Alarm {
 }
 
 export interface AlarmsOptions {
-  /** Whose time the alarms are set in, ms: `wall` for instants of the calendar, `monotonic` for delays. */
+  /** The clock of the alarms' times, ms: `wall` for instants of the calendar, `monotonic` for delays. */
   time: 'wall' | 'monotonic'
-  /** Called with all keys that are due at this moment. */
+  /** Called with all keys that are due. */
   onDue(keys: string[]): void
 }
 
-/**
- * Many alarms, one timer: a heap by time, O(log n) to set an alarm and to take one that is due. A key has at most one alarm; setting it
- * again moves it.
- */
+/** Many alarms on one timer: a heap by time, O(log n) for each alarm. A key has at most one alarm; to set it again moves it. */
 export class Alarms {
   readonly #heap: Alarm[] = []
   readonly #at = new Map<string, number>()
@@ -32,7 +29,7 @@ export class Alarms {
     this.#options = options
   }
 
-  /** The present instant of the alarms' time, ms. */
+  /** The current time of the alarms' clock, ms. */
   now(): number {
     return this.#options.time === 'wall' ? this.#clock.now() : this.#clock.monotonic()
   }
@@ -50,7 +47,7 @@ export class Alarms {
     this.#at.delete(key)
   }
 
-  /** When the key is due; undefined: it has no alarm. */
+  /** When the key's alarm is due; undefined: it has none. */
   at(key: string): number | undefined {
     return this.#at.get(key)
   }

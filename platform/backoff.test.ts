@@ -6,7 +6,7 @@ test('each failure doubles the delay, up to the limit', () => {
   expect([1, 2, 3, 4, 5, 6, 1_000].map(backoff)).toEqual([100, 200, 400, 800, 1_000, 1_000, 1_000])
 })
 
-test('jitter takes off at most half', () => {
+test('jitter shortens a delay by at most half', () => {
   const shortest = createBackoff({ firstMs: 100, longestMs: 1_000, random: () => 0 })
   expect([1, 2, 3].map(shortest)).toEqual([50, 100, 200])
   expect(jitter(100, () => 0.5)).toBe(75)

@@ -3,14 +3,14 @@ export interface BackoffOptions {
   firstMs: number
   /** No delay is longer than this, ms. */
   longestMs: number
-  /** From 0 to 1: what part of the jitter is kept. A test passes its own. */
+  /** Returns a number from 0 (the shortest delay) to 1 (the full delay). Tests pass their own. */
   random?: () => number
 }
 
-/** From the number of failures in a row (1: the first) to the delay before the next try, ms. */
+/** Maps the number of failures in a row (1: the first) to the delay before the next try, ms. */
 export type Backoff = (failures: number) => number
 
-/** Past this the doubling has long reached any limit; it keeps the power finite. */
+/** Keeps the power finite. This many doublings exceed any limit. */
 const MOST_DOUBLINGS = 30
 
 /**

@@ -5,7 +5,7 @@ import { createCa, createCsr, issue, type KeyPair, signCsr } from './certificate
 
 const HOUR = 3_600_000
 
-test('a server and a client of one authority know each other by name', async () => {
+test('a server and a client of one authority verify each other by name', async () => {
   const ca = await createCa({ commonName: 'test', days: 1 })
   const server = await issue(ca, {
     commonName: 'server',
@@ -35,7 +35,7 @@ test('a client of another authority is refused', async () => {
   await expect(handshake(ca.cert, server, stranger)).rejects.toThrow()
 })
 
-test('a server certificate does not serve as a client', async () => {
+test('a server certificate is refused as a client certificate', async () => {
   const ca = await createCa({ commonName: 'test', days: 1 })
   const server = await issue(ca, { commonName: 's', names: ['127.0.0.1'], usage: 'server', hours: 1 })
 
@@ -52,7 +52,7 @@ test('a certificate is valid for its hours, and never longer than its authority'
   expect(new X509Certificate(long.cert).validToDate.getTime()).toBe(now + 24 * HOUR)
 })
 
-test('a signed request keeps its key and takes its name from the authority', async () => {
+test('a signed certificate has the key of the request and the name that the authority chose', async () => {
   const ca = await createCa({ commonName: 'test', days: 1 })
   const { csr, key } = await createCsr('root')
   const cert = await signCsr(ca, csr, { commonName: 'agent-1', usage: 'client', hours: 1 })
@@ -74,7 +74,7 @@ test('a tampered request is refused', async () => {
   )
 })
 
-/** What the server learns of the client; rejects if either refuses the other. */
+/** The client's certificate as the server sees it. Rejects if either side refuses the other. */
 async function handshake(ca: string, server: KeyPair, client: KeyPair): Promise<PeerCertificate> {
   const listener = createServer({ ...server, ca, requestCert: true, rejectUnauthorized: true })
   await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))

@@ -12,16 +12,16 @@ export interface KeyPair {
 
 type Usage = 'server' | 'client' | 'both'
 
-/** Whom a certificate names, and for how long. */
+/** The names in a certificate, its usage and its validity. */
 export interface Subject {
-  /** A client's name; never parsed, so any text will do. */
+  /** A client's name. It is never parsed, so any text is allowed. */
   commonName: string
   /** Groups, as Kubernetes reads them. */
   organizations?: string[]
-  /** DNS names and IP addresses under which a server is reached; told apart by their looks. */
+  /** DNS names and IP addresses of a server. */
   names?: string[]
   usage: Usage
-  /** How long it is valid, from now. It never outlives the authority. */
+  /** Hours of validity from now. It never exceeds the authority's own. */
   hours: number
   /** ms since the epoch; default: now. */
   now?: number
@@ -29,10 +29,10 @@ export interface Subject {
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const HOUR = 3_600_000
-/** Certificates begin a little earlier, for machines whose clocks are behind ours. */
+/** Certificates are valid from 5 minutes ago, for machines whose clocks are behind. */
 const EARLIER = 5 * 60_000
 
-/** A new self-signed authority (ECDSA P-256) that signs end certificates only. */
+/** Creates a self-signed authority (ECDSA P-256) that signs end-entity certificates only. */
 export async function createCa(of: { commonName: string; days: number; now?: number }): Promise<KeyPair> {
   const now = of.now ?? systemClock.now()
   const keys = await newKeys()
@@ -52,7 +52,7 @@ export async function createCa(of: { commonName: string; days: number; now?: num
   return { cert: cert.toString('pem'), key: await pemOfKey(keys.privateKey) }
 }
 
-/** A new key with a certificate of the authority's for it. */
+/** Creates a key, and a certificate for it from the authority. */
 export async function issue(ca: KeyPair, subject: Subject): Promise<KeyPair> {
   const keys = await newKeys()
   return {
@@ -61,7 +61,7 @@ export async function issue(ca: KeyPair, subject: Subject): Promise<KeyPair> {
   }
 }
 
-/** A new key, and the request with which its owner asks an authority to certify it; the name in it is a wish. */
+/** Creates a key and a certificate request for it. The authority may ignore the name in the request. */
 export async function createCsr(commonName: string): Promise<{ csr: string; key: string }> {
   const keys = await newKeys()
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
@@ -73,8 +73,8 @@ export async function createCsr(commonName: string): Promise<{ csr: string; key:
 }
 
 /**
- * A certificate (PEM) for the key of a request. Only the key is taken from it: whom it names is for the caller to say.
- * Throws if the request is none, or is not signed by its own key.
+ * Signs a certificate (PEM) for the key of a request. Everything but the key comes from `subject`, not from the request.
+ * Throws if the request is malformed, or is not signed by its own key.
  */
 export async function signCsr(ca: KeyPair, csr: string, subject: Subject): Promise<string> {
   const request = new x509.Pkcs10CertificateRequest(csr)
@@ -116,7 +116,7 @@ function purposes(usage: Usage): string[] {
   return usage === 'both' ? [serverAuth, clientAuth] : [usage === 'server' ? serverAuth : clientAuth]
 }
 
-/** As data, not as text: so no character of a name can add a second field to it. */
+/** Built from data, not from text, so that no character in a name can add a second field. */
 function nameOf(commonName: string, organizations: string[] = []): x509.Name {
   return new x509.Name([
     ...organizations.map(value => ({ O: [{ utf8String: value }] })),
@@ -141,6 +141,6 @@ async function pemOfKey(key: webcrypto.CryptoKey): Promise<string> {
 
 async function readKey(pem: string): Promise<webcrypto.CryptoKey> {
   const [der] = x509.PemConverter.decode(pem)
-  if (!der) throw new Error('the authority has no key')
+  if (!der) throw new Error('the private key of the certificate authority is not a PEM block')
   return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign'])
 }

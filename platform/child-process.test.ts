@@ -13,7 +13,7 @@ test('a child is ready when its probe says so, and stops at SIGTERM', async () =
   expect(child.ending()).toEqual({ code: null, signal: 'SIGTERM' })
 })
 
-test('a child that does not listen to SIGTERM is killed after its grace', async () => {
+test('a child that ignores SIGTERM is killed after its grace period', async () => {
   const child = await startChild({
     command: 'sh',
     args: ['-c', 'trap "" TERM; echo up; while :; do sleep 1; done'],
@@ -22,7 +22,7 @@ test('a child that does not listen to SIGTERM is killed after its grace', async 
   expect(await child.stop(50)).toEqual({ code: null, signal: 'SIGKILL' })
 })
 
-test('a child that ends before it is ready is told with its last words', async () => {
+test('the error for a child that ends before it is ready has its last output', async () => {
   const child = await startChild({ command: 'sh', args: ['-c', 'echo no such thing >&2; exit 3'] })
   await child.ended
   await expect(untilReady({ name: 'failing', child }, async () => false)).rejects.toThrow(
@@ -30,7 +30,7 @@ test('a child that ends before it is ready is told with its last words', async (
   )
 })
 
-test('a child that is never ready is told after its time', async () => {
+test('a child that is not ready in time is an error', async () => {
   const child = await startChild({ command: 'sleep', args: ['1000'] })
   await expect(
     untilReady({ name: 'slow', child }, () => Promise.reject(new Error('refused')), { withinMs: 100 }),
@@ -38,11 +38,11 @@ test('a child that is never ready is told after its time', async () => {
   await child.stop()
 })
 
-test('a program that does not exist cannot be started', async () => {
+test('a program that does not exist is an error', async () => {
   await expect(startChild({ command: '/no/such/program', args: [] })).rejects.toThrow('ENOENT')
 })
 
-test.each(['setpriv', 'a watchdog'])('a child dies with its parent, though that is killed: %s', async by => {
+test.each(['setpriv', 'a watchdog'])('a child dies when its parent is killed: %s', async by => {
   const module = new URL('./child-process.ts', import.meta.url).href
   const script = `
     const { startChild } = await import(${JSON.stringify(module)})
@@ -61,7 +61,7 @@ test.each(['setpriv', 'a watchdog'])('a child dies with its parent, though that 
   while (isAlive(pid)) await systemClock.sleep(20)
 })
 
-test('a start whose port was taken in between is tried on another', async () => {
+test('if another process takes the port before the start, another port is tried', async () => {
   const seen: number[] = []
   const server = await onFreePorts(1, async ([port = 0]) => {
     seen.push(port)
@@ -74,7 +74,7 @@ test('a start whose port was taken in between is tried on another', async () => 
   expect(seen).toHaveLength(2)
 })
 
-test('ports are different ones', async () => {
+test('free ports are distinct', async () => {
   expect(new Set(await freePorts(20)).size).toBe(20)
 })
 

@@ -5,22 +5,22 @@ import { messageOf } from './errors.ts'
 import { exists } from './make-once.ts'
 
 /**
- * A program that runs as long as we do, and never longer: not even if we are killed with SIGKILL.
+ * A child process that never outlives this process, not even if this process is killed with SIGKILL.
  *
- * On Linux the kernel kills it when we are gone (PR_SET_PDEATHSIG, set by `setpriv`). Where there is no `setpriv`, a shell waits for the
- * end of a pipe that only we hold open, and then kills it.
+ * On Linux the kernel kills the child when its parent dies (PR_SET_PDEATHSIG, set by `setpriv`). Without `setpriv`, a watchdog shell waits
+ * for the end of a pipe that only this process holds open, and then kills the child.
  */
 export interface Child {
   readonly pid: number
-  /** Resolves when it has ended, whoever ended it. */
+  /** Resolves when it has ended, for whatever reason. */
   readonly ended: Promise<Ending>
   /** How it ended; undefined while it runs. */
   ending(): Ending | undefined
   /** The last lines that it wrote to stdout and stderr. */
   tail(): string
-  /** No effect once it has ended. */
+  /** Sends a signal. Has no effect once the child has ended. */
   signal(name: NodeJS.Signals): void
-  /** SIGTERM, and SIGKILL after `graceMs` (default: 10 s). */
+  /** Sends SIGTERM, and SIGKILL after `graceMs` (default: 10 s). */
   stop(graceMs?: number): Promise<Ending>
 }
 
@@ -35,30 +35,39 @@ export interface ChildOptions {
   /** For messages; default: the command. */
   name?: string
   cwd?: string
-  /** Default: our own. */
+  /** Default: this process's environment. */
   env?: NodeJS.ProcessEnv
-  /** Gets each line of stdout and stderr. */
+  /** Called with each line of stdout and stderr. */
   onLine?: (line: string) => void
-  /** Where `setpriv` of util-linux is; default: /usr/bin/setpriv. */
+  /** Path of util-linux's `setpriv`; default: /usr/bin/setpriv. */
   setpriv?: string
 }
 
 const TAIL_LINES = 30
 const LONGEST_LINE = 2000
-const LAST_WORDS_MS = 200
+const LAST_OUTPUT_MS = 200
 
-/** If we died before `setpriv` had told the kernel, the parent is another one already. */
-const BORN_IN_TIME = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
-const WATCH = 'cat >/dev/null; kill -KILL "$0"'
+/** The parent is another process if this one died before `setpriv` set the death signal. */
+const EXEC_IF_PARENT_LIVES = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
+const WATCHDOG = 'cat >/dev/null; kill -KILL "$0"'
 
-/** Starts a program; rejects if there is no such program. It gets no stdin, and a process group of its own: Ctrl-C is for us. */
+/** Starts a program. Rejects if it does not exist. It has no stdin, and its own process group, so that Ctrl-C does not reach it. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const { setpriv = '/usr/bin/setpriv' } = options
-  const tied = await exists(setpriv)
-  const [command, ...args] = tied
-    ? [setpriv, '--pdeathsig', 'KILL', '/bin/sh', '-c', BORN_IN_TIME, `${process.pid}`, options.command]
+  const hasSetpriv = await exists(setpriv)
+  const [command, ...args] = hasSetpriv
+    ? [
+        setpriv,
+        '--pdeathsig',
+        'KILL',
+        '/bin/sh',
+        '-c',
+        EXEC_IF_PARENT_LIVES,
+        `${process.pid}`,
+        options.command,
+      ]
     : [options.command]
-  if (tied && options.command.includes('/')) await access(options.command)
+  if (hasSetpriv && options.command.includes('/')) await access(options.command)
   const child = spawn(command ?? '', [...args, ...options.args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -67,8 +76,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   })
   const ended = new Promise<Ending>(resolve => {
     child.once('exit', (code, signal) => {
-      // Its last words come after it; but what it left behind may hold the pipes open for long.
-      const last = deadline(LAST_WORDS_MS)
+      // Its last output arrives after its exit, but processes that it left may hold the pipes open for long.
+      const last = deadline(LAST_OUTPUT_MS)
       const done = () => {
         last.done()
         child.stdout.destroy()
@@ -83,7 +92,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     child.once('spawn', resolve)
     child.once('error', reject)
   })
-  if (!tied) killWithUs(child)
+  if (!hasSetpriv) startWatchdog(child)
   return childOf(child, ended, options)
 }
 
@@ -113,14 +122,14 @@ function childOf(child: ChildProcess, ended: Promise<Ending>, options: ChildOpti
   }
 }
 
-function killWithUs(child: ChildProcess): void {
-  const watchdog = spawn('/bin/sh', ['-c', WATCH, `${child.pid}`], {
+function startWatchdog(child: ChildProcess): void {
+  const watchdog = spawn('/bin/sh', ['-c', WATCHDOG, `${child.pid}`], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   })
   watchdog.unref()
   watchdog.once('error', () => {})
-  // Before the number of the process can be another's.
+  // Before another process can get the same pid.
   child.once('exit', () => watchdog.kill('SIGKILL'))
 }
 
@@ -144,24 +153,24 @@ function lastLines(child: ChildProcess, onLine: ChildOptions['onLine']): () => s
   return () => lines.join('\n')
 }
 
-export interface Patience {
-  /** For the whole wait, ms; default: 60 s. */
+export interface WaitOptions {
+  /** Limit of the whole wait, ms; default: 60 s. */
   withinMs?: number
-  /** Between two probes, ms; default: 50. */
+  /** Pause between two probes, ms; default: 50. */
   everyMs?: number
   clock?: Clock
   signal?: AbortSignal
 }
 
-/** Waits until `probe` says true; what it throws counts as no. If the child ends first, or time is up, it throws with the child's last words. */
+/** Waits until `probe` resolves to true; an error counts as false. Throws ChildFailed if the child ends first or time is up. */
 export async function untilReady(
   child: { name: string; child: Child },
   probe: (signal: AbortSignal) => Promise<boolean>,
-  patience: Patience = {},
+  options: WaitOptions = {},
 ): Promise<void> {
-  const { withinMs = 60_000, everyMs = 50, clock = systemClock } = patience
-  const limit = deadline(withinMs, patience.signal)
-  let last = 'it said no'
+  const { withinMs = 60_000, everyMs = 50, clock = systemClock } = options
+  const limit = deadline(withinMs, options.signal)
+  let last = 'the probe failed'
   try {
     for (;;) {
       const ending = child.child.ending()
@@ -171,7 +180,7 @@ export async function untilReady(
       } catch (error) {
         last = messageOf(error)
       }
-      patience.signal?.throwIfAborted()
+      options.signal?.throwIfAborted()
       if (limit.signal.aborted) throw new ChildFailed(child, `is not ready after ${withinMs} ms (${last})`)
       await clock.sleep(everyMs)
     }
@@ -180,7 +189,7 @@ export async function untilReady(
   }
 }
 
-/** A program that we need did not start. Its last lines are in the message. */
+/** A child process ended early or is not ready. Its last lines of output are in the message. */
 export class ChildFailed extends Error {
   override readonly name = 'ChildFailed'
   constructor(of: { name: string; child: Child }, what: string) {

@@ -8,7 +8,7 @@ test('a sleep ends with the reason of its signal', async () => {
   await expect(sleeping).rejects.toThrow('stopped')
 })
 
-test('a sleep longer than a timer can be does not end at once', async () => {
+test('a sleep that is longer than the longest timer does not end at once', async () => {
   const stop = new AbortController()
   const sleeping = systemClock.sleep(40 * 24 * 3_600_000, stop.signal).then(
     () => 'ended',
@@ -19,7 +19,7 @@ test('a sleep longer than a timer can be does not end at once', async () => {
   expect(await sleeping).toBe('still asleep')
 })
 
-test('a deadline aborts by itself', async () => {
+test('a deadline aborts its signal', async () => {
   const { signal } = deadline(1)
   await expect(systemClock.sleep(60_000, signal)).rejects.toThrow('no answer within 1 ms')
 })

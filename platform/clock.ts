@@ -1,15 +1,15 @@
 /**
- * Time as a port. Nothing else calls `Date.now` or sets a timer, so that a test can own the clock.
- * `now` is wall-clock time, in ms since the Unix epoch; `monotonic` is for durations, in ms from any origin, never stepped.
+ * Time as a port. No other code calls `Date.now` or sets a timer, so that a test can control time.
+ * `now` is the wall clock, in ms since the Unix epoch. `monotonic` is for durations, in ms from an arbitrary origin, and is never stepped.
  */
 export interface Clock {
   now(): number
   monotonic(): number
-  /** Resolves after `ms` (≤ 0: in the next turn); rejects with the signal's reason if it aborts first. Of any length. */
+  /** Resolves after `ms`, of any length (≤ 0: in the next turn). Rejects with the signal's reason if it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
-/** Node fires a longer timer at once (it overflows at 2^31 - 1 ms), so sleeps are taken in parts. */
+/** Node's timers overflow beyond 2^31 - 1 ms and fire at once, so longer sleeps are split. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
 export const systemClock: Clock = {
@@ -42,7 +42,7 @@ function timer(ms: number, signal: AbortSignal | undefined): Promise<void> {
   })
 }
 
-/** A signal that aborts after `ms`, or with `parent`. Call `done` when the wait is over, so that no timer is left. */
+/** A signal that aborts after `ms`, or with `parent`. Call `done` when the wait is over, to clear the timer. */
 export function deadline(ms: number, parent?: AbortSignal): { signal: AbortSignal; done: () => void } {
   const own = new AbortController()
   const handle = setTimeout(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createFakeClock } from './fake-clock.ts'
 
-test('sleepers wake in order, each at its instant, with all that follows from it', async () => {
+test('sleepers wake in order, each at its instant, and what follows finishes first', async () => {
   const clock = createFakeClock(1_000)
   const log: string[] = []
   const sleep = async (name: string, ms: number, then?: () => Promise<void>) => {

@@ -1,18 +1,18 @@
 import type { Clock } from './clock.ts'
 
-/** Time that moves only when a test says so. */
+/** Time that a test moves. */
 export interface FakeClock extends Clock {
-  /** Moves to `time`, ms, waking each sleeper at its instant and letting what it starts come to rest before the next. */
+  /** Moves to `time`, ms. Wakes each sleeper at its instant, and lets everything that follows finish before the next one. */
   goTo(time: number): Promise<void>
-  /** How many sleep now. */
+  /** How many sleeps are pending. */
   readonly sleeping: number
 }
 
 export function createFakeClock(start = 0): FakeClock {
   let now = start
   const sleepers = new Set<{ at: number; wake: () => void }>()
-  // By then the queue of microtasks is empty: everything that needs no I/O and no timer has come to rest.
-  const rest = () => new Promise<void>(resolve => setImmediate(resolve))
+  // After a turn of the event loop the microtask queue is empty: all work without I/O or timers is done.
+  const settled = () => new Promise<void>(resolve => setImmediate(resolve))
   const first = () => {
     let soonest: { at: number; wake: () => void } | undefined
     for (const sleeper of sleepers) if (!soonest || sleeper.at < soonest.at) soonest = sleeper
@@ -40,12 +40,12 @@ export function createFakeClock(start = 0): FakeClock {
         signal?.addEventListener('abort', onAbort, { once: true })
       }),
     async goTo(time) {
-      await rest()
+      await settled()
       for (let next = first(); next && next.at <= time; next = first()) {
         now = Math.max(now, next.at)
         sleepers.delete(next)
         next.wake()
-        await rest()
+        await settled()
       }
       now = Math.max(now, time)
     },

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { flock } from './flock.ts'
 
-test('a file is locked once until it is released', async () => {
+test('a locked file cannot be locked again until it is released', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'shellcron-flock-'))
   const path = join(dir, 'lock')
   const first = await flock(path)

@@ -2,16 +2,16 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 
 export type Lock =
-  /** Ours until `release` or the end of this process, however it ends. */
+  /** Locked until `release`, or until this process ends. */
   | { kind: 'locked'; release(): void }
-  /** Another process has it. */
+  /** Another process holds the lock. */
   | { kind: 'held' }
   /** This machine has no `flock` program. */
   | { kind: 'unsupported' }
 
 /**
- * flock(2) on a file, which is made if it is missing. Node has no call for it: the program `flock` locks our own open file,
- * and the lock stays with us when the program ends.
+ * Locks a file with flock(2), and creates it if it is missing. Node has no such call: the program `flock` locks this process's open file, and
+ * the lock stays when that program ends.
  */
 export async function flock(path: string): Promise<Lock> {
   const fd = openSync(path, 'a', 0o600)

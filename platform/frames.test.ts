@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from './frames.ts'
 
-test('what is encoded is decoded, however the stream is cut', () => {
+test('encoded values are decoded, however the stream is split', () => {
   fc.assert(
     fc.property(
       fc.array(fc.jsonValue(), { maxLength: 8 }),
@@ -22,7 +22,7 @@ test('what is encoded is decoded, however the stream is cut', () => {
   )
 })
 
-test('a frame of 16 MiB passes, a longer one is refused on both sides', () => {
+test('a frame of 16 MiB is accepted, a longer one refused by both sides', () => {
   const longest = 'x'.repeat(MAX_FRAME_BYTES - 2)
   expect(new FrameDecoder().push(encodeFrame(longest))).toEqual([longest])
   expect(() => encodeFrame(`${longest}x`)).toThrow(RangeError)
@@ -31,6 +31,6 @@ test('a frame of 16 MiB passes, a longer one is refused on both sides', () => {
   expect(() => new FrameDecoder().push(header)).toThrow(RangeError)
 })
 
-test('what is not JSON is a SyntaxError', () => {
+test('invalid JSON is a SyntaxError', () => {
   expect(() => new FrameDecoder().push(Buffer.from([0, 0, 0, 1, 0x7b]))).toThrow(SyntaxError)
 })

@@ -17,19 +17,19 @@ export function encodeFrame(value: unknown): Buffer {
   return frame
 }
 
-/** Room for a frame is kept for the next one, up to so much. */
+/** A buffer for frames is kept for the next frame if it is no larger than this. */
 const KEPT_BYTES = 256 * 1024
 
 /**
- * Takes a stream's pieces as they come and returns the values that each completes. Throws RangeError for a length over the limit
- * and SyntaxError for what is not JSON: the stream is of no use after either. `parse` makes a value of a frame. Neither a piece nor a frame
- * is kept, so that both may lie in memory that is used again: what is taken anew for each is a burden to the collector.
+ * Decodes frames from a stream's pieces. `push` returns the values that a piece completes. Throws RangeError for a length over the limit, and
+ * SyntaxError for invalid JSON; the stream cannot be used after either. Neither pieces nor frames are kept, so the caller may reuse their
+ * memory: fresh buffers for each would burden the garbage collector.
  */
 export class FrameDecoder {
   readonly #parse: (frame: Buffer) => unknown
   readonly #header = Buffer.alloc(HEADER_BYTES)
   #space = Buffer.alloc(0)
-  /** Of the frame that is not complete, with its header. */
+  /** Bytes of the incomplete frame, with its header. */
   #held = 0
 
   constructor(parse: (frame: Buffer) => unknown = frame => JSON.parse(frame.toString('utf8'))) {
@@ -68,7 +68,7 @@ export class FrameDecoder {
     return length
   }
 
-  /** undefined: more is to come. */
+  /** The frame, if `part` completes it. */
   #gathered(part: Buffer): Buffer | undefined {
     const length = this.#length()
     if (this.#space.length < length) {

@@ -2,16 +2,19 @@ import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import { messageOf } from './errors.ts'
 
-/** Below what kernels give to outgoing connections, so that none takes a port between our look and the program's start. */
+/** Below the kernel's ephemeral ports, so that no outgoing connection takes a port between the check and the program's start. */
 const LOWEST = 20_000
 const HIGHEST = 32_000
 const TRIES = 200
 
-/** So many different ports that nobody listens on now, at 127.0.0.1. */
+/** `count` distinct ports of 127.0.0.1 that nothing listens on. */
 export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>()
   for (let tries = 0; found.size < count; tries++) {
-    if (tries > TRIES + count) throw new Error(`no ${count} free ports between ${LOWEST} and ${HIGHEST}`)
+    if (tries > TRIES + count)
+      throw new Error(
+        `found no ${count} free ports of 127.0.0.1 between ${LOWEST} and ${HIGHEST}: stop programs that listen there`,
+      )
     const port = randomInt(LOWEST, HIGHEST)
     if (await isFree(port)) found.add(port)
   }
@@ -19,8 +22,8 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 /**
- * Starts something on free ports; with others if it fails because one was taken in between.
- * `start` must have ended what it started when it throws.
+ * Starts something on free ports, and tries others if another process took one first.
+ * If `start` throws, it must have stopped what it started.
  */
 export async function onFreePorts<T>(count: number, start: (ports: number[]) => Promise<T>): Promise<T> {
   for (let left = 4; ; left--) {
@@ -32,7 +35,7 @@ export async function onFreePorts<T>(count: number, start: (ports: number[]) => 
   }
 }
 
-/** Whether nobody listens on this port of 127.0.0.1 now. */
+/** Whether nothing listens on this port of 127.0.0.1. */
 export async function isFree(port: number): Promise<boolean> {
   const server = createServer()
   return new Promise(resolve => {

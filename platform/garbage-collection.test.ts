@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createFakeClock } from './fake-clock.ts'
 import { giveBackMemory } from './garbage-collection.ts'
 
-test('what is no longer held is given back when it is quiet, and not before', async () => {
+test('unused memory is collected when the process is idle, and not before', async () => {
   const clock = createFakeClock()
   const stop = new AbortController()
   let quiet = false

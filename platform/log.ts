@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 
-/** Events, not sentences: `log.info({ run, reason }, 'run.refused')`. To stderr, as JSON lines: stdout belongs to what the user asked for. */
+/** Logs events, not sentences: `log.info({ run, reason }, 'run.refused')`. Writes JSON lines to stderr; stdout is for the user's results. */
 export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'> & {
   child(bindings: Record<string, unknown>): Log
 }
@@ -10,7 +10,7 @@ export function createLog(level: string, bindings: Record<string, unknown> = {})
   return pino({ level, base: bindings, timestamp: pino.stdTimeFunctions.isoTime }, stderr())
 }
 
-/** A line that cannot be written, as to a file on a full disk, is left out: it does not end the process, and is not kept either. */
+/** A line that cannot be written, for example because the disk is full, is dropped. It does not end the process. */
 function stderr(): pino.DestinationStream {
   let to: pino.DestinationStream
   const open = () => {

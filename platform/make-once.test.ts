@@ -10,7 +10,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(base, { recursive: true }))
 
-test('what several want at once is made once', async () => {
+test('files that several ask for at once are made once', async () => {
   const dir = join(base, 'tool-1')
   let made = 0
   const make = async (tmp: string) => {
@@ -22,7 +22,7 @@ test('what several want at once is made once', async () => {
   expect(await readFile(join(dir, 'a'), 'utf8')).toBe('A')
 })
 
-test('what is there stays, and only what is missing is made', async () => {
+test('only missing files are made; others stay', async () => {
   const dir = join(base, 'tool-1')
   const make = async (tmp: string, missing: string[]) => {
     for (const name of missing) await writeFile(join(tmp, name), missing.join())
@@ -33,7 +33,7 @@ test('what is there stays, and only what is missing is made', async () => {
   expect(await readFile(join(dir, 'b'), 'utf8')).toBe('b')
 })
 
-test('what fails leaves nothing behind', async () => {
+test('a failed make leaves no files', async () => {
   const dir = join(base, 'tool-1')
   const make = async (tmp: string) => {
     await writeFile(join(tmp, 'a'), 'half')

@@ -6,8 +6,8 @@ import { flock } from './flock.ts'
 const LOOK_EVERY_MS = 200
 
 /**
- * Makes what is missing of `names` in `dir`, once for all processes of this machine: one makes, the others wait for it. `make` gets a new
- * directory beside, which the files leave by renaming: so a file is there whole or not at all, whatever interrupts us.
+ * Makes the files that are missing of `names` in `dir`, once for all processes of this machine: the others wait. `make` gets a temporary
+ * directory beside `dir`, and its files are then renamed into `dir`: so no interruption leaves half a file.
  */
 export async function makeOnce(of: {
   dir: string
@@ -36,7 +36,7 @@ async function missingOf(of: { dir: string; names: string[] }): Promise<string[]
   return of.names.filter((_, i) => !there[i])
 }
 
-/** Without a `flock` program two may make the same at once: wasteful, and harmless. */
+/** Without the program `flock`, two processes may make the same files at once. That wastes time but does no harm. */
 async function waitForLock(path: string, signal?: AbortSignal): Promise<{ release(): void }> {
   for (;;) {
     const lock = await flock(path)
@@ -46,7 +46,7 @@ async function waitForLock(path: string, signal?: AbortSignal): Promise<{ releas
   }
 }
 
-/** Whether there is anything under this path. */
+/** Whether a file or directory exists at this path. */
 export async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,

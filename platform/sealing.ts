@@ -10,9 +10,9 @@ import {
 } from 'node:crypto'
 
 /**
- * Sealing to an X25519 public key: an ephemeral key pair, HKDF-SHA-256, AES-256-GCM (the construction of ECIES and of HPKE's base
- * mode). `context` is bound in: what was sealed for one object does not open as another's.
- * Form, base64: version 1 (1 byte) ‖ ephemeral public key (32) ‖ nonce (12) ‖ tag (16) ‖ ciphertext.
+ * Seals a text to an X25519 public key: an ephemeral key pair, HKDF-SHA-256, AES-256-GCM (the construction of ECIES and of HPKE's base
+ * mode). `context` is authenticated: a value that was sealed for one object cannot be opened for another.
+ * Format, in base64: version 1 (1 byte) ‖ ephemeral public key (32) ‖ nonce (12) ‖ tag (16) ‖ ciphertext.
  */
 export function seal(text: string, publicKey: KeyObject, context: string): string {
   const ephemeral = generateKeyPairSync('x25519')

@@ -15,10 +15,10 @@ function work() {
   return { begun, of, end: (name: string, fails?: Error) => ends.get(name)?.(fails) }
 }
 
-test('so many work at a time, the others in their order, whatever becomes of the first', async () => {
+test('at most that many tasks run at a time, the others in order, even if one fails', async () => {
   const { begun, of, end } = work()
-  const turns = createSemaphore(2)
-  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => turns.run(of(name), never))
+  const semaphore = createSemaphore(2)
+  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => semaphore.run(of(name), never))
   await Promise.resolve()
   expect(begun).toEqual(['a', 'b'])
   end('b', new Error('broken'))
@@ -32,16 +32,16 @@ test('so many work at a time, the others in their order, whatever becomes of the
   expect(await Promise.all([c, d])).toEqual(['c', 'd'])
 })
 
-test('who no longer wants to wait never begins, and holds nobody up', async () => {
+test('work whose signal aborts while it waits never starts, and blocks no other', async () => {
   const { begun, of, end } = work()
-  const turns = createSemaphore(1)
+  const semaphore = createSemaphore(1)
   const given = new AbortController()
-  const first = turns.run(of('first'), never)
-  const gone = turns.run(of('gone'), given.signal)
-  const last = turns.run(of('last'), never)
+  const first = semaphore.run(of('first'), never)
+  const gone = semaphore.run(of('gone'), given.signal)
+  const last = semaphore.run(of('last'), never)
   given.abort(new Error('no more'))
   await expect(gone).rejects.toThrow('no more')
-  await expect(turns.run(of('late'), given.signal)).rejects.toThrow('no more')
+  await expect(semaphore.run(of('late'), given.signal)).rejects.toThrow('no more')
   end('first')
   await first
   end('last')

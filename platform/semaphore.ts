@@ -1,22 +1,22 @@
-/** Lets so many work at a time; the others wait, in their order. */
+/** Limits concurrency: at most `permits` tasks run at a time, the others wait in order. */
 export interface Semaphore {
-  /** Rejects without having begun if the signal aborts before its turn; what has begun is to look at it itself. */
+  /** Runs `work` with a permit. If the signal aborts first, rejects without starting it. Once started, `work` watches the signal itself. */
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
 }
 
-export function createSemaphore(most: number): Semaphore {
+export function createSemaphore(permits: number): Semaphore {
   const waiting = new Set<() => void>()
-  let working = 0
+  let held = 0
   const next = () => {
     const [first] = waiting
     if (first) first()
   }
-  const turn = (signal: AbortSignal) =>
+  const acquire = (signal: AbortSignal) =>
     new Promise<void>((resolve, reject) => {
       const begin = () => {
         waiting.delete(begin)
         signal.removeEventListener('abort', leave)
-        working++
+        held++
         resolve()
       }
       const leave = () => {
@@ -25,16 +25,16 @@ export function createSemaphore(most: number): Semaphore {
       }
       signal.addEventListener('abort', leave, { once: true })
       waiting.add(begin)
-      if (working < most) next()
+      if (held < permits) next()
     })
   return {
     async run(work, signal) {
       signal.throwIfAborted()
-      await turn(signal)
+      await acquire(signal)
       try {
         return await work()
       } finally {
-        working--
+        held--
         next()
       }
     },

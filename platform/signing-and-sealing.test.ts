@@ -7,21 +7,21 @@ const signer = generateKeyPairSync('ed25519')
 const other = generateKeyPairSync('ed25519')
 const pool = generateKeyPairSync('x25519')
 
-test('what was signed is read back, under its own key only', () => {
+test('a signed text verifies with its own key only', () => {
   const value = signText('{"a":1}', signer.privateKey)
   expect(verifyText(value, signer.publicKey)).toBe('{"a":1}')
   expect(verifyText(value, other.publicKey)).toBeUndefined()
   expect(signedText(value)).toBe('{"a":1}')
 })
 
-test('a changed text, or none, is not genuine', () => {
+test('a changed or malformed text does not verify', () => {
   const value = signText('{"a":1}', signer.privateKey)
   expect(verifyText(value.replace('1}', '2}'), signer.publicKey)).toBeUndefined()
   expect(verifyText('null', signer.publicKey)).toBeUndefined()
   expect(verifyText('not json', signer.publicKey)).toBeUndefined()
 })
 
-test('what is sealed opens with the key and in the context that it was sealed for', () => {
+test('a sealed text opens only with its key and in its context', () => {
   const sealed = seal('geheim ☂', pool.publicKey, 'ops/job')
   expect(unseal(sealed, pool.privateKey, 'ops/job')).toBe('geheim ☂')
   expect(unseal(sealed, pool.privateKey, 'ops/other')).toBeUndefined()
@@ -30,6 +30,6 @@ test('what is sealed opens with the key and in the context that it was sealed fo
   expect(unseal('', pool.privateKey, 'ops/job')).toBeUndefined()
 })
 
-test('sealing twice looks different', () => {
+test('the same text is sealed differently each time', () => {
   expect(seal('x', pool.publicKey, 'c')).not.toBe(seal('x', pool.publicKey, 'c'))
 })

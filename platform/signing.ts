@@ -1,8 +1,8 @@
 import { type KeyObject, sign as signBytes, verify as verifyBytes } from 'node:crypto'
 
 /**
- * A text with an Ed25519 signature over exactly its bytes, as one JSON value. What is read back is the very text that was signed, so
- * neither the order of keys nor unknown fields matter.
+ * Signs the exact bytes of a text with Ed25519. Returns one JSON value with both. Verification returns the same text, so neither the order of
+ * its keys nor unknown fields matter.
  */
 export function signText(text: string, privateKey: KeyObject): string {
   return JSON.stringify({
@@ -11,7 +11,7 @@ export function signText(text: string, privateKey: KeyObject): string {
   })
 }
 
-/** The signed text, or undefined if the value is not one or the signature does not hold for this key. */
+/** The signed text; undefined if the value is no signed text or the signature is invalid for this key. */
 export function verifyText(value: string, publicKey: KeyObject): string | undefined {
   const envelope = openEnvelope(value)
   if (!envelope) return undefined
@@ -24,7 +24,7 @@ export function verifyText(value: string, publicKey: KeyObject): string | undefi
   return genuine ? envelope.signed : undefined
 }
 
-/** The text without any look at its signature: for who wrote it. */
+/** The text without a check of its signature: only for the process that wrote it. */
 export function signedText(value: string): string | undefined {
   return openEnvelope(value)?.signed
 }

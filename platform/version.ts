@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** ShellCron's version, from package.json beside the program. */
+/** ShellCron's version, from the program's package.json. */
 export const version: string = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version

@@ -18,12 +18,12 @@ function working(reconcile: (key: string, signal: AbortSignal) => Promise<Again>
   }
 }
 
-/** Waits for a condition; the test's own deadline ends what never comes. */
+/** Waits for a condition. The test's own deadline limits the wait. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await systemClock.sleep(1)
 }
 
-test('a key added many times while it waits is worked on once', async () => {
+test('a key added many times while it waits is reconciled once', async () => {
   const seen: string[] = []
   const { queue, stop } = working(async key => void seen.push(key))
   for (let i = 0; i < 5; i++) queue.add('a')
@@ -33,7 +33,7 @@ test('a key added many times while it waits is worked on once', async () => {
   await stop()
 })
 
-test('a key added while it is worked on is worked on once more, never at the same time', async () => {
+test('a key added while it is reconciled is reconciled again afterwards, never at the same time', async () => {
   let inWork = 0
   let most = 0
   let rounds = 0
@@ -55,7 +55,7 @@ test('a key added while it is worked on is worked on once more, never at the sam
   await stop()
 })
 
-test('no more keys are worked on at a time than allowed', async () => {
+test('no more keys are reconciled at a time than allowed', async () => {
   let inWork = 0
   let most = 0
   let done = 0
@@ -72,7 +72,7 @@ test('no more keys are worked on at a time than allowed', async () => {
   await stop()
 })
 
-test('what fails comes again until it does not', async () => {
+test('a key that fails is retried until it succeeds', async () => {
   let tries = 0
   const { queue, stop } = working(async () => {
     if (++tries < 4) throw new Unavailable('not yet')
@@ -83,7 +83,7 @@ test('what fails comes again until it does not', async () => {
   await stop()
 })
 
-test('a key that asks for it comes again by itself', async () => {
+test('a key that asks to come back comes back by itself', async () => {
   let tries = 0
   const { queue, stop } = working(async () => (++tries < 3 ? { inMs: 1 } : undefined))
   queue.add('a')
@@ -91,7 +91,7 @@ test('a key that asks for it comes again by itself', async () => {
   await stop()
 })
 
-test('stopping waits for what is in work and begins nothing more', async () => {
+test('stopping waits for work in progress, and starts no more', async () => {
   const gate = Promise.withResolvers<void>()
   const seen: string[] = []
   const { queue, stop } = working(async key => {
@@ -108,7 +108,7 @@ test('stopping waits for what is in work and begins nothing more', async () => {
   expect(seen).toEqual(['a'])
 })
 
-test('a final fault is not retried; the key is worked on again when it is added', async () => {
+test('a final fault is not retried; the key is reconciled again when it is added', async () => {
   let tries = 0
   const clock = createFakeClock()
   const stop = new AbortController()
@@ -134,7 +134,7 @@ test('a final fault is not retried; the key is worked on again when it is added'
   await done
 })
 
-test('a key comes back at the instant of the wall clock that it asked for', async () => {
+test('a key comes back at the wall-clock instant that it asked for', async () => {
   const clock = createFakeClock(1_000_000)
   const stop = new AbortController()
   const seen: number[] = []
@@ -159,7 +159,7 @@ test('a key comes back at the instant of the wall clock that it asked for', asyn
   await done
 })
 
-test('an earlier instant stays, and a removed key does not come back', async () => {
+test('the earlier instant stays, and a removed key does not come back', async () => {
   const clock = createFakeClock()
   const stop = new AbortController()
   const seen: string[] = []

@@ -5,9 +5,9 @@ import { messageOf, Unavailable } from './errors.ts'
 import type { Log } from './log.ts'
 
 /**
- * A keyed work queue, as in Kubernetes' client-go. A key that is added several times while it waits is worked on once. A key that is
- * added while it is worked on is worked on once more afterwards. No key is ever worked on twice at a time. Retries are decided here
- * only: after a fault the key comes back, with exponential backoff.
+ * A keyed work queue, as in Kubernetes' client-go. A key that is added several times while it waits is reconciled once. A key that is added
+ * while it is reconciled is reconciled again afterwards. No key is reconciled twice at a time. Only the queue decides about retries: after a
+ * fault the key comes back, with exponential backoff.
  *
  *   add ─▶ waiting ─▶ working ─▶ done        (added meanwhile ─▶ waiting)
  *            ▲           └─ threw, or asked to come back ─▶ sleeping ─┐
@@ -17,43 +17,43 @@ import type { Log } from './log.ts'
  */
 export interface Queue {
   add(key: string): void
-  /** Adds the key at this instant of the queue's time; an earlier instant that was asked for before stays. */
+  /** Adds the key at this instant of the queue's clock. If it is already set to come earlier, that stays. */
   addAt(key: string, at: number): void
-  /** Adds the key after `ms`; an earlier instant that was asked for before stays. */
+  /** Adds the key after `ms`. If it is already set to come earlier, that stays. */
   addAfter(key: string, ms: number): void
-  /** Takes a sleeping or waiting key out. */
+  /** Removes a sleeping or waiting key. */
   remove(key: string): void
-  /** Whether the key sleeps, waits or is worked on. */
+  /** Whether the key sleeps, waits or is reconciled. */
   has(key: string): boolean
-  /** Keys that wait or are worked on. Sleeping keys do not count. */
+  /** How many keys wait or are reconciled. Sleeping keys do not count. */
   readonly depth: number
-  /** Keys that sleep. */
+  /** How many keys sleep. */
   readonly sleeping: number
-  /** Works until the signal aborts; resolves when no work is left in progress. */
+  /** Reconciles keys until the signal aborts. Resolves when no work is left in progress. */
   run(signal: AbortSignal): Promise<void>
 }
 
-/** When to come back even if nothing changes, ms from now; undefined: not by itself. */
+/** When the key comes back even if it is not added, ms from now. undefined: it does not. */
 export type Again = { inMs: number } | undefined
-/** The same, or at an instant of the queue's time. */
+/** The same, or at an instant of the queue's clock. */
 export type ComeBack = Again | { at: number }
 
 export interface QueueOptions {
   name: string
-  /** How many keys are worked on at a time. */
+  /** How many keys are reconciled at a time. */
   concurrency: number
   clock: Clock
-  /** Whose time `at` is: `monotonic` (the default) for delays, `wall` for instants of the calendar, in Unix ms. */
+  /** The queue's clock: `monotonic` (the default) for delays, `wall` for instants of the calendar, in ms since the epoch. */
   time?: 'monotonic' | 'wall'
   log: Log
   reconcile(key: string, signal: AbortSignal): Promise<ComeBack>
-  /** A fault that no retry can mend, such as invalid input: the key waits until it is added again. */
+  /** A fault that a retry cannot fix, such as invalid input. The key is not retried until it is added again. */
   isFinal?(error: unknown): boolean
 }
 
 const backoff = createBackoff({ firstMs: 50, longestMs: 60_000 })
 
-/** The state that the work was planned on has changed meanwhile. Retried soon, and logged at debug level only. */
+/** The state changed after the work was planned. It is retried soon, and logged at debug level only. */
 export class Stale extends Unavailable {
   override readonly name = 'Stale'
 }

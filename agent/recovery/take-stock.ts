@@ -1,6 +1,6 @@
 import { targetCellsOf } from '../../core/fires/attempt-cells.ts'
 import { type Active, activeSchema } from '../../core/records/state.ts'
-import { reown } from '../../store/protocol/retry.ts'
+import { reown } from '../../store/protocol/reown.ts'
 import { type MaybeAbsent, parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { LauncherRun } from '../launcher/messages.ts'
 import { guards } from '../model-guards.ts'

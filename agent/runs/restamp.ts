@@ -2,7 +2,7 @@ import type { Entry } from '../../core/records/entry.ts'
 import { type Active, activeSchema } from '../../core/records/state.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { TxnAnswer } from '../../store/etcd/types.ts'
-import { restamp } from '../../store/protocol/retry.ts'
+import { restamp } from '../../store/protocol/restamp.ts'
 import { parseVersioned, type Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 

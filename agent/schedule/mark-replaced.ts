@@ -1,5 +1,5 @@
 import { activeSchema, type Cell } from '../../core/records/state.ts'
-import { markKill } from '../../store/protocol/retry.ts'
+import { markKill } from '../../store/protocol/mark-kill.ts'
 import { parseVersioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../session/context.ts'
 

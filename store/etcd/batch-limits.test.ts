@@ -6,26 +6,26 @@ const put = (key: string, value = ''): Txn => ({ compare: [], then: [{ put: key,
 const read = (key: string): Txn => ({ compare: [{ key, mod: 0 }], then: [] })
 const wipe = (prefix: string): Txn => ({ compare: [], then: [{ delete: prefix, prefix: true }] })
 
-test('nothing is no batch, one is always one', () => {
+test('an empty list makes no batch; a single transaction always fits', () => {
   expect(firstBatch([])).toBe(0)
   expect(firstBatch([put('a', 'x'.repeat(5_000_000))])).toBe(1)
 })
 
-test('at most 100 members', () => {
+test('a batch has at most 100 transactions', () => {
   expect(firstBatch(Array.from({ length: 150 }, (_, n) => put(`k${n}`)))).toBe(100)
 })
 
-test('a key that one writes is named by no other', () => {
+test('no transaction names a key that another one writes', () => {
   expect(firstBatch([put('a'), put('b'), put('a'), put('c')])).toBe(2)
   expect(firstBatch([put('a'), read('a')])).toBe(1)
   expect(firstBatch([read('a'), put('a')])).toBe(1)
 })
 
-test('a key that is only read may be named by all', () => {
+test('all transactions may name a key that is only read', () => {
   expect(firstBatch([read('a'), read('a'), { ...put('b'), compare: [{ key: 'a', mod: 0 }] }])).toBe(3)
 })
 
-test('a deleted prefix is touched by no other, before or after', () => {
+test('no other transaction touches a deleted prefix, before or after', () => {
   expect(firstBatch([wipe('a/'), put('b'), put('a/1')])).toBe(2)
   expect(firstBatch([put('a/1'), wipe('a/')])).toBe(1)
   expect(firstBatch([wipe('a/'), wipe('a/b/')])).toBe(1)
@@ -33,7 +33,7 @@ test('a deleted prefix is touched by no other, before or after', () => {
   expect(firstBatch([wipe('a/'), wipe('b/')])).toBe(2)
 })
 
-test('at most 1 MiB, counted in bytes', () => {
+test('a batch has at most 1 MiB, counted in bytes', () => {
   expect(firstBatch([put('a', 'ü'.repeat(300_000)), put('b', 'ü'.repeat(300_000))])).toBe(1)
   expect(firstBatch([put('a', 'u'.repeat(300_000)), put('b', 'u'.repeat(300_000))])).toBe(2)
 })

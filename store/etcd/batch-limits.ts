@@ -1,23 +1,23 @@
 import type { Txn } from './types.ts'
 
-/** Bounds of one request. etcd counts operations over two levels: 100 members leave 28 of its 128 for each. */
-const maxMembers = 100
+/** Limits of one request. etcd allows 128 operations in it, over two levels: with 100 transactions, each may have 28. */
+const maxTransactions = 100
 const maxOperations = 28
 const maxBytes = 1024 * 1024
 
-/** What a transaction touches. etcd refuses two writes of a key in one request, and siblings do not see each other's. */
+/** The keys of a transaction. etcd refuses to write a key twice in one request, and its transactions do not see each other's writes. */
 interface Touch {
   reads: string[]
   writes: string[]
-  /** Prefixes that are deleted. */
+  /** Deleted prefixes. */
   wipes: string[]
   bytes: number
   operations: number
 }
 
 /**
- * How many of the first `txns` may travel as one request: greedily, in order, at least one if there is any. A key that one
- * member writes is named by no other; keys that are only compared or read (a registration) may be shared.
+ * How many of the first `txns` fit into one request, in order: at least one if there is any. No transaction may name a key that another
+ * one writes. Several may compare or read the same key, such as a registration.
  */
 export function firstBatch(txns: readonly Txn[]): number {
   const [first] = txns
@@ -29,7 +29,7 @@ export function firstBatch(txns: readonly Txn[]): number {
   const wipes = [...taken.wipes]
   let bytes = taken.bytes
   let count = 1
-  for (const txn of txns.slice(1, maxMembers)) {
+  for (const txn of txns.slice(1, maxTransactions)) {
     const touch = touchOf(txn)
     bytes += touch.bytes
     if (bytes > maxBytes || touch.operations > maxOperations) break

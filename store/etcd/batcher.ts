@@ -5,8 +5,8 @@ import type { Txn, TxnAnswer } from './types.ts'
 
 export interface Batcher {
   /**
-   * As `Etcd.txn`, but in one request with others. Rejects with EtcdAmbiguous (unknown whether applied), EtcdUnavailable or
-   * EtcdRefused (surely not).
+   * Like `Etcd.txn`, but in one request with others. Rejects with EtcdAmbiguous (it may have been applied), or with EtcdUnavailable or
+   * EtcdRefused (it was not).
    */
   txn(txn: Txn): Promise<TxnAnswer>
 }
@@ -18,8 +18,8 @@ interface Waiting {
 }
 
 /**
- * Collects what is asked for in the same turn, or within `maxDelayMs`, or while a request is in flight, and sends it as one
- * request: an agent with a hundred fires at midnight pays for one.
+ * Sends as one request the transactions of one turn of the event loop, or of `maxDelayMs`, or those that came while a request was in
+ * flight. An agent with a hundred fires at midnight sends one request.
  */
 export function createBatcher(etcd: Pick<Etcd, 'batch'>, options: { maxDelayMs?: number } = {}): Batcher {
   const { maxDelayMs = 0 } = options
@@ -43,7 +43,7 @@ export function createBatcher(etcd: Pick<Etcd, 'batch'>, options: { maxDelayMs?:
       const answers = await etcd.batch(sent.map(({ txn }) => txn))
       for (const [index, { resolve, reject }] of sent.entries()) {
         const answer = answers[index]
-        if (!answer) reject(new Error('a batch was not answered in full'))
+        if (!answer) reject(new Error('etcd answered fewer transactions than the batch has'))
         else if ('ambiguous' in answer) reject(answer.ambiguous)
         else resolve(answer)
       }

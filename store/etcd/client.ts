@@ -1,56 +1,56 @@
 import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
+import { ClusterMembers } from './cluster-members.ts'
 import type { Tls } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
 import { batch, get, list, txn } from './kv.ts'
 import { grantLease, keepLeaseAlive, revokeLease } from './lease.ts'
-import { createView, type View } from './list-and-watch.ts'
-import { Members } from './members.ts'
 import { readStatus } from './status.ts'
 import type { BatchAnswer, KeyValue, Status, Txn, TxnAnswer } from './types.ts'
+import { createView, type View } from './view.ts'
 import { Watches } from './watch-stream.ts'
 
-export type { View } from './list-and-watch.ts'
+export type { View } from './view.ts'
 
 export interface EtcdOptions {
-  /** Of all members: `https://host:port`. */
+  /** `https://host:port` of each member of the cluster. */
   endpoints: readonly string[]
   tls?: Tls
   log: Log
   clock?: Clock
-  /** Deadline of every call; of each page of a list. Default 5000. */
+  /** Deadline of each call, and of each page of a list. Default 5000. */
   callTimeoutMs?: number
-  /** Silence after which a watch counts as dead. Default 10000. */
+  /** A watch without an answer for this long is lost. Default 10000. */
   watchDeadlineMs?: number
 }
 
 /**
- * etcd, as the protocol needs it: etcd3's raw clients without its retries, breakers, watches and leases. There is no lock and
- * no election: neither gives safety; a transaction that compares does.
+ * The etcd client. It uses etcd3's gRPC clients, but not its retries, circuit breakers, watches and leases. It has no lock and no
+ * election: only a transaction's comparisons give safety.
  *
- * Faults: EtcdUnavailable (not done), EtcdAmbiguous (a write that may have been done), EtcdRefused (a bug), each with its
- * cause. A call whose signal aborts before it was sent rejects with the signal's reason; a write that was sent, with EtcdAmbiguous.
+ * Faults: EtcdUnavailable (not applied), EtcdAmbiguous (a write that may have been applied) and EtcdRefused (a bug), each with its cause.
+ * If its signal aborts, a call that was not sent rejects with the signal's reason, and a write that was sent with EtcdAmbiguous.
  */
 export interface Etcd {
-  /** Linearizable; repeated on other members until the deadline. */
+  /** Linearizable. Tried on other members until the deadline. */
   get(key: string, signal?: AbortSignal): Promise<KeyValue | undefined>
-  /** All keys under a prefix in key order, at one revision, read in pages. */
+  /** All keys under a prefix at one revision, in key order. Read in pages. */
   list(prefix: string, signal?: AbortSignal): Promise<{ items: KeyValue[]; revision: number }>
   /** Sent once, never repeated. */
   txn(txn: Txn, signal?: AbortSignal): Promise<TxnAnswer>
-  /** Many transactions in as few requests as etcd's limits allow, one request after the other; each succeeds or fails by itself. */
+  /** Many transactions, in as few requests as etcd's limits allow, one after another. Each succeeds or fails by itself. */
   batch(txns: readonly Txn[], signal?: AbortSignal): Promise<BatchAnswer[]>
   view(prefix: string): View
-  /** `ttlSeconds`: whole seconds, at least 1; etcd may grant more. */
+  /** `ttlSeconds`: whole seconds, at least 1. etcd may grant more. */
   lease(ttlSeconds: number): Promise<{ id: string; ttl: number }>
-  /** One keepalive: seconds left, 0 = the lease is gone. Rejects when etcd does not answer in time, which says nothing about the lease. */
+  /** One keepalive: the seconds left, 0 if the lease is gone. Rejects if etcd does not answer in time: the lease may still live. */
   keepAlive(id: string, timeoutMs: number): Promise<number>
   revoke(id: string): Promise<void>
-  /** Of one reachable member. Answers also without a quorum. */
+  /** The status of one reachable member. It answers without a quorum too. */
   status(signal?: AbortSignal): Promise<Status>
-  /** New certificates: all connections are made anew, views list again. */
+  /** Uses new certificates: reconnects to all members; views list again. */
   useTls(tls: Tls): void
-  /** Ends views and connections; calls in flight fail. */
+  /** Closes views and connections. Calls in flight fail. */
   close(): Promise<void>
 }
 
@@ -63,7 +63,7 @@ export function connectEtcd(options: EtcdOptions): Etcd {
     callTimeoutMs = 5_000,
     watchDeadlineMs = 10_000,
   } = options
-  const members = new Members({ endpoints, tls, log, clock, callTimeoutMs })
+  const members = new ClusterMembers({ endpoints, tls, log, clock, callTimeoutMs })
   const watches = new Watches({
     members,
     clock,

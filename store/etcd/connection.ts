@@ -10,7 +10,7 @@ export interface Tls {
 
 export type Service = 'KV' | 'Watch' | 'Lease' | 'Maintenance'
 
-/** What we use of a gRPC client and its calls; etcd3 does not export their types. */
+/** The parts of a gRPC client and its calls that are used here. etcd3 does not export their types. */
 interface RawCall {
   cancel(): void
 }
@@ -58,9 +58,9 @@ const transientFailure = 3
 const shutdown = 4
 
 /**
- * etcd3's raw gRPC clients, past all that etcd3 does around a call: its retries (they repeat transactions), its circuit breaker
- * and its habit of tearing down a host's channels when one call fails. These guard `exec` and the function that is given to
- * `withConnection`; ours only hands the client out, and cannot fail.
+ * Gives access to etcd3's raw gRPC clients. It bypasses etcd3's wrapper of a call, which repeats transactions, breaks circuits, and closes
+ * a host's channels when one call fails. etcd3 does this in `exec` and around the callback of `withConnection`; this callback only returns
+ * the client and cannot fail.
  */
 class RawEtcd extends Etcd3 {
   client(service: Service): Promise<{ client: RawClient; metadata: RawMetadata }> {
@@ -71,10 +71,10 @@ class RawEtcd extends Etcd3 {
   }
 }
 
-/** gRPC shares TCP connections between equal channels of a process; a distinct name makes a new `Connection` really a new one. */
+/** gRPC shares a TCP connection between equal channels of a process. A unique user agent gives each `Connection` its own. */
 let connections = 0
 
-/** One endpoint, over one TCP connection, which gRPC restores when it breaks. */
+/** One endpoint over one TCP connection. gRPC reconnects when it breaks. */
 export class Connection {
   readonly endpoint: string
   readonly #etcd: RawEtcd
@@ -94,14 +94,14 @@ export class Connection {
       }),
       grpcOptions: {
         'grpc.primary_user_agent': `shellcron-${connections}`,
-        // gRPC's own retries, and DNS records that could bring them back.
+        // No retries by gRPC itself, and no DNS records that could enable them.
         'grpc.enable_retries': 0,
         'grpc.service_config_disable_resolution': 1,
         'grpc.enable_http_proxy': 0,
-        // A committed transaction's answer must not be thrown away for its size.
+        // The answer to a committed transaction must not be rejected for its size.
         'grpc.max_receive_message_length': -1,
         'grpc.max_send_message_length': -1,
-        // etcd cuts clients that ping more often than every 5 s, or without a call.
+        // etcd disconnects clients that ping more often than every 5 s, or without a call.
         'grpc.keepalive_time_ms': 10_000,
         'grpc.keepalive_timeout_ms': 5_000,
         'grpc.keepalive_permit_without_calls': 0,
@@ -111,7 +111,7 @@ export class Connection {
     })
   }
 
-  /** Resolves when requests can be sent; rejects with the reason of the last failure, or the signal's. Sends nothing but a status call. */
+  /** Resolves when requests can be sent. Rejects with the last failure, or the signal's reason. Sends only a status call. */
   async ready(service: Service, signal: AbortSignal): Promise<void> {
     const { client } = await this.#etcd.client(service)
     const channel = client.getChannel()
@@ -119,21 +119,21 @@ export class Connection {
       signal.throwIfAborted()
       const state = channel.getConnectivityState(true)
       if (state === ready) return
-      if (state === shutdown) throw new Error('connection closed')
-      // The state does not say why; a call that cannot be sent does.
+      if (state === shutdown) throw new Error(`the connection to ${this.endpoint} is closed`)
+      // The state has no reason; the error of a call that cannot be sent has one.
       if (state === transientFailure) await this.unary('Maintenance', 'status', {}, signal)
       else await stateChange(channel, state, signal)
     }
   }
 
-  /** One request, sent at most once. Rejects with gRPC's error; when the signal aborts, with its reason. */
+  /** Sends one request, at most once. Rejects with gRPC's error, or with the signal's reason when it aborts. */
   async unary<T>(service: Service, method: string, request: unknown, signal: AbortSignal): Promise<T> {
     const { client, metadata } = await this.#etcd.client(service)
     const send = client[method] as UnaryMethod
     return await answerOf<T>(signal, done => send.call(client, request, metadata, {}, done))
   }
 
-  /** The bytes of an answer that may hold more than etcd3's protocol file knows. `path`: `/etcdserverpb.<Service>/<Method>`. */
+  /** The raw bytes of an answer, for fields that etcd3's protocol file lacks. `path`: `/etcdserverpb.<Service>/<Method>`. */
   async bytes(service: Service, path: string, signal: AbortSignal): Promise<Buffer> {
     const { client } = await this.#etcd.client(service)
     const asIs = (bytes: Buffer) => bytes
@@ -142,27 +142,27 @@ export class Connection {
     )
   }
 
-  /** A stream of both directions. `needsLeader`: etcd ends it when this member loses sight of the leader. */
+  /** A bidirectional stream. `needsLeader`: etcd ends it when this member loses its leader. */
   async stream(service: Service, method: string, needsLeader: boolean): Promise<RawStream> {
     const { client, metadata } = await this.#etcd.client(service)
     if (needsLeader) metadata.set('hasleader', 'true')
     const stream = (client[method] as StreamMethod).call(client, metadata, {})
-    // Without a listener an error that comes after the end would be thrown.
+    // Without a listener Node throws an error that comes after the end.
     return stream.on('error', () => undefined)
   }
 
-  /** Aborts when this connection is given up. Calls in flight run on until their own deadline. */
+  /** Aborts when this connection is closed. Calls in flight continue until their own deadline. */
   get closed(): AbortSignal {
     return this.#closing.signal
   }
 
   close(): void {
     this.#etcd.close()
-    this.#closing.abort(new Error('connection given up'))
+    this.#closing.abort(new Error('connection closed'))
   }
 }
 
-/** Starts a call, and gives it up with the signal's reason. */
+/** Starts a call. Cancels it and rejects with the signal's reason when the signal aborts. */
 function answerOf<T>(
   signal: AbortSignal,
   start: (done: (error: Error | null, answer?: unknown) => void) => RawCall,

@@ -13,7 +13,7 @@ describe('the fault of a call that was sent', () => {
     [14, 'Connection dropped', 'Lost'],
     [13, 'Received RST_STREAM with code 2', 'Lost'],
     [2, 'something new', 'Lost'],
-    // The client's own limit: the answer was too large, so the request went through.
+    // The client's own limit: the answer was too large, so etcd had received the request.
     [8, 'Received message larger than max (5000000 vs 4194304)', 'Lost'],
     [8, 'etcdserver: mvcc: database space exceeded', 'NoSpace'],
   ])('%i %s is ambiguous, %s', (code, details, expected) => {
@@ -38,12 +38,12 @@ describe('the fault of a call that was sent', () => {
     expect(fault).toMatchObject({ code: expected })
   })
 
-  test('a refusal as such is a bug', () => {
+  test('a refused request is a bug', () => {
     expect(faultOf(grpc(3, 'etcdserver: duplicate key given in txn request'), '')).toBeInstanceOf(EtcdRefused)
     expect(faultOf(grpc(3, 'etcdserver: request is too large'), '')).toBeInstanceOf(EtcdRefused)
   })
 
-  test('for a read nothing is ambiguous', () => {
+  test('a fault of a read is never ambiguous', () => {
     const fault = readFaultOf(grpc(14, 'etcdserver: leader changed'), 'etcd range')
     expect(fault).not.toBeInstanceOf(Ambiguous)
     expect(fault).toMatchObject({ code: 'Unreachable' })

@@ -1,8 +1,8 @@
 import { Ambiguous, messageOf, Unavailable } from '../../platform/errors.ts'
 
 /**
- * Why etcd did not do it. `Unreachable`: no member took the request. `NoSpace`: the quota is used up. `PermissionDenied`: also
- * for a user that was removed. `LeaseNotFound`: the transaction puts a key on a lease that is gone. `Lost`: the answer did not come.
+ * Why a call failed. `Unreachable`: no member took the request. `NoSpace`: the quota is used up. `PermissionDenied`: also if the user was
+ * removed. `LeaseNotFound`: a key was put on a lease that is gone. `Lost`: no answer came.
  */
 export type EtcdCode =
   | 'AuthStale'
@@ -16,7 +16,7 @@ export type EtcdCode =
   | 'TooManyRequests'
   | 'Unreachable'
 
-/** etcd did surely not apply it. */
+/** etcd did not apply it. */
 export class EtcdUnavailable extends Unavailable {
   readonly code: EtcdCode
   constructor(code: EtcdCode, message: string, options?: ErrorOptions) {
@@ -25,7 +25,7 @@ export class EtcdUnavailable extends Unavailable {
   }
 }
 
-/** Sent, and nobody knows whether it was applied or yet will be. */
+/** It was sent. etcd may have applied it, or may still apply it. */
 export class EtcdAmbiguous extends Ambiguous {
   readonly code: EtcdCode
   constructor(code: EtcdCode, message: string, options?: ErrorOptions) {
@@ -34,14 +34,14 @@ export class EtcdAmbiguous extends Ambiguous {
   }
 }
 
-/** etcd refused the request as such (too large, a key named twice, no key): a bug of who made it; not applied, never retried. */
+/** etcd refused the request as invalid: too large, a key written twice, no key. It is a bug in the caller. Not applied, never retried. */
 export class EtcdRefused extends Error {
   override readonly name = 'EtcdRefused'
 }
 
-/** What etcd says in its error, by a part of the message: gRPC's codes alone do not tell a refusal from a lost answer. */
+/** etcd's errors by a part of their message: gRPC's codes do not tell a refusal from a lost answer. */
 const verdicts: readonly { says: string; code: EtcdCode; applied: 'no' | 'unknown' }[] = [
-  // etcd applies the transaction that first crosses the quota inside a member, and answers this nevertheless.
+  // etcd applies the first transaction that exceeds the quota, and still answers with this error.
   { says: 'etcdserver: mvcc: database space exceeded', code: 'NoSpace', applied: 'unknown' },
   { says: 'etcdserver: too many requests', code: 'TooManyRequests', applied: 'no' },
   { says: 'etcdserver: permission denied', code: 'PermissionDenied', applied: 'no' },
@@ -57,10 +57,13 @@ const verdicts: readonly { says: string; code: EtcdCode; applied: 'no' | 'unknow
   { says: 'etcdserver: not capable', code: 'Unreachable', applied: 'no' },
 ]
 
-/** gRPC codes with which etcd refuses before it does anything, if the message is etcd's own: 3 invalid, 5, 9, 11 range, 12. */
+/**
+ * gRPC codes of requests that etcd refuses before it applies anything, if the message is etcd's own: 3 InvalidArgument, 5 NotFound,
+ * 9 FailedPrecondition, 11 OutOfRange, 12 Unimplemented.
+ */
 const refusals = new Set([3, 5, 9, 11, 12])
 
-/** The fault behind the error of a call that was sent. `what` names the call. */
+/** The fault of a call that was sent, from gRPC's error. `what` names the call. */
 export function faultOf(error: unknown, what: string): EtcdUnavailable | EtcdAmbiguous | EtcdRefused {
   const message = `${what}: ${detailsOf(error)}`
   const verdict = verdicts.find(verdict => message.includes(verdict.says))
@@ -71,7 +74,7 @@ export function faultOf(error: unknown, what: string): EtcdUnavailable | EtcdAmb
   return new EtcdAmbiguous('Lost', message, { cause: error })
 }
 
-/** The same for a call that changes nothing, or nothing that matters when done twice: there is no doubt to tell of. */
+/** The same for a call that may be repeated, such as a read: it is never ambiguous. */
 export function readFaultOf(error: unknown, what: string): EtcdUnavailable | EtcdRefused {
   const fault = faultOf(error, what)
   if (fault instanceof EtcdAmbiguous)

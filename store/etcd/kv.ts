@@ -1,10 +1,11 @@
 import type { IRangeResponse, ITxnResponse } from 'etcd3'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import { firstBatch } from './batch-limits.ts'
+import type { ClusterMembers } from './cluster-members.ts'
 import { EtcdRefused, EtcdUnavailable } from './errors.ts'
-import type { Members } from './members.ts'
+import { endOf, getRequest, getsOf, keyValueOf, nestedRequest, startOf, txnRequest } from './messages.ts'
+import { sendOnce, sendUntilAnswered } from './requests.ts'
 import type { BatchAnswer, KeyValue, Txn, TxnAnswer } from './types.ts'
-import { endOf, getRequest, getsOf, keyValueOf, nestedRequest, startOf, txnRequest } from './wire.ts'
 
 const pageBytes = 1024 * 1024
 const firstPage = 64
@@ -12,7 +13,7 @@ const longestPage = 1_000
 
 /** Linearizable. */
 export async function get(
-  members: Members,
+  members: ClusterMembers,
   key: string,
   signal?: AbortSignal,
 ): Promise<KeyValue | undefined> {
@@ -21,9 +22,9 @@ export async function get(
   return kv && keyValueOf(kv)
 }
 
-/** All keys under a prefix, as they were at `revision`; in pages of about 1 MiB, each with the deadline of one call. */
+/** All keys under a prefix at one `revision`, read in pages of about 1 MiB. Each page has the deadline of one call. */
 export async function list(
-  members: Members,
+  members: ClusterMembers,
   prefix: string,
   signal?: AbortSignal,
 ): Promise<{ items: KeyValue[]; revision: number }> {
@@ -37,14 +38,14 @@ export async function list(
       }
       return { items, revision }
     } catch (error) {
-      // Compacted between two pages: begin again with a newer revision.
+      // etcd compacted the revision between two pages: start again at a newer one.
       if (!(error instanceof EtcdUnavailable && error.code === 'Compacted') || tries === 5) throw error
     }
   }
 }
 
 async function* pages(
-  members: Members,
+  members: ClusterMembers,
   prefix: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<{ items: KeyValue[]; revision: number }> {
@@ -64,12 +65,16 @@ async function* pages(
   }
 }
 
-function range(members: Members, request: object, signal: AbortSignal | undefined): Promise<IRangeResponse> {
-  return members.read<IRangeResponse>({ service: 'KV', method: 'range', request }, signal)
+function range(
+  members: ClusterMembers,
+  request: object,
+  signal: AbortSignal | undefined,
+): Promise<IRangeResponse> {
+  return sendUntilAnswered<IRangeResponse>(members, { service: 'KV', method: 'range', request }, signal)
 }
 
-/** Sent at most once: see `Members.send`. */
-export async function txn(members: Members, txn: Txn, signal?: AbortSignal): Promise<TxnAnswer> {
+/** Sent at most once: see `sendOnce`. */
+export async function txn(members: ClusterMembers, txn: Txn, signal?: AbortSignal): Promise<TxnAnswer> {
   const answer = await commit(members, txnRequest(txn), signal)
   return {
     ok: answer.succeeded,
@@ -79,12 +84,11 @@ export async function txn(members: Members, txn: Txn, signal?: AbortSignal): Pro
 }
 
 /**
- * Each transaction succeeds or fails by itself; they travel together as far as etcd allows, and in order where they do not.
- * After a request that etcd did not answer those behind it are not sent. An answer for each, in order; never rejects but for
- * a bug.
+ * Sends transactions together as far as etcd allows, and otherwise one request after another. Each succeeds or fails by itself. If etcd
+ * does not answer a request, the later ones are not sent. Resolves to one answer for each transaction, in order.
  */
 export async function batch(
-  members: Members,
+  members: ClusterMembers,
   txns: readonly Txn[],
   signal?: AbortSignal,
 ): Promise<BatchAnswer[]> {
@@ -98,14 +102,18 @@ export async function batch(
       answers.push(...(await together(members, group, signal)))
     } catch (error) {
       const fault = error instanceof Error ? error : new Unavailable(messageOf(error), { cause: error })
-      const personal = isPersonal(fault)
-      // etcd refuses all for the fault of one: each is sent alone.
-      if (personal && group.length > 1) alone = group.length
+      const isOnes = isFaultOfOne(fault)
+      // etcd refuses the whole request for the fault of one transaction: send each alone.
+      if (isOnes && group.length > 1) alone = group.length
       else for (const _ of group) answers.push({ ambiguous: fault })
-      if (personal) continue
-      const unsent = new EtcdUnavailable('Unreachable', 'not sent: the request before it failed', {
-        cause: fault,
-      })
+      if (isOnes) continue
+      const unsent = new EtcdUnavailable(
+        'Unreachable',
+        'etcd txn: not sent, because the request before it failed',
+        {
+          cause: fault,
+        },
+      )
       while (answers.length < txns.length) answers.push({ ambiguous: unsent })
     }
   }
@@ -113,7 +121,7 @@ export async function batch(
 }
 
 async function together(
-  members: Members,
+  members: ClusterMembers,
   group: readonly Txn[],
   signal: AbortSignal | undefined,
 ): Promise<TxnAnswer[]> {
@@ -128,14 +136,18 @@ async function together(
   }))
 }
 
-/** A fault of what one transaction asks for, not of etcd: its siblings may well succeed. */
-function isPersonal(fault: Error): boolean {
+/** The fault of one transaction in a request, not of etcd: the others may succeed. */
+function isFaultOfOne(fault: Error): boolean {
   return (
     fault instanceof EtcdRefused ||
     (fault instanceof EtcdUnavailable && ['LeaseNotFound', 'PermissionDenied'].includes(fault.code))
   )
 }
 
-function commit(members: Members, request: object, signal: AbortSignal | undefined): Promise<ITxnResponse> {
-  return members.send<ITxnResponse>({ service: 'KV', method: 'txn', request }, signal)
+function commit(
+  members: ClusterMembers,
+  request: object,
+  signal: AbortSignal | undefined,
+): Promise<ITxnResponse> {
+  return sendOnce<ITxnResponse>(members, { service: 'KV', method: 'txn', request }, signal)
 }

@@ -1,31 +1,43 @@
 import type { ILeaseGrantResponse, ILeaseKeepAliveResponse } from 'etcd3'
 import { deadline } from '../../platform/clock.ts'
+import type { ClusterMember, ClusterMembers } from './cluster-members.ts'
 import type { RawStream } from './connection.ts'
 import { EtcdUnavailable, readFaultOf } from './errors.ts'
-import type { Member, Members } from './members.ts'
+import { sendOnce, sendUntilAnswered } from './requests.ts'
 
-/** A new lease, of `ttl` seconds as etcd granted it. If the answer is lost, so is the lease: it ends by itself. */
-export async function grantLease(members: Members, ttlSeconds: number): Promise<{ id: string; ttl: number }> {
+/** Grants a lease. `ttl`: the seconds that etcd granted. If the answer is lost, the lease expires unused. */
+export async function grantLease(
+  members: ClusterMembers,
+  ttlSeconds: number,
+): Promise<{ id: string; ttl: number }> {
   const request = { TTL: Math.ceil(ttlSeconds) }
-  const answer = await members.send<ILeaseGrantResponse>({ service: 'Lease', method: 'leaseGrant', request })
+  const answer = await sendOnce<ILeaseGrantResponse>(members, {
+    service: 'Lease',
+    method: 'leaseGrant',
+    request,
+  })
   return { id: answer.ID, ttl: Number(answer.TTL) }
 }
 
-/** Ends a lease and deletes its keys; one that is gone already is fine. Repeated until the deadline. */
-export async function revokeLease(members: Members, id: string): Promise<void> {
+/** Revokes a lease and deletes its keys. Succeeds if the lease is gone already. Repeated until the deadline. */
+export async function revokeLease(members: ClusterMembers, id: string): Promise<void> {
   try {
-    await members.read({ service: 'Lease', method: 'leaseRevoke', request: { ID: id } })
+    await sendUntilAnswered(members, { service: 'Lease', method: 'leaseRevoke', request: { ID: id } })
   } catch (error) {
     if (!(error instanceof EtcdUnavailable && error.code === 'LeaseNotFound')) throw error
   }
 }
 
 /**
- * One keepalive: the seconds that the lease now has left, or 0 if etcd says that it is gone (the leader says so, never a
- * clock here). Sent once; the time of a lease counts from before this call. Rejects with EtcdUnavailable when etcd does not
- * answer within `timeoutMs`: then the lease may live or not, and the next call goes to another member.
+ * Sends one keepalive. Resolves to the seconds that the lease has left, counted from before this call, or 0 if etcd's leader says that the
+ * lease is gone. No local clock decides that. Rejects with EtcdUnavailable if etcd does not answer within `timeoutMs`: the lease may live or
+ * not, and the next call goes to another member.
  */
-export async function keepLeaseAlive(members: Members, id: string, timeoutMs: number): Promise<number> {
+export async function keepLeaseAlive(
+  members: ClusterMembers,
+  id: string,
+  timeoutMs: number,
+): Promise<number> {
   const limit = deadline(timeoutMs)
   try {
     for (;;) {
@@ -35,7 +47,7 @@ export async function keepLeaseAlive(members: Members, id: string, timeoutMs: nu
       } catch (error) {
         const fault = readFaultOf(error, `etcd keepalive at ${member.connection.endpoint}`)
         if (limit.signal.aborted) members.suspect(member)
-        // Renewed nothing, and says nothing about the lease.
+        // The lease was not renewed, but may live: try again.
         if (fault instanceof EtcdUnavailable && fault.code === 'AuthStale') continue
         members.avoid(member, fault)
         throw fault
@@ -46,7 +58,7 @@ export async function keepLeaseAlive(members: Members, id: string, timeoutMs: nu
   }
 }
 
-async function keepAliveAt({ connection }: Member, id: string, signal: AbortSignal): Promise<number> {
+async function keepAliveAt({ connection }: ClusterMember, id: string, signal: AbortSignal): Promise<number> {
   const stream = await connection.stream('Lease', 'leaseKeepAlive', false)
   try {
     return await answerOf(stream, id, signal)
@@ -72,7 +84,7 @@ function answerOf(stream: RawStream, id: string, signal: AbortSignal): Promise<n
       })
       .on('end', () => {
         done()
-        reject(new Error('stream ended without an answer'))
+        reject(new Error('etcd ended the keepalive stream without an answer'))
       })
     stream.write({ ID: id })
   })

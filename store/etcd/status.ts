@@ -1,24 +1,30 @@
-import type { Members } from './members.ts'
+import type { ClusterMembers } from './cluster-members.ts'
+import { repeat } from './requests.ts'
 import type { Status } from './types.ts'
 
-/** Numbers of the fields of etcd's StatusResponse. etcd3's copy of it ends before the quota. */
+/** Field numbers of etcd's StatusResponse. etcd3's copy of it ends before the quota. */
 const field = { version: 2, dbSize: 3, leader: 4, raftTerm: 6, errors: 8, dbSizeInUse: 9, dbSizeQuota: 12 }
 
-export async function readStatus(members: Members, signal?: AbortSignal): Promise<Status> {
-  const bytes = await members.repeat(
-    { service: 'Maintenance', method: 'status' },
-    (connection, signal) => connection.bytes('Maintenance', '/etcdserverpb.Maintenance/Status', signal),
+export async function readStatus(members: ClusterMembers, signal?: AbortSignal): Promise<Status> {
+  const bytes = await repeat(
+    members,
+    {
+      service: 'Maintenance',
+      method: 'status',
+      send: (connection, signal) =>
+        connection.bytes('Maintenance', '/etcdserverpb.Maintenance/Status', signal),
+    },
     signal,
   )
   return statusOf(bytes)
 }
 
-/** From the bytes of a StatusResponse; fields that are zero are not in it. */
+/** Decodes a StatusResponse. Fields that are zero are absent. */
 function statusOf(bytes: Buffer): Status {
   const fields = fieldsOf(bytes)
   const number = (field: number) => Number(fields.get(field)?.at(-1) ?? 0)
   const text = (field: number) => String(fields.get(field)?.at(-1) ?? '')
-  // A member lists its faults as texts: 'memberID:1234 alarm:NOSPACE '.
+  // A member lists its faults as text: 'memberID:1234 alarm:NOSPACE '.
   const faults = (fields.get(field.errors) ?? []).map(String)
   return {
     version: text(field.version),
@@ -31,7 +37,7 @@ function statusOf(bytes: Buffer): Status {
   }
 }
 
-/** The fields of a protocol buffer message by number: numbers as bigint, texts and nested messages as bytes. */
+/** The fields of a protocol buffer message by number: integers as bigint, strings and nested messages as bytes. */
 function fieldsOf(bytes: Buffer): Map<number, (bigint | Buffer)[]> {
   const fields = new Map<number, (bigint | Buffer)[]>()
   let at = 0

@@ -1,30 +1,30 @@
-/** What etcd is asked and what it answers, free of its wire format. Keys and values are UTF-8 strings, revisions are safe integers. */
+/** Requests to etcd and its answers, apart from etcd3's message types. Keys and values are UTF-8 strings; revisions are safe integers. */
 
 export interface KeyValue {
   key: string
   value: string
   /** Revision of the last change. */
   mod: number
-  /** Revision of the creation: another one after a delete. */
+  /** Revision of the creation. A key that was deleted and put again has a new one. */
   create: number
-  /** Id of the lease that the key goes with; '0' = none. */
+  /** Id of the lease that the key is attached to; '0': none. */
   lease: string
 }
 
-/** Equality only. Revision 0 = the key is absent; `value` of an absent key equals nothing. */
+/** Compares for equality. Revision 0: the key is absent. The `value` of an absent key equals nothing. */
 export type Compare =
   | { key: string; mod: number }
   | { key: string; create: number }
   | { key: string; value: string }
   | { key: string; lease: string }
 
-/** `ignoreLease` leaves the key on the lease it has, and is refused by etcd if the key does not exist. */
+/** `ignoreLease` leaves the key on its lease. etcd refuses it if the key does not exist. */
 export type Op =
   | { put: string; value: string; lease?: string; ignoreLease?: true }
   | { delete: string; prefix?: true }
   | { get: string }
 
-/** If every compare holds then `then`, else `else`, which may only read. */
+/** If every comparison holds, `then` is applied; otherwise `else`, which may only read. */
 export interface Txn {
   compare: readonly Compare[]
   then: readonly Op[]
@@ -32,28 +32,28 @@ export interface Txn {
 }
 
 export interface TxnAnswer {
-  /** The compares held, `then` was applied. */
+  /** The comparisons held, and `then` was applied. */
   ok: boolean
-  /** The store's revision after it: that of the transaction's own writes, if it wrote. */
+  /** etcd's revision after the transaction: that of its own writes, if it wrote. */
   revision: number
-  /** Answers to the gets of the branch taken, in order. */
+  /** Answers to the gets of the branch that was applied, in order. */
   gets: (KeyValue | undefined)[]
 }
 
 /**
- * What became of one member of a batch. The error is an `Ambiguous` if nobody knows, and any other one if the member was
- * surely not applied. Re-reading is right in both cases.
+ * The answer to one transaction of a batch. The error is an `Ambiguous` if the transaction may have been applied, and another one if it was
+ * not. Read again in both cases.
  */
 export type BatchAnswer = TxnAnswer | { ambiguous: Error }
 
-/** State of one reachable member of the cluster. Sizes in bytes. */
+/** State of one reachable member of the cluster. Sizes are in bytes. */
 export interface Status {
   version: string
   dbSize: number
   dbSizeInUse: number
-  /** The configured quota; undefined before etcd 3.6, which does not tell. */
+  /** The configured quota; undefined before etcd 3.6, which does not report it. */
   dbSizeQuota: number | undefined
-  /** Id of the leader that this member knows; '0' = none. */
+  /** Id of the leader that this member knows; '0': none. */
   leader: string
   raftTerm: string
   /** Alarms in force anywhere in the cluster: NOSPACE, CORRUPT. */

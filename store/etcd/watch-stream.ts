@@ -1,16 +1,15 @@
 import type { IWatchResponse } from 'etcd3'
 import { type Clock, deadline } from '../../platform/clock.ts'
+import type { ClusterMember, ClusterMembers } from './cluster-members.ts'
 import type { RawStream } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
-import type { Member, Members } from './members.ts'
-import type { KeyValue } from './types.ts'
-import { endOf, keyValueOf, startOf } from './wire.ts'
+import { endOf, startOf, type WatchEvent, watchEventOf } from './messages.ts'
 
-/** What a watch tells. After `lost` it tells nothing more: list again, then watch from that revision. */
+/** Called by a watch. After `lost` nothing more is called: list again, and watch from that revision. */
 export interface WatchListener {
-  /** Events of whole revisions, in order; without `now` the key was deleted. */
-  events(events: { key: string; now?: KeyValue }[], revision: number): void
-  /** All events up to this revision were told. */
+  /** Events of whole revisions, in order. Without `now` the key was deleted. */
+  events(events: WatchEvent[], revision: number): void
+  /** All events up to this revision were delivered. */
   progress(revision: number): void
   lost(reason: Error): void
 }
@@ -19,53 +18,53 @@ interface Watch {
   readonly prefix: string
   readonly from: number
   readonly listener: WatchListener
-  /** Parts of one answer that etcd cut for its size. */
-  parts: { key: string; now?: KeyValue }[]
+  /** Fragments of one answer that etcd split for its size. */
+  parts: WatchEvent[]
   heardAt: number
-  /** How often progress had been asked for when the watch was created: earlier answers say nothing about it. */
-  bornAt: number
+  /** How many progress requests were sent before the watch was created. Answers to those do not prove it alive. */
+  requestsBefore: number
 }
 
 export interface WatchesOptions {
-  members: Members
+  members: ClusterMembers
   clock: Clock
   connectTimeoutMs: number
-  /** Silence after which the stream counts as dead. */
+  /** A watch without an answer for this long is lost, with the stream. */
   deadlineMs: number
 }
 
 /**
- * All watches of this client, on one stream: a member of the cluster pays for streams. It is opened with the first watch and
- * ended with the last. When it breaks, when the member loses its leader, or when a watch stays silent beyond the deadline
- * though progress was asked for, every watch is lost; nothing is resumed, because etcd may have compacted what was missed.
+ * All watches of this client share one stream, because streams cost a member memory. It opens with the first watch and closes with the
+ * last. Every watch is lost when the stream breaks, when the member loses its leader, or when a watch gets no answer within the deadline
+ * although progress was requested. No watch is resumed, because etcd may have compacted the missed events.
  */
 export class Watches {
   readonly #options: WatchesOptions
   readonly #watches = new Map<string, Watch>()
-  /** Ids in the order of their creation: etcd answers a refused creation without its id. */
+  /** Ids in the order of creation. etcd answers a refused creation without its id. */
   #creating: string[] = []
   #stream: RawStream | undefined
   #opening = false
   #stop = new AbortController()
-  #asked = 0
+  #progressRequests = 0
   #lastId = 0
 
   constructor(options: WatchesOptions) {
     this.#options = options
   }
 
-  /** Watches a prefix from a revision on. The returned function ends it. */
+  /** Watches a prefix from a revision on. Returns a function that cancels the watch. */
   open(prefix: string, from: number, listener: WatchListener): () => void {
     this.#lastId += 1
     const id = String(this.#lastId)
-    const watch: Watch = { prefix, from, listener, parts: [], heardAt: 0, bornAt: Infinity }
+    const watch: Watch = { prefix, from, listener, parts: [], heardAt: 0, requestsBefore: Infinity }
     this.#watches.set(id, watch)
     if (this.#stream) this.#create(id, watch)
     else if (!this.#opening) void this.#openStream()
     return () => this.#cancel(id)
   }
 
-  /** Loses all watches. */
+  /** All watches are lost, for this reason. */
   close(reason: Error): void {
     const stream = this.#stream
     this.#stream = undefined
@@ -87,13 +86,13 @@ export class Watches {
       this.#attach(stream, member)
     } catch (error) {
       this.#opening = false
-      this.close(error instanceof Error ? error : new Error('no stream', { cause: error }))
+      this.close(error instanceof Error ? error : new Error(String(error), { cause: error }))
     } finally {
       limit.done()
     }
   }
 
-  #attach(stream: RawStream, member: Member): void {
+  #attach(stream: RawStream, member: ClusterMember): void {
     if (this.#watches.size === 0) {
       stream.cancel()
       return
@@ -107,17 +106,17 @@ export class Watches {
       this.close(new EtcdUnavailable('Unreachable', `etcd watch: ${error.message}`, { cause: error }))
     }
     const { closed } = member.connection
-    closed.addEventListener('abort', () => end(new Error('connection given up')), { signal })
+    closed.addEventListener('abort', () => end(new Error('connection closed')), { signal })
     stream
       .on('data', (answer: IWatchResponse) => this.#onAnswer(stream, answer))
       .on('error', end)
-      .on('end', () => end(new Error('stream ended')))
+      .on('end', () => end(new Error('the member ended the stream')))
     for (const [id, watch] of this.#watches) this.#create(id, watch)
-    void this.#guard(stream, member, end)
+    void this.#watchdog(stream, member, end)
   }
 
-  /** Asks for progress, and ends a stream that has nothing to say. */
-  async #guard(stream: RawStream, member: Member, end: (error: Error) => void): Promise<void> {
+  /** Requests progress, and ends a stream that does not answer. */
+  async #watchdog(stream: RawStream, member: ClusterMember, end: (error: Error) => void): Promise<void> {
     const { clock, deadlineMs } = this.#options
     while (this.#stream === stream) {
       await clock.sleep(deadlineMs / 4, this.#stop.signal).catch(() => undefined)
@@ -125,10 +124,10 @@ export class Watches {
       const oldest = clock.monotonic() - deadlineMs
       if ([...this.#watches.values()].some(watch => watch.heardAt < oldest)) {
         this.#options.members.suspect(member)
-        end(new Error(`silent for ${deadlineMs} ms`))
+        end(new Error(`no answer for ${deadlineMs} ms`))
         return
       }
-      this.#asked += 1
+      this.#progressRequests += 1
       stream.write({ progress_request: {} })
     }
   }
@@ -151,7 +150,7 @@ export class Watches {
   #cancel(id: string): void {
     if (!this.#watches.delete(id)) return
     if (this.#watches.size > 0) this.#stream?.write({ cancel_request: { watch_id: id } })
-    else this.close(new Error('no watch is left'))
+    else this.close(new Error('the last watch was cancelled'))
   }
 
   #onAnswer(stream: RawStream, answer: IWatchResponse): void {
@@ -160,13 +159,13 @@ export class Watches {
     if (answer.created) {
       const id = this.#creating.shift() ?? ''
       const watch = this.#watches.get(id)
-      if (watch) watch.bornAt = this.#asked
+      if (watch) watch.requestsBefore = this.#progressRequests
       if (answer.canceled) this.#lose(id, answer)
       return
     }
     if (answer.watch_id === '-1') {
       for (const watch of this.#watches.values())
-        if (watch.bornAt < this.#asked) this.#onProgress(watch, answer, now)
+        if (watch.requestsBefore < this.#progressRequests) this.#onProgress(watch, answer, now)
       return
     }
     const watch = this.#watches.get(answer.watch_id)
@@ -183,13 +182,7 @@ export class Watches {
 
   #onEvents(watch: Watch, answer: IWatchResponse, now: number): void {
     watch.heardAt = now
-    for (const event of answer.events) {
-      if (event.type === 'Delete') watch.parts.push({ key: event.kv.key.toString('utf8') })
-      else {
-        const kv = keyValueOf(event.kv)
-        watch.parts.push({ key: kv.key, now: kv })
-      }
-    }
+    for (const event of answer.events) watch.parts.push(watchEventOf(event))
     if (answer.fragment) return
     const events = watch.parts
     watch.parts = []

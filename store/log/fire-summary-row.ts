@@ -1,8 +1,8 @@
 import { ANYWHERE, scheduledRunId, shellRunId } from '../../core/keys.ts'
 import { classOf, type FireSummary } from '../../core/status/fire-summary.ts'
-import { given, number, outcomeOf, type Row, rangeOf, text } from './result-rows.ts'
+import { number, optional, outcomeOf, type Row, rangeOf, text } from './result-rows.ts'
 
-/** A fire from its sums and the result that speaks for it. `targetsOf`: those that made it a failure. */
+/** A fire's summary, from a row with its aggregate and its decisive result. `targetsOf`: the targets that failed. */
 export function summaryOf(row: Row, uid: string, targetsOf: (time: number) => string[]): FireSummary {
   const time = number(row.time) ?? 0
   const outcome = outcomeOf(row)
@@ -11,13 +11,13 @@ export function summaryOf(row: Row, uid: string, targetsOf: (time: number) => st
     time,
     id: row.kind === 'run' ? shellRunId({ ...of, uid }) : scheduledRunId(of, time),
     outcome,
-    ...given('startedAt', number(row.started_at)),
+    ...optional('startedAt', number(row.started_at)),
     endedAt: number(row.ended_at) ?? 0,
-    ...given('exitCode', number(row.exit_code)),
-    ...given('signal', text(row.signal)),
-    ...given('reason', text(row.reason)),
-    ...given('message', text(row.message)),
-    ...given('tail', text(row.tail)),
+    ...optional('exitCode', number(row.exit_code)),
+    ...optional('signal', text(row.signal)),
+    ...optional('reason', text(row.reason)),
+    ...optional('message', text(row.message)),
+    ...optional('tail', text(row.tail)),
     targets: {
       succeeded: number(row.succeeded) ?? 0,
       failed: number(row.failed) ?? 0,

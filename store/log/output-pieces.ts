@@ -1,12 +1,12 @@
 import { chunksOf, wholeChunks } from '../../core/output/chunks.ts'
-import { unpacked } from './compression.ts'
+import { decompress } from './compression.ts'
 import type { OutputPiece, OutputStore } from './port.ts'
-import { given, number, type Row } from './result-rows.ts'
+import { number, optional, type Row } from './result-rows.ts'
 
-/** Pieces of output, between the port and a table with `position`, `next`, `chunks`, `packed`, `lost`. */
+/** Converts pieces of output between the port and a table with the columns `position`, `next`, `chunks`, `packed` and `lost`. */
 
-/** What of it lies beyond what is stored; undefined: there is a gap, or no border of a chunk where it would have to be cut. */
-export function beyond(
+/** The part of a piece that is not stored yet. undefined: there is a gap before it, or it would have to be cut within a chunk. */
+export function unstoredPart(
   { offset, next, chunks, lost }: OutputPiece,
   stored: number,
 ): { chunks: Uint8Array; next: number; lost?: number } | undefined {
@@ -20,18 +20,18 @@ export function beyond(
 
 type Piece = Awaited<ReturnType<OutputStore['output']>>['pieces'][number]
 
-/** What lies from position `from` on, which is the border of a chunk. */
+/** The piece of a row, from position `from` on, which must be the start of a chunk. */
 export function pieceIn(row: Row, from: number): Piece {
   const offset = number(row.position) ?? 0
   const next = number(row.next) ?? 0
   const lost = number(row.lost)
   const bytes = row.chunks instanceof Uint8Array ? row.chunks : new Uint8Array()
-  const chunks = unpacked({ bytes, isCompressed: row.packed === 1 })
+  const chunks = decompress({ bytes, isCompressed: row.packed === 1 })
   const skip = Math.max(0, from - offset)
-  return { offset: offset + skip, next, chunks: chunks.subarray(skip), ...given('lost', lost) }
+  return { offset: offset + skip, next, chunks: chunks.subarray(skip), ...optional('lost', lost) }
 }
 
-/** Bytes of stdout and stderr, and those that the launcher cut. */
+/** `bytes`: of stdout and stderr. `cut`: those that the launcher dropped. */
 export function countsOf(chunks: Uint8Array): { bytes: number; cut: number } {
   const counts = { bytes: 0, cut: 0 }
   for (const chunk of chunksOf(chunks)) {

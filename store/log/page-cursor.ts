@@ -2,13 +2,13 @@ import { InvalidInput } from '../../core/errors.ts'
 import type { HistoryQuery } from './port.ts'
 import { number, type Row } from './result-rows.ts'
 
-/** Rows of a page, as they lie in the table; `last`: there may be more after it. */
+/** The rows of a page. `last`: the row after which the next page starts; undefined: there is none. */
 export interface Page {
   rows: Row[]
   last: Row | undefined
 }
 
-/** Where a page of history ended: the time and id of its last row. */
+/** The position where a page ended: the time and id of its last row. */
 export interface Position {
   time: number
   id: number
@@ -18,10 +18,11 @@ export function cursorAt({ time, id }: Position): string {
   return `${time}.${id}`
 }
 
-/** Throws InvalidInput for a cursor that no page ended with. */
+/** Throws InvalidInput if the cursor is malformed. */
 export function positionOf(cursor: string): Position {
   const [, time, id] = /^(-?\d{1,16})\.(\d{1,16})$/.exec(cursor) ?? []
-  if (!time || !id) throw new InvalidInput('cursor', 'is not one that a page of history ended with')
+  if (!time || !id)
+    throw new InvalidInput('cursor', `must be the cursor of the page before, not ${JSON.stringify(cursor)}`)
   return { time: Number(time), id: Number(id) }
 }
 
@@ -30,8 +31,7 @@ export function positionIn(row: Row): Position {
 }
 
 /**
- * So many rows are looked at for a page, if what is asked of them no index answers: it may have fewer rows than its limit, even none, and
- * yet a cursor.
+ * How many rows a page examines if no index answers the query. Such a page may have fewer rows than its limit, or none, and still a cursor.
  */
 export const ROWS_PER_PAGE_SCAN = 2_000
 

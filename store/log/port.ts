@@ -2,16 +2,16 @@ import type { CellKind } from '../../core/keys.ts'
 import type { Outcome, Result } from '../../core/records/state.ts'
 import type { FireSummary, Milestones } from '../../core/status/fire-summary.ts'
 
-/** A result with the pool under which it lay in the outbox. */
+/** A result, and the pool in whose outbox it was. */
 export type StoredResult = Result & { pool: string }
 
-/** A ShellCronJob or ShellRun, in one life. */
+/** A ShellCronJob or ShellRun with this uid. */
 interface LoggedObject {
   kind: CellKind
   uid: string
 }
 
-/** All conditions hold together; times are scheduled times, ms since the epoch. */
+/** All conditions must hold. Times are scheduled times, ms since the epoch. */
 export interface HistoryQuery {
   uid?: string
   namespace?: string
@@ -20,21 +20,21 @@ export interface HistoryQuery {
   agent?: string
   outcome?: Outcome
   /**
-   * What an attempt's output contains, in its last 16 MiB, or its reason or message; ASCII letters of either case are alike. 1 to 1000
-   * characters. A page looks only so far: it may have fewer rows than its limit, even none, and yet a cursor.
+   * A text in the last 16 MiB of an attempt's output, in its reason or in its message. The case of ASCII letters does not matter. 1 to 1000
+   * characters. A page examines a limited number of rows: it may have fewer rows than its limit, or none, and still a cursor.
    */
   text?: string
-  /** Not before. */
+  /** Inclusive. */
   from?: number
-  /** Before. */
+  /** Exclusive. */
   to?: number
   /** Rows of a page, 1 to 1000. */
   limit: number
-  /** Of the page before. */
+  /** The `cursor` of the page before. */
   cursor?: string
 }
 
-/** Which attempt wrote it. */
+/** Identifies an attempt. */
 export interface AttemptRef {
   uid: string
   run: string
@@ -42,8 +42,8 @@ export interface AttemptRef {
 }
 
 /**
- * What an attempt wrote between two positions of its spool: whole chunks (core/output/chunks.ts), or nothing if it was lost: `lost` says
- * how many bytes of stdout and stderr. `end`: nothing follows.
+ * An attempt's output between two positions of its spool: whole chunks (core/output/chunks.ts), or none if it was lost. `lost`: how many
+ * bytes of stdout and stderr were. `end`: no more output follows.
  */
 export interface OutputPiece extends AttemptRef {
   namespace: string
@@ -57,14 +57,17 @@ export interface OutputPiece extends AttemptRef {
   end?: boolean
 }
 
-/** What is known of an attempt's output. */
+/** An attempt's output without its content. */
 export interface OutputHead extends AttemptRef {
   namespace: string
   name: string
   agent: string
-  /** Up to this position of the spool. */
+  /** Stored up to this position of the spool. */
   stored: number
-  /** Of stdout and stderr: kept; cut by the launcher, past outputLimit or what the disk took; lost on the way. */
+  /**
+   * Bytes of stdout and stderr. `bytes`: stored. `cut`: dropped by the launcher, beyond outputLimit or because the disk was full.
+   * `lost`: lost before they reached the operator.
+   */
   bytes: number
   cut: number
   lost: number
@@ -73,22 +76,23 @@ export interface OutputHead extends AttemptRef {
   expired?: boolean
 }
 
-/** Who ran an attempt: agents' names are unique in their pool. */
+/** The agent that ran an attempt. Its name is unique in its pool. */
 export interface Runner {
   pool: string
   agent: string
 }
 
-/** The output of attempts. Faults as LogStore's. */
+/** The output of attempts. Its faults are LogStore's. */
 export interface OutputStore {
   /**
-   * In one transaction, on disk when it resolves; answers how far each piece's attempt is stored now. Of a piece that begins before that
-   * only what lies beyond is stored; one that begins after it is not stored. One of `next` = `offset` with `end` only says the end.
+   * Stores pieces in one transaction; they are on disk when it resolves. Resolves to the position up to which each piece's attempt is
+   * stored now. Of a piece that overlaps stored output, only the rest is stored. A piece after a gap is not stored. A piece with
+   * `next` = `offset` and `end` only marks the end.
    */
   storeOutput(pieces: readonly OutputPiece[]): Promise<number[]>
-  /** By run: this one, or every part of the fire of that id; and by attempt, the newest last. */
+  /** The outputs of this run, or of every part of the fire with this id. Sorted by run and attempt. */
   outputs(of: { run: string; uid?: string }): Promise<OutputHead[]>
-  /** From the border of a chunk on, about `limit` bytes of whole chunks, at least one if there is one. `next` is where to go on. */
+  /** Reads about `limit` bytes of whole chunks, at least one chunk. `from` must be the start of a chunk. `next`: where to continue. */
   output(
     of: AttemptRef,
     from: number,
@@ -100,47 +104,47 @@ export interface OutputStore {
   }>
 }
 
-/** What retention leaves. */
-export interface Keep {
+/** The limits beyond which retention removes results and output. */
+export interface RetentionLimits {
   /**
-   * Results of earlier scheduled times go, ms since the epoch, with their output; and output without a result of which nothing has come
-   * since. undefined: all stay.
+   * Results with an earlier scheduled time (ms since the epoch) are removed with their output, and so is output without a result of which no
+   * piece arrived since. undefined: all are kept.
    */
   after?: number
-  /** Output past so many bytes, as they are stored, goes, the oldest first; undefined: all stays. */
+  /** Output beyond this many stored bytes is removed, the oldest first. undefined: all is kept. */
   outputBytes?: number
-  /** The newest fires of an object that lives are spared, as its status rests on them. */
+  /** Whether the object still exists. If so its newest fires are kept, because its status is computed from them. */
   isLiving(uid: string): boolean
 }
 
 /**
- * Every outcome, for as long as retention keeps it. Rows are unique by (uid, run, attempt): storing one twice is storing it once, and the
- * first one stays. Faults: `Unavailable` when the store does not answer or cannot write; `InvalidInput` for a query's field.
+ * Stores every outcome until retention removes it. Rows are unique by (uid, run, attempt): the first one stays, and storing it again changes
+ * nothing. Faults: `Unavailable` if the store does not answer or cannot write; `InvalidInput` for a field of a query.
  */
 export interface LogStore extends OutputStore {
-  /** Whether it can be used, brought up to date if need be. Rejects with `InvalidInput` if a newer version made it. Every call asks it. */
+  /** Opens the store and migrates its schema. Rejects with `InvalidInput` if a newer version created it. Every call does this first. */
   ready(): Promise<void>
-  /** In one transaction, on disk when it resolves. */
+  /** Stores results in one transaction. They are on disk when it resolves. */
   record(results: readonly StoredResult[]): Promise<void>
   /**
-   * Fires of which a target has its final outcome, newest first: at most so many that succeeded and that failed, and the newest of those
-   * that were skipped or cancelled. A fire that still runs on other targets may be among them.
+   * The newest fires, newest first: at most `limit` that succeeded and that failed, and the newest one that was skipped or cancelled. At
+   * least one target of each has its final outcome; other targets may still run.
    */
   recent(object: LoggedObject, limit: { succeeded: number; failed: number }): Promise<FireSummary[]>
-  /** Independent of any limit; retention spares what they rest on. */
+  /** Independent of any limit. Retention keeps the fires that they are computed from. */
   milestones(object: LoggedObject): Promise<Milestones>
-  /** Who ran each of these, as their results say; undefined: there is none, or nobody did. */
+  /** Which agent ran each attempt, by its result. undefined: it has no result, or no agent ran it. */
   ranBy(attempts: readonly AttemptRef[]): Promise<(Runner | undefined)[]>
-  /** Every attempt and every range, by scheduled time, newest first. `cursor`: there may be more. */
+  /** Every attempt and every range, by scheduled time, newest first. `cursor`: there may be more rows. */
   history(query: HistoryQuery): Promise<{ rows: StoredResult[]; cursor?: string }>
   /**
-   * Removes a part of what is not to be kept, so small that who writes hardly waits for it; answers whether there is more. Of a living
-   * object the newest 20 fires that succeeded, that failed and that did neither stay.
+   * Removes a part of what retention does not keep, so small that writers hardly wait for it. Resolves to whether there is more to remove.
+   * Of an object that still exists, the newest 20 fires that succeeded, the newest 20 that failed and the newest 20 others stay.
    */
-  prune(keep: Keep): Promise<boolean>
-  /** The highest beacon ever seen, 0 at first: a lower one in etcd means that it was restored from a snapshot. */
+  prune(keep: RetentionLimits): Promise<boolean>
+  /** The highest beacon ever seen, 0 at first. A lower one in etcd shows that etcd was restored from a snapshot. */
   beacon(): Promise<number>
-  /** Keeps the higher one. */
+  /** Stores `n` if it is higher. */
   raiseBeacon(n: number): Promise<void>
   close(): Promise<void>
 }

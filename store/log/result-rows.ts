@@ -1,11 +1,11 @@
 import { OUTCOMES, type Outcome } from '../../core/records/state.ts'
 import { gravity } from '../../core/status/fire-summary.ts'
-import type { OutputHead, Runner, StoredResult } from './port.ts'
+import type { AttemptRef, OutputHead, Runner, StoredResult } from './port.ts'
 
-/** As a database gives it: every truth is 0 or 1. */
+/** A row as a database returns it. Booleans are 0 or 1. */
 export type Row = Record<string, unknown>
 
-/** Named parameters of the insert, one for each column but the id. */
+/** The columns of a result, except the id. They are the named parameters of the insert. */
 export function columnsOf(result: StoredResult) {
   return {
     uid: result.uid,
@@ -46,17 +46,17 @@ export function resultOf(row: Row): StoredResult {
     namespace: text(row.namespace) ?? '',
     name: text(row.name) ?? '',
     target: text(row.target) ?? '',
-    ...given('agent', text(row.agent)),
+    ...optional('agent', text(row.agent)),
     attempt: number(row.attempt) ?? 0,
     time: number(row.time) ?? 0,
-    ...given('startedAt', number(row.started_at)),
+    ...optional('startedAt', number(row.started_at)),
     endedAt: number(row.ended_at) ?? 0,
     outcome: outcomeOf(row),
-    ...given('exitCode', number(row.exit_code)),
-    ...given('signal', text(row.signal)),
-    ...given('reason', text(row.reason)),
-    ...given('message', text(row.message)),
-    ...given('tail', text(row.tail)),
+    ...optional('exitCode', number(row.exit_code)),
+    ...optional('signal', text(row.signal)),
+    ...optional('reason', text(row.reason)),
+    ...optional('message', text(row.message)),
+    ...optional('tail', text(row.tail)),
     final: row.final === 1,
     ...rangeOf(row),
   }
@@ -64,13 +64,13 @@ export function resultOf(row: Row): StoredResult {
 
 export function outcomeOf(row: Row): Outcome {
   const outcome = OUTCOMES.find(one => one === row.outcome)
-  if (!outcome) throw new Error(`an outcome that nobody knows: ${String(row.outcome)}`)
+  if (!outcome) throw new Error(`unknown outcome in the log store: ${String(row.outcome)}`)
   return outcome
 }
 
 export function rangeOf(row: Row): { range?: { first: number; count: number } } {
   const first = number(row.range_first)
-  return given('range', first === undefined ? undefined : { first, count: number(row.range_count) ?? 1 })
+  return optional('range', first === undefined ? undefined : { first, count: number(row.range_count) ?? 1 })
 }
 
 export function text(value: unknown): string | undefined {
@@ -81,9 +81,14 @@ export function number(value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined
 }
 
-/** A property that is there only if its value is. */
-export function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+/** An object with this property, or without it if the value is undefined. */
+export function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
+}
+
+/** Which attempt a row of results or of outputs belongs to. */
+export function attemptIn(row: Row): AttemptRef {
+  return { uid: text(row.uid) ?? '', run: text(row.run) ?? '', attempt: number(row.attempt) ?? 0 }
 }
 
 export function runnerIn(row: Row | undefined): Runner | undefined {

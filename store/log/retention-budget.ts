@@ -1,4 +1,4 @@
-/** What one transaction of retention may still take away, so that who writes hardly waits for it. Spent when either is 0 or less. */
+/** How much one transaction of retention may still remove, so that writers hardly wait for it. It is spent when either is 0 or less. */
 export interface Budget {
   pieces: number
   bytes: number

@@ -1,9 +1,9 @@
 import { chunksOf } from '../../core/output/chunks.ts'
 
-/** Looks for a text in what is read piece by piece. ASCII letters of either case are alike; other characters are what they are. */
+/** Searches for a text in output that is read piece by piece. The case of ASCII letters does not matter. */
 export interface TextSearch {
   isIn(text: string): boolean
-  /** Of one attempt's output, in the order of its pieces; each stream is looked at by itself, across pieces. */
+  /** Starts the search of one attempt's output. Pass its pieces in order. Each stream is searched by itself, across pieces. */
   begin(): (chunks: Uint8Array) => boolean
 }
 

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import { ANYWHERE, type CellRef, createKeys } from '../../core/keys.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
-import { claim, moveFrontier } from './claim.ts'
-import { restamp } from './retry.ts'
+import { claim } from './claim.ts'
+import { moveFrontier } from './move-frontier.ts'
+import { restamp } from './restamp.ts'
 
 const keys = createKeys('/claim/v1/')
 const T0 = 1_750_000_000_000
@@ -27,7 +28,7 @@ const job = jobEntrySchema.parse({
 const entry = { key: 'entry', mod: 1, value: job }
 const cell: Cell = { uid: 'u1', lastFire: T0, active: [] }
 
-test('a target that has retired stays so when its cell moves on', () => {
+test('a retired target stays retired when its frontier moves', () => {
   expect(moveFrontier({ ...cell, retired: true }, { entry, time: T0 + 1, settle: [] })).toMatchObject({
     lastFire: T0 + 1,
     retired: true,
@@ -43,7 +44,7 @@ const continuing = (activeDeadlineSeconds: number) => ({
   },
 })
 
-test('one that goes on without its agent is spared from when it starts, not from when it was due', () => {
+test('a run that continues without its agent is spared from its start, not from its scheduled time', () => {
   const ref: CellRef = { pool: 'default', kind: 'job', namespace: 'ops', name: 'a', target: ANYWHERE }
   const claimed = (of: typeof entry, now: number) =>
     claim({
@@ -72,7 +73,7 @@ test('one that goes on without its agent is spared from when it starts, not from
   }
   expect(claimed(entry, T0)).not.toHaveProperty('buryAfter')
 
-  // Edited before it started: the deadline is another one, and counts from now.
+  // Edited before it started: the new deadline applies, and counts from now.
   const active = { key: 'active', mod: 3, value: claimed(continuing(600), T0) }
   const change = { instance: 'boot/2', now: T0 + 60_000 }
   const longer = restamp(active, change, continuing(1_200)).active
@@ -81,7 +82,7 @@ test('one that goes on without its agent is spared from when it starts, not from
   expect(restamp(active, change, entry).active).not.toHaveProperty('buryAfter')
 })
 
-/** The job's cell as the claim of a ShellRun puts it where there was none. */
+/** The job's cell that the claim of a ShellRun creates. */
 function madeBy(mode: 'One' | 'All', target: string): Cell {
   const ref: CellRef = { pool: 'default', kind: 'run', namespace: 'ops', name: 'r', target }
   const run = runEntrySchema.parse({
@@ -116,9 +117,9 @@ function madeBy(mode: 'One' | 'All', target: string): Cell {
   return JSON.parse(put.value) as Cell
 }
 
-test('a ShellRun that makes the cell of a job owes a new target of All nothing of the past', () => {
+test("with All, a ShellRun that creates its job's cell settles the past of the new target", () => {
   const active = [{ run: 'ops.r.run-r1', agent: 'w1', attempt: 1 }]
   expect(madeBy('All', 'w1')).toEqual({ uid: 'u1', lastFire: T0 + 1_000, active })
-  // In One the job counts from its schedule's last change, whoever has made the cell.
+  // With One the job counts from its schedule's last change, whether or not a ShellRun created the cell.
   expect(madeBy('One', ANYWHERE)).toEqual({ uid: 'u1', lastFire: 0, active })
 })

@@ -20,7 +20,7 @@ const active: Active = {
   instance: 'i',
 }
 
-/** What is compared of the registration of the owner, when its burial gives the next attempt to `session` of it. */
+/** The comparisons of the owner's registration, in a burial that gives the next attempt to the owner's `session`. */
 function compared(seen: number, session: number) {
   const { txn } = end({
     keys,
@@ -41,9 +41,9 @@ function compared(seen: number, session: number) {
   return txn.compare.filter(({ key }) => key === OWNER)
 }
 
-test('a retry that burial gives to a later session of the buried is for the session that lives', () => {
+test('burial gives a retry to a later session of the same agent only while that session lives', () => {
   expect(compared(9, 9)).toEqual([{ key: OWNER, create: 9 }])
-  // Seen at two moments: it cannot be both, so that it is refused and looked at again.
+  // Read at two moments: both cannot hold, so etcd refuses the transaction and the caller reads again.
   expect(compared(9, 8)).toEqual([
     { key: OWNER, create: 9 },
     { key: OWNER, create: 8 },

@@ -7,33 +7,33 @@ import { putResult } from './outbox.ts'
 import type { Versioned } from './versioned.ts'
 
 /**
- * The end of an attempt, one transaction, by its owner (finish) or by another for it (burial):
+ * Ends an attempt, in one transaction, for its owner (finish) or for a dead owner (burial):
  *
  *   its active entry unchanged ∧ its cells unchanged (∧ burial: the owner's session still gone)
- *     → put the result, take the run out of its cells, delete the active entry;
- *       with a retry: put the next attempt into `active/` of its next owner instead, who keeps its place of the wave;
- *       if that is nobody the place is given back
- *         (∧ entry unchanged ∧ the next owner's session lives)
+ *     (∧ retry: entry unchanged ∧ the next owner's session lives)
+ *     → put the result, remove the run from its cells, delete the active entry
+ *       retry: the run stays in its cells, and the next attempt's active entry is put under the next owner, which keeps the wave's slot;
+ *       if the next owner is nobody, the slot is freed
  *   else read the active entry and the cells
  *
- * No longer there: somebody else has ended it. Nothing is recorded then.
+ * If the active entry is gone, another agent has ended the attempt, and nothing is recorded.
  */
 export interface Ending {
   keys: Keys
   pool: string
-  /** Under whom the attempt lies. */
+  /** The agent whose active entry it is. */
   owner: string
   active: Versioned<Active>
-  /** Its own cell, with jobRef the job's, with maxParallel its wave; those that exist. */
+  /** Those that exist of: its own cell, the job's cell (jobRef), the wave (maxParallel). */
   cells: readonly Versioned<Cell>[]
-  /** Keys of those that should exist and do not: still so, or it is read again. */
+  /** Keys of cells that should exist and do not. They are compared to be still absent. */
   absent?: readonly string[]
   verdict: Verdict
   now: number
   facts?: { startedAt?: number; endedAt?: number; tail?: string }
-  /** Burial: create revision of the owner's registration as seen; 0: none. */
+  /** Burial: create revision of the owner's registration as it was seen; 0: it has none. */
   ownerSeen?: number
-  /** Only looked at where the verdict is retried. */
+  /** Used only if the outcome is retried. */
   retry?: Retry
 }
 
@@ -42,13 +42,13 @@ export interface Retry {
   /** When the next attempt may start, ms since the epoch. */
   notBefore: number
   entry: { key: string; mod: number }
-  /** undefined: nobody eligible lives; the attempt lies under nobody until one does. */
+  /** undefined: no eligible agent lives. The attempt belongs to nobody until one adopts it. */
   next: { agent: string; session: number; instance: string } | undefined
 }
 
 export interface Ended {
   txn: Txn
-  /** The next attempt, if there is one. */
+  /** The next attempt, if it is retried. */
   again: Active | undefined
   result: Result
   /** The cells as the transaction leaves them. */
@@ -56,7 +56,7 @@ export interface Ended {
 }
 
 export function end(e: Ending): Ended {
-  const { keys, pool, owner } = e
+  const { keys, pool } = e
   const attempt = e.active.value.attempt
   const again =
     e.retry && retries(e.verdict.outcome, attempt, e.retry.backoffLimit) ? nextAttempt(e, e.retry) : undefined
@@ -69,28 +69,35 @@ export function end(e: Ending): Ended {
     ...(nextKey === e.active.key ? [] : [{ delete: e.active.key }]),
     ...(nextKey && again ? guards.putNextAttempt([{ put: nextKey, value: JSON.stringify(again) }]) : []),
   ]
-  const compare: Compare[] = [
-    ...guards.stillActive(e.active.key, e.active.mod),
-    ...e.cells.flatMap(cell =>
-      isWave(keys, cell.key)
-        ? guards.waveUnchanged(cell.key, cell.mod)
-        : guards.cellUnchanged(cell.key, cell.mod),
-    ),
-    ...(e.absent ?? []).flatMap(key => guards.cellUnchanged(key, 0)),
-    ...(e.ownerSeen === undefined ? [] : guards.sessionGone(keys.agent(pool, owner), e.ownerSeen)),
-    ...(again && e.retry ? retryHolds(e, e.retry) : []),
-  ]
   return {
     again,
     result,
     cells,
-    txn: { compare, then, else: [{ get: e.active.key }, ...e.cells.map(cell => ({ get: cell.key }))] },
+    txn: {
+      compare: comparisons(e, again),
+      then,
+      else: [{ get: e.active.key }, ...e.cells.map(cell => ({ get: cell.key }))],
+    },
   }
 }
 
-/** A retry is of an entry that still stands, and goes to somebody who lives. */
+function comparisons(e: Ending, again: Active | undefined): Compare[] {
+  return [
+    ...guards.stillActive(e.active.key, e.active.mod),
+    ...e.cells.flatMap(cell =>
+      isWave(e.keys, cell.key)
+        ? guards.waveUnchanged(cell.key, cell.mod)
+        : guards.cellUnchanged(cell.key, cell.mod),
+    ),
+    ...(e.absent ?? []).flatMap(key => guards.cellUnchanged(key, 0)),
+    ...(e.ownerSeen === undefined ? [] : guards.sessionGone(e.keys.agent(e.pool, e.owner), e.ownerSeen)),
+    ...(again && e.retry ? retryHolds(e, e.retry) : []),
+  ]
+}
+
+/** A retry needs an unchanged entry, and a next owner that lives. */
 function retryHolds({ keys, pool, owner, ownerSeen }: Ending, { entry, next }: Retry): Compare[] {
-  // Burial compares the owner's registration already: enough where that is the session which the next attempt is for.
+  // Burial already compares the owner's registration: enough if the next attempt is for that same session.
   const compared = next?.agent === owner && next.session === ownerSeen
   return [
     ...guards.entryUnchanged(entry.key, entry.mod),
@@ -117,8 +124,8 @@ function without({ key, value: cell }: Versioned<Cell>, e: Ending, again: Active
   const { run } = e.active.value
   const others = cell.active.filter(active => active.run !== run)
   const wave = isWave(e.keys, key)
-  if (wave && !guards.freesPlace()) return cell
-  // Who waits for somebody to come must not hold up those who are there.
+  if (wave && !guards.freesSlot()) return cell
+  // An attempt that belongs to nobody must not hold a slot that a living agent could use.
   const stays = again && !(wave && !e.retry?.next)
   return {
     ...cell,

@@ -5,10 +5,11 @@ import { guards } from './model-guards.ts'
 import type { Versioned } from './versioned.ts'
 
 /**
- * A place whose run nobody knows of: its transactions put and delete both at once, so it can only be of a version that knew no waves, or
- * of what was deleted by hand.
+ * Frees a slot whose run has no active entry, in one transaction. Every transaction changes the slot and the active entry together, so this
+ * happens only if an old version without waves wrote, or if somebody deleted keys by hand.
  *
- *   wave unchanged ∧ nothing active under the holder's name → put the wave without it
+ *   wave unchanged ∧ the holder has no active entry → put the wave without the holder
+ *   else read the wave
  */
 export function freeUnknownHolder(
   keys: Keys,

@@ -32,7 +32,7 @@ export const guards = {
   limitUnchanged: (key: string, mod: number): Compare[] => [{ key, mod }],
 
   /** The transaction that ends a run for good, or leaves its next attempt to nobody, returns its slot. */
-  freesPlace: (): boolean => true,
+  freesSlot: (): boolean => true,
 
   /** A holder is removed from a wave only while no attempt is active under its name. */
   holderUnknown: (key: string): Compare[] => [{ key, mod: 0 }],

@@ -4,15 +4,15 @@ import type { Entry } from '../../core/records/entry.ts'
 import type { Result } from '../../core/records/state.ts'
 import type { Op } from '../etcd/types.ts'
 
-/** A result in the outbox is at most so large, in bytes of UTF-8: output travels with the spool. */
+/** The limit of a result in the outbox, in bytes of UTF-8. Output goes another way, through the spool. */
 const LARGEST = 1_024
 
-/** The operation that puts a result into the outbox: idempotent, as its key is derived from what it says. */
+/** Puts a result into the outbox. It is idempotent, because the key is derived from the result. */
 export function putResult(keys: Keys, pool: string, result: Result): Op {
   return { put: keys.result(pool, result.run, result.attempt), value: fit(result) }
 }
 
-/** Results of times that end without a process, each range under the run id of its last time, attempt 0. */
+/** Puts results of times that were not run. Each range has the run id of its last time, and attempt 0. */
 export function putSettlements(
   keys: Keys,
   ref: CellRef,
@@ -42,13 +42,13 @@ export function putSettlements(
   )
 }
 
-/** Cuts the tail, then the message, until the record fits. */
+/** Shortens the tail, then the message, until the result fits. */
 function fit(result: Result): string {
   let value = JSON.stringify(result)
   let { tail = '', message = '' } = result
   while (Buffer.byteLength(value) > LARGEST && (tail || message)) {
     const over = Buffer.byteLength(value) - LARGEST
-    // Escapes make a character up to six bytes long, so what is over is taken away in small steps.
+    // JSON escapes a character with up to six bytes, so the text is shortened in small steps.
     const step = Math.max(1, Math.ceil(over / 6))
     if (tail) tail = tail.slice(step)
     else message = message.slice(0, -step)

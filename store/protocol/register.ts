@@ -3,8 +3,10 @@ import type { Registration } from '../../core/records/state.ts'
 import type { Txn } from '../etcd/types.ts'
 
 /**
- * A session begins: the registration is created only if there is none, under the agent's lease; its create revision is the session.
- * Else the answer holds the registration that stands there: our own after a restart or an ambiguous answer, if its lease is ours.
+ * Begins a session, in one transaction. The create revision of the registration is the session's number.
+ *
+ *   no registration → put it on the agent's lease
+ *   else read it: it is the agent's own, after a restart or an ambiguous answer, if it is on the agent's lease
  */
 export function register(
   keys: Keys,
@@ -20,8 +22,10 @@ export function register(
 }
 
 /**
- * The same session says more of itself, if its registration is still what it was; under whatever lease it is: a hand-over may have moved
- * it, and whoever put it back would have it end before its runs' fence.
+ * Changes a session's registration, in one transaction, and leaves it on its lease. A hand-over may have moved it to a longer lease; on the
+ * former lease the session would end before the fence of its runs.
+ *
+ *   registration unchanged → put it, on the lease that it has
  */
 export function amend(
   keys: Keys,
@@ -35,7 +39,13 @@ export function amend(
   }
 }
 
-/** The same session says something new of itself (another launcher instance): a put keeps the create revision. */
+/**
+ * Changes a session's registration and its lease, in one transaction: after a hand-over, or for another launcher instance. The session stays
+ * the same, because a put keeps the create revision.
+ *
+ *   registration is of this session → put it on this lease
+ *   else read it
+ */
 export function reregister(
   keys: Keys,
   who: { pool: string; agent: string; lease: string; session: number },

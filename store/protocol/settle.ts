@@ -3,15 +3,16 @@ import type { CellRef, Keys } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import type { Txn } from '../etcd/types.ts'
-import { moveFrontier } from './claim.ts'
 import { guards } from './model-guards.ts'
+import { moveFrontier } from './move-frontier.ts'
 import { putSettlements } from './outbox.ts'
 import type { MaybeAbsent, Versioned } from './versioned.ts'
 
 /**
- * Moving the frontier without running anything, one transaction; the sweep of what nobody took is the same, sent by the operator.
+ * Moves the frontier over times without running them, in one transaction. The operator's sweep of unclaimed times is the same transaction.
  *
- *   entry unchanged ∧ cell unchanged (∧ my registration is of this session) → put the cell, put a result per range
+ *   entry unchanged ∧ cell unchanged (∧ an agent settles: its registration is of this session)
+ *     → put the cell, put a result for each range
  *   else read the cell
  */
 export interface Settling {
@@ -21,9 +22,9 @@ export interface Settling {
   cell: MaybeAbsent<Cell>
   settle: readonly Settlement[]
   now: number
-  /** An agent's settling; the operator has no session. */
+  /** The agent that settles. The operator has no session. */
   agent?: { name: string; session: number }
-  /** A time that concurrency, or its wave, holds back: becomes the waiting one. */
+  /** A time that must wait, for concurrency Forbid or for a free slot of its wave. It becomes the cell's waiting time. */
   wait?: { time: number; wave?: boolean }
 }
 
@@ -48,7 +49,7 @@ export function settle(s: Settling): { txn: Txn; cell: Cell } {
   }
 }
 
-/** With a time that is held back. That of a ShellRun is not taken by that. */
+/** The cell with a waiting time. A ShellRun that waits is not taken yet. */
 function waiting(cell: Cell, { time, by, wave }: { time: number; by: string; wave?: boolean }): Cell {
   const { taken: _, ...open } = cell
   const lastFire = Math.max(cell.lastFire, time)

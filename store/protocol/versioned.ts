@@ -1,20 +1,17 @@
 import type * as z from 'zod'
 import type { KeyValue } from '../etcd/types.ts'
 
-/** A value with its key and the revision under which it was read; `mod` 0: absent. */
+/** A value, its key, and the revision of its last change when it was read. */
 export interface Versioned<T> {
   key: string
   mod: number
   value: T
 }
 
-/** What is known of a key that may be absent. */
+/** The same for a key that may be absent: `mod` is then 0. */
 export type MaybeAbsent<T> = Versioned<T | undefined>
 
-/**
- * Reads a value of etcd. One that does not fit its schema is `undefined`, as nothing can be done with it; who must know of it
- * compares with the raw item.
- */
+/** Parses a value of etcd. `value` is undefined if the key is absent, or if its value does not fit the schema. `mod` tells which. */
 export function parseVersioned<T>(
   schema: z.ZodType<T>,
   key: string,

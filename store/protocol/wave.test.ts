@@ -5,16 +5,15 @@ import { type CellRef, createKeys, NOBODY, scheduledRunId, WAVE } from '../../co
 import { jobEntrySchema } from '../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema, resultSchema } from '../../core/records/state.ts'
 import type { KeyValue, Txn } from '../etcd/types.ts'
+import { adopt } from './adopt.ts'
 import { claim } from './claim.ts'
 import { end, type Retry } from './end.ts'
 import { freeUnknownHolder } from './free-wave-slot.ts'
-import { adopt } from './retry.ts'
 import { type MaybeAbsent, parseValue, parseVersioned, type Versioned } from './versioned.ts'
 
 /**
- * Random walks over all that can happen to a wave, by the protocol's own transactions on an etcd in memory: stale views, late claims,
- * deaths, retries, takeovers. After each step no more than its places are taken, and by exactly those that are active; in the end
- * every target has its one outcome.
+ * Random walks of a wave, with the protocol's own transactions on an etcd in memory: stale views, late claims, deaths, retries, adoptions.
+ * After each step exactly the active runs hold a slot, and no more than there are. At the end every target has exactly one outcome.
  */
 const keys = createKeys('/w/')
 const AGENTS = ['a', 'b', 'c', 'd']
@@ -47,11 +46,11 @@ function memory() {
   }
 }
 
-function world(places: number, backoffLimit: number) {
+function world(slots: number, backoffLimit: number) {
   const etcd = memory()
   const entryKey = keys.job(cellRef('-'))
   etcd.txn({ compare: [], then: [{ put: entryKey, value: 'entry' }] })
-  const placement = { mode: 'All', agents: [], maxParallel: places }
+  const placement = { mode: 'All', agents: [], maxParallel: slots }
   const value = jobEntrySchema.parse({
     kind: 'job',
     uid: 'u',
@@ -87,14 +86,14 @@ function world(places: number, backoffLimit: number) {
       ],
     })
   }
-  /** What an agent saw last, and what it has sent that is not applied yet. */
+  /** The wave as each agent saw it last, and the transactions that were sent but not applied yet. */
   const seen = new Map<string, MaybeAbsent<Cell>>()
   const late = new Map<string, Txn>()
 
   const claimTxn = (agent: string): Txn | undefined => {
     const wave = seen.get(agent) ?? read(WAVE)
     const cell = read(agent)
-    if (isFull(wave.value, places) || (cell.value?.lastFire ?? 0) >= T || sessionOf(agent) === 0)
+    if (isFull(wave.value, slots) || (cell.value?.lastFire ?? 0) >= T || sessionOf(agent) === 0)
       return undefined
     const run = scheduledRunId(cellRef(agent), T)
     const by = {
@@ -152,7 +151,7 @@ function world(places: number, backoffLimit: number) {
     adopt: agent => {
       const active = activeOf(NOBODY, agent)
       const wave = seen.get(agent) ?? read(WAVE)
-      if (!active || sessionOf(agent) === 0 || isFull(wave.value, places)) return
+      if (!active || sessionOf(agent) === 0 || isFull(wave.value, slots)) return
       const by = { keys, pool: POOL, agent, session: sessionOf(agent), instance: 'i' }
       etcd.txn(
         adopt({
@@ -209,19 +208,19 @@ const walk = fc.array(fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom(...AGE
   size: 'max',
 })
 
-test('whatever happens, its places are held by those that run, and by no more', () => {
+test('whatever happens, exactly the active runs hold slots, and never more than there are', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 3 }), fc.nat(1), walk, (places, backoffLimit, path) => {
-      const w = world(places, backoffLimit)
+    fc.property(fc.integer({ min: 1, max: 3 }), fc.nat(1), walk, (slots, backoffLimit, path) => {
+      const w = world(slots, backoffLimit)
       const check = () => {
         expect(w.holders()).toEqual(w.active())
-        expect(w.holders().length).toBeLessThanOrEqual(places)
+        expect(w.holders().length).toBeLessThanOrEqual(slots)
       }
       for (const [name, agent] of path) {
         w.steps[name]?.(agent)
         check()
       }
-      // Then everybody lives and goes on.
+      // Then all agents live and continue.
       for (let round = 0; round < 12; round++)
         for (const agent of AGENTS)
           for (const name of [

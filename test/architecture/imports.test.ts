@@ -3,7 +3,7 @@ import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
-/** The house as docs/architecture.md draws it: who may import whom, and what core may not touch. */
+/** The rules of docs/architecture.md: which folder may import which, and what core may not use. */
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['core', 'platform'],
 }
 
-/** `cli/` reaches these by dynamic import only: the one exception. */
+/** The only exception: `cli/` may load these, by dynamic import only. */
 const DYNAMIC_FROM_CLI = ['operator/main.ts', 'agent/main.ts']
 
 interface Source {

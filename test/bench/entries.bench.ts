@@ -17,8 +17,8 @@ import { flags, say, usage } from './figures.ts'
 import { startPart, writeTls } from './program.ts'
 
 /**
- * Many job entries in one agent, none due for months: how long until it claims, what it weighs, what it takes while nothing happens, and
- * what it takes when another agent comes and goes. The agent is a process as on a server, as released, with its launcher.
+ * Many job entries in one agent, none due for months: the time until it claims, its memory, and its CPU while nothing happens and while
+ * another agent comes and goes. The agent and its launcher are processes of the release, as on a server.
  *
  *   node test/bench/entries.bench.ts [--entries 100000] [--idle-seconds 30]
  */
@@ -29,7 +29,7 @@ const SETTLED = 0.05
 const keys = createKeys()
 const put = (key: string, value: string) => ({ compare: [], then: [{ put: key, value }] })
 
-/** The last one in key order, due every second: its first result says that all before it are planned. */
+/** The last one in key order, due every second. Its first result shows that all before it are planned. */
 const CANARY = 'zzz'
 
 function entry(name: string, over: Partial<JobEntry>): string {
@@ -110,7 +110,7 @@ async function measure(agent: Child, etcd: Etcd, idleSeconds: number): Promise<v
 
   const canary = keys.job({ pool: 'default', namespace: 'bench', name: CANARY })
   await etcd.txn({ compare: [], then: [{ delete: canary }] })
-  // By then it has given back what the start took.
+  // By now it has returned the memory that its start needed.
   await sleep(20)
   await untilSettled(agent)
   const idle = await cpuDuring(agent, () => sleep(idleSeconds))

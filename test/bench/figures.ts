@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** How the benches say what they measured. */
+/** How the benchmarks print their measurements. */
 
 export function quantile(sorted: readonly number[], p: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN
@@ -23,7 +23,7 @@ function rounded(value: string | number): string {
   return value.toFixed(Math.abs(value) < 10 ? 2 : 1)
 }
 
-/** Numbers given as `--name n` on the command line, or their defaults. */
+/** Numbers from `--name n` on the command line, or their defaults. */
 export function flags<T extends Record<string, number>>(defaults: T): T {
   const given = process.argv.slice(2)
   const answer: Record<string, number> = { ...defaults }
@@ -41,16 +41,16 @@ export function flags<T extends Record<string, number>>(defaults: T): T {
   return answer as T
 }
 
-/** What a process takes: memory in MB, now and at most so far; CPU in seconds since it began. Linux. */
+/** The resources of a process: memory in MB, now and at its peak; CPU in seconds since its start. Linux only. */
 export function usage(pid: number): { rssMb: number; peakMb: number; cpuSeconds: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const mb = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024
-  // After the name, which may hold anything but ends with the last bracket; utime and stime are the 12th and 13th.
+  // The name may contain anything, and ends with the last bracket. After it utime and stime are the 12th and 13th fields.
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const ticks = Number(fields[11]) + Number(fields[12])
   return { rssMb: mb('VmRSS'), peakMb: mb('VmHWM'), cpuSeconds: ticks / TICKS_PER_SECOND }
 }
 
-/** USER_HZ, which is 100 wherever Node runs. */
+/** USER_HZ, which is 100 on all platforms of Node. */
 const TICKS_PER_SECOND = 100

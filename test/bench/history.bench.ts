@@ -9,8 +9,8 @@ import { startPostgres } from '../servers/postgres.ts'
 import { flags, median, say } from './figures.ts'
 
 /**
- * A log store with many runs: how long a page of history takes, for every kind of question, the newest and deep ones; and how fast results
- * and output come in.
+ * A log store with many runs: the time of a page of history for every kind of query, at the newest and at deep pages; and the rate at which
+ * results and output are stored.
  *
  *   node test/bench/history.bench.ts [--runs 1000000] [--pages 20] [--postgres 1]
  */
@@ -24,7 +24,7 @@ const SAID = Buffer.from('Filesystem 1K-blocks Used Available Use% Mounted on /d
 
 const T0 = Date.UTC(2026, 0, 1)
 
-/** Deterministic: about 2 % do not succeed. */
+/** Deterministic outcomes, of which about 2 % do not succeed. */
 function result(n: number, of: number): StoredResult {
   const time = T0 + Math.floor((n / of) * DAYS * 86_400) * 1_000
   const job = (n * 7_919) % JOBS
@@ -52,7 +52,7 @@ function result(n: number, of: number): StoredResult {
   }
 }
 
-/** A job that was deleted and made again: one that runs often, of two lives. */
+/** A job that runs often, and was deleted and created again: two uids. */
 function often(n: number, of: number): StoredResult {
   const { time } = result(n, of)
   const uid = `0b8a2c1e-0000-4000-9000-00000000000${n < of / 2 ? 1 : 2}`
@@ -66,7 +66,7 @@ function often(n: number, of: number): StoredResult {
   }
 }
 
-/** A ShellRun that is deleted and made again under its name: each is a life of its own. */
+/** A ShellRun that is deleted and created again with its name: each has its own uid. */
 function again(n: number): StoredResult {
   const { time } = result(n, LIVES)
   const uid = `0b8a2c1e-0000-4000-a000-${String(n).padStart(12, '0')}`
@@ -168,7 +168,7 @@ async function incoming(store: LogStore, runs: number): Promise<void> {
   say('results with output, 100 together', { 'a-second': 10_000 / ((performance.now() - began) / 1_000) })
 }
 
-/** Where it is kept: a file, or a server of its own, which does not wait for the disk. */
+/** The store: a file, or its own server, whose commits do not wait for the disk. */
 interface Place {
   open(): LogStore
   bytes(): Promise<number>
@@ -205,7 +205,7 @@ try {
   const filling = place.open()
   await fill(filling, place.bytes, runs)
   await filling.close()
-  // Opened anew: nothing is in the cache but what the questions put there.
+  // Opened again, so that the cache has only what the queries read.
   const store = place.open()
   for (const [name, query] of Object.entries(shapes)) say(name, await pages(store, query, most))
   await incoming(store, runs)

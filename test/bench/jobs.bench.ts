@@ -15,8 +15,8 @@ import { flags, say, usage } from './figures.ts'
 import { startPart, writeTls } from './program.ts'
 
 /**
- * Many ShellCronJobs on a real API server: what the operator's first start takes, and that its second one compares all and puts only
- * what changed while it was away. All on one machine, the API server and both etcds included.
+ * Many ShellCronJobs on a real API server: the cost of the operator's first start, and that its second one compares all and puts only what
+ * changed while it was away. Everything runs on one machine, also the API server and both etcds.
  *
  *   node test/bench/jobs.bench.ts [--jobs 10000] [--changed 100] [--ready-seconds 60] [--writes 20]
  *
@@ -69,7 +69,7 @@ async function since<T>(act: () => Promise<T>): Promise<number> {
   return (systemClock.monotonic() - began) / 1_000
 }
 
-/** Revision of each entry. */
+/** The revision of each entry. */
 async function revisions(etcd: Etcd): Promise<Map<string, number>> {
   const { items } = await etcd.list(keys.jobs('default'))
   return new Map(items.map(({ key, mod }) => [key, mod]))
@@ -79,7 +79,7 @@ async function until(what: string, check: () => Promise<boolean>): Promise<void>
   await eventually(what, async () => (await check()) || (await systemClock.sleep(LOOK_MS), false), LIMIT_MS)
 }
 
-/** Pages, as one answer of all of them would be a hundred megabytes. */
+/** In pages, because one answer with all would have a hundred megabytes. */
 async function countReady(api: KubeApi): Promise<number> {
   let ready = 0
   let go = ''
@@ -120,7 +120,7 @@ async function firstStart({ api, etcd, start }: Bench, count: number, readySecon
   return operator
 }
 
-/** Some are edited while no operator lives, spread over all, the first and the last among them. */
+/** Edits some jobs while no operator lives: spread over all, with the first and the last. */
 async function edit(api: KubeApi, count: number, changed: number): Promise<Set<string>> {
   const chosen = Array.from({ length: changed }, (_, n) =>
     Math.round((n * (count - 1)) / Math.max(1, changed - 1)),
@@ -157,7 +157,7 @@ async function secondStart({ api, etcd, start }: Bench, count: number, changed: 
   return operator
 }
 
-/** It has looked at everything: what is left is its beacon, and the statuses within their budget. */
+/** Whether it has compared everything. Then it writes only its beacon, and statuses within their budget. */
 async function isIdle(pid: number): Promise<boolean> {
   const before = usage(pid).cpuSeconds
   const took = await since(() => systemClock.sleep(3_000))

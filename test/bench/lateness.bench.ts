@@ -3,47 +3,47 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { systemClock } from '../../platform/clock.ts'
 import { eventually } from '../fault/eventually.ts'
-import { ingestBench } from '../fixtures/ingest.ts'
-import { command, type HandPool, handPool } from '../fixtures/pool.ts'
+import { startIngest } from '../fixtures/ingest.ts'
+import { command, type ScriptedPool, startScriptedPool } from '../fixtures/pool.ts'
 import { startEtcd } from '../servers/etcd.ts'
 import { flags, median, quantile, say } from './figures.ts'
 import { buildFloor, type Floor, latenesses, stampsOf } from './floor/floor.ts'
 
 /**
- * Scheduled time → first instruction of the command: one job a second, then many in one second; each beside the floor in the same
- * minute. A real etcd, the agent in this process, its launcher in another. Everything is claimed, spooled and recorded.
+ * From the scheduled time to the first instruction of the command: one job a second, then many in one second; each next to the floor in the
+ * same minute. A real etcd, the agent in this process, its launcher in another. Everything is claimed, spooled and recorded.
  *
  *   node test/bench/lateness.bench.ts [--seconds 30] [--burst 1000] [--runs 3] [--busy-ms 0] [--ship 0]
  *
- * `--busy-ms n`: the agent's event loop is kept busy for n of every n + 50 ms while one job a second runs; what was armed ahead starts
- * all the same.
- * `--ship 1`: output goes to an operator's ingest, which is in this process too.
+ * `--busy-ms n`: the agent's event loop is blocked for n of every n + 50 ms while one job a second runs. Runs that are already armed must
+ * still start on time.
+ * `--ship 1`: output is sent to an operator's ingest, which is in this process too.
  */
 const LOOP_PROBE_MS = 5
 const QUIET_MS = 500
-/** Between two times that the event loop is kept busy, ms. */
+/** The pause between two blocks of the event loop, ms. */
 const PAUSE_MS = 50
 /**
- * Between putting the jobs of a burst and their instant, s: they are known well before, as jobs are, though putting them takes a while, more
- * for so many. And until all must be recorded, ms.
+ * How long before their instant the jobs of a burst are put, s: agents know jobs well before, and putting many takes a while. And the limit
+ * until all are recorded, ms.
  */
 const AHEAD_SECONDS = 20
 const PUT_IN_A_SECOND = 200
 const RECORDED_WITHIN_MS = 180_000
 
 interface Bench {
-  pool: HandPool
+  pool: ScriptedPool
   floor: Floor
 }
 
 const EARLY_MS = 20
 
 async function oneJobASecond({ pool, floor }: Bench, seconds: number, run: number): Promise<number[]> {
-  // A name of its own: what is made anew under one that was waits until the older one's cell has gone.
+  // A new name: a job with the name of a deleted one waits until the old cell is gone.
   const name = `second-${run}`
   const file = join(floor.dir, name)
-  // Known for most of a second before it is due for the first time: what is put a moment before an instant is no one's lateness.
-  // A timer may be early: put right at an instant it could be before it, and due.
+  // Put most of a second before it is due for the first time: otherwise the put itself would count as lateness.
+  // A timer may fire early: a put right at an instant could be before it, and the job due.
   await systemClock.sleep(1_000 - (systemClock.now() % 1_000) + EARLY_MS)
   await pool.putJob({
     name,
@@ -57,7 +57,7 @@ async function oneJobASecond({ pool, floor }: Bench, seconds: number, run: numbe
   return latenesses(file)
 }
 
-/** Blocks the event loop, this agent's own, as a long computation would, until it is told to stop. */
+/** Blocks the agent's event loop, as a long computation would, until it is stopped. */
 function keepBusy(ms: number): () => void {
   const stop = new AbortController()
   const block = async () => {
@@ -80,11 +80,12 @@ async function burst({ pool, floor }: Bench, count: number, run: number) {
     pool.putJob({ name, uid: name, schedules, command: command(`${floor.stamp} ${name} ${file}`) })
   await Promise.all(names.map(put))
   const before = (await pool.results()).length
-  if (systemClock.now() > due - 3_000) throw new Error('the jobs were not in etcd in time')
+  if (systemClock.now() > due - 3_000)
+    throw new Error('the jobs of the burst were put too late: less than 3 s before their instant')
   await eventually('the instant is near', () => systemClock.now() > due - 1_500, RECORDED_WITHIN_MS)
   const loop = monitorEventLoopDelay({ resolution: LOOP_PROBE_MS })
   loop.enable()
-  // No reading of etcd meanwhile: it is work for the same two cores, and for the very event loop that is measured.
+  // Does not read etcd meanwhile: that would use the same cores, and the event loop that is measured.
   await untilQuiet(file)
   loop.disable()
   const recorded = async () => (await pool.results()).length >= before + count
@@ -99,7 +100,7 @@ async function burst({ pool, floor }: Bench, count: number, run: number) {
   }
 }
 
-/** As long as commands start, the file grows. */
+/** Waits while the file grows: commands still start. */
 async function untilQuiet(file: string): Promise<void> {
   let before = -1
   for (let still = 0; still < 6; ) {
@@ -155,8 +156,8 @@ const given = flags({ seconds: 30, burst: 1_000, runs: 3, 'busy-ms': 0, ship: 0 
 const { seconds, burst: count, runs, ship } = given
 const floor = await buildFloor()
 const etcd = await startEtcd()
-const pool = await handPool(etcd, 30)
-const ingest = ship > 0 ? await ingestBench() : undefined
+const pool = await startScriptedPool(etcd, 30)
+const ingest = ship > 0 ? await startIngest() : undefined
 try {
   await pool.putMember('a')
   await pool.agent('a', ingest ? { ingest: await ingest.client('a') } : {})

@@ -10,8 +10,8 @@ import { temporaryDirectory } from '../servers/directory.ts'
 import { flags, quantile, say, usage } from './figures.ts'
 
 /**
- * Output, on `shellcron up` as it is released: from the write of a line to its arrival at `shellcron logs -f`; and a lot of it at once,
- * with what agent, launcher and operator take of memory meanwhile.
+ * Output on `shellcron up` of the release: the time from the write of a line to its arrival at `shellcron logs -f`; and a large output, with
+ * the memory of agent, launcher and operator.
  *
  *   node test/bench/output.bench.ts [--lines 200] [--mb 100]
  */

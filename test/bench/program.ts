@@ -7,8 +7,8 @@ import type { EtcdCluster } from '../servers/etcd.ts'
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * A part of ShellCron as a process of its own, started as people start it; what it warns of is shown. Its pid is Node's own. `root`: a
- * checkout, or a folder of a release.
+ * Starts a part of ShellCron as a process, as users do. Its warnings are printed. Its pid is that of Node. `root`: a checkout, or a folder of a
+ * release.
  */
 export function startPart(args: string[], etcd: EtcdCluster, root = checkout): Promise<Child> {
   const common = ['--endpoints', etcd.endpoints.join(','), '--log-level', process.env.BENCH_LOG ?? 'error']
@@ -19,7 +19,7 @@ export function startPart(args: string[], etcd: EtcdCluster, root = checkout): P
   })
 }
 
-/** The client of an etcd of the tests, as an identity directory holds it. */
+/** The test etcd's client certificate, as files of an identity directory. */
 export async function writeTls(dir: string, { tls }: EtcdCluster): Promise<void> {
   await mkdir(dir, { recursive: true })
   const files = { 'ca.crt': tls.ca, 'tls.crt': tls.cert, 'tls.key': tls.key }

@@ -7,9 +7,9 @@ import type { RunStatus } from '../../core/schema/status.ts'
 import { parseValue } from '../../store/protocol/versioned.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Fleet, startFleet } from '../fixtures/fleet.ts'
-import { broken } from '../fixtures/promise.ts'
+import { violations } from '../fixtures/promise.ts'
 
-/** Mode All, everywhere at once and in waves: who failed is run again, who is away makes up for it. */
+/** Mode All, on all targets at once and in waves: failed targets run again, absent ones catch up. */
 let fleet: Fleet
 beforeAll(async () => {
   fleet = await startFleet(['w1', 'w2', 'w3'])
@@ -43,7 +43,7 @@ const ended = (name: string) =>
     return status?.runs?.[0] && status
   })
 
-test('a ShellRun of a job runs again where it failed, and only there', async () => {
+test('a ShellRun of a job runs again on the targets that failed, and only there', async () => {
   const script = `${say()}; [ $SHELLCRON_AGENT != w2 ] || [ -e ${fleet.dir}/mended ]`
   await fleet.write('mend.yaml', job('mend', { script, target: { agents: ['w1', 'w2'], maxParallel: 1 } }))
   await fleet.write('first.yaml', document('ShellRun', 'first', { jobRef: { name: 'mend' } }))
@@ -77,7 +77,7 @@ test('a ShellRun of a job runs again where it failed, and only there', async () 
   expect(strange.text).toContain("must be one of the job's agents: w1, w2")
 })
 
-test('a member that is away makes up for it, as its job says; else it is Missed', async () => {
+test('a member that was away catches up if its job says so; otherwise the time is Missed', async () => {
   const jobs = ['None', 'Latest', 'All', 'Late'].flatMap(name =>
     [undefined, 2].map(maxParallel => ({
       name: `${name.toLowerCase()}${maxParallel ? '-waves' : ''}`,
@@ -113,18 +113,18 @@ test('a member that is away makes up for it, as its job says; else it is Missed'
   })
   const [outcomes, truth] = await Promise.all([fleet.outcomes(), fleet.truth()])
   const targets = ['w1', 'w2', 'w3']
-  expect(inForce.flatMap(entry => broken({ entry, outcomes, truth, until, targets }))).toEqual([])
+  expect(inForce.flatMap(entry => violations({ entry, outcomes, truth, until, targets }))).toEqual([])
   const missed = (job: string) =>
     outcomes
       .filter(({ name, target, outcome }) => name === job && target === 'w3' && outcome === 'Missed')
-      // What it had not come to when the test ended.
+      // The times that it had not reached when the test ended.
       .filter(({ reason }) => reason !== 'Suspended')
       .map(({ reason, range }) => ({ reason, count: range?.count ?? 1 }))
   for (const waves of ['', '-waves']) {
     const count = (job: string) => missed(`${job}${waves}`).reduce((sum, each) => sum + each.count, 0)
     expect(count('all')).toBe(0)
     expect(count('latest')).toBeGreaterThanOrEqual(2)
-    // The two were not looked at in the same instant.
+    // The two were not read at the same instant.
     expect(count('none')).toBeGreaterThanOrEqual(count('latest') - 1)
     expect(count('late')).toBeGreaterThanOrEqual(1)
     expect(missed(`late${waves}`)).toEqual(
@@ -133,7 +133,7 @@ test('a member that is away makes up for it, as its job says; else it is Missed'
   }
 })
 
-test('an edit of maxParallel holds from the next start on; suspension and deletion leave nothing of a wave', async () => {
+test('an edit of maxParallel applies from the next start on; suspension and deletion leave no wave', async () => {
   const spec = { schedule: '*/3 * * * * *', script: `${say()}; sleep 600` }
   const apply = (maxParallel: number, more: JobSpec = {}) =>
     fleet.write('edit.yaml', job('edit', { ...spec, target: { maxParallel }, ...more }))

@@ -7,20 +7,20 @@ import { eventually } from '../fault/eventually.ts'
 import { AGENT, type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
 import {
   cluster,
-  holding,
   host,
   job,
   NS,
   policy,
   run,
+  trueConditions,
   type View,
   viewOf,
 } from '../fixtures/kubernetes-objects.ts'
 
-/** Jobs on several machines of a cluster, one of which lives; and what becomes of objects that are made anew. */
+/** Jobs on several machines of a cluster, one of which lives; and objects that are created again. */
 let fleet: KubernetesFleet
 let see: View
-/** Enrolled, and never started. */
+/** Enrolled, but never started. */
 const AWAY = 'server-2'
 
 beforeAll(async () => {
@@ -49,7 +49,7 @@ const lines = async (name: string) =>
 const EVERY_SECOND = { schedule: '* * * * * *' }
 const ALL = { target: { mode: 'All', selector: { matchLabels: { role: 'web' } } } }
 
-test('kubectl get sag says who lives', async () => {
+test('kubectl get sag shows which agents live', async () => {
   const rows = (await kubectl('get', 'sag')).split('\n').slice(1, 3)
   expect(rows[0]).toMatch(/^server-1 +default +True +0 +\S+ +\d+s$/)
   expect(rows[1]).toMatch(/^server-2 +default +False +0 +\d+s$/)
@@ -57,7 +57,7 @@ test('kubectl get sag says who lives', async () => {
   expect(await kubectl('get', 'sag', AWAY, '-o', why)).toBe('NotConnected')
 })
 
-test('mode All: where a machine is away its target is Missed, and named', async () => {
+test('mode All: the target of an absent machine is Missed, and named', async () => {
   await apply(
     job('all', `echo "$SHELLCRON_AGENT" >> ${file('all')}`, {
       schedule: '*/2 * * * * *',
@@ -86,26 +86,23 @@ test('a ShellRun of some of its targets runs there only', async () => {
   const { status } = await see.settled(() => see.run('again'), 'Complete')
   expect(status.runs?.[0]?.targets).toEqual({ succeeded: 1, failed: 0, missed: 0 })
   await apply(run('nowhere', { jobRef: { name: 'all' }, targets: ['server-3'] }))
-  const { held } = await see.settled(() => see.run('nowhere'), 'Reconciling')
-  expect(held['Reconciling']).toMatchObject({
+  const { conditions } = await see.settled(() => see.run('nowhere'), 'Reconciling')
+  expect(conditions['Reconciling']).toMatchObject({
     reason: 'TargetNotFound',
     message: expect.stringContaining('spec.targets: server-3') as string,
   })
   await kubectl('delete', 'scj/all', 'srun/again', 'srun/nowhere', '-n', NS, '--timeout=60s')
 })
 
-test('a job that is edited into nonsense stops and says so; edited back it goes on from then', async () => {
+test('a job that is edited into an invalid one stops and says so; after another edit it continues from then', async () => {
   const good = job('turns', `echo "$SHELLCRON_SCHEDULED_TIME" >> ${file('turns')}`, EVERY_SECOND)
   await apply(good)
   await eventually('it runs', async () => (await lines('turns')).length > 1)
   await apply({ ...good, spec: { ...good.spec, timeZone: 'Mars/Base' } })
-  const { status, held } = await see.settled(() => see.job('turns'), 'Stalled')
-  expect(Object.keys(held)).not.toContain('Ready')
+  const { status, conditions } = await see.settled(() => see.job('turns'), 'Stalled')
+  expect(Object.keys(conditions)).not.toContain('Ready')
   expect(status.nextScheduleTime).toBeUndefined()
-  await eventually(
-    'what was claimed has ended',
-    async () => (await see.job('turns')).status.activeCount === 0,
-  )
+  await eventually('claimed runs have ended', async () => (await see.job('turns')).status.activeCount === 0)
   const before = (await lines('turns')).length
   await systemClock.sleep(2_500)
   expect((await lines('turns')).length).toBe(before)
@@ -117,7 +114,7 @@ test('a job that is edited into nonsense stops and says so; edited back it goes 
   expect(new Set(times).size).toBe(times.length)
 })
 
-test('made anew under its name it has no history', async () => {
+test('a job that is created again with its name has no history', async () => {
   const { metadata } = await see.job('turns')
   const once = JSON.stringify(job('turns', 'true'))
   await fleet.kubernetes.kubectl(['replace', '--force', '-f', '-'], { stdin: once })
@@ -128,7 +125,7 @@ test('made anew under its name it has no history', async () => {
   await kubectl('delete', 'scj/turns', '-n', NS, '--timeout=60s')
 })
 
-test('a Node has a ShellAgent for as long as it is there', async () => {
+test('a Node has a ShellAgent while it exists', async () => {
   await apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-1', labels: { role: 'db' } } })
   await eventually('its ShellAgent', async () =>
     (await kubectl('get', 'sag', '-o', 'name')).includes('node-1'),
@@ -139,16 +136,16 @@ test('a Node has a ShellAgent for as long as it is there', async () => {
     }),
   )
   await eventually('it is a target', async () => (await see.job('db')).status.targets?.matched === 1)
-  expect(holding(await see.job('db'))['Ready']?.reason).toBe('Compiled')
+  expect(trueConditions(await see.job('db'))['Ready']?.reason).toBe('Compiled')
   await kubectl('delete', 'node', 'node-1')
-  // Kubernetes collects what the Node owned.
+  // Kubernetes' garbage collector deletes what the Node owned.
   await kubectl('wait', 'sag/node-1', '--for=delete', '--timeout=60s')
   await eventually('it is none any more', async () => (await see.job('db')).status.targets?.matched === 0)
 })
 
-test('a cordoned agent takes nothing; uncordoned it does', async () => {
+test('a cordoned agent claims nothing; an uncordoned one does', async () => {
   await kubectl('patch', 'sag', AGENT, '--type=merge', '-p', '{"spec":{"cordoned":true}}')
-  await eventually('it says so', async () => {
+  await eventually('it reports that', async () => {
     const reason = await kubectl('get', 'sag', AGENT, '-o', 'jsonpath={.status.conditions[0].reason}')
     return reason === 'Cordoned'
   })

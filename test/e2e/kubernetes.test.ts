@@ -10,22 +10,22 @@ import { eventually } from '../fault/eventually.ts'
 import { AGENT, type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
 import {
   cluster,
-  holding,
   host,
   job,
   NS,
   policy,
   run,
   type Seen,
+  trueConditions,
   type View,
   viewOf,
 } from '../fixtures/kubernetes-objects.ts'
 
-/** ShellCron as its users meet it: kubectl, a real API server, the operator and an agent as processes. */
+/** ShellCron as its users see it: kubectl, a real API server, the operator and an agent as processes. */
 let fleet: KubernetesFleet
 let api: KubeApi
 let see: View
-/** No ShellPolicy speaks of it. */
+/** A namespace without a ShellPolicy. */
 const STRICT = 'strict'
 const T = 'spec.template.spec'
 
@@ -60,7 +60,7 @@ describe('a job of every second', () => {
     await apply(job('tick', 'echo tick', { schedule: '* * * * * *' }))
     await kubectl('wait', 'scj/tick', '-n', NS, '--for=condition=Ready', '--timeout=60s')
     await see.settled(() => see.job('tick'), 'Ready', 'LastRunSucceeded')
-    // From the end of a run until status tells of it.
+    // From the end of a run until it is in the status.
     const lags = new Map<string, number>()
     const stale: number[] = []
     await eventually('twelve runs are seen in status', async () => {
@@ -71,7 +71,7 @@ describe('a job of every second', () => {
         if (!lags.has(id)) lags.set(id, now - Date.parse(completionTime))
       return lags.size > 12
     })
-    // What was there at the first look is older than we are.
+    // Runs at the first look ended before this test began.
     const measured = [...lags.values()].slice(3).sort((a, b) => a - b)
     expect(measured[Math.floor(measured.length / 2)]).toBeLessThan(2_000)
     expect(stale.sort((a, b) => a - b)[Math.floor(stale.length / 2)]).toBeLessThan(2_000)
@@ -86,14 +86,14 @@ describe('a job of every second', () => {
     expect(wide.split('\n')[1]).toMatch(/ One default +echo tick$/)
   })
 
-  test('suspended it stops and stays Ready; resumed it does not make up for the time between', async () => {
+  test('when suspended it stops and stays Ready; when resumed it does not catch up', async () => {
     await kubectl('patch', 'scj', 'tick', '-n', NS, '--type=merge', '-p', '{"spec":{"suspend":true}}')
     const stopped = await eventually('it is suspended', async () => {
       const seen = await see.settled(() => see.job('tick'), 'Ready')
-      return seen.held['Ready']?.reason === 'Suspended' && seen.status.activeCount === 0 && seen
+      return seen.conditions['Ready']?.reason === 'Suspended' && seen.status.activeCount === 0 && seen
     })
     expect(stopped.status.nextScheduleTime).toBeUndefined()
-    expect(stopped.held['Ready']?.message).toBe('suspended by spec.suspend')
+    expect(stopped.conditions['Ready']?.message).toBe('suspended by spec.suspend')
     const last = stopped.status.lastScheduleTime
     await systemClock.sleep(3_000)
     expect((await see.job('tick')).status.lastScheduleTime).toBe(last)
@@ -109,26 +109,26 @@ describe('a job of every second', () => {
     for (const one of after) expect(Date.parse(one.scheduledTime ?? '')).toBeGreaterThan(resumed)
   })
 
-  test('paused by its annotation it says by whom', async () => {
+  test('when paused by its annotation it says by whom', async () => {
     await kubectl('annotate', 'scj', 'tick', '-n', NS, 'shellcron.dev/paused=mary')
-    await eventually('it says so', async () => {
-      const { Ready } = holding(await see.job('tick'))
+    await eventually('it reports that', async () => {
+      const { Ready } = trueConditions(await see.job('tick'))
       return Ready?.reason === 'Suspended' && Ready.message === 'suspended by mary'
     })
     await kubectl('annotate', 'scj', 'tick', '-n', NS, 'shellcron.dev/paused-')
     await eventually(
       'it is in force',
-      async () => holding(await see.job('tick'))['Ready']?.reason === 'Compiled',
+      async () => trueConditions(await see.job('tick'))['Ready']?.reason === 'Compiled',
     )
   })
 
-  test('deleted it is gone, and so are its keys', async () => {
+  test('when deleted it is gone, and so are its keys', async () => {
     await remove('scj', 'tick')
     expect(await remains('tick')).toEqual([])
   })
 })
 
-/** Keys that name it. Results are the operator's to store and delete. */
+/** Keys that contain its name. Results do not count: the operator stores and then deletes them. */
 const remains = (name: string) =>
   eventually(`no result of ${name} is left`, async () => {
     const { items } = await fleet.etcd.list(createKeys().prefix)
@@ -138,7 +138,7 @@ const remains = (name: string) =>
     return left.every(key => !key.includes('/results/')) && left
   })
 
-test('a Secret that a command says is masked in status, Events and etcd', async () => {
+test('a Secret that a command prints is redacted in status, Events and etcd', async () => {
   const value = 'quince-ladder-tundra'
   const secret = {
     apiVersion: 'v1',
@@ -170,7 +170,7 @@ describe('conditions of a ShellCronJob', () => {
       const last = status.conditions?.find(({ type }) => type === 'LastRunSucceeded')
       return last?.status === 'False' && { metadata, status, last }
     })
-    expect(holding(failed)['Ready']?.reason).toBe('Compiled')
+    expect(trueConditions(failed)['Ready']?.reason).toBe('Compiled')
     expect(failed.last).toMatchObject({ reason: 'Failed', message: expect.stringContaining('exit code 3') })
     expect(failed.status).toMatchObject({ lastResult: 'Failed', outputTail: 'out of luck\n' })
     expect(failed.status.runs?.[0]).toMatchObject({ outcome: 'Failed', exitCode: 3 })
@@ -178,11 +178,11 @@ describe('conditions of a ShellCronJob', () => {
       const seen = await see.job('long')
       return seen.status.activeCount === 1 && seen
     })
-    expect(Object.keys(holding(running))).toEqual(['Ready'])
+    expect(Object.keys(trueConditions(running))).toEqual(['Ready'])
     await remove('scj', 'fails')
   })
 
-  test('the annotation shellcron.dev/kill ends a run, and goes', async () => {
+  test('the annotation shellcron.dev/kill ends a run, and is removed', async () => {
     const { status } = await see.job('long')
     const id = status.active?.[0]?.id ?? ''
     await kubectl('annotate', 'scj', 'long', '-n', NS, `shellcron.dev/kill=${id}`)
@@ -216,12 +216,12 @@ describe('conditions of a ShellCronJob', () => {
     ],
   ])('Stalled: an impossible %s', async (_, spec, reason, field, word) => {
     await apply(job('bad', 'true', spec))
-    const { held, metadata } = await see.settled(() => see.job('bad'), 'Stalled')
-    expect(Object.keys(held)).toEqual(['Stalled'])
-    expect(held['Stalled']).toMatchObject({ reason, message: expect.stringContaining(field) })
-    expect(held['Stalled']?.message).toContain(word)
-    expect((await see.event(metadata.uid, reason)).message).toBe(held['Stalled']?.message)
-    // Only an edit helps, and it does.
+    const { conditions, metadata } = await see.settled(() => see.job('bad'), 'Stalled')
+    expect(Object.keys(conditions)).toEqual(['Stalled'])
+    expect(conditions['Stalled']).toMatchObject({ reason, message: expect.stringContaining(field) })
+    expect(conditions['Stalled']?.message).toContain(word)
+    expect((await see.event(metadata.uid, reason)).message).toBe(conditions['Stalled']?.message)
+    // Only an edit fixes it.
     await apply(job('bad', 'true'))
     await kubectl(
       'patch',
@@ -267,15 +267,17 @@ describe('conditions of a ShellCronJob', () => {
     },
   ]
   test.each(mended)(
-    'Reconciling: a $what may come, and then it is Ready',
+    'Reconciling: a missing $what may come, and then it is Ready',
     async ({ blocked, reason, words, remedy }) => {
       const { namespace } = blocked.metadata
       await apply(blocked)
-      const { held, metadata } = await see.settled(() => see.job('waits', namespace), 'Reconciling')
-      expect(Object.keys(held)).toEqual(['Reconciling'])
-      expect(held['Reconciling']?.reason).toBe(reason)
-      for (const word of words) expect(held['Reconciling']?.message).toContain(word)
-      expect((await see.event(metadata.uid, reason, namespace)).message).toBe(held['Reconciling']?.message)
+      const { conditions, metadata } = await see.settled(() => see.job('waits', namespace), 'Reconciling')
+      expect(Object.keys(conditions)).toEqual(['Reconciling'])
+      expect(conditions['Reconciling']?.reason).toBe(reason)
+      for (const word of words) expect(conditions['Reconciling']?.message).toContain(word)
+      expect((await see.event(metadata.uid, reason, namespace)).message).toBe(
+        conditions['Reconciling']?.message,
+      )
       await apply(remedy())
       await kubectl('wait', 'scj/waits', '-n', namespace, '--for=condition=Ready', '--timeout=30s')
       await kubectl('delete', 'scj', 'waits', '-n', namespace, '--timeout=60s')
@@ -284,7 +286,7 @@ describe('conditions of a ShellCronJob', () => {
   )
 })
 
-test('an edited script is what the next run runs', async () => {
+test('the next run uses an edited script', async () => {
   const every = { schedule: '* * * * * *' }
   await apply(job('edited', `echo old >> ${file('edited')}`, every))
   await eventually('the old one has run', async () => (await lines('edited')).length > 0)
@@ -292,7 +294,7 @@ test('an edited script is what the next run runs', async () => {
   await see.settled(() => see.job('edited'), 'Ready')
   const before = (await lines('edited')).length
   await eventually('the new one has run', async () => (await lines('edited')).includes('new'))
-  // What was claimed already when the edit came may have run yet.
+  // A run that was claimed before the edit may still use the old script.
   expect((await lines('edited')).slice(before + 1)).not.toContain('old')
   await remove('scj', 'edited')
   expect(await remains('edited')).toEqual([])
@@ -308,8 +310,8 @@ describe('a ShellRun', () => {
       run('dump-now', { jobRef: { name: 'dump' }, parameters: [{ name: 'DB', value: 'customers' }] }),
     )
     await kubectl('wait', 'srun/dump-now', '-n', NS, '--for=condition=Complete', '--timeout=60s')
-    const { status, held } = await see.settled(() => see.run('dump-now'), 'Ready')
-    expect(Object.keys(held).sort()).toEqual(['Complete', 'Ready'])
+    const { status, conditions } = await see.settled(() => see.run('dump-now'), 'Ready')
+    expect(Object.keys(conditions).sort()).toEqual(['Complete', 'Ready'])
     expect(status).toMatchObject({ phase: 'Succeeded', exitCode: 0, runs: [{ outcome: 'Succeeded' }] })
     expect(await lines('dump')).toEqual([`customers at ${AGENT}`])
     expect(await kubectl('get', 'srun', 'dump-now', '-n', NS)).toMatch(/dump-now +dump +Succeeded +0 +\d+s/)
@@ -321,11 +323,11 @@ describe('a ShellRun', () => {
       const seen = await see.run('breaks')
       return seen.status.phase === 'Running' && seen
     })
-    expect(holding(running)).toEqual({ Reconciling: { reason: 'Running', message: 'running' } })
+    expect(trueConditions(running)).toEqual({ Reconciling: { reason: 'Running', message: 'running' } })
     await kubectl('wait', 'srun/breaks', '-n', NS, '--for=condition=Failed', '--timeout=60s')
-    const { held, status } = await see.settled(() => see.run('breaks'), 'Failed', 'Stalled')
-    expect(Object.keys(held).sort()).toEqual(['Failed', 'Stalled'])
-    expect(held['Failed']).toMatchObject({
+    const { conditions, status } = await see.settled(() => see.run('breaks'), 'Failed', 'Stalled')
+    expect(Object.keys(conditions).sort()).toEqual(['Failed', 'Stalled'])
+    expect(conditions['Failed']).toMatchObject({
       reason: 'Failed',
       message: expect.stringContaining('exit code 4'),
     })
@@ -345,14 +347,14 @@ describe('a ShellRun', () => {
     ],
   ])('with %s is refused for good', async (_, parameters, words) => {
     await apply(run('refused', { jobRef: { name: 'dump' }, parameters }))
-    const { held, metadata } = await see.settled(() => see.run('refused'), 'Failed', 'Stalled')
-    for (const word of words) expect(held['Failed']?.message).toContain(word)
-    expect(held['Stalled']?.message).toBe(held['Failed']?.message)
+    const { conditions, metadata } = await see.settled(() => see.run('refused'), 'Failed', 'Stalled')
+    for (const word of words) expect(conditions['Failed']?.message).toContain(word)
+    expect(conditions['Stalled']?.message).toBe(conditions['Failed']?.message)
     expect((await see.event(metadata.uid, 'InvalidParameters')).message).toContain(words[0])
     await remove('srun', 'refused')
   })
 
-  test('goes forward only: nobody sees a phase or a verdict taken back', async () => {
+  test('goes forward only: no phase or condition is ever taken back', async () => {
     const stop = new AbortController()
     const phases = new Map<string, string[]>()
     const path = `/apis/shellcron.dev/v1alpha1/namespaces/${NS}/shellruns?watch=1&labelSelector=forward`
@@ -380,10 +382,10 @@ describe('a ShellRun', () => {
     for (const seen of phases.values()) expect(seen).toEqual(order.filter(phase => seen.includes(phase)))
   })
 
-  test('of a job that comes later waits for it', async () => {
+  test('of a job that is created later waits for it', async () => {
     await apply(run('early', { jobRef: { name: 'comes' } }))
-    const { held, metadata } = await see.settled(() => see.run('early'), 'Reconciling')
-    expect(held).toEqual({
+    const { conditions, metadata } = await see.settled(() => see.run('early'), 'Reconciling')
+    expect(conditions).toEqual({
       Reconciling: { reason: 'JobNotFound', message: expect.stringContaining('spec.jobRef.name') as string },
     })
     await see.event(metadata.uid, 'JobNotFound')
@@ -391,7 +393,7 @@ describe('a ShellRun', () => {
     await see.settled(() => see.run('early'), 'Complete')
   })
 
-  test('expires when it is told to, but not where Argo CD would make it again', async () => {
+  test('expires after its TTL, but not if Argo CD would create it again', async () => {
     const spec = { template: host('true'), ttlSecondsAfterFinished: 1 }
     const owned = run('owned', spec)
     const annotations = { 'argocd.argoproj.io/tracking-id': 'app:shellcron.dev/ShellRun:ops/owned' }
@@ -404,9 +406,11 @@ describe('a ShellRun', () => {
   test('in a container that the machine does not have: Failed', async () => {
     const inside = { spec: { container: { selector: { matchLabels: { app: 'web' } } }, script: 'true' } }
     await apply(run('inside', { template: inside }))
-    const { held } = await see.settled(() => see.run('inside'), 'Failed')
-    // The machine may have a runtime; that has no such container.
-    expect(held['Failed']?.message).toMatch(/^Failed: (RuntimeUnavailable|ContainerNotFound): no container/)
+    const { conditions } = await see.settled(() => see.run('inside'), 'Failed')
+    // The machine may have a runtime, but it has no such container.
+    expect(conditions['Failed']?.message).toMatch(
+      /^Failed: (RuntimeUnavailable|ContainerNotFound): no container/,
+    )
   })
 
   test('is killed when it is deleted', async () => {
@@ -419,7 +423,7 @@ describe('a ShellRun', () => {
   })
 })
 
-test('a namespace with jobs and runs in flight goes', async () => {
+test('a namespace with jobs and active runs can be deleted', async () => {
   await kubectl('create', 'namespace', 'brief')
   await apply(
     policy('brief'),
@@ -432,7 +436,7 @@ test('a namespace with jobs and runs in flight goes', async () => {
   expect(await remains('brief')).toEqual([])
 })
 
-test('the API server is away for a moment: runs go on, and status follows again', async () => {
+test('while the API server is down runs continue, and status follows again afterwards', async () => {
   await apply(
     job('steady', `echo "$SHELLCRON_SCHEDULED_TIME" >> ${file('steady')}`, { schedule: '* * * * * *' }),
   )
@@ -448,7 +452,7 @@ test('the API server is away for a moment: runs go on, and status follows again'
   expect(new Set(times).size).toBe(times.length)
 })
 
-test('of two operators one acts; when it is killed the other takes over, and takes nothing back', async () => {
+test('of two operators one acts; when it is killed the other takes over, and undoes nothing', async () => {
   const holder = () =>
     kubectl('get', 'lease', 'shellcron-operator', '-n', 'shellcron', '-o', 'jsonpath={.spec.holderIdentity}')
   await fleet.operator('operator-2')
@@ -462,18 +466,18 @@ test('of two operators one acts; when it is killed the other takes over, and tak
   await apply(job('new', 'true', { schedule: '* * * * * *' }))
   await see.settled(() => see.job('new'), 'Ready', 'LastRunSucceeded')
   expect(await holder()).toContain('operator-2')
-  // Nothing waited for it, and nothing ran twice.
+  // No run waited for it, and none ran twice.
   const times = await lines('over')
   expect(times.filter(time => Date.parse(time) > killedAt).length).toBeGreaterThan(2)
   expect(new Set(times).size).toBe(times.length)
   expect((await see.run('dump-now')).status).toEqual(before.status)
 })
 
-test('when all objects are deleted etcd holds nothing of them', async () => {
+test('when all objects are deleted, etcd has no key of them', async () => {
   await kubectl('delete', 'scj,srun', '--all', '-A', '--timeout=60s')
   const keys = createKeys()
   const lasting = ['meta/', 'pools/', 'members/', 'agents/'].map(top => keys.prefix + top)
-  await eventually('the outbox is empty, and all else is gone', async () => {
+  await eventually('the outbox is empty, and all other keys are gone', async () => {
     const { items } = await fleet.etcd.list(keys.prefix)
     return items.every(({ key }) => lasting.some(top => key.startsWith(top)))
   })

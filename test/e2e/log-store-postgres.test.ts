@@ -15,14 +15,14 @@ import { freePorts } from '../../platform/free-ports.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Postgres, startPostgres } from '../servers/postgres.ts'
 
-/** Operator and agent as processes of their own, with the history in a database. */
+/** Operator and agent as separate processes, with the history in a database. */
 const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
 const ends: (() => Promise<unknown>)[] = []
 let postgres: Postgres
 let dir: string
 let operator: { child: Child; state: string }
 let startOperator: (state: string) => Promise<void>
-/** What operators and agents said. */
+/** The logs of operators and agents. */
 const said: string[] = []
 
 beforeAll(async () => {
@@ -81,7 +81,7 @@ async function shellcron(...args: string[]): Promise<string> {
   return stdout
 }
 
-/** What the operator shows, once it does. */
+/** What the operator shows, once it answers. */
 const shown = (what: RegExp, ...args: string[]) =>
   eventually(
     `${args.join(' ')} shows ${what}`,
@@ -100,7 +100,7 @@ test('history and logs show what ran', async () => {
   expect(row).toEqual({ outcome: 'Failed', exit_code: '3' })
 })
 
-test('what ran while the database was away comes when it is back', async () => {
+test('runs during an outage of the database are stored when it returns', async () => {
   await postgres.kill()
   await run('second', `echo meanwhile; touch ${join(dir, 'ran')}`)
   await eventually('it has run', () =>
@@ -115,7 +115,7 @@ test('what ran while the database was away comes when it is back', async () => {
   expect(operator.child.ending()).toBeUndefined()
 })
 
-test('another operator, which has nothing but the keys, shows the same history', async () => {
+test('another operator that has only the keys shows the same history', async () => {
   await operator.child.stop()
   const other = join(dir, 'other')
   await cp(join(operator.state, 'keys'), join(other, 'keys'), { recursive: true })
@@ -125,7 +125,7 @@ test('another operator, which has nothing but the keys, shows the same history',
   expect(await shown(/out/, 'logs', 'first', '--shell-run')).toBe('out\n')
 })
 
-test('an operator that is older than the database says so and ends', async () => {
+test('an operator that is older than the database says so and exits', async () => {
   await postgres.database('newer')
   await postgres.ask('CREATE TABLE schema_version AS SELECT 1000::bigint AS version', 'newer')
   const [directory, state] = [join(dir, 'objects'), join(dir, 'newer')]
@@ -141,7 +141,7 @@ test('an operator that is older than the database says so and ends', async () =>
   })
 })
 
-test('nobody who sees processes or logs sees the password', async () => {
+test('the password is in no process list and no log', async () => {
   const secrets = [postgres.password, encodeURIComponent(postgres.password)]
   const commandLine = await readFile(`/proc/${operator.child.pid}/cmdline`, 'utf8')
   expect(commandLine).toContain('--log-store')

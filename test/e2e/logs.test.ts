@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 
-/** What runs of `shellcron up` wrote, from another terminal. */
+/** `shellcron logs` from another terminal than `shellcron up`. */
 const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
 let up: Up
 
@@ -36,7 +36,7 @@ async function logs(...args: string[]): Promise<Ran> {
   )
 }
 
-/** A ShellRun: it runs at once, and once. */
+/** Creates a ShellRun, which runs at once, and once. */
 async function run(name: string, script: string, more = ''): Promise<void> {
   const yaml = `apiVersion: shellcron.dev/v1alpha1
 kind: ShellRun
@@ -47,12 +47,12 @@ spec:
   await writeFile(join(up.directory, `${name}.yaml`), yaml)
 }
 
-/** When all that it wrote is stored. The first one waits until all of `up` has started. */
+/** Waits until all its output is stored. The first one waits until `up` has started completely. */
 const whole = (name: string, ...args: string[]) =>
   eventually(
     `the output of ${name}`,
     async () => {
-      // Before it is read: it may end meanwhile.
+      // Before the output is read, because the run may end meanwhile.
       const isOver = up.outcomes().some(each => each.name === name)
       const ran = await logs(name, '--shell-run', ...args)
       return isOver && ran.code === 0 && !ran.stderr.includes('has not arrived') && ran
@@ -63,7 +63,7 @@ const whole = (name: string, ...args: string[]) =>
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 const statusOf = (pid: number | string) => readFileSync(`/proc/${pid}/status`, 'utf8')
 
-/** The pid of a part of `up`; 0: there is none now. */
+/** The pid of a part of `up`; 0: it does not run now. */
 function childOf(up: number, part: string): number {
   const isPart = (pid: string) => {
     try {
@@ -77,7 +77,7 @@ function childOf(up: number, part: string): number {
   return Number(readdirSync('/proc').find(name => /^\d+$/.test(name) && isPart(name)) ?? 0)
 }
 
-test('stdout and stderr come apart, byte for byte; or by line, with times', async () => {
+test('stdout and stderr are separate, byte for byte; or by line, with times', async () => {
   const noise = join(up.directory, 'noise')
   await writeFile(noise, Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 256)))
   await run('bytes', `cat ${noise}; printf 'to stderr' >&2`)
@@ -101,7 +101,7 @@ test('a run is followed while it writes, from its last lines, to its end', async
   })
   const ended = new Promise<number | null>(resolve => following.on('exit', resolve))
   await eventually('the last line', () => seen === 'two\n')
-  // Whoever follows does not notice that the operator is another one.
+  // `logs -f` does not notice that the operator was restarted.
   const operator = childOf(up.child.pid, 'operator')
   process.kill(operator, 'SIGKILL')
   await eventually('another one is there', () => ![operator, 0].includes(childOf(up.child.pid, 'operator')))
@@ -128,7 +128,7 @@ test('an agent that is killed in the middle of a stream loses nothing of it', as
   expect(up.outcomes().find(({ name }) => name === 'killed')).toMatchObject({ outcome: 'Succeeded' })
 })
 
-test('a lot of output comes whole, and the parts of a fire are told apart', async () => {
+test('a large output is complete, and the parts of a fire are distinguished', async () => {
   const bytes = 20_000_000
   await run('large', `yes 'a line of it' | head -c ${bytes}`, 'outputLimit: 100Mi, target: { mode: All }, ')
   const { stdout } = await whole('large')
@@ -139,7 +139,7 @@ test('a lot of output comes whole, and the parts of a fire are told apart', asyn
   expect(last.toString()).toMatch(/^\[default\.large\.run-\w{8}\.here\] a line of it\n\[/)
 })
 
-test('what outputLimit cut is said, in the output and in the record', async () => {
+test('a cut by outputLimit is shown in the output and in the record', async () => {
   await run('cut', `printf '%5000s' a`, 'outputLimit: 1000, ')
   const { stdout, stderr } = await whole('cut')
   expect(stdout).toHaveLength(1_000)
@@ -148,7 +148,7 @@ test('what outputLimit cut is said, in the output and in the record', async () =
   expect(up.outcomes().find(({ name }) => name === 'cut')).toMatchObject({ message: said })
 })
 
-test('the latest run of a job; an attempt of a run by its number; and what is not there', async () => {
+test('shows the latest run of a job, or an attempt by number, and says what is missing', async () => {
   await writeFile(
     join(up.directory, 'job.yaml'),
     `apiVersion: shellcron.dev/v1alpha1

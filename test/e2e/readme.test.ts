@@ -3,14 +3,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
-/** What the README tells people to type is typed here. `make up` and `make test` have tests of their own: this is one of the latter. */
+/** Runs the commands of the README. `make up` has its own tests, and `make test` runs this one. */
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
   .flatMap(([, block = '']) => block.trim().split('\n'))
   .filter(line => !line.startsWith('make '))
 
-test('there are commands to be typed', () => {
+test('the README has commands to type', () => {
   expect(commands.length).toBeGreaterThanOrEqual(3)
 })
 
@@ -23,7 +23,7 @@ test.each(commands)('%s', command => {
   if (!command.includes('validate')) expect(stdout.trim()).not.toBe('')
 })
 
-test('every file that the README links to is there', () => {
+test('every file that the README links to exists', () => {
   const links = [...readme.matchAll(/\]\(([^)#]+)\)/g)]
     .map(([, link = '']) => link)
     .filter(link => !link.startsWith('http'))

@@ -9,7 +9,7 @@ import { growthOf, partsOf } from '../fixtures/processes.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 import { temporaryDirectory } from '../servers/directory.ts'
 
-/** The folder that is released needs nothing of the checkout: neither packages nor sources. */
+/** The release folder needs neither packages nor sources of the checkout. */
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
 let release = ''
 let up: Up
@@ -66,6 +66,6 @@ spec: { template: { spec: { host: {}, outputLimit: 2Gi, script: ${JSON.stringify
   expect(came).toBe(written)
 }, 600_000)
 
-test('Ctrl-C ends all of it', async () => {
+test('Ctrl-C ends all its processes', async () => {
   expect(await up.interrupt()).toBe(0)
 })

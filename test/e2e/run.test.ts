@@ -75,7 +75,7 @@ const shellRun = async (text: string, ...args: string[]): Promise<Ran> => {
 }
 const files = () => readdir(join(up.directory, '.shellcron/runs'))
 
-test('a job is run now with its parameters, and its outcome is waited for', async () => {
+test('runs a job now with parameters, and waits for its outcome', async () => {
   const given = ['--param', 'DB=customers', '--param', 'WHO=me = you']
   const { code, stdout, stderr } = await shellcron('run', 'ops/dump', ...given, '--wait')
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -84,14 +84,14 @@ test('a job is run now with its parameters, and its outcome is waited for', asyn
   )
 })
 
-test('one that fails says how, a suspended one runs too', async () => {
+test('says how a job failed, and runs a suspended one too', async () => {
   const { code, stdout, stderr } = await shellcron('run', 'fails', '-n', 'ops', '--wait')
   expect(code).toBe(1)
   expect(stdout).toMatch(/ops\/fails-\w{5} Failed/)
   expect(stderr).toMatch(/^shellcron: ops\/fails-\w{5}: Failed: exit code 3 \(NonZeroExitCode\)\n$/)
 })
 
-test('the outcome of each target is printed; --target takes some of them', async () => {
+test('prints the outcome of each target; --target selects some of them', async () => {
   const all = await shellcron('run', 'ops/shards', '--wait')
   expect(all.code).toBe(0)
   expect(all.stdout.match(/: \d$/gm)?.sort()).toEqual([': 0', ': 1', ': 2'])
@@ -113,7 +113,7 @@ const WRONG = {
   'ops/dump --timeout 5s': '--timeout: has no effect without --wait; add --wait',
 }
 
-test('what cannot be is refused, and nothing is made', async () => {
+test('refuses an impossible request, and creates nothing', async () => {
   const before = await files()
   const ran = await Promise.all(
     Object.keys(WRONG).map(async line => [line, await shellcron('run', ...line.split(' ').filter(Boolean))]),
@@ -126,7 +126,7 @@ test('what cannot be is refused, and nothing is made', async () => {
   expect(await files()).toEqual(before)
 })
 
-test('a flag that cannot be is wrong use too', async () => {
+test('refuses an invalid flag as wrong usage', async () => {
   expect((await shellcron('run', 'ops/dump', '--wait', '--timeout', 'soon')).code).toBe(2)
   expect((await shellcron('run', '--help')).stdout).toMatch(/124.*--timeout/s)
 })
@@ -141,7 +141,7 @@ ${more}  template:
       script: ${JSON.stringify(script)}
 `
 
-test('a ShellRun of a file is run; with generateName as often as one likes, with a name once', async () => {
+test('runs a ShellRun from a file: with generateName any number of times, with a name once', async () => {
   const { code, stdout } = await shellRun(inline('{ generateName: once- }', 'echo from a file'), '--wait')
   expect(code).toBe(0)
   expect(stdout).toMatch(/^default\/once-\w{5}: created.*\n.*Succeeded.*: from a file\n$/)
@@ -158,7 +158,7 @@ test('a ShellRun of a file is run; with generateName as often as one likes, with
   })
 })
 
-test('what has ended goes when its time is over', async () => {
+test('deletes an ended ShellRun after its TTL', async () => {
   const { code } = await shellRun(
     inline('{ name: brief }', 'true', '  ttlSecondsAfterFinished: 1\n'),
     '--wait',
@@ -167,7 +167,7 @@ test('what has ended goes when its time is over', async () => {
   await eventually('it is gone', async () => !(await files()).includes('default.brief.yaml'))
 })
 
-test('the end is seen of one that goes as soon as it has ended', async () => {
+test('sees the end of a ShellRun that is deleted as soon as it has ended', async () => {
   const brief = (n: number, script: string) =>
     shellRun(inline(`{ name: at-once-${n} }`, script, '  ttlSecondsAfterFinished: 0\n'), '--wait')
   const [good, bad] = await Promise.all([brief(1, 'echo done'), brief(2, 'exit 3')])
@@ -176,7 +176,7 @@ test('the end is seen of one that goes as soon as it has ended', async () => {
   expect(bad).toMatchObject({ code: 1, stderr })
 })
 
-test('kill ends it by its name', async () => {
+test('kill ends a ShellRun by its name', async () => {
   const { child, ran } = started(['run', 'ops/long', '--wait'])
   const first = await new Promise<string>(resolve =>
     child.stdout?.once('data', data => resolve(String(data))),
@@ -190,7 +190,7 @@ test('kill ends it by its name', async () => {
   await rm(join(up.directory, 'begun'), { force: true })
 })
 
-test('after --timeout it goes on; without its file it is killed', async () => {
+test('lets a ShellRun continue after --timeout; without its file it is killed', async () => {
   const waiting = await shellcron('run', 'ops/long', '--wait', '--timeout', '1s')
   expect(waiting.code).toBe(124)
   const said =
@@ -202,7 +202,7 @@ test('after --timeout it goes on; without its file it is killed', async () => {
   expect(end).toMatchObject({ outcome: 'Killed', reason: 'Deleted' })
 })
 
-test('one that cannot begin says why while it is waited for', async () => {
+test('says why a ShellRun cannot start while it waits', async () => {
   const { child, ran } = started(['run', 'ops/blocked', '--wait'])
   await new Promise(resolve => child.stderr?.once('data', resolve))
   child.kill()

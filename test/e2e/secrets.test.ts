@@ -11,11 +11,11 @@ import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 import { etcdPrograms } from '../servers/binaries.ts'
 
-/** A Secret's value is looked for everywhere it could have come to. Its bytes, or their base64, may be where its command is, and nowhere else. */
+/** Searches for a Secret's value in every place that it could reach. Only its command may have its bytes, or their base64. */
 const LINE = 'quince-ladder-tundra'
 const SECOND = 'ember,velvet/anchor'
 const SECRET = `${LINE}\n${SECOND}`
-/** From the environment. */
+/** A variable of the environment. */
 const TOKEN = 'marble-otter-lantern'
 const JOBS = {
   prints: 'echo "$SECRET"; echo "$SECRET" | base64; echo "$SECRET" | base64 -w0',
@@ -70,7 +70,7 @@ afterAll(async () => {
 
 const ended = (name: string) => up.outcomes().filter(each => each.name === name && each.attempt > 0)
 
-/** What of the Secret a text holds: a line of it, or of its base64 at any of the three places it may have in another text. */
+/** The parts of the Secret in a text: its lines, or its base64 at any of the three alignments. */
 function found(text: string): string[] {
   const inBase64 = [LINE, SECOND, SECRET, TOKEN].flatMap(value =>
     [0, 1, 2].map(offset =>
@@ -89,7 +89,7 @@ async function filesBelow(folder: string): Promise<string[]> {
   return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
 }
 
-/** All processes but this one. The environment is read first, as it says whose process it is: one may be gone by the second look. */
+/** All processes except this one. The environment is read first, because it identifies the process, which may end before the next read. */
 async function processes(): Promise<{ cmdline: string; environ: string }[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
   const read = (pid: string, file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
@@ -110,7 +110,7 @@ async function history(): Promise<string> {
   return (await promisify(execFile)(program, args, { maxBuffer: 1e8 })).stdout
 }
 
-test('outcomes and history say that it was said, and do not say it', async () => {
+test('outcomes and history show that it was redacted, and do not contain it', async () => {
   expect(ended('prints')[0]).toMatchObject({ outcome: 'Succeeded', tail: '***\n***\n***' })
   expect(ended('fails')[0]).toMatchObject({ outcome: 'Failed', exitCode: 3 })
   expect(ended('fails')[0]?.tail).toMatch(
@@ -123,12 +123,12 @@ test('outcomes and history say that it was said, and do not say it', async () =>
   expect(found(await history())).toEqual([])
 })
 
-test('the logs of operator, agent and etcd do not have it', () => {
+test('the logs of operator, agent and etcd do not contain it', () => {
   expect(up.lines().length).toBeGreaterThan(10)
   expect(found(up.lines().join('\n'))).toEqual([])
 })
 
-test('etcd does not have it, under any key', async () => {
+test('no key of etcd contains it', async () => {
   const authority = await openAuthority(await fileKeyStore(join(state(), 'keys')))
   const { cert, key } = await authority.client(OPERATOR_USER, 1)
   const files = { cacert: authority.caCert, cert, key }
@@ -146,11 +146,11 @@ test('etcd does not have it, under any key', async () => {
   expect(found(dump)).toEqual([])
 })
 
-test('no file has it but the output that the launcher keeps and the log store, which others cannot read', async () => {
+test("only the launcher's output and the log store contain it on disk, and other users cannot read these", async () => {
   const files = await filesBelow(state())
   const having: string[] = []
   for (const file of files) {
-    // Some are gone by now.
+    // Some files are gone by now.
     const text = await readFile(file, 'latin1').catch(() => '')
     if (found(text).length > 0) having.push(relative(state(), file))
     const mode = (await stat(file).catch(() => undefined))?.mode ?? 0
@@ -163,16 +163,16 @@ test('no file has it but the output that the launcher keeps and the log store, w
     expect((await stat(join(state(), folder))).mode & 0o077, folder).toBe(0)
 })
 
-test('of all processes commands alone have it: in their environment, not in their arguments', async () => {
+test('only processes of commands have it, in their environment and not in their arguments', async () => {
   const all = await processes()
   expect(all.find(isWaiting)?.environ).toContain(LINE)
   const others = all.filter(each => !isCommand(each))
-  // The operator, and who started it, have what they were given in theirs.
+  // The operator and its parent have it in their own environment.
   for (const { cmdline } of others.filter(
     ({ environ, cmdline }) => cmdline !== '' && found(environ).length > 0,
   ))
     expect(cmdline).toMatch(/\0(up|operator)\0.*--secret-from-env\0/)
-  // One of the commands hands it to a child of its own.
+  // One of the commands passes it to a child.
   const hands = (environ: string) => environ.includes('SHELLCRON_JOB=hands')
   const told = all.filter(({ cmdline, environ }) => found(cmdline).length > 0 && !hands(environ))
   expect(told.map(({ cmdline }) => cmdline)).toEqual([])

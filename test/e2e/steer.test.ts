@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 
-/** Seeing and steering what `shellcron up` runs, from another terminal. */
+/** `shellcron history` and `kill` from another terminal than `shellcron up`. */
 const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
 let up: Up
 
@@ -51,9 +51,9 @@ async function shellcron(...args: string[]): Promise<Ran> {
 
 const ended = (name: string) => up.outcomes().filter(each => each.name === name && each.attempt > 0)
 
-test('history shows what has ended, the newest first, in pages', async () => {
+test('history shows ended attempts in pages, the newest first', async () => {
   await eventually('it runs', () => ended('quick').length >= 3, 60_000)
-  // On a busy machine a time may be passed over: that is history too.
+  // On a busy machine a time may be skipped. That is in the history too.
   const good = ['--outcome', 'Succeeded']
   const { stdout, stderr } = await shellcron('history', 'default/quick', ...good, '--limit', '2')
   const lines = stdout.trim().split('\n')
@@ -76,7 +76,7 @@ test('history shows what has ended, the newest first, in pages', async () => {
   })
 })
 
-test('kill ends the run of a job, and says when there is none', async () => {
+test('kill ends the run of a job, and says if there is none', async () => {
   const killing = await eventually('it runs', async () => {
     const said = await shellcron('kill', 'default/long')
     return said.code === 0 && said
@@ -99,7 +99,7 @@ test('kill ends the run of a job, and says when there is none', async () => {
   )
 })
 
-test('a question that cannot be, and an operator that is not there, are a clear line', async () => {
+test('an invalid query and an absent operator give a clear message', async () => {
   expect(await shellcron('history', '--limit', '0')).toMatchObject({
     code: 2,
     stderr: expect.stringContaining(

@@ -7,7 +7,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 
-/** The main job on one machine, as a user runs it: bin/shellcron up, a directory, Ctrl-C. */
+/** `shellcron up` as a user runs it: one machine, a directory, Ctrl-C. */
 let up: Up | undefined
 afterEach(async () => {
   await up?.remove()
@@ -25,7 +25,7 @@ ${over}  template:
       script: ${JSON.stringify(script)}
 `
 
-/** Processes that have the directory in their command line. */
+/** Processes with the directory in their command line. */
 async function processesOf(directory: string): Promise<string[]> {
   const found: string[] = []
   for (const pid of await readdir('/proc')) {
@@ -55,7 +55,7 @@ test('the quickstart shows three jobs with outcome and output, and Ctrl-C leaves
   expect(await processesOf(up.directory)).toEqual([])
 })
 
-test('a file that is added or changed counts at once; one that is wrong is told, and the others go on', async () => {
+test('an added or changed file is applied at once; an invalid one is reported, and the others continue', async () => {
   up = await upOn(undefined)
   const { outcomes, problems, directory } = up
   await writeFile(join(directory, 'a.yaml'), job('a', 'echo one'))
@@ -71,13 +71,13 @@ test('a file that is added or changed counts at once; one that is wrong is told,
   expect((second.startedAt ?? 0) - edited).toBeLessThan(10_000)
 
   await writeFile(join(directory, 'b.yaml'), job('b', 'true').replace('schedule', 'schedul'))
-  await eventually('the problem is told', () => problems().some(line => /b\.yaml:5.*schedul/.test(line)))
+  await eventually('the problem is reported', () => problems().some(line => /b\.yaml:5.*schedul/.test(line)))
   await writeFile(join(directory, 'c.yaml'), job('c', 'true').replace('* * * * * *', '61 * * * *'))
-  await eventually('the cron line is told', () =>
+  await eventually('the cron line is reported', () =>
     problems().some(line => /default\/c: .*minute 61/.test(line)),
   )
   const before = outcomes().length
-  await eventually('the others go on', () => outcomes().length > before + 1)
+  await eventually('the others continue', () => outcomes().length > before + 1)
 
   await rm(join(directory, 'a.yaml'))
   await eventually('a is gone', async () => {
@@ -87,7 +87,7 @@ test('a file that is added or changed counts at once; one that is wrong is told,
   })
 })
 
-test('what was missed while nothing ran is caught up at the next start, once each', async () => {
+test('times that were missed while `up` did not run are caught up at the next start, once each', async () => {
   up = await upOn(undefined)
   const { outcomes, directory } = up
   await writeFile(
@@ -113,7 +113,7 @@ test('what was missed while nothing ran is caught up at the next start, once eac
   expect(new Set(ran).size).toBe(ran.length)
 })
 
-test('a run that goes on at Ctrl-C is killed after ten seconds, and recorded so', async () => {
+test('a run that ignores Ctrl-C is killed after ten seconds, and recorded as such', async () => {
   up = await upOn(undefined)
   const { outcomes, directory } = up
   await writeFile(
@@ -125,7 +125,7 @@ test('a run that goes on at Ctrl-C is killed after ten seconds, and recorded so'
   )
   await eventually('it runs', async () => (await readdir(directory)).includes('started'), 60_000)
   const code = await up.interrupt()
-  // Times that came due meanwhile ran nowhere: Skipped, or Missed as nobody claims any more.
+  // Times that came due meanwhile did not run: they are Skipped, or Missed because no agent claims any more.
   const ran = outcomes().filter(({ attempt }) => attempt > 0)
   expect({ code, ran, said: up.lines() }).toMatchObject({
     code: 0,
@@ -134,7 +134,7 @@ test('a run that goes on at Ctrl-C is killed after ten seconds, and recorded so'
   expect(await processesOf(directory)).toEqual([])
 }, 120_000)
 
-test('a busy port, a missing directory and no etcd to be had are a clear line', async () => {
+test('a busy port, a missing directory and a missing etcd give a clear message', async () => {
   const busy = createServer()
   await new Promise<void>(resolve => busy.listen(0, '127.0.0.1', resolve))
   const { port } = busy.address() as { port: number }
@@ -158,7 +158,7 @@ test('a busy port, a missing directory and no etcd to be had are a clear line', 
   await rm(bare, { recursive: true })
 })
 
-/** A folder with what bin/shellcron itself needs, but neither etcd, Go nor apt-get. */
+/** A folder with the programs that bin/shellcron needs, but without etcd, Go and apt-get. */
 async function bareTools(folder: string): Promise<string> {
   const bin = join(folder, 'bin')
   await mkdir(bin)

@@ -1,8 +1,8 @@
 import { systemClock } from '../../platform/clock.ts'
 
 /**
- * Waits until `check` gives something truthy, and resolves to it; after `ms` (generous: machines are noisy) throws, with `what` as it is
- * then.
+ * Waits until `check` returns something truthy, and resolves to it. Throws after `ms`, which is generous because machines are noisy, with
+ * the value of `what` at that time.
  */
 export async function eventually<T>(
   what: string | (() => string),
@@ -21,7 +21,7 @@ export async function eventually<T>(
   }
 }
 
-/** Whether a promise is still open after `ms`. */
+/** Whether a promise is still pending after `ms`. */
 export async function isOpenAfter(ms: number, promise: Promise<unknown>): Promise<boolean> {
   const stillOpen = systemClock.sleep(ms).then(() => true)
   return await Promise.race([Promise.allSettled([promise]).then(() => false), stillOpen])

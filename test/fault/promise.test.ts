@@ -2,10 +2,10 @@ import { afterEach, expect, test } from 'vitest'
 import type { JobEntry } from '../../core/records/entry.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { type Fleet, startFleet } from '../fixtures/fleet.ts'
-import { broken } from '../fixtures/promise.ts'
+import { violations } from '../fixtures/promise.ts'
 import { eventually } from './eventually.ts'
 
-/** Every scheduled time ends in exactly one recorded outcome, whatever dies. */
+/** Every scheduled time gets exactly one recorded outcome, whatever dies. */
 let fleet: Fleet | undefined
 afterEach(async () => {
   await fleet?.stop()
@@ -46,7 +46,7 @@ async function inForce(of: Fleet, jobs: readonly Job[]): Promise<JobEntry[]> {
   })
 }
 
-/** Suspends the jobs and waits until everything is recorded; answers what breaks the promise, and how the times ended. */
+/** Suspends the jobs and waits until everything is recorded. Resolves to the violations of the promise, and to the outcomes. */
 async function settle(of: Fleet, jobs: readonly Job[], entries: readonly JobEntry[]) {
   const until = Date.now() - 2_000
   await apply(of, jobs, true)
@@ -65,7 +65,7 @@ async function settle(of: Fleet, jobs: readonly Job[], entries: readonly JobEntr
     outcomes,
     truth,
     counts,
-    broken: entries.flatMap(entry => broken({ entry, outcomes, truth, until })),
+    violations: entries.flatMap(entry => violations({ entry, outcomes, truth, until })),
   }
 }
 
@@ -83,7 +83,7 @@ const JOBS: Job[] = [
   { name: 'k', schedule: '*/2 * * * * *', template: '      target: { mode: Shards, shards: 3 }\n' },
 ]
 
-test('with an agent, the leader of etcd and the operator killed in between', async () => {
+test("it holds while an agent, etcd's leader and the operator are killed", async () => {
   fleet = await startFleet(['one', 'two'])
   const { operator, agent, etcd, truth } = fleet
   await operator.start()
@@ -111,12 +111,12 @@ test('with an agent, the leader of etcd and the operator killed in between', asy
   await agent('two').start()
   await fires(300)
 
-  const { broken, counts } = await settle(fleet, JOBS, entries)
-  expect(broken).toEqual([])
+  const { violations, counts } = await settle(fleet, JOBS, entries)
+  expect(violations).toEqual([])
   expect(counts.Succeeded).toBeGreaterThanOrEqual(200)
 }, 300_000)
 
-test('with the operator away: agents go on, and everything is stored when it is back', async () => {
+test('it holds without the operator: agents continue, and everything is stored when it returns', async () => {
   const jobs = JOBS.slice(0, 3)
   fleet = await startFleet(['one'])
   await fleet.operator.start()
@@ -131,16 +131,16 @@ test('with the operator away: agents go on, and everything is stored when it is 
   const during = (await fleet.truth()).length - before
   expect(during).toBeGreaterThanOrEqual(Math.floor((Date.now() - gone) / 1_000) * 3 - 6)
   await fleet.operator.start()
-  const { broken, counts } = await settle(fleet, jobs, entries)
-  expect(broken).toEqual([])
-  // What was claimed and not yet started when the jobs were suspended is cancelled by that.
+  const { violations, counts } = await settle(fleet, jobs, entries)
+  expect(violations).toEqual([])
+  // Runs that were claimed but not started are cancelled by the suspension.
   const { Succeeded = 0, Cancelled = 0, ...others } = counts
   expect(others).toEqual({})
   expect(Cancelled).toBeLessThanOrEqual(jobs.length)
   expect(Succeeded).toBeGreaterThanOrEqual(during)
 }, 240_000)
 
-test('with no agent: each time is missed or caught up, as its job says', async () => {
+test('it holds without agents: each time is missed or caught up, as its job says', async () => {
   const jobs: Job[] = [
     { name: 'none', schedule: '*/5 * * * * *', spec: '  catchUp: None\n' },
     { name: 'latest', schedule: '*/5 * * * * *' },
@@ -160,11 +160,11 @@ test('with no agent: each time is missed or caught up, as its job says', async (
   await fleet.agent('one').start()
   const back = (await fleet.truth()).length
   await eventually('they run again', async () => ((await fleet?.truth()) ?? []).length >= back + 12, 60_000)
-  // In order: one that came due after the return runs when all before it are claimed. What is not, at the end, is missed by that.
+  // In order: a time after the return is claimed once all earlier ones are. Times that are still unclaimed at the end are missed.
   const isNew = (line: string) => Number(/^default\.all\.(\d+) /.exec(line)?.[1]) > returned
   await eventually('all is caught up', async () => ((await fleet?.truth()) ?? []).some(isNew), 60_000)
-  const { broken, outcomes } = await settle(fleet, jobs, entries)
-  expect(broken).toEqual([])
+  const { violations, outcomes } = await settle(fleet, jobs, entries)
+  expect(violations).toEqual([])
   const missed = (job: string) =>
     outcomes
       .filter(({ name, outcome }) => name === job && outcome === 'Missed')

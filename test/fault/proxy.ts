@@ -2,12 +2,12 @@ import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * What happens to bytes and connections.
+ * How the proxy treats bytes and connections.
  * - pass: nothing
- * - delay: bytes of both directions arrive `ms` late
- * - blackhole: connections are accepted, bytes of both directions vanish
- * - no-answers: a connection passes until the client sends `marker` (any bytes, if absent); then the server's bytes vanish
- * - cut-answers: a connection is cut after `bytes` of the server's
+ * - delay: bytes in both directions arrive `ms` late
+ * - blackhole: connections are accepted, bytes in both directions are lost
+ * - no-answers: a connection passes until the client sends `marker` (default: any bytes); then the server's bytes are lost
+ * - cut-answers: a connection is cut after `bytes` from the server
  * - refuse: connections are cut at once
  */
 type Mode =
@@ -21,18 +21,18 @@ type Mode =
 export interface Proxy {
   host: string
   port: number
-  /** Connections accepted so far. */
+  /** How many connections were accepted so far. */
   readonly accepted: number
-  /** Holds for open and new connections. Bytes that vanished stay so: cut before you pass again. */
+  /** Applies to open and new connections. Lost bytes stay lost: call `cut` before `pass`. */
   set(mode: Mode): void
-  /** Open connections are blackholed for good; new ones are not. */
+  /** Open connections lose all bytes from now on; new ones do not. */
   stall(): void
   /** Resets all open connections. */
   cut(): void
   close(): Promise<void>
 }
 
-/** A TCP proxy on a free port of 127.0.0.1 that misbehaves when told to. */
+/** A TCP proxy on a free port of 127.0.0.1 that injects faults. */
 export async function startProxy(target: { host: string; port: number }): Promise<Proxy> {
   let mode: Mode = { kind: 'pass' }
   let accepted = 0

@@ -11,7 +11,7 @@ import { exists, makeOnce } from '../../platform/make-once.ts'
 const run = promisify(execFile)
 const MODULE = fileURLToPath(new URL('./kubernetes', import.meta.url))
 const CRI = fileURLToPath(new URL('./cri', import.meta.url))
-/** One program under five names. */
+/** One program with five names. */
 const COMPONENTS = [
   'kube-apiserver',
   'kube-controller-manager',
@@ -20,7 +20,7 @@ const COMPONENTS = [
   'kubectl',
 ] as const
 
-/** The directory of Kubernetes' programs under their own names, which are built first if this machine has none. */
+/** The directory of Kubernetes' programs. Builds them first if this machine does not have them. */
 export async function kubernetesPrograms(): Promise<string> {
   const machine = readMachine()
   const given = machine.env['KUBEBUILDER_ASSETS']
@@ -28,14 +28,14 @@ export async function kubernetesPrograms(): Promise<string> {
   return buildKubernetes(machine)
 }
 
-/** The directory of etcd, etcdctl and etcdutl, which are built first if this machine has none. */
+/** The directory of etcd, etcdctl and etcdutl. Builds them first if this machine does not have them. */
 export async function etcdPrograms(): Promise<string> {
   const machine = readMachine()
   await buildEtcd({ machine, names: ['etcd', 'etcdctl', 'etcdutl'], onLine: tell })
   return etcdCache(machine)
 }
 
-/** The path of `cri`, which asks a runtime for pods as a kubelet does; it is built first if this machine has none. */
+/** The path of `cri`, which requests pods from a runtime as a kubelet does. Builds it first if this machine does not have it. */
 export async function criProgram(): Promise<string> {
   const machine = readMachine()
   const dir = join(machine.cacheDir, `cri-${await fingerprint(CRI)}`)
@@ -81,7 +81,7 @@ async function compile(machine: Machine, version: string, output: string): Promi
     set('gitMinor', minor),
     `-X k8s.io/client-go/pkg/version.gitVersion=${version}`,
   ]
-  // Politely: on a small machine others want to work meanwhile.
+  // At low priority, for the other processes of a small machine.
   await run('nice', [machine.go, 'build', '-trimpath', '-ldflags', flags.join(' '), '-o', output, '.'], {
     cwd: MODULE,
     env: { ...machine.env, CGO_ENABLED: '0' },
@@ -89,7 +89,7 @@ async function compile(machine: Machine, version: string, output: string): Promi
   })
 }
 
-/** Of what the program is made from: another source is another directory in the cache. */
+/** A hash of the sources: other sources have another directory in the cache. */
 async function fingerprint(module: string): Promise<string> {
   const hash = createHash('sha256')
   for (const name of ['go.mod', 'go.sum', 'main.go']) hash.update(await readFile(join(module, name)))

@@ -2,25 +2,25 @@ import { untilReady } from '../../platform/child-process.ts'
 import { makeImages } from './images.ts'
 import { startMachine, type TestMachine } from './machine.ts'
 
-/** A container runtime on a machine of its own, with the images of `makeImages`. */
+/** A container runtime on its own machine, with the images of `makeImages`. */
 export interface ContainerRuntime extends TestMachine {
-  /** Of its API. */
+  /** The socket of its API. */
   socket: string
   stopContainer(id: string): Promise<void>
   removeContainer(id: string): Promise<void>
 }
 
-/** What is to be known of a runtime to start it, in the directory of its machine. */
+/** How to start a runtime, in its machine's directory. */
 interface Program {
   name: string
   prefix: string
   command(dir: string): Promise<string[]>
-  /** Once it answers. */
+  /** Called once it answers. */
   isReady(socket: string): Promise<boolean>
   load(socket: string, image: string): Promise<unknown>
 }
 
-/** Where `command` shall serve its API. */
+/** The socket on which `command` serves its API. */
 export const socketIn = (dir: string) => `${dir}/sock`
 
 export async function startRuntime(of: Program): Promise<TestMachine & { socket: string }> {

@@ -7,9 +7,9 @@ import { type ContainerRuntime, socketIn, startRuntime } from './container-runti
 
 const run = promisify(execFile)
 
-/** A containerd with the CRI plugin and the images of `makeImages`, as a node has it, but without a kubelet. */
+/** A containerd with the CRI plugin and the images of `makeImages`, as on a node, but without a kubelet. */
 export interface Containerd extends ContainerRuntime {
-  /** Starts a pod with these containers; returns their ids by name. */
+  /** Starts a pod with these containers. Resolves to their ids by name. */
   pod(of: TestPod): Promise<StartedPod>
 }
 
@@ -18,7 +18,7 @@ export interface TestPod {
   namespace?: string
   labels?: Record<string, string>
   annotations?: Record<string, string>
-  /** By name; default: one, `app`, of busybox that sleeps. */
+  /** Containers by name. Default: one, `app`, of busybox that sleeps. */
   containers?: Record<string, { image?: string; argv?: string[]; memory?: number; user?: number }>
 }
 

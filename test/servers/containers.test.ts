@@ -28,7 +28,7 @@ const UNTIL_TOLD = `
 const ends = ['SIGKILL', 'end'] as const
 const cases = installed.flatMap(([program, script]) => ends.map(how => ({ program, script, how })))
 
-test.each(cases)('nothing is left of $program after $how', async ({ script, how }) => {
+test.each(cases)('$program leaves nothing behind after $how', async ({ script, how }) => {
   const owner = spawn(process.execPath, ['--input-type=module', '-e', script + UNTIL_TOLD], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
@@ -45,7 +45,7 @@ test.each(cases)('nothing is left of $program after $how', async ({ script, how 
   await eventually('no control group', () => groupsOf(dir).length === 0)
 })
 
-/** Command lines that name this directory. */
+/** Command lines that contain this directory. */
 function processesOf(dir: string): number {
   return readdirSync('/proc').filter(name => /^\d+$/.test(name) && commandLineOf(name).includes(dir)).length
 }
@@ -58,7 +58,7 @@ function commandLineOf(pid: string): string {
   }
 }
 
-/** Hierarchies in which a group is named like it. */
+/** Cgroup hierarchies with a group of this name. */
 function groupsOf(dir: string): string[] {
   return readdirSync('/sys/fs/cgroup').filter(name => existsSync(`/sys/fs/cgroup/${name}/${basename(dir)}`))
 }

@@ -5,8 +5,8 @@ import type { Kubernetes } from './kubernetes.ts'
 const CRDS = fileURLToPath(new URL('../../crds', import.meta.url))
 
 /**
- * Applies our CRDs and waits until the server takes objects of them. `kubectl wait` gives up at once on a CRD that has no conditions
- * yet (".status.conditions accessor error: <nil>"), so it is asked again.
+ * Applies the CRDs and waits until the server accepts their objects. `kubectl wait` fails at once on a CRD that has no conditions yet
+ * (".status.conditions accessor error: <nil>"), so it is repeated.
  */
 export async function applyCrds(kubernetes: Kubernetes): Promise<void> {
   await kubernetes.kubectl(['apply', '--server-side', '-f', CRDS])

@@ -11,7 +11,7 @@ export interface Credentials {
   caKeyFile: string
   serverCertFile: string
   serverKeyFile: string
-  /** For the tokens of service accounts. */
+  /** The key that signs tokens of service accounts. */
   tokenKeyFile: string
   tokenPublicFile: string
 }
@@ -48,7 +48,7 @@ export async function createCredentials(dir: string): Promise<Credentials> {
   }
 }
 
-/** Who calls: a user with a client certificate, or who holds a token. */
+/** The identity of a client: a certificate or a token. */
 export type Caller = { user: string; groups: string[] } | { token: string }
 
 /** Writes a kubeconfig that needs no other file. */

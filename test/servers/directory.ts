@@ -8,10 +8,10 @@ export interface Directory {
   remove: () => Promise<void>
 }
 
-/** Its stdin ends with us. Servers that die in the same moment may still write, so it looks again. */
+/** Its stdin ends with this process. Servers that die at the same time may still write, so it removes repeatedly. */
 const REAPER = 'cat >/dev/null; for _ in 1 2 3 4 5; do rm -rf "$0"; sleep 1; [ -e "$0" ] || exit 0; done'
 
-/** A temporary directory that is removed when we end, also when we are killed with SIGKILL. */
+/** A temporary directory that is removed when this process ends, even by SIGKILL. */
 export async function temporaryDirectory(prefix: string): Promise<Directory> {
   const path = await mkdtemp(join(tmpdir(), prefix))
   const reaper = spawn('/bin/sh', ['-c', REAPER, path], {

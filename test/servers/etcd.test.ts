@@ -22,7 +22,7 @@ const connect = (to: EtcdCluster, tls: Tls = to.tls) =>
 const put = async (to: Etcd | undefined, key: string, value: string) =>
   to?.txn({ compare: [], then: [{ put: key, value }] })
 
-test('one member keeps what it was told through its death', async () => {
+test('a single member keeps its data when it is killed', async () => {
   cluster = await startEtcd()
   client = connect(cluster)
   await put(client, 'a', '1')
@@ -31,7 +31,7 @@ test('one member keeps what it was told through its death', async () => {
   expect((await eventually('it answers', () => client?.get('a').catch(() => undefined)))?.value).toBe('1')
 })
 
-test('who has no certificate of the authority gets nothing', async () => {
+test('a client without a certificate of the authority is refused', async () => {
   cluster = await startEtcd()
   const other = await startEtcd()
   const stranger = await issue(other.ca, { commonName: 'root', usage: 'client', hours: 1 })
@@ -40,7 +40,7 @@ test('who has no certificate of the authority gets nothing', async () => {
   await expect(client.get('a')).rejects.toThrow()
 })
 
-test('three members lose their leader, elect another, and take the old one back', async () => {
+test('three members elect a new leader when theirs dies, and the old one rejoins', async () => {
   cluster = await startEtcd({ members: 3 })
   client = connect(cluster)
   const first = await cluster.leader()
@@ -67,7 +67,7 @@ test('a frozen leader is replaced, and follows when it thaws', async () => {
   await eventually('it follows', async () => !(await first.isLeader()))
 })
 
-test('when it is stopped its directory is gone', async () => {
+test('its directory is removed when it stops', async () => {
   cluster = await startEtcd()
   await cluster.stop()
   await expect(stat(dirname(cluster.files.ca))).rejects.toThrow('ENOENT')

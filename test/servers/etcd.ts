@@ -20,32 +20,32 @@ export interface EtcdMember {
   readonly name: string
   readonly endpoint: string
   readonly ports: Ports
-  /** SIGKILL, and waits for its end. */
+  /** Sends SIGKILL, and waits for its end. */
   kill(): Promise<void>
-  /** SIGTERM, and waits for its end. */
+  /** Sends SIGTERM, and waits for its end. */
   stop(): Promise<void>
-  /** Again, with the same data and ports; waits until it is healthy, which takes a majority. */
+  /** Starts it again with the same data and ports. Waits until it is healthy, which needs a majority. */
   start(): Promise<void>
-  /** Freezes the process: its sockets stay open and say nothing. */
+  /** Freezes the process: its sockets stay open, and nothing answers. */
   pause(): void
   resume(): void
-  /** Whether it leads, by its own word; false if it does not answer. */
+  /** Whether it says that it leads; false if it does not answer. */
   isLeader(): Promise<boolean>
 }
 
 export interface EtcdCluster {
   endpoints: string[]
-  /** A client that may do everything: its name is `root`. */
+  /** A client certificate with the name `root`, which may do everything. */
   tls: Tls
-  /** The same client, as files. */
+  /** The same certificate, as files. */
   files: TlsFiles
-  /** To issue certificates for further clients. */
+  /** The authority, to issue certificates for further clients. */
   ca: KeyPair
   members: EtcdMember[]
   member(index: number): EtcdMember
-  /** Waits for the member that leads. */
+  /** Waits for a leader. */
   leader(): Promise<EtcdMember>
-  /** Ends all members and removes their data. */
+  /** Stops all members and removes their data. */
   stop(): Promise<void>
 }
 
@@ -57,7 +57,7 @@ export interface EtcdOptions {
   flags?: string[]
 }
 
-/** A real etcd cluster with client certificates, in a directory of its own. It ends with this process at the latest. */
+/** A real etcd cluster with client certificates, in its own directory. It ends with this process at the latest. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdCluster> {
   const binary = join(await etcdPrograms(), 'etcd')
   const { path: dir, remove } = await temporaryDirectory('shellcron-etcd-')
@@ -88,7 +88,7 @@ function clusterOf(
 ): EtcdCluster {
   const member = (index: number) => {
     const found = members[index]
-    if (!found) throw new Error(`there is no member ${index}`)
+    if (!found) throw new Error(`the etcd cluster has no member ${index}`)
     return found
   }
   return {

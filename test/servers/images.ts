@@ -7,16 +7,16 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const BUSYBOX = '/bin/busybox'
 
-/** Images for tests, without a registry: Docker archives with busybox in them, under other names or none. */
+/** Images for tests, without a registry: Docker archives that contain busybox, under its name, another name or none. */
 const IMAGES = {
-  /** With a shell and all that busybox can. */
+  /** With a shell and all programs of busybox. */
   'localhost/busybox:1': undefined,
   /** One program and no shell. */
   'localhost/noshell:1': ['sleep'],
   'localhost/pause:1': ['sleep'],
 } as const
 
-/** Makes an archive for each image in `dir`; returns their paths. Needs `busybox`, static, and `tar`. */
+/** Makes an archive for each image in `dir`. Resolves to their paths. Needs a static `busybox` and `tar`. */
 export async function makeImages(dir: string): Promise<string[]> {
   const { stdout } = await run(BUSYBOX, ['--list'])
   const all = stdout.trim().split('\n')

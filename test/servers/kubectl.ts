@@ -5,7 +5,7 @@ export interface KubectlOptions {
   /** Default: the administrator's. */
   kubeconfig?: string
   stdin?: string
-  /** Then it is killed; default: 120 s. */
+  /** It is killed after this time; default: 120 s. */
   withinMs?: number
 }
 
@@ -16,7 +16,7 @@ export interface KubectlResult {
   code: number | null
 }
 
-/** kubectl's refusal is the message; what it printed is in `result`. */
+/** The message is kubectl's; its output is in `result`. */
 export class KubectlFailed extends Error {
   override readonly name = 'KubectlFailed'
   readonly result: KubectlResult
@@ -27,7 +27,7 @@ export class KubectlFailed extends Error {
   }
 }
 
-/** Runs kubectl with this kubeconfig and nothing of the user's own settings. */
+/** Runs kubectl with this kubeconfig and none of the user's settings. */
 export async function runKubectl(
   program: string,
   args: string[],
@@ -46,7 +46,7 @@ export async function runKubectl(
       texts[name] += text
     })
   }
-  // It may end without having read it.
+  // It may end without reading its stdin.
   child.stdin.on('error', () => {})
   child.stdin.end(stdin ?? '')
   try {

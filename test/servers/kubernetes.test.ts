@@ -11,16 +11,16 @@ beforeAll(async () => {
 })
 afterAll(() => kubernetes?.stop())
 
-test('the administrator sees the namespaces', async () => {
+test('the administrator can list namespaces', async () => {
   const names = await kubernetes.kubectl(['get', 'namespaces', '-o', 'name'])
   expect(names.split('\n')).toEqual(expect.arrayContaining(['namespace/default', 'namespace/kube-system']))
 })
 
-test('the server says its version', async () => {
+test('the server reports its version', async () => {
   expect(await kubernetes.kubectl(['version'])).toMatch(/Server Version: v1\.\d+\.\d+/)
 })
 
-test('a user may do only what RBAC gives to the user or to the groups', async () => {
+test('a user may do only what RBAC allows the user or the groups', async () => {
   const kubeconfig = await kubernetes.kubeconfigFor('mary', ['readers'])
   const list = ['get', 'configmaps', '-n', 'default']
   const refused = await kubernetes.tryKubectl(list, { kubeconfig })
@@ -48,28 +48,28 @@ test('a user may do only what RBAC gives to the user or to the groups', async ()
   await expect(kubernetes.kubectl(['get', 'secrets'], { kubeconfig })).rejects.toThrow('Forbidden')
 })
 
-test('a deleted namespace goes, with all that is in it', async () => {
+test('a deleted namespace goes with all its objects', async () => {
   await kubernetes.kubectl(['create', 'namespace', 'brief'])
   await kubernetes.kubectl(['create', 'configmap', 'c', '-n', 'brief', '--from-literal=a=b'])
   await kubernetes.kubectl(['delete', 'namespace', 'brief'])
   expect((await kubernetes.tryKubectl(['get', 'namespace', 'brief'])).stderr).toContain('NotFound')
 })
 
-test('a service account gets a token that the server takes', async () => {
+test('a service account gets a token that the server accepts', async () => {
   const token = (await kubernetes.kubectl(['create', 'token', 'default', '--duration=10m'])).trim()
   const kubeconfig = await kubernetes.kubeconfigWithToken(token)
   const whoami = ['auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}']
   expect(await kubernetes.kubectl(whoami, { kubeconfig })).toBe('system:serviceaccount:default:default')
 })
 
-test('objects survive a restart of the API server, also a hard one', async () => {
+test('objects survive a restart and a kill of the API server', async () => {
   await kubernetes.kubectl(['create', 'configmap', 'kept', '--from-literal=a=b'])
   await kubernetes.restartApiServer()
   await kubernetes.restartApiServer('SIGKILL')
   expect(await kubernetes.kubectl(['get', 'configmap', 'kept', '-o', 'jsonpath={.data.a}'])).toBe('b')
 })
 
-test('the audit log says who did what', async () => {
+test('the audit log has the user and the verb', async () => {
   const kubeconfig = await kubernetes.kubeconfigFor('spy')
   await kubernetes.tryKubectl(['get', 'secrets', '-n', 'default'], { kubeconfig })
   const line = await eventually('it is logged', async () =>
@@ -78,7 +78,7 @@ test('the audit log says who did what', async () => {
   expect(JSON.parse(line)).toMatchObject({ level: 'Metadata', user: { username: 'spy' } })
 })
 
-test('when it is stopped its directory is gone', async () => {
+test('its directory is removed when it stops', async () => {
   const other = await startKubernetes()
   await other.stop()
   await expect(stat(dirname(other.adminKubeconfig))).rejects.toThrow('ENOENT')

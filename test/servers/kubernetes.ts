@@ -10,25 +10,25 @@ import { KubectlFailed, type KubectlOptions, type KubectlResult, runKubectl } fr
 
 /** A real control plane: etcd, kube-apiserver and kube-controller-manager. No scheduler, no nodes. */
 export interface Kubernetes {
-  /** As in `https://127.0.0.1:20123`. */
+  /** Such as `https://127.0.0.1:20123`. */
   server: string
   /** PEM of the authority that signed the server's certificate. */
   ca: string
   /** Path of a kubeconfig that may do everything (group system:masters). */
   adminKubeconfig: string
-  /** Path of a kubeconfig of a user with a client certificate; without groups it is in system:authenticated alone. */
+  /** Path of a kubeconfig of a user with a client certificate. Without groups the user is in system:authenticated only. */
   kubeconfigFor(user: string, groups?: string[]): Promise<string>
-  /** Path of a kubeconfig of whom this token names, as of a service account (`kubectl create token`). */
+  /** Path of a kubeconfig with this token, for example of a service account (`kubectl create token`). */
   kubeconfigWithToken(token: string): Promise<string>
-  /** Runs kubectl as the administrator, or with another kubeconfig; stdout. Rejects with KubectlFailed. */
+  /** Runs kubectl as the administrator, or with another kubeconfig. Resolves to stdout. Rejects with KubectlFailed. */
   kubectl(args: string[], options?: KubectlOptions): Promise<string>
-  /** The same, where a failure is a result. */
+  /** The same, but resolves if kubectl fails. */
   tryKubectl(args: string[], options?: KubectlOptions): Promise<KubectlResult>
-  /** Ends the API server (SIGTERM and soon SIGKILL, or that at once) and starts it again on its port; waits until it is ready. */
+  /** Restarts the API server on its port, by SIGTERM and soon SIGKILL, or SIGKILL at once. Waits until it is ready. */
   restartApiServer(how?: 'SIGTERM' | 'SIGKILL'): Promise<void>
   /** Path of the API server's audit log: a JSON object on each line, at level Metadata. */
   auditLog: string
-  /** The cluster's own etcd: never ShellCron's. */
+  /** The cluster's etcd. It is never ShellCron's. */
   etcd: EtcdCluster
   stop(): Promise<void>
 }
@@ -45,11 +45,11 @@ const POLICY = {
   rules: [{ level: 'Metadata' }],
 }
 const READY_WITHIN_MS = 120_000
-/** It would wait for its watchers for up to a minute. */
+/** It waits up to a minute for its watchers otherwise. */
 const FAREWELL_MS = 2_000
 const MASTERS: Caller = { user: 'admin', groups: ['system:masters'] }
 
-/** Starts all of it in a directory of its own, and waits until it serves; it ends with this process at the latest. */
+/** Starts all parts in their own directory, and waits until they serve. They end with this process at the latest. */
 export async function startKubernetes(options: KubernetesOptions = {}): Promise<Kubernetes> {
   const [programs, etcd] = await Promise.all([kubernetesPrograms(), startEtcd()])
   const directory = await temporaryDirectory('shellcron-kubernetes-')
@@ -115,7 +115,7 @@ async function startOn(port: number, home: Home, remove: () => Promise<void>): P
     auditLog: join(dir, 'audit.log'),
     etcd: home.etcd,
     async stop() {
-      // Nothing of it is kept, so there is no need to wait for its farewells.
+      // None of its data is kept, so it need not stop gracefully.
       await Promise.all([controllers.stop(0), api.stop(0)])
       await remove()
     },
@@ -178,7 +178,7 @@ async function startControllers(home: Home, kubeconfig: string, kubectl: Kubectl
       '--v=0',
     ],
   })
-  // The last thing that a new namespace needs before pods and tokens can be made in it.
+  // A new namespace needs this last before pods and tokens can be created in it.
   const account = ['get', 'serviceaccount', 'default', '-n', 'default']
   await ready('kube-controller-manager', child, async () => (await kubectl(account)).code === 0)
   return child

@@ -11,7 +11,7 @@ const SCRIPT = `
   console.log(JSON.stringify([adminKubeconfig, etcd.files.ca]))
   process.stdin.resume()`
 
-test('nothing is left of a control plane whose process was killed: no process, no directory', async () => {
+test('a control plane whose owner was killed leaves no process and no directory', async () => {
   const owner = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
@@ -34,7 +34,7 @@ const POSTGRES = `
   console.log(JSON.stringify([passwordFile, pids]))
   process.stdin.resume()`
 
-test('nothing is left of a PostgreSQL server whose owner was killed', async () => {
+test('a PostgreSQL server whose owner was killed leaves nothing behind', async () => {
   const owner = spawn(process.execPath, ['--input-type=module', '-e', POSTGRES], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
@@ -52,7 +52,7 @@ test('nothing is left of a PostgreSQL server whose owner was killed', async () =
   await eventually(`no ${dir}`, () => !existsSync(dir))
 })
 
-/** Command lines of processes that name this directory. */
+/** Command lines of processes that contain this directory. */
 function processesIn(dir: string): string[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))

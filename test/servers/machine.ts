@@ -4,22 +4,22 @@ import { type Child, startChild } from '../../platform/child-process.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Directory, temporaryDirectory } from './directory.ts'
 
-/** A part of this machine with processes and mounts of its own, in which a container runtime leaves nothing behind. */
+/** A part of this machine with its own processes and mounts, in which a container runtime leaves nothing behind. */
 export interface TestMachine {
   dir: string
-  /** Its first process, which all others die with. */
+  /** The pid of its first process. All others die with it. */
   child: Child
-  /** That one's link to its namespace of processes, which names it. */
+  /** The link of that process to its pid namespace, which identifies it. */
   namespace: string
-  /** Before a command: runs it in there. */
+  /** A command prefix that runs the command in the machine. */
   enter: readonly string[]
   /** Control groups below this one are removed with the machine. */
   cgroupParent: string
-  /** Ends everything and removes the directory. */
+  /** Kills all its processes and removes its directory. */
   stop(): Promise<void>
 }
 
-/** Its stdin ends with us. What is in the groups dies with the machine, a moment later. */
+/** Its stdin ends with this process. Processes in the groups die with the machine, a moment later. */
 const REAPER = `cat > /dev/null
 ours() { find /sys/fs/cgroup -depth -type d \\( -path "*/$name" -o -path "*/$name/*" \\) "$@" 2> /dev/null; }
 name=$0
@@ -29,7 +29,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
   sleep 0.3
 done`
 
-/** Starts `command` as the first process of a machine; it gets the directory and the parent of its control groups. */
+/** Starts `command` as the first process of a machine. It gets the directory and the parent of its control groups. */
 export async function startMachine(
   prefix: string,
   command: (of: { dir: string; cgroupParent: string }) => Promise<string[]>,
@@ -45,7 +45,7 @@ export async function startMachine(
   const child = await startChild({
     name: prefix,
     command: '/usr/bin/unshare',
-    // What a runtime writes to where it was started goes with the machine.
+    // A runtime may write to its working directory, which is removed with the machine.
     cwd: directory.path,
     args: [
       '--pid',

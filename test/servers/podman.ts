@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type ContainerRuntime, socketIn, startRuntime } from './container-runtime.ts'
 
-/** A Podman with the images of `makeImages`, as a plain server has it, serving its API. */
+/** A Podman with the images of `makeImages`, as on a plain server, that serves its API. */
 export interface Podman extends ContainerRuntime {
   run(of: TestPodmanContainer): Promise<void>
 }
@@ -16,11 +16,11 @@ export interface TestPodmanContainer {
   /** Default: busybox that sleeps. */
   image?: string
   argv?: string[]
-  /** Bytes. */
+  /** In bytes. */
   memory?: number
 }
 
-/** Docker's API, at the version that the helper speaks. */
+/** The path of Docker's API, at the helper's version. */
 const API = 'http://podman/v1.40'
 
 export async function startPodman(): Promise<Podman> {
@@ -56,7 +56,7 @@ export async function startPodman(): Promise<Podman> {
   }
 }
 
-/** All that Podman keeps lies in `dir`; runc is the runtime that takes cgroups v1 with a v2 tree beside them. */
+/** All of Podman's data is in `dir`. runc is the runtime that supports cgroups v1 beside a v2 tree. */
 async function configure(dir: string): Promise<Record<string, string>> {
   const files = {
     'containers.conf': `[containers]

@@ -10,17 +10,17 @@ export interface Postgres {
   readonly host: string
   readonly port: number
   readonly password: string
-  /** The path of a file with the password. */
+  /** Path of a file with the password. */
   readonly passwordFile: string
-  /** A database of its own, empty; without the password. */
+  /** Creates an empty database. Resolves to its address, without the password. */
   database(name: string): Promise<string>
-  /** One statement, as the server's owner. Default: database `postgres`. */
+  /** Executes one statement as the server's owner. Default: in database `postgres`. */
   ask(sql: string, database?: string): Promise<pg.QueryResultRow[]>
-  /** As a machine that loses its power: every process of it is gone. */
+  /** Kills every process of it, as a power failure does. */
   kill(): Promise<void>
   stop(): Promise<void>
   start(): Promise<void>
-  /** Ends it and removes its data. */
+  /** Stops it and removes its data. */
   remove(): Promise<void>
 }
 
@@ -28,7 +28,7 @@ const USER = 'shellcron'
 const PASSWORD = 'p@ss word'
 const PACKAGES = '/usr/lib/postgresql'
 
-/** A real server from Debian's package, in a directory of its own. It ends with this process at the latest. */
+/** A real server from Debian's package, in its own directory. It ends with this process at the latest. */
 export async function startPostgres(): Promise<Postgres> {
   const bin = await programs()
   const { path, remove } = await temporaryDirectory('shellcron-postgres-')
@@ -87,7 +87,7 @@ async function serve(of: Serve): Promise<Postgres> {
     },
     start,
     kill,
-    // SIGINT: a fast shutdown, which does not wait for clients.
+    // SIGINT is a fast shutdown, which does not wait for clients.
     async stop() {
       child?.signal('SIGINT')
       await child?.ended
@@ -117,7 +117,7 @@ interface User {
   gid: number
 }
 
-/** PostgreSQL refuses to run as root. The death signal is lost with the change of user, so it is set after it. */
+/** PostgreSQL refuses to run as root. A change of user clears the death signal, so it is set afterwards. */
 function as(who: User | undefined): string[] {
   if (!who) return []
   const { uid, gid } = who
@@ -136,6 +136,6 @@ function run([command = '', ...args]: string[], cwd: string): void {
 
 async function programs(): Promise<string> {
   const versions = (await readdir(PACKAGES).catch(() => [])).toSorted((a, b) => Number(b) - Number(a))
-  if (!versions[0]) throw new Error(`no PostgreSQL in ${PACKAGES}: node scripts/tools.ts installs it`)
+  if (!versions[0]) throw new Error(`PostgreSQL is not in ${PACKAGES}: install it with node scripts/tools.ts`)
   return join(PACKAGES, versions[0], 'bin')
 }

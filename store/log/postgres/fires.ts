@@ -1,17 +1,17 @@
 import { ANYWHERE } from '../../../core/keys.ts'
 import { type FireSummary, gravity, type Milestones } from '../../../core/status/fire-summary.ts'
+import { aggregateOf, type FireAggregate, mergeAggregates } from '../fire-aggregate.ts'
 import { summaryOf } from '../fire-summary-row.ts'
-import { type FireSum, merged, sumOf } from '../fire-sums.ts'
 import type { StoredResult } from '../port.ts'
-import { columnsOf, given, number, type Row, text } from '../result-rows.ts'
-import type { Ask } from './connection.ts'
-import { escaped, unescaped } from './rows.ts'
+import { columnsOf, number, optional, type Row, text } from '../result-rows.ts'
+import type { Execute } from './connection.ts'
+import { escaped, unescaped } from './escape-text.ts'
 
-/** At most so many targets are named. */
+/** How many failed targets a summary names. */
 const NAMED = 10
 
-/** Of the result that speaks for the fire. */
-const SPEAKING = [
+/** Columns of the decisive result. */
+const DECISIVE = [
   'class',
   'gravity',
   'kind',
@@ -26,15 +26,23 @@ const SPEAKING = [
   'range_first',
   'range_count',
 ] as const
-const SUMMED = ['started_at', 'ended_at', 'succeeded', 'failed', 'missed', 'taken', 'failed_targets'] as const
-const COLUMNS = ['uid', 'time', ...SPEAKING, ...SUMMED]
+const AGGREGATED = [
+  'started_at',
+  'ended_at',
+  'succeeded',
+  'failed',
+  'missed',
+  'taken',
+  'failed_targets',
+] as const
+const COLUMNS = ['uid', 'time', ...DECISIVE, ...AGGREGATED]
 
-/** What `merged` of fire-sums.ts does, where others do it at the same time: the row's lock is what makes it right. */
+/** `mergeAggregates` of fire-aggregate.ts in SQL. Several operators may do it at once; the row's lock keeps it correct. */
 const PUT = `
   INSERT INTO fires AS f (${COLUMNS.join(', ')})
   SELECT ${COLUMNS.join(', ')} FROM json_populate_recordset(null::fires, $1::json)
   ON CONFLICT (uid, time) DO UPDATE SET
-    ${SPEAKING.map(one => `${one} = CASE WHEN excluded.gravity > f.gravity THEN excluded.${one} ELSE f.${one} END`).join(',\n    ')},
+    ${DECISIVE.map(one => `${one} = CASE WHEN excluded.gravity > f.gravity THEN excluded.${one} ELSE f.${one} END`).join(',\n    ')},
     started_at = least(f.started_at, excluded.started_at),
     ended_at = greatest(f.ended_at, excluded.ended_at),
     succeeded = f.succeeded + excluded.succeeded,
@@ -47,32 +55,32 @@ const PUT = `
 interface Fire {
   uid: string
   time: number
-  sum: FireSum
-  speaker: StoredResult
+  aggregate: FireAggregate
+  decisive: StoredResult
   targets: string[]
 }
 
-/** Results that are new, and in the order of the key. */
+/** Adds new results, which are in the order of the key. */
 export async function addFires(
-  ask: Ask,
+  execute: Execute,
   fresh: readonly { result: StoredResult; id: number }[],
 ): Promise<void> {
   const fires = new Map<string, Fire>()
   for (const { result, id } of fresh) {
     const { uid, time } = result
-    const one = { uid, time, sum: sumOf(result, id), speaker: result, targets: failedIn(result) }
+    const one = { uid, time, aggregate: aggregateOf(result, id), decisive: result, targets: failedIn(result) }
     const before = fires.get(`${uid} ${time}`)
     fires.set(`${uid} ${time}`, before ? together(before, one) : one)
   }
-  await ask(PUT, [JSON.stringify([...fires.values()].map(rowOf))])
+  await execute(PUT, [JSON.stringify([...fires.values()].map(rowOf))])
 }
 
 function together(a: Fire, b: Fire): Fire {
-  const sum = merged(a.sum, b.sum)
+  const aggregate = mergeAggregates(a.aggregate, b.aggregate)
   return {
     ...a,
-    sum,
-    speaker: sum.result === a.sum.result ? a.speaker : b.speaker,
+    aggregate,
+    decisive: aggregate.result === a.aggregate.result ? a.decisive : b.decisive,
     targets: [...a.targets, ...b.targets].toSorted().slice(0, NAMED),
   }
 }
@@ -81,19 +89,19 @@ function failedIn({ outcome, final, target }: StoredResult): string[] {
   return final && gravity(outcome) >= gravity('Missed') && target !== ANYWHERE ? [target] : []
 }
 
-function rowOf({ uid, time, sum, speaker, targets }: Fire): Record<string, unknown> {
+function rowOf({ uid, time, aggregate, decisive, targets }: Fire): Record<string, unknown> {
   return {
-    ...escaped(columnsOf(speaker)),
+    ...escaped(columnsOf(decisive)),
     uid,
     time,
-    class: sum.class,
-    gravity: sum.gravity,
-    started_at: sum.startedAt ?? null,
-    ended_at: sum.endedAt,
-    succeeded: sum.succeeded,
-    failed: sum.failed,
-    missed: sum.missed,
-    taken: sum.taken ? 1 : 0,
+    class: aggregate.class,
+    gravity: aggregate.gravity,
+    started_at: aggregate.startedAt ?? null,
+    ended_at: aggregate.endedAt,
+    succeeded: aggregate.succeeded,
+    failed: aggregate.failed,
+    missed: aggregate.missed,
+    taken: aggregate.taken ? 1 : 0,
     failed_targets: targets,
   }
 }
@@ -101,36 +109,37 @@ function rowOf({ uid, time, sum, speaker, targets }: Fire): Record<string, unkno
 const NEWEST = 'SELECT * FROM fires WHERE uid = $1 AND class = $2 ORDER BY time DESC LIMIT $3'
 
 export async function recentFires(
-  ask: Ask,
+  execute: Execute,
   uid: string,
   limit: { succeeded: number; failed: number },
 ): Promise<FireSummary[]> {
   const found: Row[] = []
   for (const [of, most] of [...Object.entries(limit), ['other', 1]] as const)
-    found.push(...(await ask(NEWEST, [uid, of, most])).rows)
+    found.push(...(await execute(NEWEST, [uid, of, most])).rows)
   return found
     .map(row => summaryOf(unescaped(row), uid, () => row.failed_targets as string[]))
     .sort((a, b) => b.time - a.time)
 }
 
-export async function milestonesOf(ask: Ask, uid: string): Promise<Milestones> {
-  const latest = async (of: string): Promise<Row | undefined> => (await ask(NEWEST, [uid, of, 1])).rows[0]
+export async function milestonesOf(execute: Execute, uid: string): Promise<Milestones> {
+  const latest = async (of: string): Promise<Row | undefined> => (await execute(NEWEST, [uid, of, 1])).rows[0]
   const good = await latest('succeeded')
   const bad = await latest('failed')
   const timeOf = (row: Row | undefined) => number(row?.time) ?? -1
   const now = timeOf(bad) > timeOf(good) ? ['failed', timeOf(good)] : ['succeeded', timeOf(bad)]
-  const streak = await ask(
+  const streak = await execute(
     'SELECT ended_at FROM fires WHERE uid = $1 AND class = $2 AND time > $3 ORDER BY time LIMIT 1',
     [uid, ...now],
   )
-  const taken = await ask('SELECT time FROM fires WHERE uid = $1 AND taken = 1 ORDER BY time DESC LIMIT 1', [
-    uid,
-  ])
+  const taken = await execute(
+    'SELECT time FROM fires WHERE uid = $1 AND taken = 1 ORDER BY time DESC LIMIT 1',
+    [uid],
+  )
   return {
-    ...given('lastScheduled', number(taken.rows[0]?.time)),
-    ...given('lastSuccessful', number(good?.ended_at)),
-    ...given('lastFailure', number(bad?.ended_at)),
-    ...given('failureTail', bad && text(unescaped(bad).tail)),
-    ...given('since', number(streak.rows[0]?.ended_at)),
+    ...optional('lastScheduled', number(taken.rows[0]?.time)),
+    ...optional('lastSuccessful', number(good?.ended_at)),
+    ...optional('lastFailure', number(bad?.ended_at)),
+    ...optional('failureTail', bad && text(unescaped(bad).tail)),
+    ...optional('since', number(streak.rows[0]?.ended_at)),
   }
 }

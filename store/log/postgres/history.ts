@@ -4,7 +4,7 @@ import type { Row } from '../result-rows.ts'
 
 type Column = keyof Pick<HistoryQuery, 'uid' | 'namespace' | 'name' | 'kind' | 'agent' | 'outcome'>
 
-/** `isBounded`: rows come with `wanted`, and the last one that was looked at with them. */
+/** `isBounded`: the statement examines a limited number of rows. Each row has `wanted`, and the last one examined is among them. */
 export interface PagePlan {
   sql: string
   parameters: unknown[]
@@ -12,9 +12,9 @@ export interface PagePlan {
 }
 
 /**
- * The statement for a page. Partitions hold different days: those that are not needed for it are not looked into. What an index has
- * before the time is asked of it; what else is asked is asked row by row, of so many rows at most: a question that few rows answer takes
- * no longer than others, and its page says where to go on.
+ * The statement for a page. PostgreSQL reads only the partitions (days) that the page needs. Columns that an index has before the time are
+ * conditions of the index. Other columns are tested row by row, for a limited number of rows: a query with few matches then takes no longer
+ * than others, and its page has a cursor to continue.
  */
 export function pageOf(query: HistoryQuery): PagePlan {
   checkLimit(query)
@@ -23,7 +23,7 @@ export function pageOf(query: HistoryQuery): PagePlan {
   const known = knownOf(query)
   const equals = (column: Column) => `${column} = ${place(query[column])}`
   const terms = known.map(equals)
-  // As the partial index says it.
+  // Exactly the partial index's condition.
   if (isBad(query) && known.length === 0) terms.push(`outcome <> 'Succeeded'`)
   if (query.from !== undefined) terms.push(`time >= ${place(query.from)}`)
   if (query.to !== undefined) terms.push(`time < ${place(query.to)}`)
@@ -31,12 +31,12 @@ export function pageOf(query: HistoryQuery): PagePlan {
     const { time, id } = positionOf(query.cursor)
     terms.push(`time <= ${place(time)}`, `(time, id) < (${place(time)}, ${place(id)})`)
   }
-  const rest = ASKED.filter(column => query[column] !== undefined && !known.includes(column)).map(equals)
+  const rest = FILTERS.filter(column => query[column] !== undefined && !known.includes(column)).map(equals)
   const where = terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''
   const order = 'ORDER BY time DESC, id DESC'
   const all = `SELECT * FROM results ${where} ${order}`
   if (rest.length === 0) return { sql: `${all} LIMIT ${place(query.limit)}`, parameters, isBounded: false }
-  // Whatever is wanted, and behind it the row at which the looking ended.
+  // The wanted rows, and the last row that was examined.
   const sql = `
     SELECT * FROM (
       SELECT *, (${rest.join(' AND ')}) AS wanted, row_number() OVER (${order}) AS nth
@@ -45,7 +45,7 @@ export function pageOf(query: HistoryQuery): PagePlan {
   return { sql, parameters, isBounded: true }
 }
 
-/** The page that lies in the rows of the plan's statement. */
+/** The page, from the rows of the plan's statement. */
 export function pageIn(rows: readonly Row[], { isBounded }: PagePlan, limit: number): Page {
   if (!isBounded) return { rows: [...rows], last: rows.length === limit ? rows.at(-1) : undefined }
   const page = rows.filter(({ wanted }) => wanted === true).slice(0, limit)
@@ -54,9 +54,9 @@ export function pageIn(rows: readonly Row[], { isBounded }: PagePlan, limit: num
   return { rows: page, last: last?.nth === ROWS_PER_PAGE_SCAN ? last : undefined }
 }
 
-const ASKED: readonly Column[] = ['uid', 'namespace', 'name', 'kind', 'agent', 'outcome']
+const FILTERS: readonly Column[] = ['uid', 'namespace', 'name', 'kind', 'agent', 'outcome']
 
-/** What an index has before the time. */
+/** The columns that an index has before the time. */
 function knownOf({ uid, namespace, name, kind, agent }: HistoryQuery): Column[] {
   if (uid !== undefined) return ['uid']
   if (namespace !== undefined && name !== undefined) return ['namespace', 'name']

@@ -1,12 +1,12 @@
 import { newerSchema } from '../newer-schema.ts'
-import type { Ask, Connection } from './connection.ts'
+import type { Connection, Execute } from './connection.ts'
 
 /**
- * Each takes the schema from version i to i + 1 (table `schema_version`); what has been released is never changed, only followed.
+ * Migration i takes the schema from version i to i + 1 (table `schema_version`). Never change a released migration: add another.
  *
- * `results` lies in a partition for each day (UTC) of the scheduled time, which follows from the run: a result that comes twice comes to
- * the same one. `output_pieces` lies by the day on which the output's first piece came, which its head knows. What is
- * old is near what is old, and a day that has become empty is dropped (partitions.ts).
+ * `results` is partitioned by the day (UTC) of the scheduled time. The run determines it, so a result that is stored twice goes to the same
+ * partition. `output_pieces` is partitioned by the day on which the output's first piece arrived, which its head records. Old rows are so
+ * together, and the partition of a day that became empty is dropped (partitions.ts).
  */
 const migrations: readonly string[] = [
   `
@@ -53,10 +53,10 @@ const migrations: readonly string[] = [
     succeeded      bigint NOT NULL,
     failed         bigint NOT NULL,
     missed         bigint NOT NULL,
-    -- Taken by an agent at least once.
+    -- 1: an agent claimed it on at least one target.
     taken          integer NOT NULL,
     failed_targets text[] COLLATE "C" NOT NULL,
-    -- Of the result that speaks for the fire.
+    -- Columns of the decisive result.
     kind           text NOT NULL,
     namespace      text NOT NULL,
     name           text NOT NULL,
@@ -81,11 +81,11 @@ const migrations: readonly string[] = [
     name      text NOT NULL,
     pool      text NOT NULL,
     agent     text NOT NULL,
-    -- When its first piece came, ms since the epoch: by its day lie the pieces.
+    -- When its first piece arrived, ms since the epoch. Its day is the partition of the pieces.
     at        bigint NOT NULL DEFAULT extract(epoch FROM now()) * 1000,
     stored    bigint NOT NULL DEFAULT 0,
     bytes     bigint NOT NULL DEFAULT 0,
-    -- Bytes of its pieces as they are stored.
+    -- Bytes of its pieces, as they are stored.
     kept      bigint NOT NULL DEFAULT 0,
     cut       bigint NOT NULL DEFAULT 0,
     lost      bigint NOT NULL DEFAULT 0,
@@ -111,33 +111,33 @@ const migrations: readonly string[] = [
   CREATE TABLE facts (key text PRIMARY KEY, value bigint NOT NULL);
   `,
   `
-  -- ShellRuns are few among the runs of jobs.
+  -- ShellRuns are few among the results.
   CREATE INDEX results_run_time ON results (time, id) WHERE kind = 'run';
   `,
   `
-  -- When its last piece came, ms since the epoch. Of what is older than this nobody knows: it counts from now.
+  -- When its last piece arrived, ms since the epoch. Unknown for existing output, which counts from now.
   ALTER TABLE outputs ADD COLUMN said bigint NOT NULL DEFAULT extract(epoch FROM now()) * 1000;
   `,
 ]
 
-/** Of `pg_advisory_xact_lock`: who changes the schema is alone. Any number that nobody else uses. */
+/** Key of the advisory lock for schema changes. Any number that no other program uses in this database. */
 const SCHEMA_LOCK = 7_205_311
 
-export async function lockSchema(ask: Ask): Promise<void> {
-  await ask('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
+export async function lockSchema(execute: Execute): Promise<void> {
+  await execute('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
 }
 
-/** Brings the schema up to date, wholly or not at all, however many start at once. Throws InvalidInput if a newer version made it. */
+/** Migrates the schema in one transaction; operators that start at once wait. Throws InvalidInput if a newer version created it. */
 export async function migrate(connection: Connection): Promise<void> {
-  await connection.transaction(async ask => {
-    await lockSchema(ask)
-    await ask('CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)')
-    const { rows } = await ask('SELECT max(version) AS version FROM schema_version')
+  await connection.transaction(async execute => {
+    await lockSchema(execute)
+    await execute('CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)')
+    const { rows } = await execute('SELECT max(version) AS version FROM schema_version')
     const version = Number(rows[0]?.version ?? 0)
     if (version > migrations.length)
       throw newerSchema({ place: 'the database', found: version, known: migrations.length })
-    for (const sql of migrations.slice(version)) await ask(sql)
-    await ask('DELETE FROM schema_version')
-    await ask('INSERT INTO schema_version VALUES ($1)', [migrations.length])
+    for (const sql of migrations.slice(version)) await execute(sql)
+    await execute('DELETE FROM schema_version')
+    await execute('INSERT INTO schema_version VALUES ($1)', [migrations.length])
   })
 }

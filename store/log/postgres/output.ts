@@ -1,16 +1,16 @@
-import { packed } from '../compression.ts'
-import { beyond, countsOf, pieceIn } from '../output-pieces.ts'
+import { compressIfSmaller } from '../compression.ts'
+import { countsOf, pieceIn, unstoredPart } from '../output-pieces.ts'
 import type { AttemptRef, OutputHead, OutputPiece, OutputStore } from '../port.ts'
-import { headIn, number, type Row } from '../result-rows.ts'
-import { attemptIn, type Has } from '../text-search-page.ts'
-import type { Ask } from './connection.ts'
+import { attemptIn, headIn, number, type Row } from '../result-rows.ts'
+import type { OutputContains } from '../text-search.ts'
+import type { Execute } from './connection.ts'
 
-/** How many pieces are read at once: each is some hundred KiB at most. */
+/** How many pieces are read at once. Each is at most some hundred KiB. */
 const READ_AT_ONCE = 16
 
-/** When the first pieces of these attempts came, or would come now; ms since the epoch. By the server's clock, as it dates new heads. */
-export async function firstTimes(ask: Ask, pieces: readonly OutputPiece[]): Promise<number[]> {
-  const { rows } = await ask(
+/** When these attempts' first pieces arrived, and now, for attempts that have none. By the server's clock, ms since the epoch. */
+export async function firstTimes(execute: Execute, pieces: readonly OutputPiece[]): Promise<number[]> {
+  const { rows } = await execute(
     `SELECT (extract(epoch FROM now()) * 1000)::bigint AS at
      UNION SELECT o.at FROM outputs o JOIN json_to_recordset($1::json) AS w (uid text, run text, attempt bigint)
        ON o.run = w.run AND o.uid = w.uid AND o.attempt = w.attempt`,
@@ -20,24 +20,27 @@ export async function firstTimes(ask: Ask, pieces: readonly OutputPiece[]): Prom
 }
 
 /**
- * The heads of these attempts, made where there is none and locked until the end of the transaction: of operators that store the same one,
- * one waits. In the order of the key, so that none waits in a ring.
+ * Creates the missing heads of these attempts, and locks all until the end of the transaction: if two operators store the same output, one
+ * waits. Locked in the order of the key, so that there is no deadlock.
  */
-export async function lockHeads(ask: Ask, pieces: readonly OutputPiece[]): Promise<Map<string, Head>> {
+export async function lockHeads(
+  execute: Execute,
+  pieces: readonly OutputPiece[],
+): Promise<Map<string, Head>> {
   const attempts = new Map(pieces.map(piece => [keyOf(piece), piece]))
   const ordered = [...attempts.keys()].toSorted()
   const rows = ordered.map(key => {
     const { uid, run, attempt, namespace, name, pool, agent } = attempts.get(key) as OutputPiece
     return { uid, run, attempt, namespace, name, pool, agent }
   })
-  await ask(
+  await execute(
     `INSERT INTO outputs (uid, run, attempt, namespace, name, pool, agent)
      SELECT uid, run, attempt, namespace, name, pool, agent FROM json_populate_recordset(null::outputs, $1::json)
      ON CONFLICT (run, uid, attempt) DO NOTHING`,
     [JSON.stringify(rows)],
   )
   const heads = new Map<string, Head>()
-  const locked = await ask(
+  const locked = await execute(
     `SELECT o.id, o.at, o.stored, o.uid, o.run, o.attempt FROM outputs o
      JOIN json_to_recordset($1::json) AS w (uid text, run text, attempt bigint)
        ON o.run = w.run AND o.uid = w.uid AND o.attempt = w.attempt
@@ -61,24 +64,28 @@ export interface Head {
   stored: number
 }
 
-/** Within the transaction that locked the heads; the partitions of their days are there. */
-export async function addPiece(ask: Ask, piece: OutputPiece, heads: Map<string, Head>): Promise<number> {
+/** Runs within the transaction that locked the heads. The partitions of their days must exist. */
+export async function addPiece(
+  execute: Execute,
+  piece: OutputPiece,
+  heads: Map<string, Head>,
+): Promise<number> {
   const head = heads.get(keyOf(piece))
-  if (!head) throw new TypeError(`no head of ${keyOf(piece)}`)
-  const rest = beyond(piece, head.stored)
+  if (!head) throw new TypeError(`lockHeads did not lock the head of ${keyOf(piece)}`)
+  const rest = unstoredPart(piece, head.stored)
   if (!rest) return head.stored
   const { chunks, lost = 0, next } = rest
   let kept = 0
   if (next > head.stored) {
-    const { bytes, isCompressed } = packed(chunks)
+    const { bytes, isCompressed } = compressIfSmaller(chunks)
     kept = bytes.length
-    await ask(
+    await execute(
       'INSERT INTO output_pieces (at, output, position, next, chunks, packed, lost) VALUES ($1, $2, $3, $4, $5, $6, $7)',
       [head.at, head.id, head.stored, next, Buffer.from(bytes), isCompressed ? 1 : 0, lost || null],
     )
   }
   const { bytes, cut } = countsOf(chunks)
-  await ask(
+  await execute(
     `UPDATE outputs SET stored = $2, bytes = bytes + $3, cut = cut + $4, lost = lost + $5, ended = greatest(ended, $6),
      kept = kept + $7, said = extract(epoch FROM now()) * 1000 WHERE id = $1`,
     [head.id, next, bytes, cut, lost, piece.end ? 1 : 0, kept],
@@ -87,9 +94,12 @@ export async function addPiece(ask: Ask, piece: OutputPiece, heads: Map<string, 
   return next
 }
 
-export async function headsOf(ask: Ask, { run, uid }: { run: string; uid?: string }): Promise<OutputHead[]> {
-  // A run and its parts on several targets: `.` is followed by `/`, which is in no id.
-  const { rows } = await ask(
+export async function headsOf(
+  execute: Execute,
+  { run, uid }: { run: string; uid?: string },
+): Promise<OutputHead[]> {
+  // A run and its parts on several targets. A part's id is the run's id, `.` and more; `/` follows `.` in ASCII and is in no id.
+  const { rows } = await execute(
     `SELECT * FROM outputs WHERE (run = $1 OR (run > $1 || '.' AND run < $1 || '/')) AND ($2::text IS NULL OR uid = $2)
      ORDER BY run, uid, attempt`,
     [run, uid ?? null],
@@ -98,32 +108,29 @@ export async function headsOf(ask: Ask, { run, uid }: { run: string; uid?: strin
 }
 
 export async function readOutput(
-  ask: Ask,
+  execute: Execute,
   { uid, run, attempt }: AttemptRef,
   { from, limit }: { from: number; limit: number },
 ): ReturnType<OutputStore['output']> {
-  const found = await ask(
+  const found = await execute(
     'SELECT id, at, stored, ended FROM outputs WHERE run = $1 AND uid = $2 AND attempt = $3',
     [run, uid, attempt],
   )
   const head: Row | undefined = found.rows[0]
   if (!head) return { pieces: [], next: from, ended: false }
-  const { pieces, next } = await readFrom(ask, { ...head, from, limit })
+  const { pieces, next } = await readFrom(execute, { ...head, from, limit })
   return { pieces, next, ended: head.ended === 1 && next >= (number(head.stored) ?? 0) }
 }
 
-/**
- * `from` may lie within a piece only at a chunk's border, unless pieces are wanted `whole`; before the first piece it is as the first
- * piece's.
- */
+/** If `from` is within a piece it must be the start of a chunk, unless pieces are read `whole`. Before the first piece is allowed. */
 async function readFrom(
-  ask: Ask,
+  execute: Execute,
   { id, at, from, limit, whole = false }: Row & { from: number; limit: number; whole?: boolean },
 ): Promise<Pick<Awaited<ReturnType<OutputStore['output']>>, 'pieces' | 'next'>> {
   const pieces: Awaited<ReturnType<OutputStore['output']>>['pieces'] = []
   let next = from
   for (let more = true; more && next - from < limit; ) {
-    const { rows } = await ask(
+    const { rows } = await execute(
       `SELECT position, next, chunks, packed, lost FROM output_pieces WHERE output = $1 AND at = $2 AND next > $3
        ORDER BY position LIMIT ${READ_AT_ONCE}`,
       [id, at, next],
@@ -139,12 +146,12 @@ async function readFrom(
   return { pieces, next }
 }
 
-/** Output up to this size is read for all rows of a page together, bytes of a spool. */
+/** Output up to this size is read for all rows of a page together. Bytes of the spool. */
 const SMALL_BYTES = 32_768
 
-/** Most attempts say little: theirs is fetched at once. */
-export async function outputsOf(ask: Ask, rows: readonly Row[]): Promise<Has> {
-  const heads = await ask(
+/** Searches the output of these rows. Most attempts write little: their output is fetched together. */
+export async function outputsOf(execute: Execute, rows: readonly Row[]): Promise<OutputContains> {
+  const heads = await execute(
     `SELECT o.id, o.at, o.stored, o.uid, o.run, o.attempt FROM outputs o
      JOIN json_to_recordset($1::json) AS w (uid text, run text, attempt bigint)
        ON o.run = w.run AND o.uid = w.uid AND o.attempt = w.attempt WHERE o.kept > 0`,
@@ -154,7 +161,7 @@ export async function outputsOf(ask: Ask, rows: readonly Row[]): Promise<Has> {
   const small = heads.rows.filter(row => Number(row.stored) <= SMALL_BYTES)
   const times = small.map(({ at }) => Number(at))
   const pieces = small.length
-    ? await ask(
+    ? await execute(
         `SELECT p.output, p.position, p.next, p.chunks, p.packed, p.lost FROM output_pieces p
          JOIN json_to_recordset($1::json) AS h (id bigint, at bigint) ON p.output = h.id AND p.at = h.at
          WHERE p.at BETWEEN $2 AND $3 ORDER BY p.output, p.position`,
@@ -170,7 +177,7 @@ export async function outputsOf(ask: Ask, rows: readonly Row[]): Promise<Has> {
     const found =
       stored <= SMALL_BYTES
         ? (fetched.get(Number(head.id)) ?? []).map(row => pieceIn(row, 0))
-        : (await readFrom(ask, { ...head, from: stored - last, limit: last, whole: true })).pieces
+        : (await readFrom(execute, { ...head, from: stored - last, limit: last, whole: true })).pieces
     for (const { chunks } of found) {
       read += chunks.length
       if (search(chunks)) return { found: true, read }

@@ -1,21 +1,21 @@
 import pg from 'pg'
-import type { Ask, Connection } from './connection.ts'
+import type { Connection, Execute } from './connection.ts'
 import { lockSchema } from './migrations.ts'
 
 export type Partitioned = 'results' | 'output_pieces'
 
 const DAY_MS = 86_400_000
-/** Who removes a partition waits so long for those who write and read, and they for him. */
+/** How long dropping a partition waits for its readers and writers. New ones wait for it meanwhile. */
 const LOCK_MS = 500
 const LOCK_NOT_AVAILABLE = '55P03'
 
-/** Partitions, one for each day of UTC: made when the first row of a day comes. */
+/** One partition for each day (UTC), created before the first row of that day. */
 export interface Partitions {
-  /** Makes those of these times, ms since the epoch. */
+  /** Creates the missing partitions for these times, ms since the epoch. */
   ensure(table: Partitioned, times: readonly number[]): Promise<void>
-  /** Another operator may have dropped what we believe to be there. */
+  /** Forgets which partitions exist: another operator dropped one. */
   forget(): void
-  /** Drops one that is empty and ended before this time. False: there is none, or it is in use. */
+  /** Drops one partition that is empty and whose day ended before this time. False: there is none, or it is in use. */
   dropEmpty(table: Partitioned, before: number): Promise<boolean>
 }
 
@@ -27,16 +27,16 @@ export function createPartitions(connection: Connection): Partitions {
       for (const day of [...days].toSorted((a, b) => a - b)) {
         const name = nameOf(table, day)
         if (known.has(name)) continue
-        await connection.transaction(ask => attach(ask, { table, day, name }))
+        await connection.transaction(execute => attach(execute, { table, day, name }))
         known.add(name)
       }
     },
     forget: () => known.clear(),
     async dropEmpty(table, before) {
-      for (const name of await endedBefore(connection.ask, table, before)) {
-        if (!(await isEmpty(connection.ask, name))) continue
+      for (const name of await endedBefore(connection.execute, table, before)) {
+        if (!(await isEmpty(connection.execute, name))) continue
         known.delete(name)
-        if (await connection.transaction(ask => drop(ask, { table, name })).catch(inUse)) return true
+        if (await connection.transaction(execute => drop(execute, { table, name })).catch(inUse)) return true
       }
       return false
     },
@@ -48,33 +48,33 @@ interface Partition {
   name: string
 }
 
-/** Attaching, unlike CREATE … PARTITION OF, lets others write meanwhile. */
-async function attach(ask: Ask, { table, day, name }: Partition & { day: number }): Promise<void> {
-  await lockSchema(ask)
-  const { rows } = await ask('SELECT to_regclass($1) IS NOT NULL AS there', [name])
+/** ATTACH PARTITION does not block writers, unlike CREATE … PARTITION OF. */
+async function attach(execute: Execute, { table, day, name }: Partition & { day: number }): Promise<void> {
+  await lockSchema(execute)
+  const { rows } = await execute('SELECT to_regclass($1) IS NOT NULL AS there', [name])
   if (rows[0]?.there === true) return
-  await ask(`CREATE TABLE ${name} (LIKE ${table} INCLUDING DEFAULTS INCLUDING STORAGE)`)
+  await execute(`CREATE TABLE ${name} (LIKE ${table} INCLUDING DEFAULTS INCLUDING STORAGE)`)
   const [from, to] = [day * DAY_MS, (day + 1) * DAY_MS]
-  await ask(`ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM (${from}) TO (${to})`)
+  await execute(`ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM (${from}) TO (${to})`)
 }
 
-/** Once it is locked nobody writes to it; a row that came before that keeps it. */
-async function drop(ask: Ask, { table, name }: Partition): Promise<boolean> {
-  await lockSchema(ask)
-  await ask(`SET LOCAL lock_timeout = ${LOCK_MS}`)
-  await ask(`LOCK TABLE ONLY ${table} IN ACCESS EXCLUSIVE MODE`)
-  await ask(`LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE`)
-  if (!(await isEmpty(ask, name))) return false
-  await ask(`DROP TABLE ${name}`)
+/** Locks the partition first: no row can be added then. A row that was added before keeps it. */
+async function drop(execute: Execute, { table, name }: Partition): Promise<boolean> {
+  await lockSchema(execute)
+  await execute(`SET LOCAL lock_timeout = ${LOCK_MS}`)
+  await execute(`LOCK TABLE ONLY ${table} IN ACCESS EXCLUSIVE MODE`)
+  await execute(`LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE`)
+  if (!(await isEmpty(execute, name))) return false
+  await execute(`DROP TABLE ${name}`)
   return true
 }
 
-async function isEmpty(ask: Ask, name: string): Promise<boolean> {
-  return (await ask(`SELECT 1 FROM ${name} LIMIT 1`)).rows.length === 0
+async function isEmpty(execute: Execute, name: string): Promise<boolean> {
+  return (await execute(`SELECT 1 FROM ${name} LIMIT 1`)).rows.length === 0
 }
 
-async function endedBefore(ask: Ask, table: Partitioned, before: number): Promise<string[]> {
-  const { rows } = await ask(
+async function endedBefore(execute: Execute, table: Partitioned, before: number): Promise<string[]> {
+  const { rows } = await execute(
     `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
      WHERE i.inhparent = $1::regclass`,
     [table],
@@ -92,12 +92,12 @@ function inUse(error: unknown): false {
   throw error
 }
 
-/** Days before 1970 are negative, and no name has a minus. */
+/** Days before 1970 are negative, and a name cannot have a minus. */
 function nameOf(table: Partitioned, day: number): string {
   return `${table}_${day < 0 ? 'm' : 'd'}${Math.abs(day)}`
 }
 
-/** NaN: it is none of ours. */
+/** NaN: it is not one of these partitions. */
 function dayIn(name: string, table: Partitioned): number {
   const [, sign, days] = /^_([dm])(\d+)$/.exec(name.slice(table.length)) ?? []
   return Number(days) * (sign === 'm' ? -1 : 1)

@@ -1,14 +1,14 @@
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 
 /**
- * The file is its owner's alone, and made if it is missing: what commands said is in there. SQLite gives the files that it puts beside it
- * the same rights; those of an earlier life may have others.
+ * Creates the file if it is missing, and makes it readable by its owner alone: it holds the output of commands. SQLite gives new files beside
+ * it the same mode; files of an earlier start may have another.
  */
 export function makeOwnerOnly(path: string): void {
   try {
     closeSync(openSync(path, 'a', 0o600))
     for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600)
   } catch {
-    // SQLite finds the same, and says what it is.
+    // SQLite fails for the same reason next, and reports it.
   }
 }

@@ -2,24 +2,26 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Page } from '../page-cursor.ts'
 import type { HistoryQuery } from '../port.ts'
 import { number, type Row, text } from '../result-rows.ts'
-import { livesOf, pageOf } from './history.ts'
-import { type Life, newestFirst } from './object-lives.ts'
+import { incarnationsOf, pageOf } from './history.ts'
+import { type Incarnation, newestFirst } from './merge-incarnations.ts'
 
-/** To begin to read a life takes as long as so many rows. */
-const ROWS_A_LIFE = 4
+/** Opening an incarnation costs as much as reading this many rows. */
+const ROWS_PER_INCARNATION = 4
 
-/** Pages of history, as rows. */
+/** Reads pages of history. */
 export function createPages(db: DatabaseSync): (query: HistoryQuery) => Page {
   return query => {
-    const lives = isOfName(query) ? livesIn(db, query) : undefined
-    // Lives differ in their uid only, which is asked of no row: an index has it.
-    const { isWanted, most = Number.POSITIVE_INFINITY } = pageOf(lives ? { ...query, uid: '' } : query)
+    const incarnations = isOfName(query) ? incarnationsIn(db, query) : undefined
+    // Incarnations differ only in their uid, which the index has: no row is tested for it.
+    const { isWanted, most = Number.POSITIVE_INFINITY } = pageOf(incarnations ? { ...query, uid: '' } : query)
     const rows: Row[] = []
     let left = most
     const began = () => {
-      left -= ROWS_A_LIFE
+      left -= ROWS_PER_INCARNATION
     }
-    for (const row of lives ? rowsOfLives(db, query, { lives, began }) : rowsOf(db, query)) {
+    for (const row of incarnations
+      ? rowsOfIncarnations(db, query, { incarnations, began })
+      : rowsOf(db, query)) {
       left--
       if (isWanted(row)) rows.push(row)
       if (rows.length === query.limit || left <= 0) return { rows, last: row }
@@ -37,28 +39,28 @@ function isOfName({ namespace, name, uid }: HistoryQuery): boolean {
   return namespace !== undefined && name !== undefined && uid === undefined
 }
 
-function livesIn(db: DatabaseSync, query: HistoryQuery): Life[] {
-  const { sql, parameters } = livesOf(query)
+function incarnationsIn(db: DatabaseSync, query: HistoryQuery): Incarnation[] {
+  const { sql, parameters } = incarnationsOf(query)
   const rows = db.prepare(sql).all(...parameters)
   return rows.map(({ uid, newest }) => ({ uid: text(uid) ?? '', newest: number(newest) ?? 0 }))
 }
 
-/** What is asked of a name is asked of each life that an object had under it: there is no index by name. */
-function rowsOfLives(
+/** Reads the rows of each incarnation of a name by its uid, because there is no index by name. */
+function rowsOfIncarnations(
   db: DatabaseSync,
   query: HistoryQuery,
-  { lives, began }: { lives: readonly Life[]; began(): void },
+  { incarnations, began }: { incarnations: readonly Incarnation[]; began(): void },
 ): Iterable<Row> {
   // The uid comes first.
   const plan = pageOf({ ...query, uid: '' })
   const others = plan.parameters.slice(1)
   const idle: StatementSync[] = []
-  const rowsOfLife = function* (uid: string): Generator<Row> {
+  const rowsOfIncarnation = function* (uid: string): Generator<Row> {
     began()
     const statement = idle.pop() ?? db.prepare(plan.sql)
     yield* statement.iterate(uid, ...others)
-    // Of thousands of short lives one statement reads one after the other.
+    // Used again: thousands of short incarnations are read by one statement, one after another.
     idle.push(statement)
   }
-  return newestFirst(lives, rowsOfLife)
+  return newestFirst(incarnations, rowsOfIncarnation)
 }

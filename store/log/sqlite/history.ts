@@ -4,12 +4,12 @@ import type { Row } from '../result-rows.ts'
 
 type Parameter = string | number
 
-/** What an index has first, so that it need not be asked of each row. */
+/** The first column of an index. Rows need not be tested for it. */
 type Known = keyof Pick<HistoryQuery, 'uid' | 'agent' | 'namespace' | 'kind'>
 
 /**
- * How a page is read: rows in its order, of which those that `isWanted` are on it. `most`: so many rows are read at most, so that a
- * question that few rows answer takes no longer than others; undefined: every row is wanted, and there are `limit`.
+ * How to read a page: the statement returns rows in the page's order, and `isWanted` selects those that are on it. `most`: how many rows are
+ * read at most, so that a query with few matches takes no longer than others. undefined: every row is wanted, and `limit` are read.
  */
 export interface PagePlan {
   sql: string
@@ -19,8 +19,8 @@ export interface PagePlan {
 }
 
 /**
- * The index is named, so that the planner never sorts a million rows: all have the time (and, as every index of SQLite, the row's id)
- * last, which is the order of the page; but for `uid`, see `historyOf`.
+ * Names the index, so that the planner never sorts a million rows. Every index has the time last, and then the row's id as all of SQLite's
+ * indexes do: this is the page's order. The index by `uid` also has the run, but is read for one uid at a time.
  */
 export function pageOf(query: HistoryQuery): PagePlan {
   checkLimit(query)
@@ -37,8 +37,8 @@ export function pageOf(query: HistoryQuery): PagePlan {
   }
 }
 
-/** Of each life that an object had under the name that is asked of: its uid, and the time of its newest row that a page may begin with. */
-export function livesOf(query: HistoryQuery): Pick<PagePlan, 'sql' | 'parameters'> {
+/** Selects each uid that objects of this name had, with the time of its newest row on or after the cursor, the newest first. */
+export function incarnationsOf(query: HistoryQuery): Pick<PagePlan, 'sql' | 'parameters'> {
   const { namespace = '', name = '' } = query
   const { index, known } = indexFor({ ...query, uid: '' })
   const terms: Term[] = [['uid = objects.uid'], ...termsOf(query, known)]
@@ -50,15 +50,15 @@ export function livesOf(query: HistoryQuery): Pick<PagePlan, 'sql' | 'parameters
   }
 }
 
-/** A condition in SQL, and what it asks for. */
+/** A condition in SQL, and its parameters. */
 type Term = [string, ...Parameter[]]
 
-/** What the index answers, but for what it has first. */
+/** The conditions that the index answers, except the one on its first column. */
 function termsOf(query: HistoryQuery, known: Known | undefined): Term[] {
   const { from, to } = query
   const after = query.cursor === undefined ? undefined : positionOf(query.cursor)
   const terms: Term[] = []
-  // Literals, as it is by them that SQLite knows that a partial index will do.
+  // Literals, not parameters: SQLite uses a partial index only if it sees the index's condition.
   if (known === 'agent') terms.push(['agent IS NOT NULL'])
   if (known === 'kind') terms.push(["kind = 'run'"])
   if (isBad(query) && known !== 'kind') terms.push(["outcome <> 'Succeeded'"])
@@ -76,7 +76,7 @@ function parametersOf(terms: readonly Term[]): Parameter[] {
   return terms.flatMap(([, ...values]) => values)
 }
 
-/** What has to be asked of each row. */
+/** The conditions that are tested for each row. */
 function restOf(query: HistoryQuery, known: Known | undefined): [string, string][] {
   const { uid, namespace, name, kind, agent, outcome } = query
   const asked = Object.entries({ uid, namespace, name, kind, agent, outcome })

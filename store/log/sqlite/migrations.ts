@@ -2,11 +2,11 @@ import type { DatabaseSync } from 'node:sqlite'
 import { newerSchema } from '../newer-schema.ts'
 
 /**
- * Each takes the database from version i to i + 1 (`PRAGMA user_version`); what has been released is never changed, only followed.
+ * Migration i takes the database from version i to i + 1 (`PRAGMA user_version`). Never change a released migration: add another.
  *
- * `results` has a row per attempt or range; `fires` sums them up per scheduled time, in the same transaction, so that an object's status
- * costs the same however much it has run. A result writes a page of every index that it lies in, most of them far apart: an index has to
- * be worth it. Few results do not succeed, and they are what is looked for: they have indexes of their own.
+ * `results` has a row for each attempt or range. `fires` aggregates them for each scheduled time, in the same transaction, so that the cost
+ * of an object's status does not grow with its history. A result writes a page of each of its indexes, so there are few indexes. Results
+ * that did not succeed are few, and searched for most, so they have their own indexes.
  */
 const migrations: readonly string[] = [
   `
@@ -36,7 +36,7 @@ const migrations: readonly string[] = [
     range_first INTEGER,
     range_count INTEGER
   ) STRICT;
-  -- (uid, run, attempt) is what is unique; the time follows from the run, and here lets one index serve an object's history too.
+  -- (uid, run, attempt) is unique. The run determines the time, which lets this index serve an object's history too.
   CREATE UNIQUE INDEX results_uid ON results (uid, time, run, attempt);
   CREATE INDEX results_time ON results (time);
   CREATE INDEX results_namespace ON results (namespace, time);
@@ -59,14 +59,14 @@ const migrations: readonly string[] = [
     class      TEXT NOT NULL,
     time       INTEGER NOT NULL,
     gravity    INTEGER NOT NULL,
-    -- The result that speaks for the fire.
+    -- The decisive result.
     result     INTEGER NOT NULL,
     started_at INTEGER,
     ended_at   INTEGER NOT NULL,
     succeeded  INTEGER NOT NULL,
     failed     INTEGER NOT NULL,
     missed     INTEGER NOT NULL,
-    -- Taken by an agent at least once.
+    -- 1: an agent claimed it on at least one target.
     taken      INTEGER NOT NULL,
     PRIMARY KEY (uid, class, time)
   ) STRICT, WITHOUT ROWID;
@@ -95,7 +95,7 @@ const migrations: readonly string[] = [
   CREATE TABLE output_pieces (
     id       INTEGER PRIMARY KEY,
     output   INTEGER NOT NULL,
-    -- Of its chunks in the spool, and where the next piece begins.
+    -- The position of its chunks in the spool, and of the next piece.
     position INTEGER NOT NULL,
     next     INTEGER NOT NULL,
     chunks   BLOB NOT NULL,
@@ -109,14 +109,14 @@ const migrations: readonly string[] = [
   INSERT INTO facts (key, value) SELECT 'outputBytes', coalesce(sum(length(chunks)), 0) FROM output_pieces;
   `,
   `
-  -- When its first piece came, and its last; ms since the epoch. Of what is older than this nobody knows: it counts from now.
+  -- When its first and its last piece arrived, ms since the epoch. Unknown for existing output, which counts from now.
   ALTER TABLE outputs ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE outputs ADD COLUMN said INTEGER NOT NULL DEFAULT 0;
   UPDATE outputs SET began = unixepoch() * 1000, said = unixepoch() * 1000;
   `,
 ]
 
-/** Brings the schema up to date (or to an earlier version), each step wholly or not at all. Throws InvalidInput if a newer version made the file. */
+/** Migrates the schema to version `to`, each step in a transaction. Throws InvalidInput if a newer version created the file. */
 export function migrate(db: DatabaseSync, to = migrations.length): void {
   const version = versionOf(db)
   if (version > migrations.length)

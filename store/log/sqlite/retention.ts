@@ -1,106 +1,119 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { AttemptRef, Keep, Runner } from '../port.ts'
-import { number, type Row, text } from '../result-rows.ts'
+import type { AttemptRef, RetentionLimits, Runner } from '../port.ts'
+import { attemptIn, number, type Row, text } from '../result-rows.ts'
 import { type Budget, isSpent } from '../retention-budget.ts'
-import { attemptIn } from '../text-search-page.ts'
-import type { createFires } from './fires.ts'
-import type { Outputs } from './output.ts'
+import type { OutputExpiry } from './expiry.ts'
+import type { Fires } from './fires.ts'
 
-/** Rows that are looked at, and output that goes, in one transaction: some ten milliseconds. */
+/** Limits of one transaction, which then takes about ten milliseconds. */
 const ROWS_AT_ONCE = 200
-const AT_ONCE: Readonly<Budget> = { pieces: 2_000, bytes: 4 * 1_024 * 1_024 }
+const OUTPUT_AT_ONCE: Readonly<Budget> = { pieces: 2_000, bytes: 4 * 1_024 * 1_024 }
 const PAGES_AT_ONCE = 1_000
 
 const START = { time: Number.MIN_SAFE_INTEGER, id: 0 }
 
-export interface Retention {
-  /** Within a transaction of the caller's. Answers whether there is more to do. */
-  prune(keep: Keep): boolean
-}
+const OLD_RESULTS = `
+  SELECT id, uid, run, attempt, time, namespace, name FROM results INDEXED BY results_time
+  WHERE time < :after AND (time, id) > (:time, :id) ORDER BY time, id LIMIT ${ROWS_AT_ONCE}`
+const DELETE_RESULT = 'DELETE FROM results WHERE id = ?'
+const ANY_OF_FIRE = 'SELECT 1 FROM results INDEXED BY results_uid WHERE uid = ? AND time = ? LIMIT 1'
+const ANY_OF_OBJECT = 'SELECT 1 FROM results INDEXED BY results_uid WHERE uid = ? LIMIT 1'
+const DELETE_OBJECT = 'DELETE FROM objects WHERE namespace = ? AND name = ? AND uid = ?'
 
 export interface RetentionOptions {
-  fires: ReturnType<typeof createFires>
-  outputs: Outputs
-  /** Who ran it, by its result. */
+  fires: Fires
+  expiry: OutputExpiry
+  /** Which agent ran it, by its result. */
   ranBy(of: AttemptRef): Runner | undefined
 }
 
 /**
- * Goes over what is old by time, from where the last part ended; at the end of it the next one begins anew, as what was spared may no
- * longer be among the newest. Then over the output that has no result, from the oldest on.
+ * Removes old results with their output, then output without a result, then output beyond the size limit. Each call does a part and
+ * remembers where it stopped. After the last old row it starts again, because a spared fire may no longer be among the newest.
  */
-export function createRetention(db: DatabaseSync, { fires, outputs, ranBy }: RetentionOptions): Retention {
-  const old = db.prepare(
-    `SELECT id, uid, run, attempt, time, namespace, name FROM results INDEXED BY results_time
-     WHERE time < :after AND (time, id) > (:time, :id) ORDER BY time, id LIMIT ${ROWS_AT_ONCE}`,
-  )
-  const remove = db.prepare('DELETE FROM results WHERE id = ?')
-  const another = db.prepare(
-    'SELECT 1 FROM results INDEXED BY results_uid WHERE uid = ? AND time = ? LIMIT 1',
-  )
-  const any = db.prepare('SELECT 1 FROM results INDEXED BY results_uid WHERE uid = ? LIMIT 1')
-  const forget = db.prepare('DELETE FROM objects WHERE namespace = ? AND name = ? AND uid = ?')
-  let at = START
-  let orphansAfter = 0
+export class Retention {
+  readonly #db: DatabaseSync
+  readonly #options: RetentionOptions
+  readonly #oldResults
+  readonly #deleteResult
+  readonly #anyOfFire
+  readonly #anyOfObject
+  readonly #deleteObject
+  #resultsAfter = START
+  #orphansAfter = 0
 
-  /** Its output first. False: the budget was spent before that was gone. */
-  const removeResult = (row: Row, budget: Budget): boolean => {
-    if (!outputs.remove(attemptIn(row), budget)) return false
+  constructor(db: DatabaseSync, options: RetentionOptions) {
+    this.#db = db
+    this.#options = options
+    this.#oldResults = db.prepare(OLD_RESULTS)
+    this.#deleteResult = db.prepare(DELETE_RESULT)
+    this.#anyOfFire = db.prepare(ANY_OF_FIRE)
+    this.#anyOfObject = db.prepare(ANY_OF_OBJECT)
+    this.#deleteObject = db.prepare(DELETE_OBJECT)
+  }
+
+  /** Runs within the caller's transaction. Returns whether there is more to do. */
+  prune({ after, outputBytes, isLiving }: RetentionLimits): boolean {
+    const budget = { ...OUTPUT_AT_ONCE }
+    const isMore =
+      after !== undefined &&
+      (this.#pruneResults(after, isLiving, budget) || this.#pruneOrphans(after, budget))
+    const isMoreOutput = outputBytes !== undefined && this.#pruneOutput(outputBytes, budget)
+    this.#db.exec(`PRAGMA incremental_vacuum(${PAGES_AT_ONCE})`)
+    return isMore || isMoreOutput
+  }
+
+  #pruneResults(after: number, isLiving: RetentionLimits['isLiving'], budget: Budget): boolean {
+    const rows = this.#oldResults.all({ after, ...this.#resultsAfter })
+    // Decided for all rows before any is removed: a fire may have several rows, and is spared or removed as a whole.
+    const expired = new Set(rows.filter(row => !this.#isSpared(row, isLiving)))
+    for (const row of rows) {
+      if (expired.has(row) && !this.#removeResult(row, budget)) return true
+      this.#resultsAfter = { time: number(row.time) ?? 0, id: number(row.id) ?? 0 }
+    }
+    if (rows.length === ROWS_AT_ONCE) return true
+    this.#resultsAfter = START
+    return false
+  }
+
+  #isSpared(row: Row, isLiving: RetentionLimits['isLiving']): boolean {
+    const uid = text(row.uid) ?? ''
+    return isLiving(uid) && this.#options.fires.isRecent(uid, number(row.time) ?? 0)
+  }
+
+  /** Removes the output first. Returns false if the budget was spent before all of the output was removed. */
+  #removeResult(row: Row, budget: Budget): boolean {
+    const { fires, expiry } = this.#options
+    if (!expiry.remove(attemptIn(row), budget)) return false
     const [uid, time] = [text(row.uid) ?? '', number(row.time) ?? 0]
-    remove.run(number(row.id) ?? 0)
-    if (another.get(uid, time)) return true
+    this.#deleteResult.run(number(row.id) ?? 0)
+    if (this.#anyOfFire.get(uid, time)) return true
     fires.remove(uid, time)
-    if (!any.get(uid)) forget.run(text(row.namespace) ?? '', text(row.name) ?? '', uid)
+    if (!this.#anyOfObject.get(uid))
+      this.#deleteObject.run(text(row.namespace) ?? '', text(row.name) ?? '', uid)
     return true
   }
 
-  const pruneResults = (after: number, isLiving: (uid: string) => boolean, budget: Budget): boolean => {
-    const rows = old.all({ after, ...at })
-    // What is spared is judged before anything goes: a fire may have several rows, on which it rests together.
-    const gone = new Set(
-      rows.filter(row => {
-        const uid = text(row.uid) ?? ''
-        return !(isLiving(uid) && fires.isRecent(uid, number(row.time) ?? 0))
-      }),
-    )
-    for (const row of rows) {
-      if (gone.has(row) && !removeResult(row, budget)) return true
-      at = { time: number(row.time) ?? 0, id: number(row.id) ?? 0 }
-    }
-    if (rows.length === ROWS_AT_ONCE) return true
-    at = START
-    return false
-  }
-
-  /** Heads lie in the order in which they began. */
-  const pruneOrphans = (after: number, budget: Budget): boolean => {
-    const heads = outputs.headsAfter(orphansAfter, ROWS_AT_ONCE)
+  #pruneOrphans(after: number, budget: Budget): boolean {
+    const { expiry, ranBy } = this.#options
+    const heads = expiry.headsAfter(this.#orphansAfter, ROWS_AT_ONCE)
     for (const { id, began, said, ...of } of heads) {
+      // Heads are in the order in which they began: all that follow are newer.
       if (began >= after) break
-      if (said < after && !ranBy(of) && !outputs.remove(of, budget)) return true
-      orphansAfter = id
+      if (said < after && !ranBy(of) && !expiry.remove(of, budget)) return true
+      this.#orphansAfter = id
     }
-    if (orphansAfter === heads.at(-1)?.id) return true
-    orphansAfter = 0
+    if (this.#orphansAfter === heads.at(-1)?.id) return true
+    this.#orphansAfter = 0
     return false
   }
 
-  const pruneOutput = (most: number, budget: Budget): boolean => {
-    while (outputs.totalBytes() > most) {
+  #pruneOutput(limit: number, budget: Budget): boolean {
+    const { expiry } = this.#options
+    while (expiry.totalBytes() > limit) {
       if (isSpent(budget)) return true
-      if (!outputs.expire(budget)) return false
+      if (!expiry.expireOldest(budget)) return false
     }
     return false
-  }
-
-  return {
-    prune({ after, outputBytes, isLiving }) {
-      const budget = { ...AT_ONCE }
-      const isMore =
-        after !== undefined && (pruneResults(after, isLiving, budget) || pruneOrphans(after, budget))
-      const isMoreOutput = outputBytes !== undefined && pruneOutput(outputBytes, budget)
-      db.exec(`PRAGMA incremental_vacuum(${PAGES_AT_ONCE})`)
-      return isMore || isMoreOutput
-    },
   }
 }

@@ -14,7 +14,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true }))
 
-test('a file that another process has locked is opened when it can be', async () => {
+test('a file that another process has locked is opened once the lock is released', async () => {
   await openSqliteLogStore(file).close()
   const other = new DatabaseSync(file)
   other.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
@@ -29,7 +29,7 @@ test('a file that another process has locked is opened when it can be', async ()
   await expect(store.beacon()).rejects.toBeInstanceOf(Unavailable)
 })
 
-test('what somebody has to mend is said at once', () => {
+test('a fault that somebody has to fix is thrown at once', () => {
   expect(() => openSqliteLogStore(join(dir, 'no', 'such', 'folder', 'log.db'))).toThrow(Unavailable)
   writeFileSync(file, 'this is no database, and was never one'.repeat(100))
   expect(() => openSqliteLogStore(file)).toThrow(/^log store .*: file is not a database$/)

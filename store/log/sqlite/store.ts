@@ -3,64 +3,64 @@ import { messageOf, Unavailable } from '../../../platform/errors.ts'
 import { cursorAt, positionIn } from '../page-cursor.ts'
 import type { HistoryQuery, LogStore, StoredResult } from '../port.ts'
 import { COLUMNS, columnsOf, number, resultOf } from '../result-rows.ts'
-import { type Has, pageWith } from '../text-search-page.ts'
+import { type OutputContains, pageWith } from '../text-search.ts'
+import { OutputExpiry } from './expiry.ts'
 import { makeOwnerOnly } from './file-mode.ts'
-import { createFires } from './fires.ts'
+import { createRunnerLookup } from './find-runner.ts'
+import { Fires } from './fires.ts'
 import { createPages } from './history-page.ts'
 import { migrate } from './migrations.ts'
-import { createOutputs } from './output.ts'
-import { createRetention } from './retention.ts'
-import { createRunnerLookup } from './runner-of.ts'
+import { Outputs } from './output.ts'
+import { Retention } from './retention.ts'
 
-/**
- * How long to wait for another process that writes, ms: whoever asks stands still meanwhile. What is not had by then is asked for again by
- * those that need it.
- */
+/** How long to wait for another process that writes, ms. The event loop is blocked during that time. Callers retry. */
 const BUSY_MS = 1_000
 
 /**
- * The log store in one file, for one operator. Throws `InvalidInput` if a newer version made it, and `Unavailable` if it cannot be opened
- * for a reason that somebody has to mend. One that passes, as a lock, keeps nobody from starting: until it can be opened every call rejects
- * with `Unavailable`. `path`: of the file; its folder exists.
+ * The log store in one file, for one operator. `path`: of the file, in an existing folder. Throws `InvalidInput` if a newer version created
+ * it, and `Unavailable` if it cannot be opened and somebody has to fix that. A fault that may pass, such as a lock, does not throw: until the
+ * file can be opened, every call rejects with `Unavailable`.
  */
 export function openSqliteLogStore(path: string): LogStore {
   let parts: Parts | undefined
   let isClosed = false
   const opened = () => {
-    if (isClosed) throw new Unavailable(`log store ${path}: it is closed`)
+    if (isClosed) throw new Unavailable(`log store ${path}: closed`)
     parts ??= open(path)
     return parts
   }
   try {
     guarded(path, opened)
   } catch (error) {
-    if (!(error instanceof Unavailable && isPassing(error.cause))) throw error
+    if (!(error instanceof Unavailable && isTransient(error.cause))) throw error
   }
-  const asked = async <T>(work: (of: Parts) => T): Promise<T> => guarded(path, () => work(opened()))
-  // Each look by itself: others ask between them.
-  const searched = {
+  const call = async <T>(work: (of: Parts) => T): Promise<T> => guarded(path, () => work(opened()))
+  // Each part of a search is a call of its own: other calls may come between.
+  const searchable = {
     pageIn: (query: HistoryQuery) => guarded(path, () => opened().pageIn(query)),
-    outputsOf: (): Has => (of, last, search) => guarded(path, () => opened().outputs.has(of, last, search)),
+    outputsOf: (): OutputContains => (of, last, search) =>
+      guarded(path, () => opened().outputs.has(of, last, search)),
   }
   const historyOf = async (query: HistoryQuery) => {
     const { rows, last } =
-      query.text === undefined ? searched.pageIn(query) : await pageWith(query.text, query, searched)
+      query.text === undefined ? searchable.pageIn(query) : await pageWith(query.text, query, searchable)
     return { rows: rows.map(resultOf), ...(last ? { cursor: cursorAt(positionIn(last)) } : {}) }
   }
 
   return {
-    ready: () => asked(() => undefined),
-    record: results => asked(({ db, record }) => transaction(db, () => record(results))),
-    recent: ({ uid }, limit) => asked(({ fires }) => fires.recent(uid, limit)),
-    milestones: ({ uid }) => asked(({ fires }) => fires.milestones(uid)),
-    ranBy: attempts => asked(({ ranBy }) => attempts.map(ranBy)),
+    ready: () => call(() => undefined),
+    record: results => call(({ db, record }) => transaction(db, () => record(results))),
+    recent: ({ uid }, limit) => call(({ fires }) => fires.recent(uid, limit)),
+    milestones: ({ uid }) => call(({ fires }) => fires.milestones(uid)),
+    ranBy: attempts => call(({ ranBy }) => attempts.map(ranBy)),
     history: historyOf,
-    storeOutput: pieces => asked(({ db, outputs }) => transaction(db, () => pieces.map(outputs.add))),
-    outputs: of => asked(({ outputs }) => outputs.heads(of)),
-    prune: keep => asked(({ db, retention }) => transaction(db, () => retention.prune(keep))),
-    output: (of, from, limit) => asked(({ outputs }) => outputs.read(of, from, limit)),
-    beacon: () => asked(({ beacon }) => beacon.read()),
-    raiseBeacon: n => asked(({ beacon }) => beacon.raise(n)),
+    storeOutput: pieces =>
+      call(({ db, outputs }) => transaction(db, () => pieces.map(piece => outputs.add(piece)))),
+    outputs: of => call(({ outputs }) => outputs.heads(of)),
+    prune: keep => call(({ db, retention }) => transaction(db, () => retention.prune(keep))),
+    output: (of, from, limit) => call(({ outputs }) => outputs.read(of, from, limit)),
+    beacon: () => call(({ beacon }) => beacon.read()),
+    raiseBeacon: n => call(({ beacon }) => beacon.raise(n)),
     async close() {
       isClosed = true
       guarded(path, () => parts?.db.close())
@@ -68,15 +68,15 @@ export function openSqliteLogStore(path: string): LogStore {
   }
 }
 
-/** An open file, and what it is asked by. */
+/** An open file, with its statements. */
 type Parts = ReturnType<typeof partsOn>
 
 function open(path: string): Parts {
   makeOwnerOnly(path)
   const db = new DatabaseSync(path, { timeout: BUSY_MS })
   try {
-    // FULL: what is stored is deleted from etcd next, and must outlive a power cut. The cache, in KiB, holds the indexes' newest pages.
-    // What retention frees goes back to the file system; of a file that is older than this setting it is used again.
+    // FULL: stored results are deleted from etcd next, and must survive a power failure. The cache (KiB) holds the newest pages of indexes.
+    // Space that retention frees returns to the file system. A file from before this setting keeps its size and reuses the space.
     db.exec(
       'PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768',
     )
@@ -94,8 +94,8 @@ function partsOn(db: DatabaseSync) {
      ON CONFLICT (uid, time, run, attempt) DO NOTHING`,
   )
   const named = db.prepare('INSERT OR IGNORE INTO objects (namespace, name, uid) VALUES (?, ?, ?)')
-  const fires = createFires(db)
-  const outputs = createOutputs(db)
+  const fires = new Fires(db)
+  const outputs = new Outputs(db)
   const fact = db.prepare('SELECT value FROM facts WHERE key = ?')
   const raise = db.prepare(
     'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)',
@@ -107,7 +107,7 @@ function partsOn(db: DatabaseSync) {
     outputs,
     ranBy,
     pageIn: createPages(db),
-    retention: createRetention(db, { fires, outputs, ranBy }),
+    retention: new Retention(db, { fires, expiry: new OutputExpiry(db, outputs), ranBy }),
     beacon: {
       read: () => number(fact.get('beacon')?.value) ?? 0,
       raise: (n: number) => void raise.run('beacon', n),
@@ -135,18 +135,18 @@ function transaction<T>(db: DatabaseSync, work: () => T): T {
   }
 }
 
-/** SQLite's primary result codes for a call that was wrong in itself: SQL error, schema, too big, constraint, mismatch, misuse, range. */
+/** SQLite's primary result codes for a bug in the call: SQL error, schema, too big, constraint, mismatch, misuse, range. */
 const BUGS = new Set([1, 17, 18, 19, 20, 21, 25])
-/** And for what may be over soon: busy, locked, a fault of the disk, a full one. */
-const PASSING = new Set([5, 6, 10, 13])
+/** Codes of faults that may pass: busy, locked, I/O error, full disk. */
+const TRANSIENT = new Set([5, 6, 10, 13])
 
 const primaryOf = (error: unknown): number => ((error as { errcode?: number }).errcode ?? 1) & 0xff
 
-function isPassing(error: unknown): boolean {
-  return PASSING.has(primaryOf(error))
+function isTransient(error: unknown): boolean {
+  return TRANSIENT.has(primaryOf(error))
 }
 
-/** A disk that is full, a lock, a file that is damaged: not now. Anything else is a bug, and stays what it is. */
+/** Turns faults of the file (a full disk, a lock, damage) into Unavailable. Anything else is a bug, and is thrown as it is. */
 function guarded<T>(path: string, work: () => T): T {
   try {
     return work()

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The floor: how fast this machine starts commands at all, and the command that says when it started. Both in C, built when asked for. */
+/** The floor: how fast this machine can start commands, and a command that records its start. Both are in C, and built when needed. */
 export interface Floor {
   dir: string
-  /** Path of the command `stamp NAME FILE`: appends the ns of its start. */
+  /** Path of the command `stamp NAME FILE`, which appends the time of its start in ns. */
   stamp: string
-  /** Every second, `count` times: lateness in ms, sorted. */
+  /** One command every second, `count` times. Resolves to the lateness in ms, sorted. */
   everySecond(count: number): Promise<number[]>
-  /** `count` commands at one instant, at most two in flight: lateness in ms, sorted. */
+  /** `count` commands at one instant, at most two in flight. Resolves to the lateness in ms, sorted. */
   burst(count: number): Promise<number[]>
   remove(): Promise<void>
 }
@@ -51,7 +51,7 @@ export async function buildFloor(): Promise<Floor> {
   }
 }
 
-/** Of each stamp against `due` (ms), or against its whole second; ms, sorted. Up to 20 ms early counts for the coming one. */
+/** The lateness of each stamp against `due` (ms) or its whole second: in ms, sorted. Up to 20 ms early counts for the next second. */
 export function latenesses(file: string, due?: number): number[] {
   return stampsOf(file)
     .map(({ ms }) => ms - (due ?? Math.floor((ms + 20) / 1_000) * 1_000))

@@ -39,7 +39,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
       errors: String(bytesOf(chunks, 'stderr')),
     }
   }
-  /** Processes in the machine whose command line holds this word. */
+  /** Processes in the machine whose command line contains this word. */
   const alive = (word: string) =>
     readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && commandLine(pid).split('\0').includes(word))
   const noGroupIsLeft = () =>
@@ -47,21 +47,21 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
       () => `no cgroup is left: ${groupsIn(runtime.machine.cgroupParent).map(membersOf).join('; ')}`,
       () => groupsIn(runtime.machine.cgroupParent).length === 0,
     )
-  /** A script that is going on, as it says by `echo begun`. */
+  /** Starts a script, and waits until it has written `begun`. */
   const begun = async (script: string, more?: More, app?: string) => {
     const id = arm(script, more, app)
     await agent.launcher.read(id, { offset: 0, length: 1, waitMs: 60_000 })
     return id
   }
 
-  test('stdout, stderr and the exit code are its own', async () => {
+  test('has its stdout, stderr and exit code', async () => {
     const { record, text, errors } = await run('echo out; echo err >&2; exit 3')
     expect(record).toMatchObject({ cause: { kind: 'exited', code: 3 } })
     expect(record).not.toHaveProperty('told')
     expect([text, errors]).toEqual(['out\n', 'err\n'])
   })
 
-  test('it has the environment of its image and what it is given, whatever is in there', async () => {
+  test("has its image's environment and the given variables, whatever they contain", async () => {
     const env = {
       QUOTES: `'it''s' "x" $HOME \`id\` \\ `,
       LINES: '\n\na\n\n',
@@ -73,7 +73,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect(String(stdout)).toBe(`${env.QUOTES}${env.LINES}${env.BYTES}yes\n`)
   })
 
-  test('it has an empty stdin, its directory, and the shell that it asks for', async () => {
+  test('has an empty stdin, its directory and its shell', async () => {
     const command = { workingDir: '/tmp', shell: ['/bin/busybox', 'ash', '-c'] }
     const { text } = await run('wc -c; pwd; name=$(tr "\\0" " " < /proc/$$/cmdline); echo "$name"', {
       command,
@@ -81,7 +81,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect(text).toMatch(/^0\n\/tmp\n\/bin\/busybox ash -c wc/)
   })
 
-  test('what is not there has its reason', async () => {
+  test('fails with a reason if its container, directory or shell is missing', async () => {
     const reason = async (command: object, app?: string) => (await run('true', { command }, app)).told.reason
     expect(await reason({ workingDir: '/no/such' })).toBe('NoSuchDirectory')
     expect(await reason({ shell: ['/bin/zsh', '-c'] })).toBe('NoSuchShell')
@@ -98,14 +98,14 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect(toldOf(await agent.ended('nowhere')).reason).toBe('RuntimeUnavailable')
   })
 
-  test('a command that is not there is 127, one that cannot be executed 126, a signal 128 and its number', async () => {
+  test('exits with 127 if it is not found, with 126 if it cannot be executed, with 128 + n for signal n', async () => {
     expect((await run('no-such-command')).record.code).toBe(127)
     expect((await run('/etc/passwd')).record.code).toBe(126)
     expect((await run('kill -TERM $$')).record.code).toBe(143)
     expect((await run('kill -KILL $$')).record).toMatchObject({ code: 137 })
   })
 
-  test('no byte is lost or changed', async () => {
+  test('loses and changes no byte', async () => {
     const { stdout, record } = await run('i=0; while [ $i -lt 40 ]; do cat /bin/busybox; i=$((i+1)); done')
     const busybox = readFileSync('/bin/busybox')
     const expected = createHash('sha256')
@@ -114,13 +114,13 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect(record.stdout).toEqual({ bytes: 40 * busybox.length, cut: 0 })
   })
 
-  test('a line of 10 MB is a line', async () => {
+  test('can write a line of 10 MB', async () => {
     const { stdout } = await run('head -c 10000000 /dev/zero | tr "\\0" x; echo')
     expect(stdout.length).toBe(10_000_001)
     expect(stdout.indexOf('\n')).toBe(10_000_000)
   })
 
-  test('a secret stands in no command line', async () => {
+  test('has its secret in no command line', async () => {
     const secret = 'a-secret-of-the-test'
     const id = await begun('echo begun; sleep 30', { env: { SECRET: secret } })
     const shown = readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && commandLine(pid).includes(secret))
@@ -129,7 +129,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     await agent.ended(id)
   })
 
-  test('what it leaves behind dies with it, and does not hold it up', async () => {
+  test('does not wait for processes that it leaves behind, and they are killed', async () => {
     const { record, text } = await run(
       'sleep 3001 & (setsid sleep 3002 &) ; (setsid sh -c "sleep 3003 & exit 0" > /dev/null) ; echo left; exit 4',
     )
@@ -140,11 +140,11 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     )
   })
 
-  test('closed streams do not end it', async () => {
+  test('continues with closed streams', async () => {
     expect((await run('exec >&- 2>&- <&-; sleep 0.3; exit 5')).record.code).toBe(5)
   })
 
-  test('a kill is SIGTERM to all of it, and its last words are kept', async () => {
+  test('gets SIGTERM in all its processes when killed, and its last output is kept', async () => {
     const id = await begun('trap "echo ending; exit 9" TERM; echo begun; sleep 3004 & wait')
     agent.launcher.kill([id], 'Test')
     const record = await agent.ended(id)
@@ -153,7 +153,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     await eventually('nothing is left', () => alive('3004').length === 0)
   })
 
-  test('at its deadline it ends, with SIGKILL if it does not mind', async () => {
+  test('ends at its deadline, with SIGKILL if it ignores SIGTERM', async () => {
     const { record } = await run('trap "" TERM; setsid sleep 3005 & while :; do sleep 0.1; done', {
       deadlineMs: 700,
       graceMs: 300,
@@ -162,7 +162,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     await eventually('nothing is left', () => alive('3005').length === 0)
   })
 
-  test('what it wrote until it was killed is all there, and so is its exit code', async () => {
+  test('keeps all output until it was killed, and its exit code', async () => {
     const endless = 'while :; do printf %01000d 0; echo >> /tmp/written; done'
     const id = await begun(`trap "" TERM; echo begun; ${endless}`, { graceMs: 500 })
     agent.launcher.kill([id], 'Test')
@@ -173,7 +173,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect(stdout.length).toBeGreaterThanOrEqual(1_000 * written)
   })
 
-  test('a fence and the death of the launcher end it', async () => {
+  test('ends when it is fenced or its launcher dies', async () => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3006 & sleep 3006')
     process.kill(outerPid(runtime.machine, agent.launcher.pid), 'SIGKILL')
     await agent.connect()
@@ -187,7 +187,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     agent.launcher.fence(SESSION, farAway())
   })
 
-  test('a launcher that dies right after its end leaves none of its groups', async () => {
+  test('leaves no control groups if the launcher dies right after its end', async () => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3010 & sleep 3010', { graceMs: 100 })
     agent.launcher.kill([id], 'Test')
     await agent.ended(id)
@@ -198,14 +198,14 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     agent.launcher.fence(SESSION, farAway())
   })
 
-  test('it does not outlive the helper that started it', async () => {
+  test('does not outlive the helper that started it', async () => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3009 & sleep 3009')
     process.kill(outerPid(runtime.machine, (await agent.started(id)).pid), 'SIGKILL')
     expect((await agent.ended(id)).cause).toEqual({ kind: 'signaled', signal: 'SIGKILL' })
     await eventually('nothing is left', () => alive('3009').length === 0)
   })
 
-  test('it goes on while no agent is connected', async () => {
+  test('continues while no agent is connected', async () => {
     const id = await begun('echo begun; sleep 0.5; echo later')
     agent.launcher.close()
     await agent.connect()
@@ -213,7 +213,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   })
 
   test.each(['stop', 'remove'] as const)(
-    'a container that ends by %s takes it along, and that is its reason',
+    'ends with its container after %s, and that is its reason',
     async how => {
       const short = await runtime.container({ app: 'short' })
       const id = await begun('echo begun; sleep 3008', {}, 'short')
@@ -223,14 +223,14 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     },
   )
 
-  test('who asks for too much memory is killed for that', async () => {
+  test('is killed if it allocates too much memory', async () => {
     const tight = await runtime.container({ app: 'tight', memory: 64 * 1024 ** 2 })
     const { told, record } = await run('head -c 300000000 /dev/zero | tail; exit 137', {}, 'tight')
     expect([record.code, told.oom]).toEqual([137, true])
     await tight.remove()
   })
 
-  test('a terminal has its size and one stream, and nobody types there', async () => {
+  test('has a terminal with a size, one stream and no input', async () => {
     const { record, text } = await run(
       'stty size; tty; test -t 0 && test -t 1 && test -t 2 && echo all; echo err >&2; cat; exit 6',
       {
@@ -242,7 +242,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect(record).toMatchObject({ code: 6, stderr: { bytes: 0 } })
   })
 
-  test('One is the oldest that runs, Each are all, each line with the name of its container', async () => {
+  test("runs in the oldest container with One, in all with Each; each line has its container's name", async () => {
     const two = await runtime.container({ app: 'two' })
     const all = {
       container: {
@@ -268,24 +268,24 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     await two.remove()
   })
 
-  test('nothing of all this is left in the container or its cgroups', async () => {
+  test('leaves nothing in the container or its control groups', async () => {
     agent.launcher.forget((await agent.launcher.runs()).map(({ id }) => id))
-    // Orphans that nobody waits for are the container's first process's.
+    // Orphans that are not waited for belong to the container's first process.
     const living = () => run('ps -o stat,args > /tmp/all; grep -v "^Z" /tmp/all | wc -l')
-    // That one, the shell, ps, and the head of what it tells.
+    // That process, the shell, ps, and ps's heading.
     await eventually('no other process is left', async () => (await living()).text === '4\n')
     await noGroupIsLeft()
     await web.stop()
   })
 })
 
-/** Control groups of commands below this one. Others may go meanwhile, which `find` complains of. */
+/** Control groups of commands below this one. `find` fails if others disappear meanwhile. */
 function groupsIn(parent: string): string[] {
   const args = ['/sys/fs/cgroup', '-path', `*${parent}/*/shellcron-*`, '-type', 'd']
   return spawnSync('find', args, { encoding: 'utf8' }).stdout.split('\n').filter(Boolean)
 }
 
-/** The group, and who is in there. */
+/** The group, and its processes. */
 function membersOf(group: string): string {
   const { stdout } = spawnSync('cat', [`${group}/cgroup.procs`], { encoding: 'utf8' })
   const pids = stdout.split('\n').filter(Boolean)
@@ -300,7 +300,7 @@ function commandLine(pid: string): string {
   }
 }
 
-/** The number out here of a process that has this number in the machine. Other machines have one of that number, too. */
+/** The pid on the host of a process with this pid in the machine. Other machines have a process with the same pid. */
 function outerPid({ namespace }: TestMachine, inner: number): number {
   const found = readdirSync('/proc').find(pid => {
     try {

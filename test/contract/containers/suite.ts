@@ -8,13 +8,13 @@ import type { TestMachine } from '../../servers/machine.ts'
 import { type Podman, startPodman } from '../../servers/podman.ts'
 import { SESSION } from '../launcher/launcher.ts'
 
-/** What the suite of the container environment holds a runtime by. */
+/** A container runtime as the suite of the container environment uses it. */
 export interface Runtime {
   machine: TestMachine
   socket: string
-  /** A container with a label `app` of this value; returns the way to end it. */
+  /** Starts a container with this value of the label `app`. The result can end it. */
   container(of: TestContainer): Promise<StartedContainer>
-  /** Its name in messages and prefixes. */
+  /** Its name in messages and line prefixes. */
   nameOf(app: string): string
 }
 
@@ -22,7 +22,7 @@ export interface TestContainer {
   app: string
   image?: string
   argv?: string[]
-  /** Bytes. */
+  /** In bytes. */
   memory?: number
 }
 
@@ -31,10 +31,10 @@ export interface StartedContainer {
   remove(): Promise<void>
 }
 
-/** Of the pods. */
+/** The namespace of the pods. */
 export const NAMESPACE = 'table'
 
-/** Those that are installed, each with the way to start it. */
+/** The runtimes that are installed, each with its start function. */
 export const runtimes = Object.entries({
   '/usr/bin/containerd': ['containerd', async () => onContainerd(await startContainerd())] as const,
   '/usr/bin/podman': ['podman', async () => onPodman(await startPodman())] as const,
@@ -89,7 +89,7 @@ function onPodman(podman: Podman): Runtime {
 
 export const helper = await execBinary()
 
-/** An order to run a script in the containers whose label `app` has this value. */
+/** The order to run a script in the containers with this value of the label `app`. */
 export function inside(
   runtime: Pick<Runtime, 'socket'>,
   app: string,
@@ -120,7 +120,7 @@ export function inside(
   }
 }
 
-/** What the helper told of a run. */
+/** What the helper reported about a run. */
 export function toldOf({ told = '{}' }: ExitRecord): { reason?: string; message?: string; oom?: boolean } {
   return JSON.parse(told)
 }

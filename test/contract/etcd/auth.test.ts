@@ -75,7 +75,7 @@ async function grant(prefix: string): Promise<void> {
 
 const put = (key: string) => ({ compare: [], then: [{ put: key, value: 'x' }] })
 
-test('a role reaches its prefix and nothing else', async () => {
+test('a role can access its prefix and nothing else', async () => {
   expect((await agent.txn(put('a/1'))).ok).toBe(true)
   await expect(agent.txn(put('b/1'))).rejects.toMatchObject({ name: 'Unavailable', code: 'PermissionDenied' })
   await expect(agent.get('b/1')).rejects.toMatchObject({ code: 'PermissionDenied' })
@@ -83,7 +83,7 @@ test('a role reaches its prefix and nothing else', async () => {
   expect(answers).toMatchObject([{ ok: true }, { ambiguous: { code: 'PermissionDenied' } }, { ok: true }])
 })
 
-test('a view of a forbidden prefix does not come, and does not disturb others', async () => {
+test('a view of a forbidden prefix never becomes ready, and does not disturb others', async () => {
   const allowed = agent.view('a/')
   const forbidden = agent.view('b/')
   let syncs = 0
@@ -96,7 +96,7 @@ test('a view of a forbidden prefix does not come, and does not disturb others', 
   await Promise.all([allowed.close(), forbidden.close()])
 })
 
-test('changes of roles fail no transaction, no read and no keepalive', async () => {
+test('a change of roles fails no transaction, read or keepalive', async () => {
   const { id } = await agent.lease(60)
   const stop = new AbortController()
   let changes = 0
@@ -128,7 +128,7 @@ test('a certificate of another authority is refused; new certificates take effec
   await other.close()
 })
 
-test('an agent whose user is removed is denied', async () => {
+test('an agent whose user was removed is denied', async () => {
   await root.auth.userDelete({ name: 'agent' })
   await expect(agent.txn(put('a/1'))).rejects.toMatchObject({ code: 'PermissionDenied' })
   await expect(agent.get('a/1')).rejects.toMatchObject({ code: 'PermissionDenied' })

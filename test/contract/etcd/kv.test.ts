@@ -40,14 +40,14 @@ describe.each([1, 3])('etcd with %i members', size => {
     expect(await etcd.get(key('b'))).toBeUndefined()
   })
 
-  test('a transaction whose compares fail reads the else branch and writes nothing', async () => {
+  test('a transaction whose comparisons fail reads the else branch and writes nothing', async () => {
     await etcd.txn(put('a', '1'))
     const answer = await etcd.txn({ ...put('a', '2'), else: [{ get: key('a') }, { get: key('none') }] })
     expect(answer.ok).toBe(false)
     expect(answer.gets.map(kv => kv?.value)).toEqual(['1', undefined])
   })
 
-  test('compares look at mod and create revision, value and lease', async () => {
+  test('comparisons test the mod revision, the create revision, the value and the lease', async () => {
     const { id } = await etcd.lease(60)
     const { revision } = await etcd.txn({ compare: [], then: [{ put: key('a'), value: 'v', lease: id }] })
     const holds = async (compare: object) =>
@@ -66,7 +66,7 @@ describe.each([1, 3])('etcd with %i members', size => {
     expect(await holds({ value: '' })).toBe(false)
   })
 
-  test('ignoreLease keeps the lease of a key; a put without it takes the key off', async () => {
+  test('ignoreLease keeps the lease of a key; a put without it detaches the key', async () => {
     const { id } = await etcd.lease(60)
     await etcd.txn({ compare: [], then: [{ put: key('a'), value: '1', lease: id }] })
     await etcd.txn({ compare: [], then: [{ put: key('a'), value: '2', ignoreLease: true }] })
@@ -76,14 +76,14 @@ describe.each([1, 3])('etcd with %i members', size => {
     await etcd.revoke(id)
   })
 
-  test('a deletion takes one key, or all under a prefix', async () => {
+  test('a deletion removes one key, or all under a prefix', async () => {
     await etcd.batch(['a', 'ab', 'b/1', 'b/2', 'b0'].map(name => put(name)))
     await etcd.txn({ compare: [], then: [{ delete: key('a') }, { delete: key('b/'), prefix: true }] })
     const { items } = await etcd.list(prefix)
     expect(items.map(item => item.key)).toEqual([key('ab'), key('b0')])
   })
 
-  test('a refused request is a bug that says so, and was not applied', async () => {
+  test('a refused request is EtcdRefused and was not applied', async () => {
     const twice: Txn = { compare: [], then: [...put('a').then, ...put('a').then] }
     await expect(etcd.txn(twice)).rejects.toBeInstanceOf(EtcdRefused)
     await expect(etcd.txn(put('big', 'x'.repeat(2_000_000)))).rejects.toThrow('too large')
@@ -122,20 +122,20 @@ describe.each([1, 3])('etcd with %i members', size => {
   })
 
   describe('a batch', () => {
-    test('goes as one request for each 100 members', async () => {
+    test('is one request for each 100 transactions', async () => {
       const answers = await etcd.batch(Array.from({ length: 250 }, (_, n) => put(n)))
       expect(answers.map(okOf)).toEqual(Array.from({ length: 250 }, () => true))
       expect(requestsOf(answers)).toBe(3)
     })
 
-    test('lets one member fail without the others', async () => {
+    test('lets one transaction fail without the others', async () => {
       await etcd.txn(put('b', 'before'))
       const answers = await etcd.batch([put('a'), put('b'), put('c')])
       expect(answers.map(okOf)).toEqual([true, false, true])
       expect(answers[1]).toMatchObject({ gets: [{ value: 'before' }] })
     })
 
-    test('sends members that write one key one after the other, in order', async () => {
+    test('sends transactions that write the same key one after another, in order', async () => {
       const answers = await etcd.batch([put('a', '1'), put('a', '2'), put('b')])
       expect(answers.map(okOf)).toEqual([true, false, true])
       expect(requestsOf(answers)).toBe(2)
@@ -148,7 +148,7 @@ describe.each([1, 3])('etcd with %i members', size => {
       expect(requestsOf(await etcd.batch(claims))).toBe(1)
     })
 
-    test('is not failed by a member that etcd refuses', async () => {
+    test('does not fail because etcd refuses one transaction', async () => {
       const leaseless: Txn = { compare: [], then: [{ put: key('b'), value: 'x', lease: '42' }] }
       const [first, second, third] = await etcd.batch([put('a'), leaseless, put('c')])
       expect(first).toMatchObject({ ok: true })
@@ -156,7 +156,7 @@ describe.each([1, 3])('etcd with %i members', size => {
       expect(third).toMatchObject({ ok: true })
     })
 
-    test('holds members of up to 28 operations, and sends a larger one alone', async () => {
+    test('combines transactions of up to 28 operations, and sends a larger one alone', async () => {
       const many = (name: string, count: number): Txn => ({
         compare: [],
         then: Array.from({ length: count }, (_, n): Op => ({ put: key(`${name}/${n}`), value: 'x' })),
@@ -168,27 +168,27 @@ describe.each([1, 3])('etcd with %i members', size => {
       expect(requestsOf(answers)).toBe(4)
     })
 
-    test('stays under 1 MiB a request', async () => {
+    test('sends at most 1 MiB per request', async () => {
       const value = 'v'.repeat(300_000)
       const answers = await etcd.batch([1, 2, 3, 4, 5, 6, 7].map(n => put(n, value)))
       expect(answers.map(okOf)).toEqual([1, 2, 3, 4, 5, 6, 7].map(() => true))
       expect(requestsOf(answers)).toBe(3)
     })
 
-    test('of nothing is nothing', async () => {
+    test('without transactions resolves to no answers', async () => {
       expect(await etcd.batch([])).toEqual([])
     })
   })
 
   describe('a batcher', () => {
-    test('sends what is asked for in one turn as one request', async () => {
+    test('sends the transactions of one turn as one request', async () => {
       const batcher = createBatcher(etcd)
       const answers = await Promise.all([1, 2, 3].map(n => batcher.txn(put(n))))
       expect(answers.map(answer => answer.ok)).toEqual([true, true, true])
       expect(requestsOf(answers)).toBe(1)
     })
 
-    test('collects while a request is in flight', async () => {
+    test('collects transactions while a request is in flight', async () => {
       const batcher = createBatcher(etcd)
       const first = batcher.txn(put('first'))
       await new Promise(setImmediate)
@@ -197,7 +197,7 @@ describe.each([1, 3])('etcd with %i members', size => {
       expect((await batcher.txn(put('later'))).ok).toBe(true)
     })
 
-    test('rejects only the one that was refused', async () => {
+    test('rejects only the transaction that was refused', async () => {
       const batcher = createBatcher(etcd)
       const leaseless = batcher.txn({ compare: [], then: [{ put: key('a'), value: 'x', lease: '42' }] })
       const fine = batcher.txn(put('b'))
@@ -207,7 +207,7 @@ describe.each([1, 3])('etcd with %i members', size => {
   })
 
   describe('a lease', () => {
-    test('takes its keys along when it is revoked, and is 0 from then on', async () => {
+    test('deletes its keys when it is revoked, and then has 0 seconds left', async () => {
       const { id, ttl } = await etcd.lease(60)
       expect(ttl).toBe(60)
       await etcd.txn({ compare: [], then: [{ put: key('a'), value: 'x', lease: id }] })
@@ -218,7 +218,7 @@ describe.each([1, 3])('etcd with %i members', size => {
       expect(await etcd.keepAlive(id, 10_000)).toBe(0)
     })
 
-    test('ends by itself when it is not kept alive', async () => {
+    test('expires when it is not kept alive', async () => {
       const { id } = await etcd.lease(1)
       await etcd.txn({ compare: [], then: [{ put: key('a'), value: 'x', lease: id }] })
       await eventually('the key is gone', async () => !(await etcd.get(key('a'))))
@@ -226,7 +226,7 @@ describe.each([1, 3])('etcd with %i members', size => {
     })
   })
 
-  test('the status tells version, sizes, quota, leader', async () => {
+  test('the status has version, sizes, quota and leader', async () => {
     const status = await etcd.status()
     expect(status.version).toMatch(/^3\.6\./)
     expect(status.dbSize).toBeGreaterThanOrEqual(status.dbSizeInUse)
@@ -236,7 +236,7 @@ describe.each([1, 3])('etcd with %i members', size => {
     expect(status.alarms).toEqual([])
   })
 
-  test('after closing everything is Closed', async () => {
+  test('after close every call is Closed', async () => {
     const other = connectEtcd({ endpoints: cluster.endpoints, log: silentLog })
     const view = other.view(prefix)
     await view.ready()

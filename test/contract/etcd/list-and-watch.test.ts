@@ -19,7 +19,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     etcd.txn({ compare: [], then: [{ put: prefix + name, value }] })
   const remove = (name: string) => etcd.txn({ compare: [], then: [{ delete: prefix + name }] })
 
-  test('is not listed again when nothing is written, and what the list had is told once', async () => {
+  test('is not listed again while nothing is written, and reports listed items once', async () => {
     const own = connectEtcd({ endpoints: cluster.endpoints, log: silentLog, watchDeadlineMs: 2_000 })
     await put('a', '1')
     const view = own.view(prefix)
@@ -34,7 +34,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await own.close()
   })
 
-  test('has what is there, and tells each change with what was before', async () => {
+  test('has the existing items, and reports each change with the value before', async () => {
     await put('a', '1')
     const view = etcd.view(prefix)
     const changes: Change[] = []
@@ -55,7 +55,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await view.close()
   })
 
-  test('knows a released value again, and a changed one from it', async () => {
+  test('recognizes a released value, and reports a changed one', async () => {
     await put('a', '1')
     await put('b', '1')
     const view = etcd.view(prefix)
@@ -70,7 +70,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await view.close()
   })
 
-  test('tells changes in the order of their revisions, when the items have them', async () => {
+  test('reports changes in revision order, after the items have them', async () => {
     const view = etcd.view(prefix)
     await view.ready()
     const mods: number[] = []
@@ -85,7 +85,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await view.close()
   })
 
-  test('two views share one stream, and the end of one does not disturb the other', async () => {
+  test('shares one stream with another view, whose end does not disturb it', async () => {
     const one = etcd.view(`${prefix}one/`)
     const two = etcd.view(`${prefix}two/`)
     let syncs = 0
@@ -101,7 +101,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await two.close()
   })
 
-  test('a listener that throws stops neither the view nor the others', async () => {
+  test('is not stopped by a listener that throws, nor are other listeners', async () => {
     const view = etcd.view(prefix)
     const seen: string[] = []
     view.onChange(() => {
@@ -118,7 +118,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await view.close()
   })
 
-  test('many large values come through', async () => {
+  test('receives many large values', async () => {
     const view = etcd.view(prefix)
     await view.ready()
     const value = 'v'.repeat(500_000)
@@ -128,7 +128,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await view.close()
   })
 
-  test('a lease that ends takes its keys out of the view', async () => {
+  test('loses the keys of a lease that expires', async () => {
     const view = etcd.view(prefix)
     await view.ready()
     const { id } = await etcd.lease(1)
@@ -138,7 +138,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await view.close()
   })
 
-  test('ready rejects with the reason of its signal, and when the view is closed', async () => {
+  test("rejects ready with the signal's reason, and when it is closed", async () => {
     const view = etcd.view(prefix)
     await expect(view.ready(AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
     await view.close()
@@ -148,7 +148,7 @@ describe.each([1, 3])('a view of etcd with %i members', size => {
     await expect(ready).rejects.toMatchObject({ code: 'Closed' })
   })
 
-  test('20,000 keys are mirrored', async () => {
+  test('holds 20,000 keys', async () => {
     const names = Array.from({ length: 20_000 }, (_, n) => `${prefix}some/namespace/job-${n}`)
     await etcd.batch(names.map(name => ({ compare: [], then: [{ put: name, value: 'x'.repeat(100) }] })))
     const view = etcd.view(prefix)

@@ -5,7 +5,7 @@ import { etcdForAll } from '../../fixtures/etcd-for-all.ts'
 
 const { etcd } = etcdForAll()
 
-test('what is put is loaded, under its kind, namespace and name, and what is deleted is not', async () => {
+test('a status is loaded by kind, namespace and name, and no longer once it is deleted', async () => {
   const store = createEtcdStatusStore(etcd, createKeys('/test/'))
   await store.put('ShellCronJob/ops/backup', '{"a":1}')
   await store.put('ShellCronJob/ops/backup', '{"a":2}')

@@ -11,7 +11,7 @@ import { failed, logStoreForEach, logStores, result, T0 } from './log-stores.ts'
 
 const JOB = { kind: 'job', uid: 'u1' } as const
 
-/** Time that ended without a process. */
+/** A time that ended without a process. */
 function settled(n: number, over: Partial<StoredResult> = {}): StoredResult {
   const { startedAt: _, exitCode: __, agent: ___, ...rest } = result(n, over)
   return { ...rest, attempt: 0, outcome: 'Missed', reason: 'NotCaughtUp', ...over }
@@ -23,21 +23,21 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
   const all = async () => (await store.history({ limit: 1_000 })).rows
   const recent = (succeeded = 3, failed = 3) => store.recent(JOB, { succeeded, failed })
 
-  test('gives back exactly what it was given', async () => {
+  test('returns exactly the stored results', async () => {
     const rich = failed(2, { signal: 'SIGTERM', message: 'ünïcode \u0000 "', tail: '🦊\n' })
     const range = settled(9, { range: { first: T0 + 5_000, count: 5 } })
     await store.record([result(1), rich, range])
     expect(await all()).toEqual([range, rich, result(1)])
   })
 
-  test('reasons and signals may be any text, and what is no text becomes U+FFFD', async () => {
+  test('keeps any text in reasons and signals; lone surrogates become U+FFFD', async () => {
     await store.record([failed(1, { reason: 'a\u0000b\u{10FFFF}0', signal: '\u0000', tail: '\udc00 end' })])
     const said = { reason: 'a\u0000b\u{10FFFF}0', signal: '\u0000', tail: '\ufffd end' }
     expect(await all()).toMatchObject([said])
     expect(await recent()).toMatchObject([said])
   })
 
-  test('storing twice is storing once, in one call or in two, and the first one stays', async () => {
+  test('stores a repeated result once, in one call or in two, and keeps the first', async () => {
     await store.record([result(1), result(1), failed(2)])
     await store.record([failed(1), failed(2), result(3)])
     expect(await all()).toEqual([result(3), failed(2), result(1)])
@@ -49,7 +49,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
     ])
   })
 
-  test('the same run and attempt of another uid or attempt is another row', async () => {
+  test('has another row for another uid or attempt of the same run', async () => {
     await store.record([
       result(1),
       result(1, { uid: 'u2' }),
@@ -59,7 +59,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
     expect(await all()).toHaveLength(4)
   })
 
-  test('what is recorded is there after a restart, and is recorded again in vain', async () => {
+  test('keeps results across a restart, and still stores a repeated one once', async () => {
     await store.record([result(1), failed(2)])
     await store.raiseBeacon(7)
     await reopen()
@@ -69,14 +69,14 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
     expect(await store.beacon()).toBe(7)
   })
 
-  test('a call that fails stores none of its results', async () => {
+  test('stores none of the results of a failed call', async () => {
     await expect(store.record([result(1), result(2, { time: 0.5 })])).rejects.toThrow()
     expect(await all()).toEqual([])
     await store.record([result(1)])
     expect(await all()).toHaveLength(1)
   })
 
-  test('the highest beacon is kept', async () => {
+  test('keeps the highest beacon', async () => {
     expect(await store.beacon()).toBe(0)
     await store.raiseBeacon(5)
     await store.raiseBeacon(3)
@@ -86,7 +86,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
   })
 
   describe('fires', () => {
-    test('of each verdict the newest are given, newest first', async () => {
+    test('are the newest of each class, newest first', async () => {
       const rows = Array.from({ length: 20 }, (_, n) => (n % 2 ? failed(n) : result(n)))
       await store.record([...rows, settled(30, { outcome: 'Skipped' }), settled(29, { outcome: 'Skipped' })])
       const fires = await recent(2, 3)
@@ -102,7 +102,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(await store.recent({ kind: 'job', uid: 'other' }, { succeeded: 3, failed: 3 })).toEqual([])
     })
 
-    test('one with its facts', async () => {
+    test('have their facts', async () => {
       await store.record([failed(1, { message: 'why', signal: 'SIGSEGV' })])
       expect(await recent()).toEqual([
         {
@@ -122,7 +122,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       ])
     })
 
-    test('the targets of one time are one fire: the gravest outcome, the first start, the last end', async () => {
+    test('aggregate the targets of one time: the gravest outcome, the first start, the last end', async () => {
       const on = (target: string, over: Partial<StoredResult> = {}) => ({ target, agent: target, ...over })
       await store.record([result(1, on('a', { startedAt: T0 + 1_005 }))])
       await store.record([
@@ -142,7 +142,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       ])
     })
 
-    test('at most ten failed targets are named', async () => {
+    test('name at most ten failed targets', async () => {
       const targets = Array.from({ length: 200 }, (_, n) => `node-${String(n).padStart(3, '0')}`)
       await store.record(targets.map(target => failed(1, { target })))
       const [fire] = await recent()
@@ -150,14 +150,14 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(fire?.failedTargets).toEqual(targets.slice(0, 10))
     })
 
-    test('a target that was skipped does not make a success of the others less', async () => {
+    test('still succeed if one target was skipped', async () => {
       await store.record([result(1, { target: 'a' }), settled(1, { target: 'b', outcome: 'Skipped' })])
       expect(await recent()).toMatchObject([
         { outcome: 'Succeeded', targets: { succeeded: 1, failed: 0, missed: 1 }, failedTargets: [] },
       ])
     })
 
-    test('an attempt that another follows is no outcome, but the fire began with it', async () => {
+    test('start with a retried attempt, which is no outcome', async () => {
       await store.record([failed(1, { final: false })])
       expect(await recent()).toEqual([])
       await store.record([result(1, { attempt: 2, startedAt: T0 + 20_000, endedAt: T0 + 21_000 })])
@@ -171,7 +171,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       ])
     })
 
-    test('a range is one fire, at its last time', async () => {
+    test('count a range as one fire, at its last time', async () => {
       await store.record([settled(9, { range: { first: T0 + 5_000, count: 5 } })])
       expect(await recent()).toMatchObject([
         { time: T0 + 9_000, outcome: 'Missed', range: { first: T0 + 5_000, count: 5 } },
@@ -179,7 +179,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect((await recent())[0]).not.toHaveProperty('startedAt')
     })
 
-    test("a ShellRun's has its run id", async () => {
+    test('of a ShellRun have its run id', async () => {
       const run = { kind: 'run', uid: 'r1', name: 'once', run: 'ops.once.run-r1.a', target: 'a' } as const
       await store.record([result(1, run)])
       const [fire] = await store.recent({ kind: 'run', uid: 'r1' }, { succeeded: 1, failed: 1 })
@@ -190,11 +190,11 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
   describe('milestones', () => {
     const seconds = (ms: number | undefined) => ms && (ms - T0) / 1_000
 
-    test('there are none before the first run', async () => {
+    test('are absent before the first run', async () => {
       expect(await store.milestones(JOB)).toEqual({})
     })
 
-    test('they do not depend on how many fires are asked for', async () => {
+    test('do not depend on the limit of fires', async () => {
       await store.record([
         result(1),
         failed(2),
@@ -211,14 +211,14 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(failureTail).toBe('bad 3')
     })
 
-    test('the verdict is as old as the first of its streak, whatever was skipped meanwhile', async () => {
+    test('date the state from the first fire of its streak, whatever was skipped since', async () => {
       await store.record([result(1), failed(2), settled(3, { outcome: 'Skipped' }), failed(4), settled(5)])
       expect(seconds((await store.milestones(JOB)).since)).toBe(2.5)
       await store.record([result(6)])
       expect(seconds((await store.milestones(JOB)).since)).toBe(6.5)
     })
 
-    test('a time that was missed is a failure, but was not scheduled', async () => {
+    test('count a missed time as a failure, but not as scheduled', async () => {
       await store.record([result(1), settled(2)])
       const { lastScheduled, lastFailure } = await store.milestones(JOB)
       expect([seconds(lastScheduled), seconds(lastFailure)]).toEqual([1, 2.5])
@@ -226,7 +226,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
   })
 
   describe('history', () => {
-    test('pages hold every row once, newest first, also when rows come meanwhile', async () => {
+    test('has every row once in its pages, newest first, also if rows are added meanwhile', async () => {
       const rows = Array.from({ length: 25 }, (_, n) => result(Math.floor(n / 3), { target: `t${n}` }))
       await store.record(rows)
       const seen: StoredResult[] = []
@@ -242,7 +242,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(times).toEqual([...times].sort((a, b) => b - a))
     })
 
-    test('all conditions hold together', async () => {
+    test('requires all conditions', async () => {
       await store.record([
         result(1),
         failed(2),
@@ -270,7 +270,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(await at({ limit, name: 'report', kind: 'job', outcome: 'Failed', agent: 'b' })).toEqual([])
     })
 
-    test('pages of a name hold every life of the object', async () => {
+    test('by name includes every object that had the name', async () => {
       const rows = Array.from({ length: 20 }, (_, n) => result(n, { uid: `u${n % 3}` }))
       await store.record(rows)
       const of = { namespace: 'ops', name: 'report', limit: 7 }
@@ -281,7 +281,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(third.cursor).toBeUndefined()
     })
 
-    /** The times of all pages, s since the first. */
+    /** The times of all pages, in seconds since the first. */
     const pagesOf = async (query: Partial<Parameters<LogStore['history']>[0]>) => {
       const pages: number[][] = []
       let cursor: string | undefined
@@ -293,7 +293,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       return pages
     }
 
-    test('a question that few rows answer looks only so far in a page, and finds them all in the end', async () => {
+    test('limits the rows that a page examines, and finds all matches in the end', async () => {
       const rare = (n: number) => (n % 2_500 === 0 ? { namespace: 'rare', uid: 'u2' } : {})
       for (let from = 0; from < 5_001; from += 1_000)
         await store.record(
@@ -311,7 +311,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect((await pagesOf({ agent: 'a', outcome: 'Succeeded', limit: 1_000 })).flat()).toHaveLength(5_001)
     })
 
-    test('of a name with several lives too a page looks only so far, over all of them', async () => {
+    test('limits them over all objects of a name', async () => {
       const isRare = (n: number) => n % 2_500 === 0
       const life = (n: number) => ({ uid: `u${n % 3}`, agent: isRare(n) ? 'rare' : 'a' })
       for (let from = 0; from < 5_001; from += 1_000)
@@ -325,7 +325,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       ])
     })
 
-    test('of a name with many lives too, each of which is no more than a row', async () => {
+    test('limits them over many objects of a name with one row each', async () => {
       const lives = Array.from({ length: 1_201 }, (_, n) =>
         result(n, { uid: `u${n}`, agent: n % 600 === 0 ? 'rare' : 'a' }),
       )
@@ -337,13 +337,13 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(pages[0]).toHaveLength(100)
     })
 
-    test('a malformed query names its field', async () => {
+    test('names the field of a malformed query', async () => {
       await expect(store.history({ limit: 0 })).rejects.toMatchObject({ field: 'limit' })
       await expect(store.history({ limit: 1, cursor: 'x; DROP' })).rejects.toMatchObject({ field: 'cursor' })
     })
   })
 
-  test('who ran an attempt is what its result says; nobody ran what has none, or what was settled', async () => {
+  test('reads the runner of an attempt from its result; without a result, or when settled, there is none', async () => {
     const shellRun = { kind: 'run', uid: 'r1', name: 'once', run: 'ops.once.run-r1.b', target: 'b' } as const
     const twice = failed(2, { agent: 'a', final: false })
     await store.record([
@@ -381,7 +381,7 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
     expect(await store.ranBy([])).toEqual([])
   })
 
-  test('after it was closed it is unavailable', async () => {
+  test('is unavailable after close', async () => {
     const other = await another()
     await other.close()
     await expect(other.record([result(1)])).rejects.toMatchObject({ name: 'Unavailable' })
@@ -395,7 +395,7 @@ describe('SQLite', () => {
   })
   afterEach(() => rm(dir, { recursive: true, force: true }))
 
-  test('no page is sorted or scanned for, whatever is asked', async () => {
+  test('no query sorts or scans the table', async () => {
     const path = join(dir, 'log.db')
     await openSqliteLogStore(path).close()
     const db = new DatabaseSync(path)
@@ -413,7 +413,7 @@ describe('SQLite', () => {
     )
     db.close()
     expect(plans.length).toBeGreaterThan(0)
-    // Rows of one object and one time: as many as it has targets.
+    // Rows of one object and one time: one for each target.
     const ofOneTime = 'USE TEMP B-TREE FOR LAST TERM OF ORDER BY'
     const slow = plans.filter(
       ({ detail }) => detail !== ofOneTime && !String(detail).startsWith('SEARCH results USING INDEX'),
@@ -421,15 +421,15 @@ describe('SQLite', () => {
     expect(slow).toEqual([])
   })
 
-  test('a file of a newer version is refused with what to do', () => {
+  test('a file of a newer version is refused with a remedy', () => {
     const path = join(dir, 'new.db')
     const db = new DatabaseSync(path)
     db.exec('PRAGMA user_version = 1000')
     db.close()
-    expect(() => openSqliteLogStore(path)).toThrow(/schema 1000.*newer shellcron/)
+    expect(() => openSqliteLogStore(path)).toThrow(/schema 1000.*upgrade shellcron/)
   })
 
-  test("its files are their owner's alone, also those that an earlier version left", async () => {
+  test('its files are readable by their owner alone, also those of an earlier version', async () => {
     const path = join(dir, 'log.db')
     await writeFile(path, '', { mode: 0o644 })
     for (let life = 0; life < 2; life++) {
@@ -442,7 +442,7 @@ describe('SQLite', () => {
     }
   })
 
-  test('a file that is none, or cannot be made, is unavailable', () => {
+  test('a file that is no database or cannot be created is unavailable', () => {
     expect(() => openSqliteLogStore(join(dir, 'absent', 'log.db'))).toThrow(
       expect.objectContaining({ name: 'Unavailable' }),
     )
@@ -452,7 +452,7 @@ describe('SQLite', () => {
 describe('PostgreSQL', () => {
   const { store } = logStoreForEach(logStores.postgres as (typeof logStores)[string])
 
-  test('of a namespace, which no index has beside the time alone, a page looks only so far too', async () => {
+  test('a page of a namespace, which no index covers with the time alone, examines a limited number of rows', async () => {
     for (let from = 0; from < 3_000; from += 1_000)
       await store.record(Array.from({ length: 1_000 }, (_, i) => result(from + i)))
     const { rows, cursor } = await store.history({ namespace: 'rare', limit: 10 })

@@ -7,15 +7,15 @@ import { openPostgresLogStore } from '../../../store/log/postgres/store.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
 import { type Postgres, startPostgres } from '../../servers/postgres.ts'
 
-/** The log stores that there are, and what their suites store in them. */
+/** The implementations of the log store, and the data that their suites store. */
 
-/** A way to open the same store again, which is new and empty at first. */
+/** Opens the same store each time. It is new and empty at first. */
 interface Place {
   open(): Promise<LogStore>
   remove(): Promise<void>
 }
 
-/** What one block of tests finds its places on. */
+/** One server (or folder) that gives each test of a block a new, empty store. */
 interface Server {
   place(): Promise<Place>
   stop(): Promise<void>
@@ -49,8 +49,7 @@ async function inDatabase(postgres: Postgres): Promise<Place> {
 }
 
 /**
- * One of `logStores`, empty and open for each test of the block, on one server for all of them. There is nothing in `store` before the
- * first test begins.
+ * One of `logStores`, empty and open for each test of the block, on one server for all of them. `store` is set only while a test runs.
  */
 export function logStoreForEach(start: () => Promise<Server>) {
   const store = {} as LogStore
@@ -70,9 +69,9 @@ export function logStoreForEach(start: () => Promise<Server>) {
   })
   return {
     store,
-    /** The same store, opened once more. */
+    /** Opens the same store a second time. */
     another: () => place.open(),
-    /** As after a restart. */
+    /** Closes and opens the store, as a restart does. */
     async reopen(): Promise<void> {
       await store.close()
       Object.assign(store, await place.open())
@@ -111,7 +110,7 @@ export function result(n: number, over: Partial<StoredResult> = {}): StoredResul
 export const failed = (n: number, over: Partial<StoredResult> = {}) =>
   result(n, { outcome: 'Failed', exitCode: 7, reason: 'NonZeroExitCode', tail: `bad ${n}`, ...over })
 
-/** A chunk of stdout or stderr, as a launcher writes it: 13 bytes and the text. */
+/** A chunk of stdout or stderr as a launcher writes it: a header of 13 bytes, and the text. */
 export function chunk(text: string | Buffer, kind: 1 | 2 = 1): Buffer {
   const data = Buffer.from(text)
   const header = Buffer.alloc(13)
@@ -121,7 +120,7 @@ export function chunk(text: string | Buffer, kind: 1 | 2 = 1): Buffer {
   return Buffer.concat([header, data])
 }
 
-/** All the output of an attempt, in one piece. */
+/** The whole output of an attempt, in one piece. */
 export function outputOf(
   { uid, run, attempt }: Pick<StoredResult, 'uid' | 'run' | 'attempt'>,
   chunks: Buffer,

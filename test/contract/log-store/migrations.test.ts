@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { COLUMNS, columnsOf } from '../../../store/log/result-rows.ts'
-import { createFires } from '../../../store/log/sqlite/fires.ts'
+import { Fires } from '../../../store/log/sqlite/fires.ts'
 import { migrate } from '../../../store/log/sqlite/migrations.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
 import { chunk, failed, outputOf, result } from './log-stores.ts'
 
-/** Files that earlier versions made: as these wrote them, in their own columns. */
+/** Files of earlier versions, with the columns that those versions wrote. */
 describe('a file of an earlier schema', () => {
   let dir: string
   let path: string
@@ -29,7 +29,7 @@ describe('a file of an earlier schema', () => {
     const insert = db.prepare(
       `INSERT INTO results (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(one => `:${one}`).join(', ')})`,
     )
-    const fires = createFires(db)
+    const fires = new Fires(db)
     for (const one of results) {
       fires.add(one, Number(insert.run(columnsOf(one)).lastInsertRowid))
       db.prepare('INSERT OR IGNORE INTO objects VALUES (?, ?, ?)').run(one.namespace, one.name, one.uid)
@@ -38,37 +38,40 @@ describe('a file of an earlier schema', () => {
     return db
   }
 
-  test.each([1, 2, 3, 4])('of version %i is opened with all that is in it, and written to', async version => {
-    const db = made(version)
-    if (version === 2) {
-      db.exec(`
+  test.each([1, 2, 3, 4])(
+    'of version %i is opened with all its data, and can be written to',
+    async version => {
+      const db = made(version)
+      if (version === 2) {
+        db.exec(`
         INSERT INTO outputs (uid, run, attempt, namespace, name, pool, agent, stored, bytes, ended)
         VALUES ('u1', '${result(1).run}', 1, 'ops', 'report', 'default', 'a', ${said.length}, 3003, 1)`)
-      db.prepare('INSERT INTO output_pieces (output, position, next, chunks) VALUES (1, 0, ?, ?)').run(
-        said.length,
-        said,
+        db.prepare('INSERT INTO output_pieces (output, position, next, chunks) VALUES (1, 0, ?, ?)').run(
+          said.length,
+          said,
+        )
+      }
+      db.close()
+      const store = openSqliteLogStore(path)
+      expect((await store.history({ namespace: 'ops', name: 'report', limit: 10 })).rows).toEqual(
+        results.toReversed(),
       )
-    }
-    db.close()
-    const store = openSqliteLogStore(path)
-    expect((await store.history({ namespace: 'ops', name: 'report', limit: 10 })).rows).toEqual(
-      results.toReversed(),
-    )
-    expect(await store.recent(JOB, { succeeded: 5, failed: 5 })).toHaveLength(3)
-    expect(await store.beacon()).toBe(7)
-    if (version < 2) await store.storeOutput([outputOf(result(1), said)])
-    const of = { uid: 'u1', run: result(1).run, attempt: 1 }
-    const { pieces, ended } = await store.output(of, 0, 1_000_000)
-    if (version < 3) expect(Buffer.concat(pieces.map(({ chunks }) => chunks)).equals(said)).toBe(true)
-    expect(ended).toBe(version < 3)
+      expect(await store.recent(JOB, { succeeded: 5, failed: 5 })).toHaveLength(3)
+      expect(await store.beacon()).toBe(7)
+      if (version < 2) await store.storeOutput([outputOf(result(1), said)])
+      const of = { uid: 'u1', run: result(1).run, attempt: 1 }
+      const { pieces, ended } = await store.output(of, 0, 1_000_000)
+      if (version < 3) expect(Buffer.concat(pieces.map(({ chunks }) => chunks)).equals(said)).toBe(true)
+      expect(ended).toBe(version < 3)
 
-    // What was there counts: it is the oldest, and goes first.
-    await store.record([result(9), ...results])
-    await store.storeOutput([outputOf(result(9), chunk('nine'))])
-    expect((await store.history({ limit: 10 })).rows).toHaveLength(4)
-    await store.prune({ outputBytes: 100, isLiving: () => true })
-    const heads = await Promise.all([1, 9].map(n => store.outputs({ run: result(n).run })))
-    expect(heads.map(([head]) => head?.expired ?? false)).toEqual([version === 2, false])
-    await store.close()
-  })
+      // Existing output counts: it is the oldest, and is removed first.
+      await store.record([result(9), ...results])
+      await store.storeOutput([outputOf(result(9), chunk('nine'))])
+      expect((await store.history({ limit: 10 })).rows).toHaveLength(4)
+      await store.prune({ outputBytes: 100, isLiving: () => true })
+      const heads = await Promise.all([1, 9].map(n => store.outputs({ run: result(n).run })))
+      expect(heads.map(([head]) => head?.expired ?? false)).toEqual([version === 2, false])
+      await store.close()
+    },
+  )
 })

@@ -3,7 +3,7 @@ import { cutChunk } from '../../../core/output/chunks.ts'
 import type { OutputPiece } from '../../../store/log/port.ts'
 import { chunk, logStoreForEach, logStores } from './log-stores.ts'
 
-/** What every log store does with output. */
+/** The contract of every log store for output. */
 const REF = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
 
 function piece(offset: number, chunks: Uint8Array, over: Partial<OutputPiece> = {}): OutputPiece {
@@ -21,7 +21,7 @@ describe.each(Object.entries(logStores))('%s', (_, start) => {
   const [one, two, three] = [chunk('one'), chunk('two'), chunk('three')]
   const first = Buffer.concat([one, two])
 
-  test('pieces are one output, also for who opens it anew', async () => {
+  test('pieces make one output, also after the store is opened again', async () => {
     expect(await store.storeOutput([piece(0, first), piece(32, three, { end: true })])).toEqual([32, 50])
     await reopen()
     expect(await all()).toEqual({ bytes: Buffer.concat([first, three]).toString(), next: 50, ended: true })
@@ -40,7 +40,7 @@ describe.each(Object.entries(logStores))('%s', (_, start) => {
     ])
   })
 
-  test('what is stored twice is stored once, what overlaps at a border of chunks from there on', async () => {
+  test('a repeated piece is stored once; of one that overlaps at the start of a chunk, the rest is stored', async () => {
     expect(await store.storeOutput([piece(0, first)])).toEqual([32])
     expect(await store.storeOutput([piece(0, first)])).toEqual([32])
     expect(await store.storeOutput([piece(16, Buffer.concat([two, three]))])).toEqual([50])
@@ -48,12 +48,12 @@ describe.each(Object.entries(logStores))('%s', (_, start) => {
     expect((await store.outputs(REF))[0]).toMatchObject({ bytes: 11 })
   })
 
-  test('after a gap nothing is stored, and its end is not believed', async () => {
+  test('a piece after a gap is not stored, and its end is ignored', async () => {
     expect(await store.storeOutput([piece(16, two, { end: true })])).toEqual([0])
     expect(await all()).toEqual({ bytes: '', next: 0, ended: false })
   })
 
-  test('an end alone is an end', async () => {
+  test('an end without output is stored', async () => {
     expect(await store.storeOutput([piece(0, one), piece(16, Buffer.alloc(0), { end: true })])).toEqual([
       16, 16,
     ])
@@ -61,7 +61,7 @@ describe.each(Object.entries(logStores))('%s', (_, start) => {
     expect(await all(16)).toEqual({ bytes: '', next: 16, ended: true })
   })
 
-  test('what was cut and what was lost is counted, and the loss stands at its place', async () => {
+  test('cut and lost bytes are counted, and the loss is at its position', async () => {
     const cut = cutChunk({ at: 1, stdout: 5, stderr: 2 })
     await store.storeOutput([
       piece(0, one),
@@ -77,7 +77,7 @@ describe.each(Object.entries(logStores))('%s', (_, start) => {
     ])
   })
 
-  test('it is read in parts, from the border of any chunk', async () => {
+  test('output can be read in parts, from the start of any chunk', async () => {
     await store.storeOutput([piece(0, first)])
     await store.storeOutput([piece(32, three)])
     expect(await all(0, 1)).toEqual({ bytes: first.toString(), next: 32, ended: false })
@@ -85,7 +85,7 @@ describe.each(Object.entries(logStores))('%s', (_, start) => {
     expect(await all(16)).toMatchObject({ bytes: Buffer.concat([two, three]).toString(), next: 50 })
   })
 
-  test('attempts, objects and parts of a fire are apart, and found by the id of either', async () => {
+  test('output of attempts, objects and parts of a fire is separate, and found by run or by fire', async () => {
     const runs = ['ops.report.1', 'ops.report.1.b', 'ops.report.1.a', 'ops.report.12', 'ops.report.1-x']
     await store.storeOutput(runs.map(run => piece(0, one, { run })))
     await store.storeOutput([piece(0, one, { attempt: 2 }), piece(0, one, { uid: 'u2' })])

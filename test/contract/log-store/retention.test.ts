@@ -1,22 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import type { Keep, OutputPiece } from '../../../store/log/port.ts'
+import type { OutputPiece, RetentionLimits } from '../../../store/log/port.ts'
 import { chunk, failed, logStoreForEach, logStores, outputOf, result, T0 } from './log-stores.ts'
 
-/** What every log store lets go, and how text is found in what it keeps. */
+/** The contract of every log store for retention and text search. */
 describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, start) => {
   const { store } = logStoreForEach(start)
 
   const nobody = () => false
-  /** Until nothing is left to do; answers in how many parts. */
-  async function prune(keep: Partial<Keep>): Promise<number> {
+  /** Prunes until nothing is left to remove. Resolves to the number of parts. */
+  async function prune(keep: Partial<RetentionLimits>): Promise<number> {
     for (let parts = 1; ; parts++) if (!(await store.prune({ isLiving: nobody, ...keep }))) return parts
   }
   const history = async () => (await store.history({ limit: 1_000 })).rows
   const after = T0 + 500_000
   const many = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => result(from + i))
 
-  test('results of earlier times go with their output, in parts; later ones stay', async () => {
+  test('earlier results are removed with their output, in parts; later ones stay', async () => {
     await store.record(many(0, 700))
     await store.storeOutput([0, 600].map(n => outputOf(result(n), chunk(`said ${n}`))))
     expect(await prune({ after })).toBeGreaterThan(1)
@@ -27,7 +27,7 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     expect(await store.outputs({ run: result(600).run })).toHaveLength(1)
   })
 
-  test("a living object's newest fires stay, as its status rests on them", async () => {
+  test("an existing object's newest fires stay, because its status is computed from them", async () => {
     await store.record([...many(0, 50), failed(60), failed(61, { target: 'b' }), failed(61, { target: 'c' })])
     const object = { kind: 'job', uid: 'u1' } as const
     const limit = { succeeded: 20, failed: 20 }
@@ -41,7 +41,7 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     expect(await store.history({ namespace: 'ops', name: 'report', limit: 1 })).toEqual({ rows: [] })
   })
 
-  test('what was spared goes when newer ones have come', async () => {
+  test('a spared fire is removed once there are newer ones', async () => {
     const isLiving = () => true
     await store.record(many(0, 20))
     await prune({ after, isLiving })
@@ -51,7 +51,7 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     expect(await history()).toHaveLength(15 + 5)
   })
 
-  test('the oldest output past the size goes, and its head says so; what still runs stays', async () => {
+  test('the oldest output beyond the size is removed and marked as expired; running output stays', async () => {
     const outputs = [0, 1, 2, 3].map(n => ({ n, data: chunk(randomBytes(100_000)) }))
     await store.record(many(0, 4))
     for (const { n, data } of outputs)
@@ -66,13 +66,13 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     expect(sha(Buffer.concat(pieces.map(({ chunks }) => chunks)))).toBe(
       sha(outputs[3]?.data ?? Buffer.alloc(0)),
     )
-    // Brought once more, it does not come back.
+    // If it is sent again, it is not stored again.
     await store.storeOutput([outputOf(result(0), outputs[0]?.data ?? Buffer.alloc(0))])
     expect((await store.output(result(0), 0, 1_000)).pieces).toEqual([])
     expect(await history()).toHaveLength(4)
   })
 
-  /** So many pieces of an attempt. */
+  /** Pieces of one attempt. */
   async function storePieces(
     of: ReturnType<typeof result>,
     count: number,
@@ -105,11 +105,11 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     await prune({ after })
     expect(await history()).toEqual([])
     expect(await store.outputs({ run: result(1).run })).toEqual([])
-    // Whoever brings it once more begins anew.
+    // If it is sent again, it is stored from its beginning.
     expect((await store.output(result(1), 0, 1_000)).pieces).toEqual([])
   })
 
-  test('past the size output of one attempt goes in parts too', async () => {
+  test("one attempt's output beyond the size is removed in parts", async () => {
     await store.record(many(0, 2))
     await storePieces(result(0), 40, () => chunk(randomBytes(1_000_000)))
     await store.storeOutput([outputOf(result(1), chunk('young'))])
@@ -118,7 +118,7 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     expect((await store.output(result(1), 0, 1_000)).pieces).toHaveLength(1)
   })
 
-  test('output that has no result goes when nothing has come of it for so long', async () => {
+  test('output without a result is removed when none of it arrived for that long', async () => {
     const day = 86_400_000
     const [gone, never, kept] = [
       result(0),
@@ -141,7 +141,7 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     expect(await there()).toEqual([0, 0, 1])
   })
 
-  test('who writes meanwhile is not kept out', async () => {
+  test('writers are not blocked', async () => {
     await store.record(many(0, 2_000))
     const pruned = prune({ after: T0 + 2_000_000 })
     for (let n = 3_000; n < 3_100; n++) await store.record([result(n)])
@@ -155,7 +155,7 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
   })
 
   describe('a text', () => {
-    /** Of all pages together, the numbers of the runs. */
+    /** The numbers of the runs on all pages. */
     async function found(text: string, over: object = {}): Promise<number[]> {
       const numbers: number[] = []
       let cursor: string | undefined
@@ -167,7 +167,7 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
       return numbers
     }
 
-    test('is found in output, reason and message, whatever its case; each stream by itself', async () => {
+    test('is found in output, reason and message, in any case; each stream by itself', async () => {
       await store.record([
         result(1),
         result(2),

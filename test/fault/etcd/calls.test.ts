@@ -4,7 +4,7 @@ import { EtcdAmbiguous, EtcdUnavailable } from '../../../store/etcd/errors.ts'
 import { etcdBehindProxy } from '../../fixtures/etcd-behind-proxy.ts'
 import { eventually, isOpenAfter } from '../eventually.ts'
 
-// Calls through a connection that misbehaves: what etcd3 1.1.2 alone does, and what the store does.
+// Calls over a faulty connection: what etcd3 1.1.2 alone does, and what this client does.
 
 const { cluster, proxy, through, bare } = etcdBehindProxy()
 
@@ -19,7 +19,7 @@ async function puts(key: string): Promise<number> {
   }
 }
 
-/** Lets requests through, and cuts the connection each time etcd has applied one more put of `key`. */
+/** Passes requests, and cuts the connection each time etcd has applied one more put of `key`. */
 async function loseAnswers(key: string, call: Promise<unknown>): Promise<void> {
   let settled = false
   void Promise.allSettled([call]).then(() => {
@@ -44,7 +44,7 @@ describe('a transaction whose answer is lost', () => {
     expect(await puts('bare-key')).toBeGreaterThan(1)
   })
 
-  test('the store applies it once and says Ambiguous', async () => {
+  test('this client applies it once and rejects with Ambiguous', async () => {
     await through.get('warm')
     proxy.set({ kind: 'no-answers', marker: 'our-key' })
     const call = through.txn({ compare: [], then: [{ put: 'our-key', value: 'x' }] })
@@ -53,7 +53,7 @@ describe('a transaction whose answer is lost', () => {
     expect(await puts('our-key')).toBe(1)
   })
 
-  test('the store says Ambiguous for every member of a batch, each applied once', async () => {
+  test('every transaction of a batch is Ambiguous, and each is applied once', async () => {
     proxy.set({ kind: 'no-answers', marker: 'batch/0' })
     const txns = [0, 1, 2].map(n => ({ compare: [], then: [{ put: `batch/${n}`, value: 'x' }] }))
     const answers = await through.batch(txns)
@@ -62,7 +62,7 @@ describe('a transaction whose answer is lost', () => {
     for (const n of [0, 1, 2]) expect(await puts(`batch/${n}`)).toBe(1)
   })
 
-  test('an abort after the sending is Ambiguous, one before it is the reason', async () => {
+  test('an abort after sending is Ambiguous, one before sending rejects with its reason', async () => {
     await through.get('warm')
     proxy.set({ kind: 'no-answers', marker: 'abort-key' })
     const stop = new AbortController()
@@ -74,7 +74,7 @@ describe('a transaction whose answer is lost', () => {
   })
 })
 
-describe('a call on a connection that swallows everything', () => {
+describe('a call on a connection that loses every packet', () => {
   test('hangs with etcd3 alone', async () => {
     await bare().get('warm')
     proxy.set({ kind: 'blackhole' })
@@ -83,7 +83,7 @@ describe('a call on a connection that swallows everything', () => {
     expect(await isOpenAfter(4_000, call)).toBe(true)
   })
 
-  test('ends at its deadline with the store: reads Unavailable, transactions Ambiguous', async () => {
+  test('ends at its deadline with this client: reads are Unavailable, transactions Ambiguous', async () => {
     await through.get('warm')
     proxy.set({ kind: 'blackhole' })
     const txn = through.txn({ compare: [], then: [{ put: 'hole', value: 'x' }] })
@@ -94,7 +94,7 @@ describe('a call on a connection that swallows everything', () => {
     expect(await puts('hole')).toBe(0)
   })
 
-  test('a dead connection is replaced although it was never closed', async () => {
+  test('replaces a dead connection that was never closed', async () => {
     await through.get('warm')
     proxy.stall()
     expect(await through.get('no-such-key')).toBeUndefined()
@@ -102,8 +102,8 @@ describe('a call on a connection that swallows everything', () => {
   })
 })
 
-describe('etcd that cannot be reached', () => {
-  test('is Unavailable for a transaction: it was not sent', async () => {
+describe('an etcd that cannot be reached', () => {
+  test('makes a transaction Unavailable: it was not sent', async () => {
     proxy.set({ kind: 'refuse' })
     const call = through.txn({ compare: [], then: [{ put: 'refused', value: 'x' }] })
     await expect(call).rejects.toBeInstanceOf(EtcdUnavailable)
@@ -111,7 +111,7 @@ describe('etcd that cannot be reached', () => {
     expect(await puts('refused')).toBe(0)
   })
 
-  test('a transaction waits for it within its deadline', async () => {
+  test('is waited for until the deadline of a transaction', async () => {
     proxy.set({ kind: 'refuse' })
     const call = through.txn({ compare: [], then: [{ put: 'late', value: 'x' }] })
     await eventually('it tried', () => proxy.accepted > 1)
@@ -119,7 +119,7 @@ describe('etcd that cannot be reached', () => {
     expect((await call).ok).toBe(true)
   })
 
-  test('later requests of a batch are not sent', async () => {
+  test('gets no later requests of a batch', async () => {
     proxy.set({ kind: 'no-answers', marker: 'ordered' })
     const txn = { compare: [], then: [{ put: 'ordered', value: 'x' }] }
     const answers = await through.batch([txn, txn, txn])

@@ -8,7 +8,7 @@ import type { KeyValue } from '../../../store/etcd/types.ts'
 import { eventually } from '../eventually.ts'
 import { type Cluster, type Member, startCluster } from './servers.ts'
 
-// Three members, one of which goes away.
+// An etcd cluster of three members that loses one.
 
 let cluster: Cluster
 let etcd: Etcd
@@ -43,7 +43,7 @@ async function leader(): Promise<Member> {
       client.close()
     }
   }
-  throw new Error('no leader')
+  throw new Error('no member of the cluster leads')
 }
 
 const increment = (known: KeyValue | undefined, name: string, by: string) => ({
@@ -56,7 +56,7 @@ const increment = (known: KeyValue | undefined, name: string, by: string) => ({
 })
 
 describe('while the leader is killed', () => {
-  test('each transaction of a stream is applied at most once, and whoever got an answer was told the truth', async () => {
+  test('each transaction of a stream is applied at most once, and every answer is true', async () => {
     const batcher = createBatcher(etcd)
     const told = { yes: new Set<string>(), no: new Set<string>(), unknown: new Set<string>() }
     const stop = new AbortController()
@@ -94,11 +94,11 @@ describe('while the leader is killed', () => {
     for (const name of told.yes) expect(present.get(name)?.length).toBe(2)
     for (const name of told.no) expect(present.get(name)).toBeUndefined()
     for (const name of told.unknown) expect([undefined, 2]).toContain(present.get(name)?.length)
-    // A second application would have changed a key after its creation.
+    // A second application would have changed the key after its creation.
     expect(items.filter(item => item.mod !== item.create)).toEqual([])
   })
 
-  test('a counter that is re-read after every doubt misses nothing and counts nothing twice', async () => {
+  test('a counter that is read again after every ambiguous answer loses nothing and counts nothing twice', async () => {
     let counted = 0
     let killed = false
     for (let n = 0; n < 300; n += 1) {
@@ -120,7 +120,7 @@ describe('while the leader is killed', () => {
     expect((await etcd.get('counter'))?.value).toBe(String(counted))
   })
 
-  test('views go on with another member, leases live', async () => {
+  test('views continue with another member, and leases live', async () => {
     const view = etcd.view('v/')
     await view.ready()
     const { id } = await etcd.lease(30)
@@ -137,11 +137,11 @@ describe('while the leader is killed', () => {
 })
 
 describe('while a member is frozen', () => {
-  test('reads go on with the others', async () => {
+  test('reads continue with the other members', async () => {
     for (const member of cluster.members) {
       member.freeze()
       try {
-        // A frozen leader stops all until the others have elected another.
+        // A frozen leader stops all reads until the others have elected another leader.
         await eventually('a read', () => etcd.get('up').then(String, () => ''))
       } finally {
         member.thaw()
@@ -151,7 +151,7 @@ describe('while a member is frozen', () => {
 })
 
 describe('without a quorum', () => {
-  test('the status still answers, writes fail in time', async () => {
+  test('the status still answers, and writes fail within their deadline', async () => {
     const [one, two] = cluster.members
     await Promise.all([one?.kill(), two?.kill()])
     await expect(etcd.txn({ compare: [], then: [{ put: 'a', value: 'x' }] })).rejects.toThrow('')

@@ -6,7 +6,7 @@ import { silentLog } from '../../../platform/log.ts'
 import { etcdForAll } from '../../fixtures/etcd-for-all.ts'
 import { eventually } from '../eventually.ts'
 
-// Its file grows by 16 MiB at a time: with less it would be full before four fifths were in use.
+// The file grows by 16 MiB at a time: with a smaller quota it would be full before 80 % were in use.
 const quota = 100 * 1024 * 1024
 
 const { etcd } = etcdForAll(1, [`--quota-backend-bytes=${quota}`])
@@ -24,7 +24,7 @@ async function fill(): Promise<unknown> {
 
 const put = (key: string) => etcd.txn({ compare: [], then: [{ put: key, value: 'x'.repeat(1_400_000) }] })
 
-test('from 80 % of its quota on agents are told so, and no longer when there is room', async () => {
+test('agents are warned when 80 % of the quota is used, until there is room again', async () => {
   const told: boolean[] = []
   const clock = createFakeClock(0)
   const ending = new AbortController()
@@ -32,20 +32,20 @@ test('from 80 % of its quota on agents are told so, and no longer when there is 
   const look = async () => {
     const before = told.length
     await clock.goTo(clock.now() + 60_000)
-    return eventually('it has looked', () => (told.length > before ? [told.at(-1)] : undefined))
+    return eventually('it has checked', () => (told.length > before ? [told.at(-1)] : undefined))
   }
   for (let n = 0; n < 40; n++) await put(`few${n}`)
-  await eventually('it has looked', () => told.length > 0)
+  await eventually('it has checked', () => told.length > 0)
   expect(await look()).toEqual([false])
   for (let n = 0; n < 22; n++) await put(`many${n}`)
-  await eventually('the status tells of it', async () => (await etcd.status()).dbSizeInUse >= 0.8 * quota)
+  await eventually('it is in the status', async () => (await etcd.status()).dbSizeInUse >= 0.8 * quota)
   expect(await look()).toEqual([true])
   ending.abort()
   await watching
   expect(told.at(-1)).toBe(false)
 })
 
-test('a full etcd says NoSpace, to leases and batches too; deletions work, the status tells', async () => {
+test('a full etcd answers NoSpace, also to leases and batches; deletions work, and the status has the alarm', async () => {
   const error = await fill()
   expect(error).toBeInstanceOf(Unavailable)
   expect(error).toMatchObject({ code: 'NoSpace' })

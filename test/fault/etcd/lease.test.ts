@@ -3,15 +3,15 @@ import { EtcdUnavailable } from '../../../store/etcd/errors.ts'
 import { etcdBehindProxy } from '../../fixtures/etcd-behind-proxy.ts'
 import { eventually } from '../eventually.ts'
 
-// Leases behind a connection that misbehaves: etcd3 1.1.2 tells of the loss late and by the wall clock; the store asks etcd.
+// Leases over a faulty connection: etcd3 1.1.2 reports the loss late and by the wall clock; this client asks etcd.
 
 const { direct, proxy, through, bare } = etcdBehindProxy()
 afterEach(() => vi.restoreAllMocks())
 
 const isGone = (key: string) => async () => (await direct.get(key)) === undefined
 
-describe('a lease that ran out behind a dead connection', () => {
-  test('is still held according to etcd3 alone', async () => {
+describe('a lease that expired behind a dead connection', () => {
+  test('still lives according to etcd3 alone', async () => {
     const lease = bare().lease(3)
     let lost = false
     lease.on('lost', () => {
@@ -24,7 +24,7 @@ describe('a lease that ran out behind a dead connection', () => {
     lease.release()
   })
 
-  test('fails to be kept alive with the store, and then is 0', async () => {
+  test('cannot be kept alive with this client, and then has 0 seconds left', async () => {
     const { id, ttl } = await through.lease(2)
     await through.txn({ compare: [], then: [{ put: 'ours', value: 'x', lease: id }] })
     expect(await through.keepAlive(id, 1_000)).toBe(ttl)
@@ -38,7 +38,7 @@ describe('a lease that ran out behind a dead connection', () => {
   })
 })
 
-describe('a wall clock that is set forward an hour', () => {
+describe('a wall clock that is set forward by an hour', () => {
   test('loses a living lease with etcd3 alone', async () => {
     const lease = bare().lease(30)
     let lost = false
@@ -53,7 +53,7 @@ describe('a wall clock that is set forward an hour', () => {
     expect(await isGone('bare-clock')()).toBe(false)
   })
 
-  test('changes nothing with the store', async () => {
+  test('changes nothing with this client', async () => {
     const { id, ttl } = await through.lease(30)
     const now = Date.now()
     vi.spyOn(Date, 'now').mockImplementation(() => now + 3_600_000)
@@ -63,11 +63,11 @@ describe('a wall clock that is set forward an hour', () => {
   })
 })
 
-test('a keepalive in flight does not go to the connection that swallowed the one before', async () => {
+test('the next keepalive does not use the connection that lost the one before', async () => {
   const { id, ttl } = await through.lease(30)
   proxy.stall()
   await expect(through.keepAlive(id, 500)).rejects.toBeInstanceOf(EtcdUnavailable)
   expect(await through.keepAlive(id, 10_000)).toBe(ttl)
 })
 
-// lock() and election() of etcd3 are not offered at all: neither fences, so a holder that was cut off goes on.
+// There is no lock() or election() as in etcd3: neither fences, so a holder that was cut off continues.

@@ -10,7 +10,7 @@ export interface Member {
   port: number
   endpoint: string
   start(): void
-  /** Freezes the process: its sockets stay open and say nothing. */
+  /** Freezes the process: its sockets stay open, and nothing answers. */
   freeze(): void
   thaw(): void
   kill(): Promise<void>
@@ -22,7 +22,7 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
-/** Real etcd members. Clients speak http unless `flags` give them certificates: so a proxy can read what passes. */
+/** Real etcd members. Clients speak http unless `flags` set certificates, so that a proxy can read the traffic. */
 export async function startCluster(size: number, flags: string[] = []): Promise<Cluster> {
   const binary = join(await etcdPrograms(), 'etcd')
   const { path: dir, remove } = await temporaryDirectory('shellcron-etcd-')

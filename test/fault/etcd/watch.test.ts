@@ -4,7 +4,7 @@ import type { View } from '../../../store/etcd/client.ts'
 import { etcdBehindProxy } from '../../fixtures/etcd-behind-proxy.ts'
 import { eventually } from '../eventually.ts'
 
-// Watches through a connection that misbehaves: what etcd3 1.1.2 alone misses, and that a view misses nothing.
+// Watches over a faulty connection: what etcd3 1.1.2 alone loses, and that a view loses nothing.
 
 const { cluster, direct, proxy, through, bare } = etcdBehindProxy()
 let plain: Etcd3
@@ -46,7 +46,7 @@ async function view(): Promise<{ view: View; seen: Set<string> }> {
   return { view, seen }
 }
 
-/** Breaks the connection, changes a key meanwhile, and breaks it again just after a new watch was acknowledged. */
+/** Cuts the connection, changes a key, and cuts it again just after etcd acknowledged the new watch. */
 async function breakTwice(): Promise<void> {
   proxy.set({ kind: 'refuse' })
   proxy.cut()
@@ -73,7 +73,7 @@ describe('a watch that reconnects', () => {
     expect(seen.has('missed')).toBe(false)
   })
 
-  test('loses none with a view', async () => {
+  test('loses no events with a view', async () => {
     const { seen } = await view()
     await breakTwice()
     await eventually('the missed event', () => seen.has('missed'))
@@ -91,7 +91,7 @@ describe('a watch whose revision was compacted', () => {
     proxy.set({ kind: 'pass' })
   }
 
-  test('is dead with etcd3 alone', async () => {
+  test('stops for good with etcd3 alone', async () => {
     const { seen, errors } = await bareWatch()
     await put('first')
     await eventually('the first event', () => seen.has('first'))
@@ -102,7 +102,7 @@ describe('a watch whose revision was compacted', () => {
     expect([...seen]).toEqual(['first'])
   })
 
-  test('goes on with a view', async () => {
+  test('lists again and continues with a view', async () => {
     const { seen } = await view()
     await compactMeanwhile()
     await eventually('the missed event', () => seen.has('missed'))
@@ -112,7 +112,7 @@ describe('a watch whose revision was compacted', () => {
 })
 
 describe('a view', () => {
-  test('sees a deletion that happened while it was cut off', async () => {
+  test('sees a deletion that happened while it was disconnected', async () => {
     await put('gone')
     const { view: mirror, seen } = await view()
     const deleted: string[] = []
@@ -126,7 +126,7 @@ describe('a view', () => {
     expect(seen.has('gone')).toBe(true)
   })
 
-  test('finds out that a silent connection is dead, and goes on over another', async () => {
+  test('detects a silent dead connection, and continues over another', async () => {
     const { view: mirror, seen } = await view()
     proxy.stall()
     await put('unheard')
@@ -134,7 +134,7 @@ describe('a view', () => {
     expect(mirror.synced).toBe(true)
   })
 
-  test('tells its age, and that it is not in sync, while nothing is heard', async () => {
+  test('reports its age, and that it is out of sync, while etcd does not answer', async () => {
     const { view: mirror } = await view()
     proxy.set({ kind: 'blackhole' })
     await eventually('it grows stale', () => mirror.staleForMs() > 3_000 && !mirror.synced)
@@ -143,7 +143,7 @@ describe('a view', () => {
     await eventually('it is fresh', () => mirror.synced && mirror.staleForMs() < 2_000)
   })
 
-  test('stays fresh on a quiet prefix by asking for progress', async () => {
+  test('stays fresh on a quiet prefix by progress requests', async () => {
     const { view: mirror } = await view()
     let syncs = 0
     mirror.onSync(() => (syncs += 1))
@@ -154,7 +154,7 @@ describe('a view', () => {
     expect(syncs).toBe(0)
   })
 
-  test('converges under a connection that is cut again and again', async () => {
+  test('converges over a connection that is cut again and again', async () => {
     const { view: mirror } = await view()
     for (let round = 0; round < 15; round += 1) {
       await put(`k${round % 5}`, String(round))

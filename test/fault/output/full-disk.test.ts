@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { type Losses, openLosses } from '../../../agent/output/losses.ts'
 import { silentLog } from '../../../platform/log.ts'
 import { bytesOf, launcherCommand } from '../../contract/launcher/launcher.ts'
-import { ingestBench } from '../../fixtures/ingest.ts'
+import { startIngest } from '../../fixtures/ingest.ts'
 import { attemptOf, shipping } from '../../fixtures/shipping.ts'
 import { fill, mayMount, mountSmall, unmount } from '../../fixtures/small-disk.ts'
 import { eventually } from '../eventually.ts'
@@ -13,7 +13,7 @@ import { eventually } from '../eventually.ts'
 /** A disk that becomes full in the middle of a stream: a small file system for the spools. */
 
 test.skipIf(!mayMount)('a full disk cuts the output: the part before it is stored', async () => {
-  const ingest = await ingestBench()
+  const ingest = await startIngest()
   let spools = ''
   const ship = await shipping(launcherCommand, await ingest.client('a'), stateDir => {
     spools = join(stateDir, 'spool')

@@ -46,7 +46,7 @@ const SAID = chunk('x')
 const times = (from: number, count: number) => Array.from({ length: count }, (_, n) => result(from + n))
 const unavailable = expect.objectContaining({ name: 'Unavailable' })
 
-test('operators that start at once make one schema, and what they all store is stored once', async () => {
+test('operators that start at once create one schema, and results that all of them store are stored once', async () => {
   const stores = [open(), open(), open()]
   const targets = Array.from({ length: 40 }, (_, n) => `t${n}`)
   const all = targets.map(target => result(1, { target, outcome: 'Failed' }))
@@ -58,7 +58,7 @@ test('operators that start at once make one schema, and what they all store is s
   expect(fire?.failedTargets).toEqual(targets.toSorted().slice(0, 10))
 })
 
-test("targets of one fire that different operators store add up, on every day's partition", async () => {
+test("targets of one fire that different operators store add up, in every day's partition", async () => {
   const stores = [open(), open(), open(), open()]
   const days = Array.from({ length: 5 }, (_, day) => T0 + day * DAY)
   await Promise.all(
@@ -70,7 +70,7 @@ test("targets of one fire that different operators store add up, on every day's 
   expect(fires.map(({ targets }) => targets.succeeded)).toEqual(days.map(() => 80))
 })
 
-test('pieces of one output that several bring at once are one output', async () => {
+test('pieces of one output that several operators store at once make one output', async () => {
   const of = { uid: 'u1', run: 'ops.report.1', attempt: 1 }
   const whole = Array.from({ length: 30 }, (_, n): OutputPiece => {
     const [offset, next] = [n * SAID.length, (n + 1) * SAID.length]
@@ -82,7 +82,7 @@ test('pieces of one output that several bring at once are one output', async () 
   expect(next).toBe(30 * SAID.length)
 })
 
-test('many that bring output on a new day do not wait for each other in vain', async () => {
+test('many operators that store output on a new day do not deadlock', async () => {
   const store = open()
   await store.beacon()
   const runs = Array.from({ length: 40 }, (_, n) => `ops.report.${n}`)
@@ -92,7 +92,7 @@ test('many that bring output on a new day do not wait for each other in vain', a
   expect(stored.flat()).toEqual(runs.map(() => SAID.length))
 })
 
-test('commits wait for the disk, also where the database would not', async () => {
+test("commits wait for the disk, even if the database's default does not", async () => {
   const database = `f${databases}`
   await postgres.ask(`ALTER DATABASE ${database} SET synchronous_commit = off`)
   await open().beacon()
@@ -107,7 +107,7 @@ test('commits wait for the disk, also where the database would not', async () =>
   expect(await postgres.ask('SELECT setting FROM seen', database)).toEqual([{ setting: 'on' }])
 })
 
-test('a server that was killed is unavailable, and what was told to be stored is there when it is back', async () => {
+test('a killed server is unavailable, and acknowledged results are there when it returns', async () => {
   const store = open()
   await store.record(times(0, 10))
   await postgres.kill()
@@ -118,7 +118,7 @@ test('a server that was killed is unavailable, and what was told to be stored is
   expect((await store.history({ limit: 100 })).rows).toHaveLength(20)
 })
 
-test('one that is shut down while it is written to says so, and loses nothing that it acknowledged', async () => {
+test('a server that is shut down during writes is unavailable, and loses nothing that it acknowledged', async () => {
   const store = open()
   await store.record(times(0, 1))
   const acknowledged: StoredResult[] = []
@@ -136,7 +136,7 @@ test('one that is shut down while it is written to says so, and loses nothing th
   expect(acknowledged.filter(({ run }) => !there.has(run))).toEqual([])
 })
 
-test('connections that are cut, at whatever byte, are unavailable; the same again is stored once', async () => {
+test('a connection that is cut at any byte is unavailable; a retry stores results once', async () => {
   const store = open()
   await store.record(times(0, 1))
   for (const bytes of [0, 30, 100, 150, 200, 300, 500, 800]) {
@@ -156,7 +156,7 @@ test('connections that are cut, at whatever byte, are unavailable; the same agai
   expect(fires.map(({ targets }) => targets.succeeded)).toEqual(times(0, 20).map(() => 1))
 })
 
-test('a server that says nothing more, and a statement that takes too long, are unavailable', async () => {
+test('a server that stops answering, and a statement that takes too long, are unavailable', async () => {
   const store = open(500)
   await store.record(times(0, 1))
   const locked = postgres.ask('BEGIN; LOCK results; SELECT pg_sleep(3); COMMIT', `f${databases}`)
@@ -176,7 +176,7 @@ test('a server that says nothing more, and a statement that takes too long, are 
   expect((await store.history({ limit: 100 })).rows).toHaveLength(3)
 })
 
-test('a wrong password, and a database that is not there, are unavailable and do not show the password', async () => {
+test('a wrong password and a missing database are unavailable, and the message has no password', async () => {
   const wrong = openPostgresLogStore({ url, password: async () => 'not-this-one' })
   opened.push(wrong)
   const error = await wrong.beacon().catch((error: unknown) => error)
@@ -186,7 +186,7 @@ test('a wrong password, and a database that is not there, are unavailable and do
   await expect(open().beacon()).rejects.toEqual(unavailable)
 })
 
-test('output goes on days after it began, when its day was empty and dropped; without rights nothing is unstorable', async () => {
+test("output continues after its day's partition was dropped; without rights no output is unstorable", async () => {
   const store = open()
   const piece = outputOf({ uid: 'u1', run: 'ops.report.1', attempt: 1 }, SAID)
   await store.storeOutput([{ ...piece, next: 0, chunks: Buffer.alloc(0), end: false }])
@@ -205,18 +205,18 @@ test('output goes on days after it began, when its day was empty and dropped; wi
   await expect(store.record(times(0, 1))).rejects.toEqual(unavailable)
 })
 
-test('a schema of a newer version is refused with what to do', async () => {
+test('a schema of a newer version is refused with a remedy', async () => {
   await open().beacon()
   await postgres.ask('UPDATE schema_version SET version = 1000', `f${databases}`)
   const refused = expect.objectContaining({
     name: 'InvalidInput',
-    message: expect.stringMatching(/schema 1000.*knows up to \d+: use a newer shellcron/) as string,
+    message: expect.stringMatching(/schema 1000.*supports schemas up to \d+: upgrade shellcron/) as string,
   })
   await expect(open().ready()).rejects.toEqual(refused)
   await expect(open().beacon()).rejects.toEqual(refused)
 })
 
-test('the first packet has nothing that a pooler does not know; what is set is set afterwards', async () => {
+test('the startup packet has no setting that a pooler refuses; settings follow later', async () => {
   const first = Promise.withResolvers<Buffer>()
   const listener = createServer(socket => {
     socket.once('data', packet => {
@@ -230,7 +230,7 @@ test('the first packet has nothing that a pooler does not know; what is set is s
   url = url.replace(`:${proxy.port}/`, `:${port}/`)
   await expect(open().ready()).rejects.toEqual(unavailable)
   listener.close()
-  // After its length and the version: names and values.
+  // After the length and the version come names and values.
   const said = (await first.promise).subarray(8).toString().split('\0')
   const names = said.filter((name, n) => n % 2 === 0 && name !== '')
   expect(names.toSorted()).toEqual(['application_name', 'client_encoding', 'database', 'user'])
@@ -246,11 +246,11 @@ test('the first packet has nothing that a pooler does not know; what is set is s
     jit: 'off',
     synchronous_commit: 'on',
   }))
-    expect((await connection.ask(`SHOW ${setting}`)).rows).toEqual([{ [setting]: value }])
+    expect((await connection.execute(`SHOW ${setting}`)).rows).toEqual([{ [setting]: value }])
   await connection.close()
 })
 
-test('what does not answer at the start is asked again, and refused when it turns out to be newer', async () => {
+test('a database that does not answer at the start is tried again, and refused if its schema turns out to be newer', async () => {
   await open().ready()
   const [known] = await postgres.ask('SELECT version FROM schema_version', `f${databases}`)
   await postgres.ask('UPDATE schema_version SET version = 1000', `f${databases}`)

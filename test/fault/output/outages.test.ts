@@ -7,13 +7,13 @@ import { Unavailable } from '../../../platform/errors.ts'
 import { launcherBinary } from '../../../scripts/go-programs.ts'
 import type { OutputStore } from '../../../store/log/port.ts'
 import { bytesOf } from '../../contract/launcher/launcher.ts'
-import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
 import { attemptOf, type Shipping, shipping } from '../../fixtures/shipping.ts'
 import { eventually } from '../eventually.ts'
 import { type Proxy, startProxy } from '../proxy.ts'
 
-/** Output on its way to the log store, when something of the way is gone: nothing is lost, nothing doubled, or the loss is recorded. */
-let ingest: IngestBench
+/** Faults on the way of output to the log store: nothing is lost or stored twice, or the loss is recorded. */
+let ingest: IngestFixture
 let proxy: Proxy
 let ship: Shipping
 let fault: ((store: OutputStore['storeOutput']) => OutputStore['storeOutput']) | undefined
@@ -23,7 +23,7 @@ const client = () => ingest.client('a', { url: `https://127.0.0.1:${proxy.port}`
 
 beforeEach(async () => {
   fault = undefined
-  ingest = await ingestBench(store => ({
+  ingest = await startIngest(store => ({
     ...store,
     storeOutput: pieces => (fault ?? (real => real))(store.storeOutput)(pieces),
   }))
@@ -53,7 +53,7 @@ const forgotten = () =>
   eventually('the launcher has forgotten all', async () => (await ship.launcher.runs()).length === 0)
 const lossFile = () => readFile(join(ship.stateDir, 'lost-output.jsonl'), 'utf8').catch(() => '')
 
-/** So many bytes, of which no two lines are alike; what `digits` makes of the same number. */
+/** A command whose output has no two equal lines; `written` is that output. */
 const digits = (lines: number) => `seq -f 'line %012.0f of the output' ${lines}`
 const written = (lines: number) =>
   Buffer.from(
@@ -62,7 +62,7 @@ const written = (lines: number) =>
     ),
   )
 
-test('an operator that is away gets all of it when it is back, also what runs across it', async () => {
+test('an operator gets all output when it returns, also of runs that span its absence', async () => {
   const gate = join(ship.stateDir, 'gate')
   ship.run('across', `${digits(100)}; until [ -e ${gate} ]; do sleep 0.02; done; ${digits(200)}`)
   await eventually('its beginning is stored', async () => (await head('across'))?.bytes === 3_200)
@@ -82,7 +82,7 @@ test('an operator that is away gets all of it when it is back, also what runs ac
   await forgotten()
 })
 
-test('a log store that does not answer, however often, costs nothing', async () => {
+test('a log store that fails repeatedly loses no output', async () => {
   let tries = 0
   fault = real => async pieces => {
     tries++
@@ -96,7 +96,7 @@ test('a log store that does not answer, however often, costs nothing', async () 
   await forgotten()
 })
 
-test('a log store that another process has locked costs nothing either', async () => {
+test('a log store that another process has locked loses no output', async () => {
   const other = new DatabaseSync(ingest.file)
   let refusals = 0
   fault = real => pieces =>
@@ -114,10 +114,10 @@ test('a log store that another process has locked costs nothing either', async (
   await forgotten()
 })
 
-test('what was stored before its answer was lost is not stored again', async () => {
+test('output is not stored twice if the answer was lost', async () => {
   ship.run('before', 'echo warm')
   await ended('before')
-  // The connection is open: what is asked from now on arrives, and no answer does.
+  // The connection is open: from now on requests arrive, but no answer does.
   proxy.set({ kind: 'no-answers' })
   ship.run('lost', digits(20_000))
   await eventually('a part of it is stored', async () => ((await head('lost'))?.bytes ?? 0) > 0)
@@ -128,7 +128,7 @@ test('what was stored before its answer was lost is not stored again', async () 
   await forgotten()
 })
 
-test('a request that is cut in the middle is none', async () => {
+test('a request that is cut in the middle stores nothing', async () => {
   ship.run('before', 'echo warm')
   await ended('before')
   let isCut = false
@@ -143,14 +143,14 @@ test('a request that is cut in the middle is none', async () => {
   expect(sha256(await stdout('cut'))).toBe(sha256(written(20_000)))
 })
 
-test('an agent that dies in the middle of a stream and of a request goes on where the operator is', async () => {
+test('after an agent dies in the middle of a stream and a request, the next one continues where the operator is', async () => {
   const gate = join(ship.stateDir, 'gate')
   const slowly = `for n in $(seq 40); do ${digits(2_000)}; sleep 0.02; done; until [ -e ${gate} ]; do sleep 0.02; done`
   ship.run('stream', slowly)
   ship.run('over', digits(3))
   for (const least of [100_000, 500_000, 1_000_000]) {
     await eventually('some of it is stored', async () => ((await head('stream'))?.bytes ?? 0) > least)
-    // Its request has come, and its answer will not.
+    // Its request has arrived, but its answer will not.
     const held = Promise.withResolvers<void>()
     fault = real => async pieces => {
       const stored = await real(pieces)
@@ -170,7 +170,7 @@ test('an agent that dies in the middle of a stream and of a request goes on wher
   await forgotten()
 })
 
-test('of a launcher that died what it had written is stored, to the last whole chunk', async () => {
+test("a dead launcher's output is stored up to the last whole chunk", async () => {
   ship.run('orphan', `${digits(500)}; exec sleep 1000`)
   await eventually('its beginning is stored', async () => (await head('orphan'))?.bytes === 16_000)
   await ingest.stop()
@@ -188,14 +188,14 @@ test('of a launcher that died what it had written is stored, to the last whole c
   await forgotten()
 })
 
-test('what runs is stored again from its beginning, while it runs, where the operator has it no more', async () => {
+test('a running output is stored again from its beginning if the operator has lost it', async () => {
   const gate = join(ship.stateDir, 'gate')
   ship.run(
     'long',
     `${digits(100)}; until [ -e ${gate} ]; do sleep 0.02; done; ${digits(200)}; exec sleep 1000`,
   )
   await eventually('its beginning is stored', async () => (await head('long'))?.bytes === 3_200)
-  // As of a file that was restored from a copy.
+  // As in a file that was restored from a backup.
   const file = new DatabaseSync(ingest.file)
   file.exec('DELETE FROM output_pieces; DELETE FROM outputs')
   file.close()
@@ -204,7 +204,7 @@ test('what runs is stored again from its beginning, while it runs, where the ope
   expect(await stdout('long')).toEqual(Buffer.concat([written(100), written(200)]))
 })
 
-test('an operator that answers what cannot be is asked again, but not without a pause', async () => {
+test('after an impossible answer the operator is asked again, but with a pause', async () => {
   const gate = join(ship.stateDir, 'gate')
   ship.run(
     'long',
@@ -224,7 +224,7 @@ test('an operator that answers what cannot be is asked again, but not without a 
   await eventually('all of it is stored', async () => (await head('long'))?.bytes === 1_280_006)
 })
 
-test('past the quota the output that ended first goes, and its loss is recorded to the byte, across a restart', async () => {
+test('beyond the quota the output that ended first is removed, and its loss is recorded to the byte, across a restart', async () => {
   await ship.crash()
   await ship.start(await client(), 1_500_000)
   const gate = join(ship.stateDir, 'gate')
@@ -254,7 +254,7 @@ test('past the quota the output that ended first goes, and its loss is recorded 
   await eventually('nothing is left to be told', async () => (await lossFile()) === '')
 })
 
-test('without an operator what is empty goes, and the rest stays within the quota', async () => {
+test('without an operator empty output is removed, and the rest stays within the quota', async () => {
   await ship.crash()
   await ship.start(undefined, 1_000_000)
   ship.run('empty', 'true')
@@ -266,7 +266,7 @@ test('without an operator what is empty goes, and the rest stays within the quot
     )
   }
   await eventually('the first is gone', async () => (await ship.launcher.runs()).length === 1)
-  // Somebody says later where the operator is.
+  // The operator's address becomes known later.
   await ship.crash()
   await ship.start(await client())
   expect(await ended('first')).toMatchObject({ bytes: 0, lost: 640_000 })

@@ -9,26 +9,26 @@ import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { eventually } from '../eventually.ts'
 
 /**
- * The shortest counterexamples of the protocol's model for the rules that are an agent's own, replayed with real agents and launchers:
- * with the rule nothing happens; without it the very thing that the model names.
+ * Replays the shortest counterexamples of the protocol's model for the agent's guards, with real agents and launchers. With the guard the
+ * protocol holds. Without it, the violation happens that the model names.
  */
 const pool = poolForEach({ members: ['a', 'b'] })
 afterEach(() => vi.restoreAllMocks())
 
-/** A job with one time that is due, and no other for weeks. */
+/** A job with one time that is due now, and no other for weeks. */
 const once = () => ({ name: 'j', schedules: ['@every 1000h'], scheduleChangedAt: Date.now() - 3_600_000_000 })
 const starts = async () => (await pool.ran()).length
 const result = async (): Promise<Result | undefined> => (await pool.results())[0]
 const registrationOf = (agent: string) => pool.etcd.get(pool.keys.agent('default', agent))
 
-/** Sessions that begin from now on last so long without a keepalive. */
+/** The TTL of sessions that begin from now on. */
 async function setTtl(ttlSeconds: number): Promise<void> {
   const value = JSON.stringify({ ttlSeconds, paused: false, draining: false, sealKey: '' })
   await pool.etcd.txn({ compare: [], then: [{ put: pool.keys.pool('default'), value }] })
 }
 
-describe('BURYLVL: the dead are looked for, not only seen to die', () => {
-  /** A claims and dies; its lease ends while B is away; B comes back and resumes its session. */
+describe('BURYLVL: agents look for dead agents, not only for deletions of registrations', () => {
+  /** A claims and dies. Its lease ends while B is away. B returns and resumes its session. */
   async function replay(isOver: () => boolean | Promise<boolean>): Promise<void> {
     await pool.putJob({
       ...once(),
@@ -46,24 +46,24 @@ describe('BURYLVL: the dead are looked for, not only seen to die', () => {
     await eventually('it is over', isOver)
   }
 
-  test('with it the run is Lost', async () => {
+  test('with the guard the run is Lost', async () => {
     vi.spyOn(guards, 'buriesUnseenDeaths')
     await replay(async () => (await result()) !== undefined)
     expect(await result()).toMatchObject({ outcome: 'Lost', reason: 'AgentLost', agent: 'a', final: true })
     expect(await pool.actives()).toEqual([])
     expect((await pool.cell('j'))?.active).toEqual([])
   })
-  test('without it the run is active for ever', async () => {
+  test('without the guard the run is active forever', async () => {
     const looks = vi.spyOn(guards, 'buriesUnseenDeaths').mockReturnValue(false)
-    // At its start, and a TTL later.
+    // Once at its start, and once a TTL later.
     await replay(() => looks.mock.calls.length >= 2)
     expect(await result()).toBeUndefined()
     expect(await pool.actives()).toHaveLength(1)
   })
 })
 
-describe('RECON: an entry of mine that neither memory nor the launcher knows is settled', () => {
-  /** A's claim is not answered; A looks, and does not find it; only then is it applied. */
+describe('RECON: an agent ends its own active entries that neither it nor its launcher knows', () => {
+  /** A's claim is not answered. A reads etcd and does not find it. Only then is the claim applied. */
   async function replay(isOver: () => boolean | Promise<boolean>): Promise<void> {
     let late: readonly Txn[] | undefined
     const applied = Promise.withResolvers<void>()
@@ -94,7 +94,7 @@ describe('RECON: an entry of mine that neither memory nor the launcher knows is 
     await eventually('it is over', isOver)
   }
 
-  test('with it the run is Lost, and its cell is free', async () => {
+  test('with the guard the run is Lost, and its cell is free', async () => {
     vi.spyOn(guards, 'settlesUnknown')
     await replay(async () => (await result()) !== undefined)
     expect(await result()).toMatchObject({ outcome: 'Lost', reason: 'ClaimUnclear', final: true })
@@ -102,7 +102,7 @@ describe('RECON: an entry of mine that neither memory nor the launcher knows is 
     expect((await pool.cell('j'))?.active).toEqual([])
     expect(await starts()).toBe(0)
   })
-  test('without it the run is active for ever', async () => {
+  test('without the guard the run is active forever', async () => {
     const settles = vi.spyOn(guards, 'settlesUnknown').mockReturnValue(false)
     await replay(() => settles.mock.calls.length >= 2)
     expect(await result()).toBeUndefined()
@@ -112,8 +112,8 @@ describe('RECON: an entry of mine that neither memory nor the launcher knows is 
   })
 })
 
-describe('INST: a claimed run is armed again only by the launcher that was told', () => {
-  /** A claims and starts; the machine reboots; A comes back within its lease and resumes its session. Answers the run's end. */
+describe('INST: a claimed run is armed again only by the launcher instance that was told to start it', () => {
+  /** A claims and starts. The machine reboots. A returns within its lease and resumes its session. Resolves to the run's result. */
   async function replay(): Promise<Result> {
     await setTtl(30)
     await pool.putJob({
@@ -131,11 +131,11 @@ describe('INST: a claimed run is armed again only by the launcher that was told'
     return end
   }
 
-  test('with it the run is Lost, and was started once', async () => {
+  test('with the guard the run is Lost, and was started once', async () => {
     expect(await replay()).toMatchObject({ outcome: 'Lost', reason: 'LauncherLost', final: true })
     expect(await starts()).toBe(1)
   })
-  test('without it the run is started twice', async () => {
+  test('without the guard the run is started twice', async () => {
     vi.spyOn(guards, 'isLauncherThatWasTold').mockReturnValue(true)
     await replay()
     expect(await starts()).toBe(2)

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Launcher } from '../../../agent/launcher/launcher.ts'
 import { launcherBinary } from '../../../scripts/go-programs.ts'
 import { isAlive } from '../../contract/launcher/launcher.ts'
-import { command, type HandPool, handPool } from '../../fixtures/pool.ts'
+import { command, type ScriptedPool, startScriptedPool } from '../../fixtures/pool.ts'
 import { type Cluster, startCluster } from '../etcd/servers.ts'
 import { eventually } from '../eventually.ts'
 import { type Proxy, startProxy } from '../proxy.ts'
@@ -12,7 +12,7 @@ import { type Proxy, startProxy } from '../proxy.ts'
  * its run. A process of it that lives after that, or starts, is what the model calls ALIVE.
  */
 let etcd: Cluster
-let pool: HandPool
+let pool: ScriptedPool
 let proxy: Proxy
 
 beforeAll(async () => {
@@ -22,7 +22,7 @@ afterAll(() => etcd.stop())
 beforeEach(async () => {
   const [{ host, port } = { host: '', port: 0 }] = etcd.members
   proxy = await startProxy({ host, port })
-  pool = await handPool(etcd)
+  pool = await startScriptedPool(etcd)
   await pool.putMember('a')
   await pool.putMember('b')
 })

@@ -6,24 +6,24 @@ import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 import { eventually } from '../eventually.ts'
 
 /**
- * The shortest counterexamples of the protocol's model for the rules that are the operator's own, replayed with a real one. What each
- * answers is when T1 was due and the outcomes that its job has got; a T1 among none of them is what the model calls MISSING.
+ * Replays the shortest counterexamples of the protocol's model for the operator's guards, with a real operator. Each replay resolves to T1's
+ * due time and to its job's outcomes. If no outcome is T1's, the model calls it MISSING.
  */
 interface Replayed {
   t1: number
   results: Result[]
 }
 
-const bench = operatorForEach()
+const fixture = operatorForEach()
 afterEach(() => vi.restoreAllMocks())
 
 const agent = (name: string) => object('ShellAgent', name, { external: {} })
-const gone = (name: string) => bench.delete(bench.keys.agent('default', name))
+const gone = (name: string) => fixture.delete(fixture.keys.agent('default', name))
 
-/** A job every two seconds, of which nothing is given up but by a deadline. Answers its first time, when that is due. */
+/** A job every two seconds whose times are missed only by a deadline. Resolves to its first time, when that is due. */
 async function untilDue(spec: object): Promise<number> {
-  await bench.write('j.yaml', cronJob('j', { schedule: '@every 2s', spec: { catchUp: 'All', ...spec } }))
-  const { scheduleChangedAt } = await eventually('the entry', () => bench.job('j'))
+  await fixture.write('j.yaml', cronJob('j', { schedule: '@every 2s', spec: { catchUp: 'All', ...spec } }))
+  const { scheduleChangedAt } = await eventually('the entry', () => fixture.job('j'))
   const t1 = Math.floor(scheduleChangedAt / 2_000) * 2_000 + 2_000
   await eventually('T1 is due', () => Date.now() > t1)
   return t1
@@ -31,57 +31,57 @@ async function untilDue(spec: object): Promise<number> {
 
 const first = ({ time, range }: Result) => range?.first ?? time
 
-describe('SWEEP: the operator settles what nobody claimed by the deadline', () => {
-  /** Both agents die while T1 is open. `done`: whether the operator has come to what it does about it. */
+describe('SWEEP: the operator settles times that no agent claimed by the deadline', () => {
+  /** Both agents die while T1 is unclaimed. `done`: whether the operator has reached the guard. */
   async function replay(done: () => boolean | Promise<boolean>): Promise<Replayed> {
-    await bench.operator()
+    await fixture.operator()
     for (const name of ['a0', 'a1']) {
-      await bench.write(`${name}.yaml`, agent(name))
-      await bench.register(name)
+      await fixture.write(`${name}.yaml`, agent(name))
+      await fixture.register(name)
     }
     const t1 = await untilDue({ startingDeadlineSeconds: 3 })
     await gone('a0')
     await gone('a1')
-    await eventually('the operator has come to T1', done)
-    return { t1, results: await bench.results() }
+    await eventually('the operator has reached T1', done)
+    return { t1, results: await fixture.results() }
   }
 
-  test('with it T1 is Missed', async () => {
-    const { t1, results } = await replay(async () => (await bench.results()).length > 0)
+  test('with the guard T1 is Missed', async () => {
+    const { t1, results } = await replay(async () => (await fixture.results()).length > 0)
     expect(results.map(first)).toContain(t1)
     expect(results[0]).toMatchObject({ outcome: 'Missed', reason: 'DeadlineExceeded', final: true })
   })
-  test('without it T1 has no outcome', async () => {
+  test('without the guard T1 has no outcome', async () => {
     const settles = vi.spyOn(guards, 'settlesUnclaimed').mockReturnValue(false)
     const { results } = await replay(() => settles.mock.calls.length > 0)
     expect(results).toEqual([])
-    expect(await bench.cell('j')).toBeUndefined()
+    expect(await fixture.cell('j')).toBeUndefined()
   })
 })
 
-describe('EDITS: the times of a schedule are settled before another takes its place', () => {
-  /** The job is given another schedule while T1 is open: nobody has taken it yet, and an agent lives that may. */
+describe('EDITS: the times of the old schedule are settled before a new one replaces it', () => {
+  /** The job gets another schedule while T1 is unclaimed and an agent lives that may claim it. */
   async function replay(): Promise<Replayed> {
-    await bench.operator()
-    await bench.write('a0.yaml', agent('a0'))
-    await bench.register('a0')
+    await fixture.operator()
+    await fixture.write('a0.yaml', agent('a0'))
+    await fixture.register('a0')
     const t1 = await untilDue({})
-    await bench.write('j.yaml', cronJob('j', { schedule: '0 0 1 1 *', spec: { catchUp: 'All' } }))
+    await fixture.write('j.yaml', cronJob('j', { schedule: '0 0 1 1 *', spec: { catchUp: 'All' } }))
     await eventually('the new schedule is in force', async () => {
-      const entry = await bench.job('j')
+      const entry = await fixture.job('j')
       return entry?.schedules[0] === '0 0 1 1 *' && !entry.suspended
     })
-    return { t1, results: await bench.results() }
+    return { t1, results: await fixture.results() }
   }
 
-  test('with it T1 is Missed', async () => {
+  test('with the guard T1 is Missed', async () => {
     const { t1, results } = await replay()
     expect(results.map(first)).toEqual([t1])
     expect(results[0]).toMatchObject({ outcome: 'Missed', reason: 'Rescheduled', final: true })
   })
-  test('without it nothing is left that knows of T1', async () => {
+  test('without the guard nothing records T1', async () => {
     vi.spyOn(guards, 'editsBySuspension').mockReturnValue(false)
     expect((await replay()).results).toEqual([])
-    expect(await bench.cell('j')).toBeUndefined()
+    expect(await fixture.cell('j')).toBeUndefined()
   })
 })

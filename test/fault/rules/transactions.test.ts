@@ -14,8 +14,8 @@ import { cellRef } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
 /**
- * The shortest counterexamples of the protocol's model for the rules that are comparisons or writes of one transaction, replayed against
- * a real etcd: with the rule nothing happens; without it the very thing that the model names.
+ * Replays the shortest counterexamples of the protocol's model for the guards of transactions (store/protocol/model-guards.ts), on a real
+ * etcd. With the guard the protocol holds. Without it, the violation happens that the model names.
  */
 const pool = poolForEach()
 afterEach(() => vi.restoreAllMocks())
@@ -27,7 +27,7 @@ async function readEntry(): Promise<Versioned<JobEntry>> {
   return { key, mod, value: jobEntrySchema.parse(JSON.parse(signedText(value) ?? '')) }
 }
 
-/** An agent by hand: what it knows is what it last read. */
+/** A scripted agent. It acts on the state that it read last. */
 async function handAgent(name: string) {
   const { etcd: client, keys } = pool
   const cellKey = keys.cell(ref)
@@ -43,7 +43,7 @@ async function handAgent(name: string) {
     },
     async claim(time: number, passed: Parameters<typeof claim>[0]['settle'] = []): Promise<boolean> {
       const entry = await readEntry()
-      // What a plan says first: a suspended job has no times, and one that the frontier has passed is not taken.
+      // As a plan would: a suspended job has no times, and a time up to the frontier is not claimed.
       if (entry.value.suspended || (cell.value?.lastFire ?? 0) >= time) return false
       const run = scheduledRunId(ref, time)
       const claimed = claim({
@@ -98,15 +98,15 @@ async function endOf(
   })
 }
 
-describe('CAS: whoever ends a run compares the cell', () => {
-  /** A0 claims T1; A1 claims T2; A0 finishes T1 from the cell that it knows, then claims T2. Answers who was given T2. */
+describe('CAS: a transaction that ends a run compares the cell', () => {
+  /** A0 claims T1. A1 claims T2. A0 finishes T1 with the cell that it knows, then claims T2. Resolves to the agents that got T2. */
   async function replay(withoutRule = false): Promise<string[]> {
     await pool.putJob({ name: 'j' })
     const [a0, a1] = [await handAgent('a0'), await handAgent('a1')]
     expect(await a0.claim(1_000)).toBe(true)
     await a1.reread()
     expect(await a1.claim(2_000)).toBe(true)
-    // Claims go on comparing.
+    // Claims still compare the cell.
     if (withoutRule) vi.spyOn(guards, 'cellUnchanged').mockReturnValueOnce([])
     expect(await a0.finish(1_000)).toBe(withoutRule)
     if (!withoutRule) expect(await a0.finish(1_000)).toBe(true)
@@ -115,17 +115,17 @@ describe('CAS: whoever ends a run compares the cell', () => {
       ({ key }) => pool.keys.parseActive(key)?.agent ?? '',
     )
   }
-  test('with it T2 is claimed once', async () => {
+  test('with the guard T2 is claimed once', async () => {
     expect(await replay()).toEqual(['a1'])
     expect((await pool.cell('j'))?.active).toMatchObject([{ agent: 'a1' }])
   })
-  test('without it T2 is claimed twice', async () => {
+  test('without the guard T2 is claimed twice', async () => {
     expect(await replay(true)).toEqual(['a0', 'a1'])
   })
 })
 
-describe('GAP: who passes over a time records it', () => {
-  /** T1 is due and nobody has taken it; A0 claims T2. */
+describe('GAP: a claim records the times that it passes over', () => {
+  /** T1 is due and unclaimed. A0 claims T2. */
   async function replay(): Promise<Result[]> {
     await pool.putJob({ name: 'j' })
     const a0 = await handAgent('a0')
@@ -134,22 +134,22 @@ describe('GAP: who passes over a time records it', () => {
     await a0.finish(2_000)
     return pool.results()
   }
-  test('with it T1 has its outcome', async () => {
+  test('with the guard T1 has its outcome', async () => {
     expect((await replay()).map(({ time, outcome }) => [time, outcome])).toEqual([
       [1_000, 'Missed'],
       [2_000, 'Succeeded'],
     ])
   })
-  test('without it T1 never has one', async () => {
+  test('without the guard T1 never has an outcome', async () => {
     vi.spyOn(guards, 'recordPassedOver').mockReturnValue([])
     expect((await replay()).map(({ time }) => time)).toEqual([2_000])
   })
 })
 
-describe('ADOPT: a retry is an entry, put by the transaction that ends the attempt before', () => {
+describe('ADOPT: the transaction that ends an attempt puts the retry as an active entry', () => {
   /**
-   * A0 claims T1 and dies; A1 buries it, with a retry under its own name, and dies before it does anything more; the operator settles T2;
-   * A1 comes back. Answers the outcomes of T1, and the attempts that A1 finds under its name.
+   * A0 claims T1 and dies. A1 buries it with a retry for itself, and dies. The operator settles T2. A1 returns. Resolves to the outcomes of
+   * T1, and to the attempts that A1 finds for itself.
    */
   async function replay(): Promise<{ outcomes: Result[]; attempts: number[] }> {
     const { etcd: client, keys } = pool
@@ -180,17 +180,17 @@ describe('ADOPT: a retry is an entry, put by the transaction that ends the attem
       attempts: mine.map(item => parseVersioned(activeSchema, item.key, item).value?.attempt ?? 0),
     }
   }
-  test('with it the second attempt lies there for whoever comes', async () => {
+  test('with the guard the second attempt is there to be adopted', async () => {
     expect(await replay()).toEqual({ outcomes: [], attempts: [2] })
   })
-  test('without it T1 has neither an outcome nor anybody who knows of it', async () => {
+  test('without the guard T1 has no outcome, and no process knows of it', async () => {
     vi.spyOn(guards, 'putNextAttempt').mockReturnValue([])
     expect(await replay()).toEqual({ outcomes: [], attempts: [] })
   })
 })
 
-describe('OPCAS: the operator writes over what it knows', () => {
-  /** The job is suspended by a new leader; a paused old one writes what it had in mind. Answers whether A0 may then claim. */
+describe('OPCAS: the operator overwrites only the revision that it knows', () => {
+  /** A new leader suspends the job. A paused old leader then writes its older entry. Resolves to whether A0 may claim. */
   async function replay(): Promise<boolean> {
     await pool.putJob({ name: 'j' })
     const key = pool.keys.job(ref)
@@ -200,11 +200,11 @@ describe('OPCAS: the operator writes over what it knows', () => {
     const a0 = await handAgent('a0')
     return a0.claim(1_000)
   }
-  test('with it the suspension stands', async () => {
+  test('with the guard the suspension stays', async () => {
     expect(await replay()).toBe(false)
     expect(await pool.actives()).toEqual([])
   })
-  test('without it a generation is claimed that the user had replaced', async () => {
+  test('without the guard an agent claims a generation that the user has replaced', async () => {
     vi.spyOn(guards, 'operatorKnows').mockReturnValue([])
     expect(await replay()).toBe(true)
     expect(await pool.actives()).toMatchObject([{ generation: 1 }])

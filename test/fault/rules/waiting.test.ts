@@ -19,11 +19,11 @@ const ref = cellRef('j')
 
 async function read<T>(key: string, schema: Parameters<typeof parseVersioned<T>>[0]): Promise<Versioned<T>> {
   const { value, ...at } = parseVersioned(schema, key, await pool.etcd.get(key))
-  if (value === undefined) throw new Error(`nothing at ${key}`)
+  if (value === undefined) throw new Error(`no value at ${key}`)
   return { ...at, value }
 }
 
-/** Agent b, by hand: claims T1, and ends it without a word to anybody. */
+/** The scripted agent b: claims T1 and ends it, without a notice to agent a. */
 async function otherAgent(t1: number): Promise<{ finish(): Promise<number> }> {
   const { keys } = pool
   const item = await pool.etcd.get(keys.job(ref))
@@ -60,8 +60,8 @@ async function otherAgent(t1: number): Promise<{ finish(): Promise<number> }> {
   }
 }
 
-describe('POLL: who put a time to wait looks at its cell every second', () => {
-  /** T1 runs on b; a puts T2 to wait and has looked at it once; T1 ends. Answers T2 and when T1 ended. */
+describe('POLL: the agent that made a time wait reads its cell every second', () => {
+  /** T1 runs on b. a makes T2 wait and reads the cell once. T1 ends. Resolves to T2 and the end of T1. */
   async function replay(): Promise<{ t2: number; ended: number }> {
     const looks = vi.mocked(guards.looksAtWaiting)
     const t2 = Math.floor(Date.now() / HOURS / 1_000) * HOURS * 1_000
@@ -80,7 +80,7 @@ describe('POLL: who put a time to wait looks at its cell every second', () => {
     return { t2, ended: await b.finish() }
   }
 
-  test('with it T2 starts within two seconds of the end of T1', async () => {
+  test('with the guard T2 starts within two seconds of the end of T1', async () => {
     vi.spyOn(guards, 'looksAtWaiting')
     const { t2, ended } = await replay()
     const second = await eventually('T2 ends', async () =>
@@ -90,7 +90,7 @@ describe('POLL: who put a time to wait looks at its cell every second', () => {
     expect((second.startedAt ?? 0) - ended).toBeGreaterThanOrEqual(0)
     expect((second.startedAt ?? 0) - ended).toBeLessThan(2_000)
   })
-  test('without it T2 goes on waiting', async () => {
+  test('without the guard T2 still waits', async () => {
     vi.spyOn(guards, 'looksAtWaiting').mockReturnValue(false)
     const { t2, ended } = await replay()
     await eventually('twice the time has passed', () => Date.now() > ended + 4_000)

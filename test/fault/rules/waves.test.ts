@@ -4,11 +4,11 @@ import { NOBODY, scheduledRunId, shellRunId, WAVE } from '../../../core/keys.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../../../core/records/entry.ts'
 import { type Active, activeSchema, type Cell, cellSchema } from '../../../core/records/state.ts'
 import { signedText } from '../../../platform/signing.ts'
+import { adopt } from '../../../store/protocol/adopt.ts'
 import { claim } from '../../../store/protocol/claim.ts'
 import { end, type Retry } from '../../../store/protocol/end.ts'
 import { freeUnknownHolder } from '../../../store/protocol/free-wave-slot.ts'
 import { guards } from '../../../store/protocol/model-guards.ts'
-import { adopt } from '../../../store/protocol/retry.ts'
 import {
   type MaybeAbsent,
   parseValue,
@@ -18,7 +18,7 @@ import {
 import { cellRef, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** maxParallel holds through whatever happens, and no place of it is lost: each comparison of the wave taken away, on a real etcd. */
+/** maxParallel always holds, and no slot is lost. Each guard of the wave is switched off in turn, on a real etcd. */
 const pool = poolForEach()
 afterEach(() => vi.restoreAllMocks())
 
@@ -38,11 +38,11 @@ async function readEntry(key: string): Promise<Versioned<Entry>> {
   const item = await pool.etcd.get(key)
   const text = signedText(item?.value ?? '') ?? ''
   const value = parseValue(jobEntrySchema, text) ?? parseValue(runEntrySchema, text)
-  if (!value) throw new Error(`nothing at ${key}`)
+  if (!value) throw new Error(`no value at ${key}`)
   return { key, mod: item?.mod ?? 0, value }
 }
 
-/** An agent by hand, which acts on the wave that it has seen last. */
+/** A scripted agent. It acts on the wave that it read last. */
 async function handAgent(name: string) {
   const { etcd, keys } = pool
   await etcd.txn({ compare: [], then: [{ put: keys.agent('default', name), value: '{}' }] })
@@ -92,7 +92,7 @@ async function handAgent(name: string) {
       })
       return (await etcd.txn(txn)).ok
     },
-    /** Its session is gone; another one ends its run. */
+    /** Its session is gone, and another agent ends its run. */
     async isBuried(retry?: Retry): Promise<boolean> {
       await pool.remove(keys.agent('default', name))
       await me.look()
@@ -103,8 +103,8 @@ async function handAgent(name: string) {
   return me
 }
 
-describe('WAVE: who takes a place compares the wave', () => {
-  /** Two agents see the last place free, and take it. */
+describe('WAVE: a claim that takes a slot compares the wave', () => {
+  /** Two agents see the last slot free, and claim it. */
   async function replay(): Promise<string[]> {
     await putJob(1)
     const [a, b] = [await handAgent('a'), await handAgent('b')]
@@ -112,18 +112,18 @@ describe('WAVE: who takes a place compares the wave', () => {
     await b.claim(1)
     return (await pool.actives()).map(({ target }) => target)
   }
-  test('with it one of them has it', async () => {
+  test('with the guard one of them gets it', async () => {
     expect(await replay()).toEqual(['a'])
     expect(await holders()).toEqual(['a'])
   })
-  test('without it both run', async () => {
+  test('without the guard both run', async () => {
     vi.spyOn(guards, 'waveUnchanged').mockReturnValue([])
     expect(await replay()).toEqual(['a', 'b'])
   })
 })
 
-describe('WAVE: who gives a place back compares the wave', () => {
-  /** Of two places a has one; b takes the other one; a ends, by the wave from before; c looks. Answers who runs. */
+describe('WAVE: a transaction that frees a slot compares the wave', () => {
+  /** a has one of two slots. b takes the other one. a ends with the older wave. c reads. Resolves to the runs that are active. */
   async function replay(withoutRule: boolean): Promise<string[]> {
     await putJob(2)
     const [a, b, c, d] = [
@@ -148,17 +148,17 @@ describe('WAVE: who gives a place back compares the wave', () => {
     }
     return (await pool.actives()).map(({ target }) => target)
   }
-  test('with it two run', async () => {
+  test('with the guard two run', async () => {
     expect(await replay(false)).toEqual(['b', 'c'])
     expect(await holders()).toEqual(['b', 'c'])
   })
-  test('without it b is forgotten, and three run', async () => {
+  test('without the guard b is forgotten, and three run', async () => {
     expect(await replay(true)).toEqual(['b', 'c', 'd'])
   })
 })
 
-describe('whoever ends a run gives its place back', () => {
-  /** a ends or is buried; may b run? */
+describe('the transaction that ends a run frees its slot', () => {
+  /** a ends or is buried. Resolves to whether b may run. */
   async function replay(how: 'finish' | 'isBuried'): Promise<boolean> {
     await putJob(1)
     const [a, b] = [await handAgent('a'), await handAgent('b')]
@@ -168,25 +168,25 @@ describe('whoever ends a run gives its place back', () => {
     await b.look()
     return b.claim(1)
   }
-  test.each(['finish', 'isBuried'] as const)('with it the next one runs: %s', async how => {
+  test.each(['finish', 'isBuried'] as const)('with the guard the next one runs: %s', async how => {
     expect(await replay(how)).toBe(true)
     expect(await holders()).toEqual(['b'])
   })
-  test('without it the wave stands still', async () => {
-    vi.spyOn(guards, 'freesPlace').mockReturnValue(false)
+  test('without the guard the wave stops', async () => {
+    vi.spyOn(guards, 'freesSlot').mockReturnValue(false)
     expect(await replay('finish')).toBe(false)
     expect(await pool.actives()).toEqual([])
   })
 })
 
-describe('a pending attempt and its place', () => {
+describe('a pending attempt and its slot', () => {
   const retry = async (next: Retry['next']): Promise<Retry> => ({
     backoffLimit: 1,
     notBefore: T,
     entry: await readEntry(pool.keys.job(ref('a'))),
     next,
   })
-  test('under its owner it keeps it', async () => {
+  test('an attempt of an owner keeps its slot', async () => {
     await putJob(1)
     const [a, b] = [await handAgent('a'), await handAgent('b')]
     await a.claim(1)
@@ -198,7 +198,7 @@ describe('a pending attempt and its place', () => {
     expect(await b.claim(1)).toBe(false)
     expect((await readCell(WAVE)).value?.active).toEqual([{ run: a.run, agent: 'a', attempt: 2 }])
   })
-  test('under nobody it has none, and takes one when somebody comes', async () => {
+  test('an attempt that belongs to nobody has no slot, and takes one when it is adopted', async () => {
     await putJob(1)
     const [a, b] = [await handAgent('a'), await handAgent('b')]
     await a.claim(1)
@@ -219,10 +219,10 @@ describe('a pending attempt and its place', () => {
     const seen = { ...(await readCell(WAVE)) }
     expect(isFull(seen.value, 1)).toBe(true)
     expect(await b.finish()).toBe(true)
-    // What it saw of the wave is no longer so.
+    // The wave has changed since it was read.
     expect(await takeOver()).toBe(false)
     Object.assign(seen, await readCell(WAVE))
-    // Nor what it saw of maxParallel.
+    // So has maxParallel.
     await putJob(2)
     expect(await takeOver()).toBe(false)
     limit = await readEntry(pool.keys.job(ref('a')))
@@ -231,8 +231,8 @@ describe('a pending attempt and its place', () => {
   })
 })
 
-describe('a holder is taken out only while nothing is active under its name', () => {
-  /** The operator has seen the wave, and not yet the run of a. */
+describe('a holder is removed only while it has no active entry', () => {
+  /** The operator has read the wave, but not yet a's active entry. */
   async function replay(): Promise<string[]> {
     await putJob(1)
     const a = await handAgent('a')
@@ -242,14 +242,14 @@ describe('a holder is taken out only while nothing is active under its name', ()
     if (holder) await pool.etcd.txn(freeUnknownHolder(pool.keys, 'default', { wave, holder }))
     return holders()
   }
-  test('with it the place stays taken', async () => {
+  test('with the guard the slot stays taken', async () => {
     expect(await replay()).toEqual(['a'])
   })
-  test('without it another one may run beside it', async () => {
+  test('without the guard another run may start beside it', async () => {
     vi.spyOn(guards, 'holderUnknown').mockReturnValue([])
     expect(await replay()).toEqual([])
   })
-  test('of a run that is gone it is given back', async () => {
+  test('the slot of a run that is gone is freed', async () => {
     await putJob(1)
     const a = await handAgent('a')
     await a.claim(1)
@@ -261,8 +261,8 @@ describe('a holder is taken out only while nothing is active under its name', ()
   })
 })
 
-describe("a ShellRun goes by its job's maxParallel as it is now", () => {
-  /** The job allows two; one runs; a ShellRun looks, the job is edited to one, the ShellRun claims. */
+describe("a ShellRun obeys its job's current maxParallel", () => {
+  /** The job allows two runs, and one is active. An agent reads for a ShellRun, the job is edited to allow one, and the agent claims. */
   async function replay(): Promise<string[]> {
     const { etcd, keys } = pool
     await putJob(2)
@@ -293,10 +293,10 @@ describe("a ShellRun goes by its job's maxParallel as it is now", () => {
     await etcd.txn(txn)
     return holders()
   }
-  test('with it one runs', async () => {
+  test('with the guard one runs', async () => {
     expect(await replay()).toEqual(['a'])
   })
-  test('without it two do', async () => {
+  test('without the guard two run', async () => {
     vi.spyOn(guards, 'limitUnchanged').mockReturnValue([])
     expect(await replay()).toEqual(['a', 'b'])
   })

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { type Fleet, startFleet } from '../../fixtures/fleet.ts'
-import { mostAtOnce } from '../../fixtures/most-at-once.ts'
-import { broken } from '../../fixtures/promise.ts'
+import { maxConcurrency } from '../../fixtures/max-concurrency.ts'
+import { violations } from '../../fixtures/promise.ts'
 import { eventually } from '../eventually.ts'
 
-/** maxParallel holds, and every target has its outcome, while agents and etcd's leader are killed. */
+/** maxParallel holds, and every target gets its outcome, while agents and etcd's leader are killed. */
 let fleet: Fleet | undefined
 afterEach(async () => {
   await fleet?.stop()
@@ -20,7 +20,7 @@ kind: ShellAgent
 metadata: { name: ${name} }
 spec: { external: {} }
 `
-/** Each command says every tenth of a second that it runs, for a second. */
+/** Each command records every 0.1 s that it runs, for one second. */
 const job = (dir: string, suspend = false) => `apiVersion: shellcron.dev/v1alpha1
 kind: ShellCronJob
 metadata: { name: roll }
@@ -41,7 +41,7 @@ spec:
         done
 `
 
-test('with agents and the leader of etcd killed in the middle of waves of two', async () => {
+test("maxParallel 2 holds while agents and etcd's leader are killed in the middle of waves", async () => {
   fleet = await startFleet(AGENTS)
   const { dir, operator, agent, etcd, truth, write, entry: entryOf } = fleet
   await write('agents.yaml', AGENTS.map(enrolled).join('---\n'))
@@ -54,7 +54,7 @@ test('with agents and the leader of etcd killed in the middle of waves of two', 
   })
   const starts = async (count: number) =>
     eventually(`${count} starts`, async () => (await truth()).length >= count, 60_000)
-  /** SIGKILLs who has started last, and runs. */
+  /** SIGKILLs the agent whose run started last and is active. */
   const killLast = async () => {
     const name = (await truth()).at(-1)?.split(' ')[2] ?? ''
     await agent(name).kill()
@@ -82,8 +82,8 @@ test('with agents and the leader of etcd killed in the middle of waves of two', 
     60_000,
   )
   const outcomes = await fleet.outcomes()
-  expect(broken({ entry, outcomes, truth: await truth(), until, targets: AGENTS })).toEqual([])
-  expect(mostAtOnce(await readFile(join(dir, 'ticks'), 'utf8'))).toBe(2)
+  expect(violations({ entry, outcomes, truth: await truth(), until, targets: AGENTS })).toEqual([])
+  expect(maxConcurrency(await readFile(join(dir, 'ticks'), 'utf8'))).toBe(2)
   const { items } = await fleet.client.list(fleet.keys.cells())
   const wave = items.find(({ key }) => key.endsWith('/@wave'))
   expect(JSON.parse(wave?.value ?? '')).toMatchObject({ active: [] })

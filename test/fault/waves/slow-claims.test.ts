@@ -6,7 +6,7 @@ import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { eventually } from '../eventually.ts'
 
-/** A claim is applied, and its answer takes so long that the agent looks meanwhile for entries of its own that nobody knows. */
+/** A claim is applied, but its answer is so late that the agent checks for unknown active entries of its own first. */
 const pool = poolForEach({ members: ['a'] })
 
 function slowToAnswer(real: Etcd): Etcd {
@@ -25,7 +25,7 @@ function slowToAnswer(real: Etcd): Etcd {
     },
     list: async (prefix, signal) => {
       const found = await real.list(prefix, signal)
-      // A moment later it knows what it makes of them.
+      // A moment later it has decided about them.
       if (claimed && prefix === mine) void systemClock.sleep(300).then(looked.resolve)
       return found
     },
@@ -38,7 +38,7 @@ async function ended() {
   return result
 }
 
-test('a scheduled run is not given up for it', async () => {
+test('a scheduled run is not settled as unknown', async () => {
   await pool.putJob({
     name: 'j',
     schedules: ['@every 1000h'],
@@ -50,7 +50,7 @@ test('a scheduled run is not given up for it', async () => {
   expect(await pool.ran()).toHaveLength(1)
 })
 
-test('a ShellRun is not given up for it', async () => {
+test('a ShellRun is not settled as unknown', async () => {
   await pool.putRun({ name: 'r', command: command(`echo x >> ${pool.truth}`) })
   await pool.request('run.test.r.-', {
     kind: 'run',

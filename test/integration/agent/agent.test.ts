@@ -3,12 +3,12 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, due } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** One agent, a real etcd, a real launcher; the pool is written by hand. */
+/** One agent with a real etcd and a real launcher, in a scripted pool. */
 const pool = poolForEach({ members: ['a'] })
 
 const stamp = () => `echo "$SHELLCRON_RUN_ID $SHELLCRON_ATTEMPT" >> ${pool.truth}`
 
-test('a job every second runs each second once, and each has one result', async () => {
+test('a job every second runs once each second, and each run has one result', async () => {
   await pool.agent('a')
   await pool.putJob({ name: 'tick', command: command(`${stamp()}; echo done`) })
   const results = await eventually('five results', async () => {
@@ -25,7 +25,7 @@ test('a job every second runs each second once, and each has one result', async 
   for (let i = 1; i < times.length; i++) expect((times[i] ?? 0) - (times[i - 1] ?? 0)).toBe(1_000)
 })
 
-test('a failing command is Failed with its exit code, and its retry is an attempt of its own', async () => {
+test('a failing command is Failed with its exit code, and its retry is another attempt', async () => {
   await pool.agent('a')
   await pool.putJob({
     name: 'fails',
@@ -47,7 +47,7 @@ test('a failing command is Failed with its exit code, and its retry is an attemp
   expect((await pool.cell('fails'))?.active).toEqual([])
 })
 
-test('Forbid: what comes due while a run is active waits, and starts when it ends', async () => {
+test('Forbid: a time that comes due while a run is active waits, and starts when that run ends', async () => {
   await pool.agent('a')
   await pool.putJob({
     name: 'slow',
@@ -94,7 +94,7 @@ test('a suspended or deleted job is not claimed again, and a claimed run that ha
   expect((await pool.cell('late'))?.lastFire).toBe(frontier)
 })
 
-test('what was missed while nobody was there is caught up by Latest, the rest recorded as one range', async () => {
+test('after a time without agents Latest runs the newest time, and the others are recorded as one range', async () => {
   const now = Date.now()
   await pool.putJob({
     name: 'missed',
@@ -113,7 +113,7 @@ test('what was missed while nobody was there is caught up by Latest, the rest re
   expect(missed[0]).toMatchObject({ reason: 'NotCaughtUp', final: true, attempt: 0 })
 })
 
-test('a ShellRun is claimed once, its request goes, and killing it is its outcome', async () => {
+test('a ShellRun is claimed once, its request is deleted, and a kill is its outcome', async () => {
   await pool.agent('a')
   await pool.putRun({ name: 'once', command: command(`${stamp()}; exec sleep 60`) })
   await pool.request('run.test.once.-', {
@@ -138,7 +138,7 @@ test('a ShellRun is claimed once, its request goes, and killing it is its outcom
   expect(await pool.ran()).toHaveLength(1)
 })
 
-test('an agent that comes back within its lease resumes its session, adopts its runs and records them', async () => {
+test('an agent that returns within its lease resumes its session, adopts its runs and records them', async () => {
   const first = await pool.agent('a')
   await pool.putJob({
     name: 'long',
@@ -158,7 +158,7 @@ test('an agent that comes back within its lease resumes its session, adopts its 
   expect(agents[0]?.create).toBe(session)
 })
 
-test('the runs of an agent that stays away are buried by another, and retried there', async () => {
+test('another agent buries the runs of a dead agent, and retries them', async () => {
   await pool.putMember('b')
   const a = await pool.agent('a')
   const b = await pool.agent('b')

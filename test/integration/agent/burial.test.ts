@@ -4,10 +4,10 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, due } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** What burial makes of the attempts of an agent that stays away. */
+/** Burial of a dead agent's attempts. */
 const pool = poolForEach({ ttlSeconds: 3, members: ['a'] })
 
-test('a run that was to be ended when its agent went is Lost, and not begun again', async () => {
+test('a run that was being killed when its agent died is Lost, and not retried', async () => {
   const a = await pool.agent('a')
   await pool.putJob({
     name: 'j',

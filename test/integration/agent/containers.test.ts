@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rank } from '../../../core/fires/placement.ts'
 import { execBinary, launcherBinary } from '../../../scripts/go-programs.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { command, type HandAgent } from '../../fixtures/pool.ts'
+import { type AgentOptions, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { type Containerd, type StartedPod, startContainerd } from '../../servers/containerd.ts'
 
@@ -11,7 +11,7 @@ const canRun = process.getuid?.() === 0 && existsSync('/usr/bin/containerd') && 
 const helper = await execBinary()
 const launcher = await launcherBinary()
 
-/** An agent on a node with a real containerd; the pool is written by hand. */
+/** An agent on a node with a real containerd, in a scripted pool. */
 describe.runIf(canRun)('jobs in containers', () => {
   const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
   let node: Containerd
@@ -31,7 +31,7 @@ describe.runIf(canRun)('jobs in containers', () => {
 
   afterAll(() => node?.stop())
 
-  const agent = (over: HandAgent = {}) =>
+  const agent = (over: AgentOptions = {}) =>
     pool.agent('a', {
       launcherCommand: [...node.enter, launcher],
       isElsewhere: true,
@@ -60,7 +60,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     selector: { matchLabels, matchExpressions: [] },
   })
 
-  test('it runs with the user of the container, in the one that kubectl would take', async () => {
+  test("a run has the container's user, in the container that kubectl exec would choose", async () => {
     await agent()
     await start(
       'user',
@@ -75,20 +75,20 @@ describe.runIf(canRun)('jobs in containers', () => {
     })
   })
 
-  test('a container by its name, with a label expression', async () => {
+  test('a container is selected by its name and a label expression', async () => {
     await agent()
     const matchExpressions = [{ key: 'version', operator: 'Exists', values: [] }]
     await start('named', 'id -u', { name: 'sidecar', selector: { matchLabels: {}, matchExpressions } })
     expect(await result('named')).toMatchObject({ outcome: 'Succeeded', tail: '0\n' })
   })
 
-  test('pods of other namespaces are not there', async () => {
+  test('pods of other namespaces are not selected', async () => {
     await agent()
     await start('spy', 'true', labels({ app: 'secret' }))
     expect(await result('spy')).toMatchObject({ outcome: 'Failed', reason: 'ContainerNotFound' })
   })
 
-  test('Each: which of them failed is in the message', async () => {
+  test('Each: the message names the containers that failed', async () => {
     await agent()
     await start('each', 'test $(id -u) = 0', { pick: 'Each' })
     expect(await result('each')).toMatchObject({
@@ -98,7 +98,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     })
   })
 
-  test('a run survives its agent, and the next one records how it ended', async () => {
+  test('a run survives its agent, and the next agent records its end', async () => {
     const first = await agent()
     const gate = 'while ! test -e /tmp/go; do sleep 0.05; done; echo gone on; exit 6'
     await start('survivor', `echo begun; ${gate}`, { name: 'sidecar' })
@@ -109,7 +109,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     expect(await result('survivor')).toMatchObject({ outcome: 'Failed', exitCode: 6, attempt: 1 })
   })
 
-  test('a container that goes while it runs is its reason, and nothing runs elsewhere', async () => {
+  test('a run whose container goes ends with that reason, and is not run elsewhere', async () => {
     await agent()
     await start('gone', 'sleep 60606', labels({ version: '2' }))
     await eventually('it is active', async () => (await pool.actives()).length === 1)
@@ -124,7 +124,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     expect(await result('after')).toMatchObject({ outcome: 'Failed', reason: 'ContainerNotRunning' })
   })
 
-  test('who has no such container leaves it to who has, in whatever rank', async () => {
+  test('an agent without such a container leaves the run to an agent that has one, of any rank', async () => {
     await pool.putMember('b')
     await agent()
     await pool.agent('b', { containers: { helper, endpoints: ['unix:///no/such.sock'], podsOnly: false } })
@@ -147,7 +147,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     for (const one of began) expect(one).toMatchObject({ outcome: 'Succeeded', agent: 'a', tail: 'here\n' })
   })
 
-  test('what nobody has a container for ends as ContainerNotFound', async () => {
+  test('a run that no agent has a container for ends with ContainerNotFound', async () => {
     await pool.putMember('b')
     await agent()
     await pool.agent('b', { containers: { helper, endpoints: [`unix://${node.socket}`], podsOnly: false } })
@@ -156,7 +156,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     expect(await result('nobody')).toMatchObject({ outcome: 'Failed', reason: 'ContainerNotFound' })
   })
 
-  test('of several containers that run in a Pod one must be named', async () => {
+  test('with several containers running in a Pod one must be named', async () => {
     await node.pod({ name: 'pair', labels: { app: 'pair' }, containers: { left: {}, right: {} } })
     await agent()
     await start('either', 'true', labels({ app: 'pair' }))
@@ -168,7 +168,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     expect(await result('left')).toMatchObject({ outcome: 'Succeeded' })
   })
 
-  test('an engine with two sockets is one', async () => {
+  test('an engine with two sockets counts once', async () => {
     await node.pod({ name: 'solo', labels: { app: 'solo' }, containers: { app: {} } })
     const socket = `unix://${node.socket}`
     await agent({ containers: { helper, endpoints: [socket, socket], podsOnly: false } })
@@ -176,14 +176,14 @@ describe.runIf(canRun)('jobs in containers', () => {
     expect(await result('once')).toMatchObject({ outcome: 'Succeeded', tail: 'solo/app | once\n' })
   })
 
-  test('an agent without a runtime says what to do', async () => {
+  test('the message of an agent without a runtime says what to do', async () => {
     await agent({ containers: { helper, endpoints: ['unix:///no/such.sock'], podsOnly: false } })
     await start('nowhere', 'true', {})
     const { reason, message } = await result('nowhere')
     expect([reason, message]).toEqual(['RuntimeUnavailable', expect.stringContaining('--runtime-endpoint')])
   })
 
-  test('without the helper nothing is tried', async () => {
+  test('without the helper no container is tried', async () => {
     await agent({ containers: { helper: undefined, endpoints: [], podsOnly: false } })
     await start('helpless', 'true', {})
     expect(await result('helpless')).toMatchObject({
@@ -194,12 +194,12 @@ describe.runIf(canRun)('jobs in containers', () => {
   })
 })
 
-/** Of a job for which this agent, of a and b, is rank 0. */
+/** The name of a job for which this agent, of a and b, has rank 0. */
 function uidFor(agent: string): string {
   for (let n = 0; ; n++) if (rank(`uid-${n}`, ['a', 'b'])[0] === agent) return `uid-${n}`
 }
 
-/** Whether some process has this command line. */
+/** Whether a process has this command line. */
 function isRunning(line: string): boolean {
   return readdirSync('/proc').some(pid => {
     try {

@@ -8,7 +8,7 @@ import { command, due } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { fill, mayMount, mountSmall, unmount } from '../../fixtures/small-disk.ts'
 
-/** The disk of a machine is full. */
+/** The machine's disk is full. */
 describe.skipIf(!mayMount)('an agent', () => {
   const pool = poolForEach({ ttlSeconds: 5, members: ['a'] })
   let disk: string
@@ -30,7 +30,7 @@ describe.skipIf(!mayMount)('an agent', () => {
 
   const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
 
-  test('holds a session and runs what is due, and after it the next one', async () => {
+  test('with a full disk keeps its session and runs jobs, and so does the next one', async () => {
     fill(disk)
     const first = await pool.agent('a', { etcd: counted })
     await pool.putJob({ name: 'one', ...due(), command: command(`echo x >> ${pool.truth}`) })
@@ -41,32 +41,32 @@ describe.skipIf(!mayMount)('an agent', () => {
     await pool.agent('a', { etcd: counted })
     await pool.putJob({ name: 'two', ...due(), command: command(`echo x >> ${pool.truth}`) })
     expect(await eventually('it has run', () => pool.ended('two'))).toMatchObject({ outcome: 'Succeeded' })
-    // There was nothing to resume it by.
+    // The session could not be saved, so it could not be resumed.
     expect((await registered())?.create).not.toBe(session)
   })
 
-  test('that is full when it is told to stop leaves its session as it is, for the next one', async () => {
+  test('that stops with a full disk leaves its session to the next one as it is', async () => {
     const first = await pool.agent('a', { etcd: counted })
-    const { session, letGo } = await startLongRun(pool)
+    const { session, finish } = await startLongRun(pool)
     const { lease } = (await registered()) ?? {}
     fill(disk)
     await first.agent.handOver()
     await first.crash()
     await pool.agent('a', { etcd: counted })
-    await letGo()
+    await finish()
     expect(await registered()).toMatchObject({ create: session, lease })
   })
 
-  test('that is full when the next one comes has the session that was handed over', async () => {
+  test('that starts with a full disk resumes the session that was handed over', async () => {
     const first = await pool.agent('a', { etcd: counted })
-    const { session, letGo } = await startLongRun(pool)
+    const { session, finish } = await startLongRun(pool)
     await first.agent.handOver()
     await first.crash()
     const { lease } = (await registered()) ?? {}
     fill(disk)
     leases = 0
     await pool.agent('a', { etcd: counted })
-    await letGo()
+    await finish()
     expect(await registered()).toMatchObject({ create: session, lease })
     expect(leases).toBe(1)
   })

@@ -6,13 +6,13 @@ import { eventually } from '../../fault/eventually.ts'
 import { startLongRun } from '../../fixtures/long-run.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** An agent that is told to stop leaves its runs to the next one on its machine, which may take longer than the TTL to come. */
+/** An agent that is stopped leaves its runs to the next agent on its machine, which may start later than the TTL. */
 const TTL = 5
 const pool = poolForEach({ ttlSeconds: TTL, members: ['a', 'b'] })
 
 const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
 
-/** What happened, in order. */
+/** The events, in order. */
 let told: string[] = []
 const fences = (real: Launcher): Launcher => ({
   ...real,
@@ -21,7 +21,7 @@ const fences = (real: Launcher): Launcher => ({
     real.fence(session, until)
   },
 })
-/** `fail`: the answer to a registration is lost, and it is applied all the same. */
+/** `fail`: a registration is applied, but its answer is lost. */
 const registrations =
   (fail = false) =>
   (real: Etcd): Etcd => ({
@@ -43,7 +43,7 @@ async function longRun(options: Parameters<typeof pool.agent>[1]) {
 }
 
 test('a run outlives the TTL without an agent, and is adopted in the same session', async () => {
-  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations() })
+  const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations() })
   told = []
   await first.agent.handOver()
   expect(told).toEqual(['registered', 'fence long'])
@@ -56,33 +56,33 @@ test('a run outlives the TTL without an agent, and is adopted in the same sessio
   told = []
   await pool.agent('a', { launcher: fences, etcd: registrations() })
   await eventually('it is back', () => told.includes('registered'))
-  // Lowered before the request.
+  // Lowered before the request is sent.
   expect(told.slice(0, 2)).toEqual(['fence short', 'registered'])
   const back = await registered()
   expect(back?.create).toBe(session)
   expect(await pool.etcd.keepAlive(back?.lease ?? '', 5_000)).toBeLessThanOrEqual(TTL)
-  await letGo()
+  await finish()
   expect(await pool.ran()).toHaveLength(1)
 })
 
-test('where the answer is lost the fence is not raised, and the next agent finds the session all the same', async () => {
-  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations(true) })
+test('if the answer is lost the fence is not raised, and the next agent still finds the session', async () => {
+  const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations(true) })
   told = ['registered']
   await expect(first.agent.handOver()).rejects.toThrow('lost')
   expect(told).not.toContain('fence long')
   await first.crash()
   await pool.agent('a')
-  await letGo()
+  await finish()
   expect((await registered())?.create).toBe(session)
 })
 
-test('a lease that is as long as that is never made shorter, and is not moved when the next agent comes', async () => {
+test('a lease that is long enough is never shortened, and is kept when the next agent comes', async () => {
   const long = { ttlSeconds: 200, paused: false, draining: false, sealKey: '' }
   await pool.etcd.txn({
     compare: [],
     then: [{ put: pool.keys.pool('default'), value: JSON.stringify(long) }],
   })
-  const { first, session, letGo } = await longRun({ launcher: fences, etcd: registrations() })
+  const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations() })
   told = []
   await first.agent.handOver()
   expect(told).toEqual(['registered', 'fence long'])
@@ -90,11 +90,11 @@ test('a lease that is as long as that is never made shorter, and is not moved wh
   expect(await pool.etcd.keepAlive(left?.lease ?? '', 5_000)).toBe(200)
   await first.crash()
   await pool.agent('a')
-  await letGo()
+  await finish()
   expect(await registered()).toMatchObject({ create: session, lease: left?.lease })
 })
 
-test('who has no runs hands nothing over', async () => {
+test('an agent without runs hands nothing over', async () => {
   told = []
   const idle = await pool.agent('a', { launcher: fences, etcd: registrations() })
   await eventually('a session', registered)

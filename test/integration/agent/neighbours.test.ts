@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Active } from '../../../core/records/state.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { command, due, type HandPool, handPool } from '../../fixtures/pool.ts'
+import { command, due, type ScriptedPool, startScriptedPool } from '../../fixtures/pool.ts'
 import { type EtcdCluster, startEtcd } from '../../servers/etcd.ts'
 
-/** Two ShellCrons on one machine that know nothing of each other. */
+/** Two independent ShellCrons on one machine. */
 const etcds: EtcdCluster[] = []
-const pools: HandPool[] = []
+const pools: ScriptedPool[] = []
 
 beforeAll(async () => {
   for (const _ of [1, 2]) {
     const etcd = await startEtcd()
     etcds.push(etcd)
-    const pool = await handPool(etcd, 30)
+    const pool = await startScriptedPool(etcd, 30)
     pools.push(pool)
     await pool.putMember('a')
     await pool.agent('a')
@@ -23,8 +23,8 @@ afterAll(async () => {
   for (const etcd of etcds) await etcd.stop()
 })
 
-test('the kill of a run leaves the run of the same name and time alone that the other one has', async () => {
-  const [mine, other] = pools as [HandPool, HandPool]
+test('the kill of a run does not touch the run of the same name and time of the other one', async () => {
+  const [mine, other] = pools as [ScriptedPool, ScriptedPool]
   await mine.putJob({ name: 'j', ...due(), command: command('exec sleep 600') })
   await eventually('it is claimed', async () => (await mine.actives())[0])
   await other.putJob({ name: 'j', ...due(), command: command('exec sleep 600') })

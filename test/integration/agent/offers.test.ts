@@ -5,12 +5,12 @@ import { eventually } from '../../fault/eventually.ts'
 import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** What an agent does that is not among the first three in rank, and how much any agent takes. */
+/** What an agent beyond the first three ranks does, and how much an agent claims. */
 const pool = poolForEach({ ttlSeconds: 30 })
 
 const HOUR = 3_600_000
 
-/** Four agents without room; answers the last in rank for the job. */
+/** Four agents without a free slot. Resolves to the last one in rank for the job. */
 async function fourAgents(): Promise<string> {
   const names = ['a', 'b', 'c', 'd']
   for (const name of names) await pool.putMember(name, { maxConcurrentRuns: 0 })
@@ -22,7 +22,7 @@ async function fourAgents(): Promise<string> {
   return rank('uid-1', names)[3] ?? ''
 }
 
-/** A job whose last time is open, and offered. `settledTo`: how far its cell came since the agents look. */
+/** A job whose last time is unclaimed, and offered. `settledTo`: how far its cell moved since the agents read it. */
 async function offer(settledTo: number): Promise<void> {
   const now = Date.now()
   const time = now - (now % HOUR)
@@ -47,7 +47,7 @@ async function offer(settledTo: number): Promise<void> {
   await pool.request(`offer.${run}`, { kind: 'offer', ...of })
 }
 
-test('an offer is taken by an agent whose memory of the cell is old', async () => {
+test('an agent whose copy of the cell is stale takes an offer', async () => {
   const last = await fourAgents()
   await pool.putMember(last)
   const now = Date.now()
@@ -58,7 +58,7 @@ test('an offer is taken by an agent whose memory of the cell is old', async () =
   })
 })
 
-test('an offer that came while there was no room is taken when there is', async () => {
+test('an offer that came while the agent had no free slot is taken once it has', async () => {
   const last = await fourAgents()
   const now = Date.now()
   await offer(now - (now % HOUR) - HOUR)
@@ -70,7 +70,7 @@ test('an offer that came while there was no room is taken when there is', async 
   })
 })
 
-test('what comes due in one moment does not exceed what the agent may run', async () => {
+test('times that come due together do not exceed the limit of runs of an agent', async () => {
   await pool.putMember('a', { maxConcurrentRuns: 2 })
   await pool.agent('a')
   const due = { schedules: ['@every 1h'], scheduleChangedAt: Date.now() - 2 * HOUR }
@@ -87,7 +87,7 @@ test('what comes due in one moment does not exceed what the agent may run', asyn
   )
   await eventually('two run', async () => (await pool.ran()).length >= 2)
   const seen = Date.now()
-  await eventually('the others were looked at again', () => Date.now() > seen + 2_000)
+  await eventually('the others were checked again', () => Date.now() > seen + 2_000)
   expect(await pool.ran()).toHaveLength(2)
   expect(await pool.actives()).toHaveLength(2)
 })

@@ -11,7 +11,7 @@ const pool = poolForEach({ ttlSeconds: 2, members: ['a'] })
 
 const ended = () => pool.ended('j')
 
-/** A run that says `begun`, and `done` when the file `go` is there; its agent is gone, and its session with it. */
+/** A run that writes `begun`, and `done` once the file `go` exists. Its agent and session are gone. */
 async function leftAlone(): Promise<StartedAgent> {
   const agent = await pool.agent('a')
   await pool.putJob({
@@ -32,7 +32,7 @@ async function leftAlone(): Promise<StartedAgent> {
 
 const goOn = () => writeFile(join(pool.dir, 'go'), '')
 
-test('it goes on, and is recorded as it ends', async () => {
+test('the run continues, and its real end is recorded', async () => {
   await leftAlone()
   await pool.agent('a')
   await eventually('it is of the new session', async () => {
@@ -45,7 +45,7 @@ test('it goes on, and is recorded as it ends', async () => {
   expect(await pool.ran()).toEqual(['begun', 'done'])
 })
 
-test('other agents that change its cell meanwhile do not take it away', async () => {
+test('other agents that change its cell meanwhile do not remove it', async () => {
   await leftAlone()
   let changes = 0
   const keyOfCell = pool.keys.cell({
@@ -74,7 +74,7 @@ test('other agents that change its cell meanwhile do not take it away', async ()
   expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
 })
 
-test('what ended while nobody was there is recorded as it ended', async () => {
+test('a run that ended while no agent was there is recorded with its real end', async () => {
   await leftAlone()
   await goOn()
   await eventually('it is done', async () => (await pool.ran()).length === 2)

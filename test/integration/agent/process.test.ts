@@ -12,7 +12,7 @@ import { type Child, startChild } from '../../../platform/child-process.ts'
 import { bytesOf, isAlive } from '../../contract/launcher/launcher.ts'
 import { eventually } from '../../fault/eventually.ts'
 
-/** Operator and agent as processes of their own, as on servers: what a restart of the agent means for its runs. */
+/** Operator and agent as separate processes, as on servers: what a restart of the agent means for its runs. */
 const program = fileURLToPath(new URL('../../../bin/shellcron', import.meta.url))
 const ends: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -50,14 +50,14 @@ async function fleet() {
   const { openSqliteLogStore } = await import('../../../store/log/sqlite/store.ts')
   return {
     dir,
-    /** What the log store has of a run, if anything. */
+    /** A run's results in the log store, if there are any. */
     async recorded(name: string) {
       const store = openSqliteLogStore(join(state, 'shellcron.db'))
       const { rows } = await store.history({ name, limit: 10 })
       await store.close()
       return rows.length > 0 && rows
     },
-    /** What a run has written to stdout, as its launcher has it. */
+    /** A run's stdout, from its launcher. */
     async output(name: string) {
       const launcher = await connectLauncher(join(agentState, 'launcher.sock'))
       const run = (await launcher.runs()).find(({ id }) => id.includes(`.${name}.`))
@@ -67,7 +67,7 @@ async function fleet() {
     },
     agent: (...args: string[]) =>
       child(['agent', '--identity', identity, '--name', 'one', '--state', agentState, ...args]),
-    /** The agent has a session, or had one. */
+    /** Whether the agent has or had a session. */
     hasSession: () =>
       access(join(agentState, 'session.json')).then(
         () => true,
@@ -88,7 +88,7 @@ spec:
       script: echo started >> ran; sleep 4; echo ended >> ran
 `
 
-test('SIGTERM ends an agent at once and leaves its run; the next one adopts and records it', async () => {
+test('SIGTERM ends an agent at once and leaves its run; the next agent adopts and records it', async () => {
   const { dir, agent, recorded } = await fleet()
   const first = await agent()
   await writeFile(join(dir, 'run.yaml'), job(dir))
@@ -124,7 +124,7 @@ metadata: { name: sleeper }
 spec: { template: { spec: { host: {}, workingDir: "${dir}", script: "echo $$ >> pids; exec sleep 600" } } }
 `
 
-test('an agent that is stopped for a moment, and then killed, loses no exit code and no byte; one that hangs is fenced', async () => {
+test('an agent that is stopped for a moment and then killed loses no exit code and no byte; one that hangs is fenced', async () => {
   const { dir, agent, recorded, output } = await fleet()
   const first = await agent()
   await writeFile(join(dir, 'run.yaml'), writer(dir))
@@ -154,13 +154,13 @@ test('an agent that is stopped for a moment, and then killed, loses no exit code
     { outcome: 'Lost', reason: 'Fenced', attempt: 1, final: true },
   ])
   expect(await pids()).toHaveLength(1)
-  // Its launcher obeys one agent only.
+  // Its launcher accepts one agent only.
   second.signal('SIGKILL')
   await second.ended
   expect(await output('writer')).toBe(Array.from({ length: LINES }, (_, n) => `${n + 1}\n`).join(''))
 })
 
-test('a second agent on the same state directory is refused with a clear line', async () => {
+test('a second agent on the same state directory is refused with a clear message', async () => {
   const { agent, hasSession } = await fleet()
   await agent()
   await eventually('the first one has it', hasSession, 60_000)
@@ -169,7 +169,7 @@ test('a second agent on the same state directory is refused with a clear line', 
   expect(second.tail()).toMatch(/^shellcron: --state: .* is in use by another agent/)
 })
 
-test('an agent that is to drain ends though etcd is away', async () => {
+test('an agent that drains ends even if etcd is down', async () => {
   const { agent, hasSession, stopEtcd } = await fleet()
   const only = await agent('--drain-seconds', '1')
   await eventually('it has a session', hasSession, 60_000)
@@ -178,7 +178,7 @@ test('an agent that is to drain ends though etcd is away', async () => {
   await eventually('it has ended', () => only.ending(), 60_000)
 })
 
-test.each(['agent', 'operator'])('told to end while no etcd is to be had, the %s ends', async part => {
+test.each(['agent', 'operator'])('the %s ends on SIGTERM even if etcd is unreachable', async part => {
   const dir = await mkdtemp(join(tmpdir(), 'shellcron-alone-'))
   ends.push(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
   const [state, identity] = [join(dir, 'state'), join(dir, 'identity')]

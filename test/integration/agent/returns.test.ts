@@ -8,7 +8,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, type StartedAgent } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** What changed while an agent was away holds when it comes back within its lease. */
+/** An agent that returns within its lease obeys changes that were made while it was away. */
 const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 beforeEach(() => {
   armed = Promise.withResolvers()
@@ -21,13 +21,13 @@ const put = (key: string, value: unknown) =>
   pool.etcd.txn({ compare: [], then: [{ put: key, value: JSON.stringify(value) }] })
 const result = async () => (await pool.results())[0]
 
-/** Says of the only attempt what is not yet said. */
+/** Adds to the active entry of the only attempt. */
 async function mark(over: Partial<Active>): Promise<void> {
   const [active] = await pool.actives()
   await put(pool.keys.active('default', 'a', active?.run ?? ''), { ...active, ...over })
 }
 
-/** The first attempt of a run that is to start in an hour, as a claim leaves it; its owner is away. */
+/** The first attempt of a run that starts in an hour, as a claim leaves it. Its owner is away. */
 async function claimedAhead(owner: StartedAgent): Promise<void> {
   const registration = await eventually('a session', () => pool.etcd.get(pool.keys.agent('default', 'a')))
   const { instance } = JSON.parse(registration.value)
@@ -55,7 +55,7 @@ async function claimedAhead(owner: StartedAgent): Promise<void> {
   })
 }
 
-/** Comes back, arms it, and is away again. */
+/** The agent returns, arms the run, and leaves again. */
 async function armedAhead(): Promise<void> {
   await claimedAhead(await pool.agent('a'))
   const back = await pool.agent('a', { launcher: watched })
@@ -72,7 +72,7 @@ const watched = (real: Launcher): Launcher => ({
   },
 })
 
-test('a run that was to be killed meanwhile is killed', async () => {
+test('a run that was marked to be killed meanwhile is killed', async () => {
   await job(`echo x >> ${pool.truth}; exec sleep 600`, { scheduleChangedAt: Date.now() - 3_600_000_000 })
   const a = await pool.agent('a')
   await eventually('it runs', async () => (await pool.ran()).length === 1)
@@ -82,7 +82,7 @@ test('a run that was to be killed meanwhile is killed', async () => {
   expect(await eventually('it ends', result)).toMatchObject({ outcome: 'Killed', reason: 'Requested' })
 })
 
-test('a claimed run that was to be killed meanwhile is never started', async () => {
+test('a claimed run that was marked to be killed meanwhile is never started', async () => {
   await job(`echo x >> ${pool.truth}`)
   await claimedAhead(await pool.agent('a'))
   await mark({ kill: { reason: 'Requested' }, notBefore: Date.now() })
@@ -99,7 +99,7 @@ test('an armed run of a job that was suspended meanwhile is cancelled', async ()
   expect(await eventually('it ends', result)).toMatchObject({ outcome: 'Cancelled', reason: 'Suspended' })
 })
 
-test('an armed run of a job that was edited meanwhile, and is edited again, is armed anew', async () => {
+test('an armed run of a job that was edited meanwhile, and is edited again, is armed again', async () => {
   await job('true')
   await armedAhead()
   await job('true', { generation: 2 })

@@ -5,20 +5,20 @@ import { eventually } from '../../fault/eventually.ts'
 import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** What an agent tells of commands that say their Secrets. */
+/** What an agent records of commands that print their Secrets. */
 const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 
 const SECRET = 'correct-horse-battery'
 const result = (name: string) =>
   eventually(`${name} ends`, async () => (await pool.results()).find(each => each.name === name))
-/** Now, once. `over`: of its entry. */
+/** Runs once, now. `over`: changes to its entry. */
 const start = async (name: string, script: string, over: object = {}) => {
   const sealed = pool.sealed(name, { SECRET, SETTING: 'in-the-open' })
   await pool.putRun({ name, sealed, notSecret: ['SETTING'], command: command(script), ...over })
   await pool.request(name, { kind: 'run', namespace: 'test', name, target: '-', uid: 'uid-1' })
 }
 
-test('in what is recorded of its output a Secret is masked, and a ConfigMap is not', async () => {
+test('a Secret is redacted in the recorded output, and a ConfigMap is not', async () => {
   await pool.agent('a')
   await start('says', `echo "$SECRET and $SETTING"; echo "$SECRET" | base64; exit 3`)
   expect(await result('says')).toMatchObject({
@@ -28,20 +28,20 @@ test('in what is recorded of its output a Secret is masked, and a ConfigMap is n
   })
 })
 
-test('a value that the tail has only the end of is masked', async () => {
+test('a value of which the tail has only the end is redacted', async () => {
   await pool.agent('a')
   const rest = 512 - 'battery'.length
   await start('cut', `printf %s "$SECRET"; head -c ${rest} /dev/zero | tr '\\0' .`)
   expect((await result('cut')).tail).toBe(`***${'.'.repeat(rest)}`)
 })
 
-test('what no agent said to be a ConfigMap is masked as a Secret', async () => {
+test('a value that is not known to be from a ConfigMap is redacted like a Secret', async () => {
   await pool.agent('a')
   await start('older', 'echo $SETTING', { notSecret: undefined })
   expect((await result('older')).tail).toBe('***\n')
 })
 
-/** It has said its Secret, and waits for its end. */
+/** A run that has printed its Secret, and waits to be ended. */
 async function halfway(name: string): Promise<{ crash(): Promise<void> }> {
   const { crash } = await pool.agent('a')
   await start(
@@ -53,7 +53,7 @@ async function halfway(name: string): Promise<{ crash(): Promise<void> }> {
 }
 const end = () => writeFile(join(pool.dir, 'end'), '')
 
-test('the next agent masks what a run says that it took over', async () => {
+test('the next agent redacts the output of a run that it adopted', async () => {
   const { crash } = await halfway('adopted')
   await crash()
   await pool.agent('a')
@@ -61,7 +61,7 @@ test('the next agent masks what a run says that it took over', async () => {
   expect((await result('adopted')).tail).toBe('***\n')
 })
 
-test('if the Secret has been rotated meanwhile it shows nothing, and says why', async () => {
+test('if the Secret was rotated meanwhile, the tail is withheld, with the reason', async () => {
   const { crash } = await halfway('rotated')
   await crash()
   const sealed = pool.sealed('rotated', { SECRET: 'another-one' })
@@ -73,7 +73,7 @@ test('if the Secret has been rotated meanwhile it shows nothing, and says why', 
   expect(Buffer.byteLength(tail)).toBeLessThanOrEqual(512)
 })
 
-test('if it is rotated while its agent lives, what ran with the old value masks the old value', async () => {
+test('if the Secret is rotated while the agent lives, runs with the old value redact the old value', async () => {
   await halfway('living')
   const sealed = pool.sealed('living', { SECRET: 'another-one' })
   await pool.putRun({ name: 'living', sealed, command: command('true') })

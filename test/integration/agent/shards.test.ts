@@ -5,7 +5,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** Mode Shards: each part of a fire is a target of its own, taken by whoever is first in rank for it. */
+/** Mode Shards: each shard is a target of its own, and the first agent in its rank claims it. */
 const pool = poolForEach({ ttlSeconds: 5, members: ['a', 'b'] })
 
 const HOUR = 3_600_000
@@ -19,14 +19,14 @@ const sharded = (shards: number, file: string, over = {}) => ({
   ...command(stamp(file), over),
   placement: { mode: 'Shards' as const, shards, agents: [] },
 })
-/** Its last time is due, and not older than that. */
+/** The last time is due, and no older time. */
 const dueNow = (now = Date.now()) => ({
   schedules: ['@every 1h'],
   scheduleChangedAt: now - (now % HOUR) - 1,
   catchUp: 'Latest' as const,
 })
 
-test('every part runs once, with its index', async () => {
+test('every shard runs once, with its index', async () => {
   await pool.agent('a')
   await pool.agent('b')
   await pool.putJob({ name: 'j', ...dueNow(), command: sharded(SHARDS, 'once') })
@@ -40,7 +40,7 @@ test('every part runs once, with its index', async () => {
   )
 })
 
-test('the parts are spread over the agents', async () => {
+test('the shards are spread over the agents', async () => {
   await pool.agent('a')
   await pool.agent('b')
   const perSecond = { schedules: ['* * * * * *'], scheduleChangedAt: Date.now() }
@@ -51,7 +51,7 @@ test('the parts are spread over the agents', async () => {
   })
 })
 
-test('after an edit to fewer parts the others are not run any more', async () => {
+test('after an edit to fewer shards the others no longer run', async () => {
   await pool.agent('a')
   await pool.putJob({ name: 'j', ...dueNow(), command: sharded(SHARDS, 'first') })
   await eventually('all have ended', async () => (await pool.results()).length === SHARDS)
@@ -61,7 +61,7 @@ test('after an edit to fewer parts the others are not run any more', async () =>
   expect(new Set(await parts('fewer'))).toEqual(new Set(['0 of 2', '1 of 2']))
 })
 
-test('a part whose first agent is dead is taken by the next', async () => {
+test('a shard whose first agent is dead is claimed by the next', async () => {
   await pool.agent('a')
   const b = await pool.agent('b')
   await eventually(

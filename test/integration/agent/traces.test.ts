@@ -7,7 +7,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, due } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** What is left of runs that are over: nothing. */
+/** Runs leave nothing behind. */
 const pool = poolForEach({ ttlSeconds: 60, members: ['a'] })
 
 const RUNS = 1_000
@@ -40,12 +40,12 @@ test('a thousand runs leave no process, zombie, control group, descriptor or spo
   expect(await pool.actives()).toEqual([])
 })
 
-/** A folder that nothing needed may never have been made. */
+/** A folder that nothing needed may not exist. */
 function filesIn(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder) : []
 }
 
-/** `groups`: of runs of this launcher. A zombie is a child, too. */
+/** `groups`: control groups of this launcher's runs. Children include zombies. */
 async function look(pid: number): Promise<{ children: number; groups: number; descriptors: number }> {
   const parents = execFileSync('ps', ['-eo', 'ppid='], { encoding: 'utf8' }).split('\n')
   return {
@@ -55,7 +55,7 @@ async function look(pid: number): Promise<{ children: number; groups: number; de
   }
 }
 
-/** The folders right below the launcher's own, which it names after its state directory. */
+/** The folders directly in the launcher's own, which is named after its state directory. */
 function groupsOf(pid: number): number {
   const script = `
     state=$(tr '\\0' '\\n' < /proc/${pid}/cmdline | grep -A1 -x -e --state | tail -n 1)

@@ -5,10 +5,10 @@ import { startLongRun } from '../../fixtures/long-run.ts'
 import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** An agent that lives and claims nothing says why, for its ShellAgent's status. */
+/** An agent that lives but does not claim reports why, for its ShellAgent's status. */
 const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 
-test('it says in its registration what keeps it from claiming, and when it does no more', async () => {
+test('its registration has the reason while it does not claim, and no reason afterwards', async () => {
   await pool.agent('a')
   const first = await eventually('its session', read)
   expect(first.said).not.toHaveProperty('trouble')
@@ -17,7 +17,7 @@ test('it says in its registration what keeps it from claiming, and when it does 
     ...first.said,
     trouble: { reason: 'ClockSkewed', since: expect.any(Number) },
   })
-  // The session, its lease and its runs are what they were.
+  // The session, its lease and its runs have not changed.
   expect([troubled.item.create, troubled.item.lease]).toEqual([first.item.create, first.item.lease])
   await beat(Date.now())
   await eventually('it says that it is over', async () => !(await read())?.said.trouble)
@@ -25,15 +25,15 @@ test('it says in its registration what keeps it from claiming, and when it does 
   await eventually('it claims', async () => (await pool.results()).length > 0)
 })
 
-test('what it says leaves its session under the lease that it was handed over to', async () => {
+test('a reason leaves the session on the lease that it was handed over to', async () => {
   const { agent } = await pool.agent('a')
-  const { letGo } = await startLongRun(pool)
+  const { finish } = await startLongRun(pool)
   await skewed('it says so')
   await agent.handOver()
   const { item } = await eventually('it was handed over', read)
   const again = await skewed('it says so again')
   expect(again.item.lease).toBe(item.lease)
-  await letGo()
+  await finish()
 })
 
 type Registered = NonNullable<Awaited<ReturnType<typeof read>>>
@@ -43,7 +43,7 @@ async function read() {
   return item && { item, said: registrationSchema.parse(JSON.parse(item.value)) }
 }
 
-/** Its clock goes wrong until it says so. It may see several beacons at once, as one. */
+/** Sets the agent's clock wrong until it reports that. It may see several beacons as one. */
 function skewed(what: string): Promise<Registered> {
   return eventually(what, async () => {
     await beat(Date.now() - 60_000)

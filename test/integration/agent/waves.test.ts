@@ -4,7 +4,7 @@ import type { JobEntry } from '../../../core/records/entry.ts'
 import { cellSchema } from '../../../core/records/state.ts'
 import { parseValue } from '../../../store/protocol/versioned.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { mostAtOnce } from '../../fixtures/most-at-once.ts'
+import { maxConcurrency } from '../../fixtures/max-concurrency.ts'
 import { cellRef, command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
@@ -15,7 +15,7 @@ const pool = poolForEach({ ttlSeconds: 5, members: NAMES })
 const HOUR = 3_600_000
 const ref = (target: string) => cellRef('j', target)
 
-/** As the operator does: each target has its cell before the entry is in force. */
+/** As the operator does: puts the cells of all targets before the entry. */
 async function putTargets(lastFire: number): Promise<void> {
   const value = JSON.stringify({ uid: 'uid-1', lastFire, active: [] })
   const puts = NAMES.map(name => ({ put: pool.keys.cell(ref(name)), value }))
@@ -25,7 +25,7 @@ const wave = async () => {
   const item = await pool.etcd.get(pool.keys.cell(ref(WAVE)))
   return item && parseValue(cellSchema, item.value)
 }
-/** Says when it begins and ends. */
+/** Records when it begins and ends. */
 const span = (seconds: number) => {
   const say = `echo "$SHELLCRON_RUN_ID $(date +%s%3N)" >> ${pool.truth}`
   return `${say}; sleep ${seconds}; ${say}`
@@ -33,7 +33,7 @@ const span = (seconds: number) => {
 const rolling = (maxParallel: number | string, seconds = 1): JobEntry['command'] =>
   command(span(seconds), { placement: { mode: 'All', agents: [], maxParallel } })
 
-test('a wave goes at the speed of its commands, and never wider than maxParallel', async () => {
+test('a wave is as fast as its commands, and never exceeds maxParallel', async () => {
   for (const name of NAMES) await pool.agent(name)
   const now = Date.now()
   const schedule = { schedules: ['@every 1h'], scheduleChangedAt: now - (now % HOUR) - 1 }
@@ -50,11 +50,11 @@ test('a wave goes at the speed of its commands, and never wider than maxParallel
   expect(results.map(({ target, outcome }) => `${target} ${outcome}`).sort()).toEqual(
     NAMES.map(name => `${name} Succeeded`),
   )
-  expect(mostAtOnce((await pool.ran()).join('\n'))).toBe(2)
+  expect(maxConcurrency((await pool.ran()).join('\n'))).toBe(2)
   expect((await wave())?.active).toEqual([])
 })
 
-test('a retry whose machine is gone leaves its place to the others, and takes one when it is back', async () => {
+test('a retry whose machine is gone leaves its slot to others, and takes one when the machine returns', async () => {
   const [a, b] = await Promise.all([pool.agent('a'), pool.agent('b')])
   const scheduleChangedAt = Date.now() - (Date.now() % HOUR) - 1
   await putTargets(scheduleChangedAt)

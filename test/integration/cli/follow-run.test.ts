@@ -12,7 +12,7 @@ import type { LogStore, StoredResult } from '../../../store/log/port.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
 import { result } from '../../contract/log-store/log-stores.ts'
 
-/** `shellcron run --wait` on the operator's own routes and a real log store, when the object is gone before its end was seen. */
+/** `shellcron run --wait` on the operator's routes and a real log store, if the object is deleted before its end was seen. */
 const RUN = 'ops.once.run-00000000'
 let dir: string
 let store: LogStore
@@ -56,7 +56,7 @@ function ended(target: string, over: Partial<StoredResult> = {}): StoredResult {
 }
 const wait = () => followRun(join(dir, 'sock'), { namespace: 'ops', name: 'once', run: RUN })
 
-test('its result says how it ended, also if it is stored a moment later', async () => {
+test('the result says how it ended, even if it is stored a moment later', async () => {
   const code = wait()
   const before = { run: 'ops.once.run-11111111', uid: '11111111-1', outcome: 'Failed' } as const
   await store.record([ended('-', before)])
@@ -68,7 +68,7 @@ test('its result says how it ended, also if it is stored a moment later', async 
   })
 })
 
-test('it is not over while a target goes on, or an attempt is to follow; the gravest outcome counts', async () => {
+test('it is not over while a target runs or a retry is due; the gravest outcome counts', async () => {
   going = [`${RUN}.b`]
   await store.record([ended('a'), ended('c', { outcome: 'Failed', exitCode: 3, final: false })])
   const code = wait()

@@ -89,7 +89,7 @@ function drain(over: Partial<Parameters<typeof createDrain>[0]> = {}): Drain & {
   return Object.assign(one, { told })
 }
 
-test('what lies there and what comes is stored, told and then gone', async () => {
+test('existing and new results are stored, reported and then deleted', async () => {
   await put(...numbers(250).map(n => result(n)))
   const one = drain()
   await eventually('the first ones', () => one.stored === 250)
@@ -101,7 +101,7 @@ test('what lies there and what comes is stored, told and then gone', async () =>
   await eventually('nothing waits', () => one.waiting === 0)
 })
 
-test('what cannot be read is kept, logged once and counted, and holds nothing up', async () => {
+test('an unreadable result is kept, logged once and counted, and blocks no other', async () => {
   const logged: unknown[] = []
   const log: Log = { ...silentLog, error: (facts: unknown) => logged.push(facts), child: () => log }
   const foreign = keys.result('default', 'ops.report.77', 1)
@@ -122,7 +122,7 @@ test('what cannot be read is kept, logged once and counted, and holds nothing up
   await eventually('mended, it is stored', () => one.stored === 4 && one.kept === 3)
 })
 
-test('one that the store refuses for good does not hold back those that came with it', async () => {
+test('a result that the store refuses for good does not block the others of its batch', async () => {
   await put(result(1), result(2, { time: 2.5 }), result(3))
   const one = drain()
   await eventually('the others', async () => (await outbox()).length === 1)
@@ -130,7 +130,7 @@ test('one that the store refuses for good does not hold back those that came wit
   expect(one.kept).toBe(1)
 })
 
-test('while the store does not answer, results stay where they are', async () => {
+test('while the store does not answer, results stay in the outbox', async () => {
   let down = true
   let tries = 0
   const flaky: Pick<LogStore, 'record'> = {
@@ -150,7 +150,7 @@ test('while the store does not answer, results stay where they are', async () =>
   expect(await rows()).toHaveLength(2)
 })
 
-test('when only the deletion fails it is tried again, and nothing is stored or told twice', async () => {
+test('if only the deletion fails it is retried, and nothing is stored or reported twice', async () => {
   let fails = 2
   let records = 0
   const one = drain({
@@ -174,7 +174,7 @@ test('when only the deletion fails it is tried again, and nothing is stored or t
   expect(one.told).toHaveLength(1)
 })
 
-test('while nothing can be stored it says why, and then that it is over', async () => {
+test('while nothing can be stored the reason is logged, and afterwards the recovery', async () => {
   const said: (string | undefined)[] = []
   let isAway = true
   drain({
@@ -187,7 +187,7 @@ test('while nothing can be stored it says why, and then that it is over', async 
     onTrouble: why => said.push(why),
   })
   await put(result(1))
-  await eventually('it says so', () => said[0])
+  await eventually('it reports that', () => said[0])
   expect(said[0]).toBe('outcomes are not stored for now, and wait in etcd: log store: it is locked')
   isAway = false
   await eventually('an empty outbox', async () => (await outbox()).length === 0)
@@ -195,7 +195,7 @@ test('while nothing can be stored it says why, and then that it is over', async 
   expect(await rows()).toHaveLength(1)
 })
 
-test('a result that is put again between storing and deleting is not deleted unseen', async () => {
+test('a result that is put again between storing and deleting is not deleted unread', async () => {
   let again = true
   const one = drain({
     store: {
@@ -211,7 +211,7 @@ test('a result that is put again between storing and deleting is not deleted uns
   expect(await rows()).toEqual([{ ...result(1), pool: 'default' }])
 })
 
-test('two that drain at once, as an old leader and its successor, store each result once', async () => {
+test('an old leader and its successor that drain at once store each result once', async () => {
   const other = openSqliteLogStore(join(dir, 'log.db'))
   const [a, b] = [drain(), drain({ store: other })]
   for (const n of numbers(20)) await put(...numbers(10).map(i => result(n * 100 + i)))
@@ -231,7 +231,7 @@ describe('an operator that is killed', () => {
     ['stored', 30, 30],
     ['deleted', 30, 29],
   ])(
-    'at "%s" leaves %i rows and %i results, and its successor nothing lost or doubled',
+    'at "%s" leaves %i rows and %i results, and its successor stores each result once',
     async (point, there, left) => {
       await put(...numbers(30).map(n => result(n)))
       const args = [script, cluster.endpoints[0] ?? '', keys.prefix, join(dir, 'log.db'), point]

@@ -3,18 +3,18 @@ import { eventually } from '../../fault/eventually.ts'
 import { cronJob, NS, object } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
-const bench = operatorForEach()
+const fixture = operatorForEach()
 
 const everySecond = { schedule: '* * * * * *' }
 
-test('a job that is written becomes an entry that counts from now', async () => {
+test('a new job becomes an entry that counts from now', async () => {
   const before = Date.now()
-  await bench.operator()
-  await bench.write(
+  await fixture.operator()
+  await fixture.write(
     'a.yaml',
     cronJob('a', { template: { script: 'echo 1', env: [{ name: 'A', value: 'b' }] } }),
   )
-  const entry = await eventually('the entry', () => bench.job('a'))
+  const entry = await eventually('the entry', () => fixture.job('a'))
   expect(entry).toMatchObject({
     generation: 1,
     namespace: NS,
@@ -25,13 +25,13 @@ test('a job that is written becomes an entry that counts from now', async () => 
   expect(entry.scheduleChangedAt).toBeGreaterThanOrEqual(before)
 })
 
-test('an edit of the template goes straight into the entry; times count on', async () => {
-  await bench.operator()
-  await bench.write('a.yaml', cronJob('a'))
-  const first = await eventually('the entry', () => bench.job('a'))
-  await bench.write('a.yaml', cronJob('a', { template: { script: 'false' } }))
+test('an edit of the template is put into the entry at once; its times continue', async () => {
+  await fixture.operator()
+  await fixture.write('a.yaml', cronJob('a'))
+  const first = await eventually('the entry', () => fixture.job('a'))
+  await fixture.write('a.yaml', cronJob('a', { template: { script: 'false' } }))
   const second = await eventually('the new script', async () => {
-    const entry = await bench.job('a')
+    const entry = await fixture.job('a')
     return entry?.command.script === 'false' && entry
   })
   expect(second).toMatchObject({
@@ -42,19 +42,19 @@ test('an edit of the template goes straight into the entry; times count on', asy
   })
 })
 
-test('an edit of the schedule settles what was due, then counts from the instant of the edit', async () => {
-  await bench.operator()
-  await bench.write('a.yaml', cronJob('a', everySecond))
-  const first = await eventually('the entry', () => bench.job('a'))
+test('an edit of the schedule settles due times, then counts from the edit', async () => {
+  await fixture.operator()
+  await fixture.write('a.yaml', cronJob('a', everySecond))
+  const first = await eventually('the entry', () => fixture.job('a'))
   await eventually('times come due', () => Date.now() > first.scheduleChangedAt + 2_000)
-  await bench.write('a.yaml', cronJob('a', { schedule: '@every 2h' }))
+  await fixture.write('a.yaml', cronJob('a', { schedule: '@every 2h' }))
   const second = await eventually('the new schedule', async () => {
-    const entry = await bench.job('a')
+    const entry = await fixture.job('a')
     return entry?.schedules[0] === '@every 2h' && !entry.suspended && entry
   })
   expect(second.editing).toBeUndefined()
-  const cell = await bench.cell('a')
-  const ranges = await bench.results()
+  const cell = await fixture.cell('a')
+  const ranges = await fixture.results()
   const settled = ranges.reduce((sum, { range }) => sum + (range?.count ?? 1), 0)
   const at = second.scheduleChangedAt
   expect(settled).toBe(Math.floor(at / 1_000) - Math.floor(first.scheduleChangedAt / 1_000))
@@ -63,114 +63,114 @@ test('an edit of the schedule settles what was due, then counts from the instant
   expect(cell?.lastFire).toBe(Math.floor(at / 1_000) * 1_000)
 })
 
-test('suspending settles, resuming counts from then: no time between has an outcome', async () => {
-  await bench.operator()
-  await bench.write('a.yaml', cronJob('a', everySecond))
-  await eventually('the entry', () => bench.job('a'))
-  await bench.write('a.yaml', cronJob('a', { ...everySecond, spec: { suspend: true } }))
+test('suspend settles due times, resume counts from then: times between have no outcome', async () => {
+  await fixture.operator()
+  await fixture.write('a.yaml', cronJob('a', everySecond))
+  await eventually('the entry', () => fixture.job('a'))
+  await fixture.write('a.yaml', cronJob('a', { ...everySecond, spec: { suspend: true } }))
   const suspended = await eventually('suspended', async () => {
-    const entry = await bench.job('a')
+    const entry = await fixture.job('a')
     return entry?.suspended && !entry.editing && entry
   })
-  const lastFire = (await bench.cell('a'))?.lastFire ?? suspended.scheduleChangedAt
+  const lastFire = (await fixture.cell('a'))?.lastFire ?? suspended.scheduleChangedAt
   await eventually('time passes', () => Date.now() > lastFire + 2_500)
-  const before = await bench.results()
-  await bench.write('a.yaml', cronJob('a', everySecond))
+  const before = await fixture.results()
+  await fixture.write('a.yaml', cronJob('a', everySecond))
   const resumed = await eventually('resumed', async () => {
-    const entry = await bench.job('a')
+    const entry = await fixture.job('a')
     return entry && !entry.suspended && entry
   })
   expect(resumed.scheduleChangedAt).toBeGreaterThan(lastFire + 2_000)
-  expect((await bench.results()).filter(({ time }) => time <= lastFire + 2_000)).toEqual(before)
+  expect((await fixture.results()).filter(({ time }) => time <= lastFire + 2_000)).toEqual(before)
 })
 
-test('the paused annotation suspends as well', async () => {
-  await bench.operator()
-  await bench.write('a.yaml', cronJob('a', { annotations: { 'shellcron.dev/paused': 'alice' } }))
-  expect(await eventually('the entry', () => bench.job('a'))).toMatchObject({ suspended: true })
+test('the paused annotation suspends too', async () => {
+  await fixture.operator()
+  await fixture.write('a.yaml', cronJob('a', { annotations: { 'shellcron.dev/paused': 'alice' } }))
+  expect(await eventually('the entry', () => fixture.job('a'))).toMatchObject({ suspended: true })
 })
 
-test('a deleted job leaves no key, and what was due has its outcome', async () => {
-  await bench.operator()
-  await bench.write('a.yaml', cronJob('a', everySecond))
-  const entry = await eventually('the entry', () => bench.job('a'))
+test('a deleted job leaves no key, and its due times have their outcomes', async () => {
+  await fixture.operator()
+  await fixture.write('a.yaml', cronJob('a', everySecond))
+  const entry = await eventually('the entry', () => fixture.job('a'))
   await eventually('times come due', () => Date.now() > entry.scheduleChangedAt + 1_500)
-  await bench.remove('a.yaml')
-  await eventually('nothing is left', async () => (await bench.remains()).length === 0)
-  expect((await bench.results()).some(({ reason }) => reason === 'Deleted')).toBe(true)
-  // The object itself goes last.
+  await fixture.remove('a.yaml')
+  await eventually('nothing is left', async () => (await fixture.remains()).length === 0)
+  expect((await fixture.results()).some(({ reason }) => reason === 'Deleted')).toBe(true)
+  // The object itself is deleted last.
   await eventually(
     'its record is gone',
-    async () => (await bench.etcd.list(bench.keys.statuses)).items.length === 0,
+    async () => (await fixture.etcd.list(fixture.keys.statuses)).items.length === 0,
   )
 })
 
-test('a deleted job waits for its run, which is told to end', async () => {
-  const { context } = await bench.operator()
-  await bench.write('a.yaml', cronJob('a'))
-  const { uid } = await eventually('the entry', () => bench.job('a'))
+test('a deleted job waits for its run, which is killed', async () => {
+  const { context } = await fixture.operator()
+  await fixture.write('a.yaml', cronJob('a'))
+  const { uid } = await eventually('the entry', () => fixture.job('a'))
   const run = `${NS}.a.1000`
-  const key = bench.keys.active('default', 'w1', run)
-  const cellKey = bench.keys.cell({ pool: 'default', kind: 'job', namespace: NS, name: 'a', target: '-' })
-  await bench.put(key, active({ run, uid }))
-  await bench.put(cellKey, { uid, lastFire: 1_000, active: [{ run, agent: 'w1', attempt: 1 }] })
-  await bench.remove('a.yaml')
-  await eventually('the mark', async () => (await bench.etcd.get(key))?.value.includes('"Deleted"'))
-  expect(await bench.job('a')).toMatchObject({ suspended: true })
+  const key = fixture.keys.active('default', 'w1', run)
+  const cellKey = fixture.keys.cell({ pool: 'default', kind: 'job', namespace: NS, name: 'a', target: '-' })
+  await fixture.put(key, active({ run, uid }))
+  await fixture.put(cellKey, { uid, lastFire: 1_000, active: [{ run, agent: 'w1', attempt: 1 }] })
+  await fixture.remove('a.yaml')
+  await eventually('the mark', async () => (await fixture.etcd.get(key))?.value.includes('"Deleted"'))
+  expect(await fixture.job('a')).toMatchObject({ suspended: true })
   expect(context.resources.get('ShellCronJob', NS, 'a')).toBeDefined()
-  await bench.delete(key)
-  await bench.put(cellKey, { uid, lastFire: 1_000, active: [] })
-  await eventually('nothing is left', async () => (await bench.remains()).length === 0)
+  await fixture.delete(key)
+  await fixture.put(cellKey, { uid, lastFire: 1_000, active: [] })
+  await eventually('nothing is left', async () => (await fixture.remains()).length === 0)
 })
 
-test('a move to another pool takes the cells away and leaves one entry', async () => {
-  await bench.operator()
-  await bench.write('pool.yaml', object('ShellPool', 'db', {}))
-  await bench.write('a.yaml', cronJob('a', everySecond))
-  const entry = await eventually('the entry', () => bench.job('a'))
+test('a move to another pool deletes the old cells and leaves one entry', async () => {
+  await fixture.operator()
+  await fixture.write('pool.yaml', object('ShellPool', 'db', {}))
+  await fixture.write('a.yaml', cronJob('a', everySecond))
+  const entry = await eventually('the entry', () => fixture.job('a'))
   await eventually('times come due', () => Date.now() > entry.scheduleChangedAt + 1_500)
-  await bench.write('a.yaml', cronJob('a', { ...everySecond, target: { pool: 'db' } }))
-  const moved = await eventually('the entry there', () => bench.job('a', 'db'))
+  await fixture.write('a.yaml', cronJob('a', { ...everySecond, target: { pool: 'db' } }))
+  const moved = await eventually('the entry there', () => fixture.job('a', 'db'))
   expect(moved).toMatchObject({ uid: entry.uid, suspended: false, generation: 2 })
-  expect(await bench.job('a')).toBeUndefined()
-  expect(await bench.cell('a')).toBeUndefined()
+  expect(await fixture.job('a')).toBeUndefined()
+  expect(await fixture.cell('a')).toBeUndefined()
 })
 
-test('a refused job stays as a blocked entry, whose times end as Missed with the reason', async () => {
-  const { context } = await bench.operator()
-  await bench.write('a.yaml', cronJob('a', { ...everySecond, target: { pool: 'nowhere' } }))
-  expect(await eventually('the entry', () => bench.job('a', 'nowhere'))).toMatchObject({
+test('a refused job becomes a blocked entry, whose times are Missed with the reason', async () => {
+  const { context } = await fixture.operator()
+  await fixture.write('a.yaml', cronJob('a', { ...everySecond, target: { pool: 'nowhere' } }))
+  expect(await eventually('the entry', () => fixture.job('a', 'nowhere'))).toMatchObject({
     blocked: { reason: 'PoolNotFound' },
   })
   const [missed] = await eventually('an outcome', async () => {
-    const results = await bench.results()
+    const results = await fixture.results()
     return results.length > 0 && results
   })
   expect(missed).toMatchObject({ outcome: 'Missed', reason: 'PoolNotFound' })
   expect(context.compileResults.get('ShellCronJob', NS, 'a')).toMatchObject({ stalled: false })
-  await bench.write('pool.yaml', object('ShellPool', 'nowhere', {}))
+  await fixture.write('pool.yaml', object('ShellPool', 'nowhere', {}))
   await eventually('it is mended', async () => {
-    const entry = await bench.job('a', 'nowhere')
+    const entry = await fixture.job('a', 'nowhere')
     return entry && !entry.blocked && !entry.suspended
   })
 })
 
-test('a second start rewrites nothing, sealed values included', async () => {
+test('a second start writes nothing, not even sealed values', async () => {
   const { mkdir, writeFile } = await import('node:fs/promises')
-  await mkdir(`${bench.dir}/secrets/${NS}/s`, { recursive: true })
-  await writeFile(`${bench.dir}/secrets/${NS}/s/k`, 'geheim')
+  await mkdir(`${fixture.dir}/secrets/${NS}/s`, { recursive: true })
+  await writeFile(`${fixture.dir}/secrets/${NS}/s/k`, 'geheim')
   const env = [{ name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }]
-  for (let i = 0; i < 50; i++) await bench.write(`${i}.yaml`, cronJob(`j${i}`, { template: { env } }))
-  const first = await bench.operator()
+  for (let i = 0; i < 50; i++) await fixture.write(`${i}.yaml`, cronJob(`j${i}`, { template: { env } }))
+  const first = await fixture.operator()
   const revisions = async () => {
-    const { items } = await bench.etcd.list(bench.keys.jobs())
+    const { items } = await fixture.etcd.list(fixture.keys.jobs())
     return items.length === 50 && items.map(({ mod }) => mod)
   }
   const before = await eventually('all entries', revisions)
   await first.stop()
-  expect((await bench.job('j7'))?.sealed).toBeDefined()
-  expect(JSON.stringify(await bench.job('j7'))).not.toContain('geheim')
-  const { context } = await bench.operator()
+  expect((await fixture.job('j7'))?.sealed).toBeDefined()
+  expect(JSON.stringify(await fixture.job('j7'))).not.toContain('geheim')
+  const { context } = await fixture.operator()
   await eventually('all are looked at', () => context.compileResults.get('ShellCronJob', NS, 'j49'))
   expect(await revisions()).toEqual(before)
 })

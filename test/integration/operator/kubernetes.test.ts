@@ -81,7 +81,7 @@ const entryOf = async (name: string) => {
 }
 const putSecret = (k: string) =>
   apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 's', namespace: NS }, stringData: { k } })
-/** What an agent of the pool would open. */
+/** The values that an agent of the pool would open. */
 async function opened(name: string): Promise<Record<string, string> | undefined> {
   const key = 'jsonpath={.data.pool-default\\.key}'
   const pem = await kubernetes.kubectl(['get', 'secret', 'shellcron-keys', '-n', 'shellcron', '-o', key])
@@ -92,7 +92,7 @@ async function opened(name: string): Promise<Record<string, string> | undefined>
 }
 const health = async (path: string) => (await fetch(`http://127.0.0.1:${operator.healthPort}${path}`)).status
 
-test('a leader is ready, and its keys lie in a Secret', async () => {
+test('a leader is ready, and its keys are in a Secret', async () => {
   expect(await health('/healthz')).toBe(200)
   await eventually('ready', async () => (await health('/readyz')) === 200)
   expect(await health('/other')).toBe(404)
@@ -110,7 +110,7 @@ test('a leader is ready, and its keys lie in a Secret', async () => {
   )
 })
 
-test('without a policy host mode is refused; with one it runs, with its Secret sealed', async () => {
+test('without a policy host mode is refused; with one it is allowed, with its Secret sealed', async () => {
   await putSecret('geheim')
   await apply(cronJob('a', { env: [{ name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }))
   await eventually('it is refused', async () => (await entryOf('a'))?.blocked?.reason === 'PolicyRefused')
@@ -128,12 +128,12 @@ test('without a policy host mode is refused; with one it runs, with its Secret s
   expect(JSON.stringify(entry)).not.toContain('geheim')
   expect(await opened('a')).toEqual({ P: 'geheim' })
   await putSecret('neu')
-  await eventually('it is sealed anew', async () => (await opened('a'))?.['P'] === 'neu')
+  await eventually('it is sealed again', async () => (await opened('a'))?.['P'] === 'neu')
   expect(await entryOf('a')).toMatchObject({ generation: entry.generation })
   await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready', '--timeout=60s'])
 })
 
-test('a Secret that is gone serves on for a while, and the object says so; one that comes back is taken', async () => {
+test('the last value of a deleted Secret is used for a while, and the status says so; a new Secret is used at once', async () => {
   await kubernetes.kubectl(['delete', 'secret', 's', '-n', NS])
   await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready=False', '--timeout=60s'])
   expect(
@@ -142,13 +142,13 @@ test('a Secret that is gone serves on for a while, and the object says so; one t
   expect(await opened('a')).toEqual({ P: 'neu' })
   expect((await entryOf('a'))?.blocked).toBeUndefined()
   await putSecret('wieder')
-  await eventually('it is sealed anew', async () => (await opened('a'))?.['P'] === 'wieder')
+  await eventually('it is sealed again', async () => (await opened('a'))?.['P'] === 'wieder')
   await kubernetes.kubectl(['wait', 'shellcronjob/a', '--for=condition=Ready', '--timeout=60s'])
   const all = await kubernetes.kubectl(['get', 'shellcronjobs,events', '-A', '-o', 'json'])
   for (const value of ['geheim', 'neu"', 'wieder']) expect(all).not.toContain(value)
 })
 
-test('a Node gets a ShellAgent and is a member; a control-plane Node is none', async () => {
+test('a Node gets a ShellAgent and is a member; a control-plane Node is not', async () => {
   await apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1', labels: { role: 'db' } } })
   const controlPlane = { 'node-role.kubernetes.io/control-plane': '' }
   await apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'cp', labels: controlPlane } })
@@ -166,7 +166,7 @@ test('kubectl delete waits for the finalizer, and leaves no key', async () => {
   expect(await entryOf('b')).toBeUndefined()
 })
 
-test('draining takes every finalizer away and empties jobs/', async () => {
+test('a drain removes every finalizer and empties jobs/', async () => {
   operator.setDraining(true)
   await eventually('nothing is left', async () => (await etcd.list(keys.jobs())).items.length === 0)
   await eventually('no finalizer', async () => {

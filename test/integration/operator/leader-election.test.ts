@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => kubernetes?.stop())
 
-/** A candidate that can be frozen, as a machine is that dies: nothing of it reaches the server any more. */
+/** A candidate that can be frozen like a dead machine: none of its requests reach the server any more. */
 function candidate(name: string, identity: string, times?: LeaderOptions['times']) {
   const stop = new AbortController()
   let dead = false
@@ -49,7 +49,7 @@ function candidate(name: string, identity: string, times?: LeaderOptions['times'
   }
 }
 
-test('one of two leads; when it dies the other takes over within 15 s, and the dead one knew before', async () => {
+test('one of two leads; when it dies the other takes over within 15 s, after the dead one has stepped down', async () => {
   const first = candidate('take-over', 'first')
   await eventually('the first leads', () => first.leads())
   const second = candidate('take-over', 'second')
@@ -62,7 +62,7 @@ test('one of two leads; when it dies the other takes over within 15 s, and the d
   first.die()
   await eventually('the second leads', () => second.leads())
   expect(first.leads()).toBe(false)
-  // 15 s is the promise; the machine may be slow.
+  // The promise is 15 s, but the machine may be slow.
   expect(systemClock.monotonic() - diedAt).toBeLessThan(20_000)
   first.revive()
   await Promise.all([first.stop(), second.stop()])
@@ -71,7 +71,7 @@ test('one of two leads; when it dies the other takes over within 15 s, and the d
 
 const quick = { duration: 3_000, renew: 500, retry: 200, margin: 1_000 }
 
-test('who stops gives the Lease back, and the next begins without waiting for it to end', async () => {
+test('a leader that stops releases the Lease, and the next begins without waiting for it to expire', async () => {
   const first = candidate('released', 'first')
   await eventually('the first leads', () => first.leads())
   const second = candidate('released', 'second')
@@ -80,7 +80,7 @@ test('who stops gives the Lease back, and the next begins without waiting for it
   await second.stop()
 })
 
-test('a leader that was cut off for a while leads again, in a new term', async () => {
+test('a leader that was disconnected for a while leads again, in a new term', async () => {
   const only = candidate('again', 'only', quick)
   await eventually('it leads', () => only.leads())
   only.die()
@@ -90,7 +90,7 @@ test('a leader that was cut off for a while leads again, in a new term', async (
   await only.stop()
 })
 
-test('a leader whose Lease another one has taken steps down at its next renewal', async () => {
+test('a leader whose Lease was taken by another steps down at its next renewal', async () => {
   const robbed = candidate('robbed', 'robbed', { ...quick, duration: 60_000 })
   await eventually('it leads', () => robbed.leads())
   const spec = { holderIdentity: 'a person with kubectl' }
@@ -99,7 +99,7 @@ test('a leader whose Lease another one has taken steps down at its next renewal'
   await robbed.stop()
 })
 
-test('what the work throws ends the candidacy and frees the Lease', async () => {
+test('an error of the work ends the candidacy and releases the Lease', async () => {
   const options = { api: server, clock: systemClock, log: silentLog, namespace: 'default', name: 'broken' }
   const leading = lead({ ...options, identity: 'broken' }, new AbortController().signal, () =>
     Promise.reject(new Error('a bug')),

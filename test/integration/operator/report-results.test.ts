@@ -11,15 +11,15 @@ import { eventually } from '../../fault/eventually.ts'
 import { cronJob, NS, object } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
-/** From objects and results to statuses, on a real etcd; what agents would do is written by hand. */
-const bench = operatorForEach()
+/** From objects and results to statuses, on a real etcd with scripted agents. */
+const fixture = operatorForEach()
 let store: LogStore
 let context: Context
 const reports: { stop(): Promise<void> }[] = []
 
 beforeEach(async () => {
-  store = openSqliteLogStore(join(bench.dir, '..', 'log.db'))
-  context = (await bench.operator()).context
+  store = openSqliteLogStore(join(fixture.dir, '..', 'log.db'))
+  context = (await fixture.operator()).context
 })
 afterEach(async () => {
   await stopReports()
@@ -42,13 +42,13 @@ async function stopReports(): Promise<void> {
 }
 
 async function statusOf<T>(kind: string, name: string, namespace = NS): Promise<T | undefined> {
-  const item = await bench.etcd.get(bench.keys.status(kind, namespace, name))
+  const item = await fixture.etcd.get(fixture.keys.status(kind, namespace, name))
   return item && ((JSON.parse(item.value) as { status?: T }).status ?? undefined)
 }
 
 type Reported = JobStatus | RunStatus | AgentStatus
 
-/** The status, when its conditions that are True are these. */
+/** Waits until exactly these conditions are True. Resolves to the status. */
 async function when<T extends Reported>(kind: string, name: string, conditions: string): Promise<T> {
   const namespace = kind === 'ShellAgent' || kind === 'ShellPool' ? '-' : NS
   return await eventually(`${kind} ${name} is ${conditions}`, async () => {
@@ -58,9 +58,9 @@ async function when<T extends Reported>(kind: string, name: string, conditions: 
   })
 }
 
-/** A job that is Ready has its entry. */
+/** A job whose entry exists, once it is Ready. */
 async function uidOf(name: string): Promise<string> {
-  const entry = await bench.job(name)
+  const entry = await fixture.job(name)
   expect(entry).toBeDefined()
   return entry?.uid ?? ''
 }
@@ -82,12 +82,12 @@ async function end(over: Partial<Result> & Pick<Result, 'run' | 'uid' | 'name'>)
     final: true,
     ...over,
   }
-  await bench.put(bench.keys.result('default', result.run, result.attempt), result)
+  await fixture.put(fixture.keys.result('default', result.run, result.attempt), result)
 }
 
-test('a job says that it is in force and when it runs next, then how its runs ended', async () => {
+test('the status of a job has Ready and its next time, then the ends of its runs', async () => {
   report()
-  await bench.write('a.yaml', cronJob('a', { template: { script: 'df -h\n' } }))
+  await fixture.write('a.yaml', cronJob('a', { template: { script: 'df -h\n' } }))
   const first = await when<JobStatus>('ShellCronJob', 'a', 'Ready Compiled')
   expect(first).toMatchObject({
     observedGeneration: 1,
@@ -111,18 +111,18 @@ test('a job says that it is in force and when it runs next, then how its runs en
   const again = await when<JobStatus>('ShellCronJob', 'a', 'Ready Compiled, LastRunSucceeded Succeeded')
   expect(again).toMatchObject({ lastResult: 'Succeeded', outputTail: 'bad\n' })
   expect(again.runs).toHaveLength(2)
-  await eventually('the outbox is empty', async () => (await bench.results()).length === 0)
+  await eventually('the outbox is empty', async () => (await fixture.results()).length === 0)
 })
 
-test('what goes on is shown, and is no more when it has ended', async () => {
+test('an active run is shown until it has ended', async () => {
   report()
-  await bench.write('a.yaml', cronJob('a'))
+  await fixture.write('a.yaml', cronJob('a'))
   await when('ShellCronJob', 'a', 'Ready Compiled')
   const uid = await uidOf('a')
   const run = `${NS}.a.1000`
-  const key = bench.keys.active('default', 'w1', run)
+  const key = fixture.keys.active('default', 'w1', run)
   const active = { run, kind: 'job', uid, generation: 1, namespace: NS, name: 'a', target: '-', time: 1_000 }
-  await bench.put(key, { ...active, notBefore: 1_000, attempt: 1, session: 1, instance: 'i' })
+  await fixture.put(key, { ...active, notBefore: 1_000, attempt: 1, session: 1, instance: 'i' })
   const status = await eventually('it is active', async () => {
     const status = await statusOf<JobStatus>('ShellCronJob', 'a')
     return status?.activeCount === 1 && status
@@ -131,58 +131,58 @@ test('what goes on is shown, and is no more when it has ended', async () => {
     active: [{ id: run, startTime: '1970-01-01T00:00:01Z', targets: 1 }],
     lastScheduleTime: '1970-01-01T00:00:01Z',
   })
-  await bench.delete(key)
+  await fixture.delete(key)
   await eventually(
-    'it is not',
+    'it is no longer active',
     async () => (await statusOf<JobStatus>('ShellCronJob', 'a'))?.activeCount === 0,
   )
 })
 
-test('what cannot be compiled is Stalled, with the field; mended, it is Ready', async () => {
+test('a job that cannot be compiled is Stalled, with the field; once fixed it is Ready', async () => {
   report()
-  await bench.write('a.yaml', cronJob('a', { schedule: '61 * * * *' }))
+  await fixture.write('a.yaml', cronJob('a', { schedule: '61 * * * *' }))
   const status = await when<JobStatus>('ShellCronJob', 'a', 'Stalled InvalidSchedule')
   expect(status.conditions?.[0]?.message).toContain('spec.schedule')
   expect(status).not.toHaveProperty('nextScheduleTime')
-  await bench.write('a.yaml', cronJob('a', { schedule: '1 * * * *' }))
+  await fixture.write('a.yaml', cronJob('a', { schedule: '1 * * * *' }))
   const mended = await when<JobStatus>('ShellCronJob', 'a', 'Ready Compiled')
   expect(mended.observedGeneration).toBe(2)
 })
 
-test('an edit is Ready when it is in force, under its own generation', async () => {
+test('an edit is Ready once it is applied, with its own generation', async () => {
   report()
-  await bench.write('a.yaml', cronJob('a'))
+  await fixture.write('a.yaml', cronJob('a'))
   await when('ShellCronJob', 'a', 'Ready Compiled')
   for (const [generation, schedule] of [
     [2, '5 * * * *'],
     [3, '6 * * * *'],
   ] as const) {
-    await bench.write('a.yaml', cronJob('a', { schedule }))
+    await fixture.write('a.yaml', cronJob('a', { schedule }))
     await eventually('said of the new generation', async () => {
       const status = await statusOf<JobStatus>('ShellCronJob', 'a')
       return status?.observedGeneration === generation
     })
-    expect(await bench.job('a')).toMatchObject({ generation, schedules: [schedule], suspended: false })
+    expect(await fixture.job('a')).toMatchObject({ generation, schedules: [schedule], suspended: false })
   }
 })
 
-test('a job that is suspended says so and promises no next time', async () => {
+test('a suspended job says so and has no next time', async () => {
   report()
-  await bench.write('a.yaml', cronJob('a', { annotations: { 'shellcron.dev/paused': 'eva' } }))
+  await fixture.write('a.yaml', cronJob('a', { annotations: { 'shellcron.dev/paused': 'eva' } }))
   const status = await when<JobStatus>('ShellCronJob', 'a', 'Ready Suspended')
   expect(status.conditions?.[0]?.message).toBe('suspended by eva')
   expect(status).not.toHaveProperty('nextScheduleTime')
 })
 
-test('a ShellRun waits, ends, and says with which exit code', async () => {
+test('a ShellRun waits, ends, and has its exit code', async () => {
   report()
   const template = { spec: { host: {}, script: 'true' } }
-  await bench.write('good.yaml', object('ShellRun', 'good', { template }, NS))
-  await bench.write('bad.yaml', object('ShellRun', 'bad', { template }, NS))
+  await fixture.write('good.yaml', object('ShellRun', 'good', { template }, NS))
+  await fixture.write('bad.yaml', object('ShellRun', 'bad', { template }, NS))
   const ended = async (name: string, over: Partial<Result>) => {
     const waiting = await when<RunStatus>('ShellRun', name, 'Reconciling Pending')
     expect(waiting.phase).toBe('Pending')
-    const { uid, createdAt } = await eventually('its entry', () => bench.run(name))
+    const { uid, createdAt } = await eventually('its entry', () => fixture.run(name))
     const run = shellRunId({ namespace: NS, name, target: ANYWHERE, uid })
     await end({ kind: 'run', uid, name, run, time: createdAt, ...over })
   }
@@ -197,10 +197,10 @@ test('a ShellRun waits, ends, and says with which exit code', async () => {
   expect(bad.conditions?.[0]?.message).toBe('Failed: exit code 3')
 })
 
-test('an agent is Ready while it lives, and jobs say how many of their targets do', async () => {
+test('an agent is Ready while it lives, and jobs count their ready targets', async () => {
   report()
-  await bench.write('w1.yaml', object('ShellAgent', 'w1', { external: {} }))
-  await bench.write('a.yaml', cronJob('a', { target: { mode: 'All' } }))
+  await fixture.write('w1.yaml', object('ShellAgent', 'w1', { external: {} }))
+  await fixture.write('a.yaml', cronJob('a', { target: { mode: 'All' } }))
   const targets = (want: JobStatus['targets']) =>
     eventually(`${want?.ready} of ${want?.matched}`, async () => {
       const status = await statusOf<JobStatus>('ShellCronJob', 'a')
@@ -208,19 +208,19 @@ test('an agent is Ready while it lives, and jobs say how many of their targets d
     })
   await targets({ matched: 1, ready: 0 })
   await when('ShellAgent', 'w1', '')
-  const session = await bench.register('w1')
+  const session = await fixture.register('w1')
   const status = await when<AgentStatus>('ShellAgent', 'w1', 'Ready Connected')
   expect(status).toMatchObject({ session: String(session), version: 'test', running: 0 })
   await targets({ matched: 1, ready: 1 })
-  await bench.delete(bench.keys.agent('default', 'w1'))
+  await fixture.delete(fixture.keys.agent('default', 'w1'))
   await when('ShellAgent', 'w1', '')
 })
 
-test('an operator that starts again says exactly the same of what has not changed', async () => {
+test('an operator that starts again leaves unchanged statuses exactly as they are', async () => {
   report()
-  await bench.write('a.yaml', cronJob('a'))
-  await bench.write('bad.yaml', cronJob('bad', { schedule: '61 * * * *' }))
-  await bench.write('p.yaml', object('ShellPool', 'p', {}))
+  await fixture.write('a.yaml', cronJob('a'))
+  await fixture.write('bad.yaml', cronJob('bad', { schedule: '61 * * * *' }))
+  await fixture.write('p.yaml', object('ShellPool', 'p', {}))
   await when('ShellCronJob', 'a', 'Ready Compiled')
   const uid = await uidOf('a')
   const base = Date.now()

@@ -6,30 +6,30 @@ import { eventually } from '../../fault/eventually.ts'
 import { cronJob, NS } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
-/** Secrets as files: changed, replaced, taken away, put back. What an agent would open is looked at. */
-const bench = operatorForEach()
+/** Secrets as files: changed, replaced, removed, restored. Checked is what an agent would open. */
+const fixture = operatorForEach()
 
 const variable = { name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }
 const job = (annotations: Record<string, string> = {}) =>
-  bench.write(
+  fixture.write(
     'a.yaml',
     cronJob('a', { template: { env: [variable, { name: 'PLAIN', value: 'p' }] }, annotations }),
   )
-const folder = () => join(bench.dir, 'secrets', NS, 's')
+const folder = () => join(fixture.dir, 'secrets', NS, 's')
 const put = async (path: string, value: string) => {
   await mkdir(dirname(join(folder(), path)), { recursive: true })
   await writeFile(join(folder(), path), value, { mode: 0o600 })
 }
 const serves = (value: string) =>
   eventually(`it is sealed as ${value}`, async () => {
-    const entry = await bench.job('a')
-    return (await bench.sealed('a'))?.['P'] === value && entry?.blocked === undefined && entry
+    const entry = await fixture.job('a')
+    return (await fixture.sealed('a'))?.['P'] === value && entry?.blocked === undefined && entry
   })
 
-test('a value that changes is sealed anew, whichever way its file changes', async () => {
+test('a changed value is sealed again, however its file is changed', async () => {
   await put('k', 'one')
   await job()
-  await bench.operator()
+  await fixture.operator()
   const first = await serves('one')
   await put('k', 'two')
   const second = await serves('two')
@@ -37,7 +37,7 @@ test('a value that changes is sealed anew, whichever way its file changes', asyn
   await put('.k.new', 'three\n')
   await rename(join(folder(), '.k.new'), join(folder(), 'k'))
   await serves('three')
-  // As kubelet mounts one.
+  // As kubelet mounts a Secret.
   await put('..1/k', 'four')
   await symlink('..1', join(folder(), '..data'))
   await symlink('..data/k', join(folder(), '.link'))
@@ -49,12 +49,12 @@ test('a value that changes is sealed anew, whichever way its file changes', asyn
   await serves('five')
 })
 
-test('while it is absent its last value serves for five minutes; then the job is blocked, until it is back', async () => {
+test('while a Secret is absent its last value is used for five minutes; then the job is blocked until it is back', async () => {
   let ahead = 0
   const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead }
   await put('k', 'one')
   await job()
-  const { context } = await bench.operator({ clock })
+  const { context } = await fixture.operator({ clock })
   await serves('one')
   await rm(folder(), { recursive: true })
   const says = () => context.compileResults.get('ShellCronJob', NS, 'a')?.blocked
@@ -64,14 +64,14 @@ test('while it is absent its last value serves for five minutes; then the job is
   ahead += 200_000
   await job({ looked: 'once' })
   await eventually(
-    'it was looked at',
+    'it was checked',
     () => context.resources.get('ShellCronJob', NS, 'a')?.metadata.annotations?.['looked'] === 'once',
   )
   await serves('one')
   ahead += 101_000
   await job({ looked: 'twice' })
   const blocked = await eventually('it is blocked', async () => {
-    const entry = await bench.job('a')
+    const entry = await fixture.job('a')
     return entry?.blocked && entry
   })
   expect(blocked).toMatchObject({ blocked: { reason: 'SecretNotFound' } })
@@ -81,27 +81,27 @@ test('while it is absent its last value serves for five minutes; then the job is
   await eventually('nothing is wrong any more', () => says() === undefined)
 })
 
-test('without a value that never was there a job is blocked at once', async () => {
+test('a job is blocked at once if its value never existed', async () => {
   await put('other', 'x')
   await job()
-  await bench.operator()
-  const blocked = await eventually('it is blocked', async () => (await bench.job('a'))?.blocked)
+  await fixture.operator()
+  const blocked = await eventually('it is blocked', async () => (await fixture.job('a'))?.blocked)
   expect(blocked).toMatchObject({ reason: 'KeyNotFound' })
   await put('k', 'late')
   await serves('late')
 })
 
-test("when the pool's key is another one all is sealed anew, and the pool tells the new one", async () => {
+test("when the pool's key changes all values are sealed again, and the pool has the new key", async () => {
   await put('k', 'one')
   await job()
-  const { stop } = await bench.operator()
+  const { stop } = await fixture.operator()
   await serves('one')
-  const pool = async () => (await bench.etcd.get(bench.keys.pool('default')))?.value
+  const pool = async () => (await fixture.etcd.get(fixture.keys.pool('default')))?.value
   const before = await pool()
   await stop()
-  await bench.rotatePoolKey()
-  expect(await bench.sealed('a')).toBeUndefined()
-  await bench.operator()
+  await fixture.rotatePoolKey()
+  expect(await fixture.sealed('a')).toBeUndefined()
+  await fixture.operator()
   await serves('one')
-  await eventually('the pool tells it', async () => (await pool()) !== before)
+  await eventually('the pool has it', async () => (await pool()) !== before)
 })

@@ -13,13 +13,13 @@ import type { AttemptSeen } from '../../../operator/output/attempts.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { createLog } from '../../../platform/log.ts'
 
-/** `shellcron logs -f` on the operator's own routes; what the operator knows is said by the test. */
+/** `shellcron logs -f` on the operator's routes. The test sets the operator's state. */
 const ID = `${'team-'.repeat(12)}x.${'job-'.repeat(12)}x.1790000000000`
 let dir: string
 let api: { close(): Promise<void> }
 let attempts: AttemptSeen[]
 let isWaiting: boolean
-/** What comes of an attempt, and what is done when it has come. */
+/** An attempt's output, and an action once it has arrived. */
 let outputs: Record<string, { chunks: Uint8Array[]; before?: () => Promise<void>; then?: () => void }>
 let onLook = () => {}
 
@@ -65,7 +65,7 @@ async function follow() {
   return { isGood, stdout: await text(out.stdout), stderr: await text(out.stderr) }
 }
 
-test('a part that begins when another one has ended is followed too', async () => {
+test('a part that begins after another has ended is followed too', async () => {
   attempts = [going(`${ID}.a`)]
   isWaiting = true
   const next = () => {
@@ -79,7 +79,7 @@ test('a part that begins when another one has ended is followed too', async () =
   expect(await follow()).toEqual({ isGood: true, stdout: 'first\nsecond\n', stderr: '' })
 })
 
-test('what was lost is no success, wherever in the output it was', async () => {
+test('a loss anywhere in the output is no success', async () => {
   attempts = [going(ID)]
   isWaiting = false
   const first = written('first')
@@ -88,7 +88,7 @@ test('what was lost is no success, wherever in the output it was', async () => {
   expect(await follow()).toMatchObject({ isGood: false, stdout: 'first\nlast\n' })
 })
 
-test('what has not come when its run is over is said, and no success', async () => {
+test('output that is missing when its run is over is reported, and is no success', async () => {
   attempts = [going(ID)]
   isWaiting = false
   outputs = { [ID]: { chunks: [written('first'), stop(false)] } }
@@ -96,14 +96,14 @@ test('what has not come when its run is over is said, and no success', async () 
   expect([isGood, stderr]).toEqual([false, expect.stringContaining('the rest of its output has not arrived')])
 })
 
-test('of what never started nothing is waited for', async () => {
+test('output of a run that never started is not awaited', async () => {
   attempts = [{ uid: 'u', run: ID, attempt: 1, going: false, outcome: 'Failed', started: false }]
   isWaiting = false
   outputs = {}
   expect(await follow()).toEqual({ isGood: true, stdout: '', stderr: '' })
 })
 
-test('the last lines are those of each target', async () => {
+test('--tail shows the last lines of each target', async () => {
   attempts = [going(`${ID}.a`), going(`${ID}.b`)]
   const lines = (name: string) => [1, 2, 3].map(n => written(`${name}${n}`))
   outputs = {
@@ -117,7 +117,7 @@ test('the last lines are those of each target', async () => {
   expect(await text(out.stdout)).toBe('a2\na3\nb2\nb3\n')
 })
 
-test('the longer nothing new begins, the more seldom it is looked for', async () => {
+test('the longer nothing new begins, the less often the operator is asked', async () => {
   let looks = 0
   attempts = [going(ID)]
   isWaiting = false

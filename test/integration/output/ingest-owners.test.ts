@@ -4,13 +4,13 @@ import type { Active } from '../../../core/records/state.ts'
 import { createOwners } from '../../../operator/ingest/owners.ts'
 import { result } from '../../contract/log-store/log-stores.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
 import { cronJob, NS, object, type StartedOperator } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
 
-/** Whose output is taken, by what etcd and the log store say of who ran what. */
-const bench = operatorForEach()
-let ingest: IngestBench
+/** Whose output is accepted: etcd and the log store say which agent ran which attempt. */
+const fixture = operatorForEach()
+let ingest: IngestFixture
 let operator: StartedOperator
 let uid: string
 
@@ -18,10 +18,10 @@ const TIME = Date.UTC(2026, 0, 1)
 const RUN = `${NS}.job.${TIME}`
 
 beforeEach(async () => {
-  await bench.write('job.yaml', cronJob('job'))
-  operator = await bench.operator()
+  await fixture.write('job.yaml', cronJob('job'))
+  operator = await fixture.operator()
   const { mirrors, keys } = operator.context
-  ingest = await ingestBench(undefined, store => createOwners({ mirrors, keys, store }))
+  ingest = await startIngest(undefined, store => createOwners({ mirrors, keys, store }))
   uid = (await eventually('the entry', () => mirrors.jobs.get(keys.job(ref()))?.value)).uid
 })
 afterEach(() => ingest.close())
@@ -33,16 +33,16 @@ function active(over: Partial<Active> = {}): Active {
   return { ...of, time: TIME, attempt: 1, notBefore: TIME, session: 7, instance: 'i', ...over }
 }
 
-/** As an agent puts it; answers when the operator sees it. */
+/** Puts it as an agent does. Resolves once the operator sees it. */
 async function claimed(agent: string, over: Partial<Active> = {}, pool = 'default'): Promise<string> {
-  const key = bench.keys.active(pool, agent, over.run ?? RUN)
-  await bench.put(key, active(over))
+  const key = fixture.keys.active(pool, agent, over.run ?? RUN)
+  await fixture.put(key, active(over))
   await eventually('the claim is seen', () => seen(key)?.value.attempt === active(over).attempt)
   return key
 }
 
 async function left(key: string): Promise<void> {
-  await bench.delete(key)
+  await fixture.delete(key)
   await eventually('its end is seen', () => seen(key) === undefined)
 }
 
@@ -65,7 +65,7 @@ const LATER = { stored: 0, later: true }
 const NOT_YOURS = { stored: 0, refused: 'NotYours' }
 const STORED = { stored: 14 }
 
-test('of a run that nobody has begun nothing is taken and nothing refused; of whom has claimed it, it is', async () => {
+test('output of an unclaimed run is neither accepted nor refused; output of its claimer is accepted', async () => {
   expect(await bring('a')).toEqual(LATER)
   expect(await ingest.head(RUN)).toBeUndefined()
   await claimed('a')
@@ -77,20 +77,20 @@ test('of a run that nobody has begun nothing is taken and nothing refused; of wh
   expect(await ingest.head(RUN)).toMatchObject({ agent: 'a', bytes: 1 })
 })
 
-test('what ended before its output came is still its own, before its result is stored and after', async () => {
+test('output that arrives after the end of its run is accepted, before its result is stored and after', async () => {
   await left(await claimed('a'))
   expect(await bring('b')).toEqual(NOT_YOURS)
   expect(await bring('a')).toEqual(STORED)
 })
 
-test('of what ended while no operator was there its result says whose it is, also if another agent buried it', async () => {
+test('the result names the owner of a run that ended without an operator, also if another agent buried it', async () => {
   const lost = { uid, run: RUN, namespace: NS, name: 'job', time: TIME, agent: 'a' }
   await ingest.record([result(0, { ...lost, outcome: 'Lost', reason: 'AgentLost' })])
   expect(await bring('b')).toEqual(NOT_YOURS)
   expect(await bring('a')).toEqual(STORED)
 })
 
-test('each attempt is of who ran that one', async () => {
+test('each attempt belongs to the agent that ran it', async () => {
   const first = await claimed('a')
   await left(first)
   await claimed('b', { attempt: 2 })
@@ -100,14 +100,14 @@ test('each attempt is of who ran that one', async () => {
   expect(await bring('a', { attempt: 3 })).toEqual(LATER)
 })
 
-test('on the same agent the next attempt takes the place of the one before, whose output may still come', async () => {
+test('output of an attempt is accepted after the next attempt has replaced it on the same agent', async () => {
   await claimed('a')
   await claimed('a', { attempt: 2 })
   expect(await bring('a')).toEqual(STORED)
   expect(await bring('a', { attempt: 2 })).toEqual(STORED)
 })
 
-test("a claim in another pool's keys, of an object that is not there, or under a false id, is none", async () => {
+test("a claim in another pool's keys, of a missing object or with a false id does not count", async () => {
   await claimed('spy', {}, 'other')
   expect(await bring('spy', {}, 'other')).toEqual(LATER)
   await claimed('a', { uid: 'another-life' })
@@ -118,16 +118,16 @@ test("a claim in another pool's keys, of an object that is not there, or under a
   expect(await bring('a', { ...foreign, namespace: 'secret' })).toEqual(LATER)
 })
 
-test('an agent cannot put its own output under the name of another object', async () => {
+test('an agent cannot store its output under the name of another object', async () => {
   await claimed('a')
   expect(await bring('a', { namespace: 'secret' })).toEqual(NOT_YOURS)
   expect(await bring('a', { name: 'other' })).toEqual(NOT_YOURS)
 })
 
-test('the run of a ShellRun is its claimer’s, on each target', async () => {
+test("a ShellRun's run belongs to its claimer, on each target", async () => {
   const spec = { template: { spec: { host: {}, script: 'true', target: { mode: 'All' } } } }
-  await bench.write('run.yaml', object('ShellRun', 'once', spec, NS))
-  const entry = await eventually('the entry', () => bench.run('once'))
+  await fixture.write('run.yaml', object('ShellRun', 'once', spec, NS))
+  const entry = await eventually('the entry', () => fixture.run('once'))
   await eventually('it is seen', () => {
     const { mirrors, keys } = operator.context
     return mirrors.runs.get(keys.run({ ...ref(), name: 'once' }))
@@ -143,7 +143,7 @@ test('the run of a ShellRun is its claimer’s, on each target', async () => {
   expect(await bring('b', on('a'))).toEqual(NOT_YOURS)
 })
 
-test('a question and a loss are answered for the owner only', async () => {
+test('a query and a loss are answered for the owner only', async () => {
   const question = { offset: 0, next: 0, chunks: new Uint8Array() }
   const loss = { ...question, total: 100, end: true }
   expect([await bring('a', question), await bring('a', loss)]).toEqual([LATER, LATER])

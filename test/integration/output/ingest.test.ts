@@ -4,14 +4,14 @@ import { connectIngest } from '../../../agent/output/ingest-client.ts'
 import type { BatchPiece } from '../../../core/output/batch.ts'
 import { agentUser } from '../../../operator/identity/enrol.ts'
 import { createCa, issue } from '../../../platform/certificates.ts'
-import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
 
-/** Who may bring output, and what of it. */
-let ingest: IngestBench
+/** Which agents may send which output. */
+let ingest: IngestFixture
 const signal = new AbortController().signal
 
 beforeAll(async () => {
-  ingest = await ingestBench()
+  ingest = await startIngest()
 })
 afterAll(() => ingest.close())
 
@@ -34,7 +34,7 @@ function piece(
 }
 const bytes = async (run: string) => (await ingest.head(`ns.job.${run}`))?.bytes
 
-test('an agent may bring its own output, and is told how far each is stored', async () => {
+test('an agent may send its own output, and learns how far each is stored', async () => {
   const client = await ingest.client('a')
   const sent = await client.send([piece('own', 0, ['one']), piece('own-2', 0, ['two'])], signal)
   expect(sent).toEqual({ kind: 'answered', answers: [{ stored: 16 }, { stored: 16 }] })
@@ -46,7 +46,7 @@ test('an agent may bring its own output, and is told how far each is stored', as
   })
 })
 
-test('a piece that is none is named, and nothing of its batch is stored', async () => {
+test('a malformed piece is named, and nothing of its batch is stored', async () => {
   const client = await ingest.client('a')
   const good = piece('good', 0, ['one'])
   const halved = { ...piece('halved', 0, ['two']), chunks: good.chunks.subarray(0, 14), next: 14 }
@@ -56,7 +56,7 @@ test('a piece that is none is named, and nothing of its batch is stored', async 
   expect(await bytes('good')).toBeUndefined()
 })
 
-test("what another agent brings of a run is refused, and what it says it is without that agent's certificate", async () => {
+test("another agent's output of a run is refused, also under the owner's name without its certificate", async () => {
   await (await ingest.client('a')).send([piece('whose', 0, ['mine'])], signal)
   for (const pool of ['default', 'other']) {
     const other = await ingest.client('b', { pool })
@@ -79,7 +79,7 @@ test("what another agent brings of a run is refused, and what it says it is with
   expect(await bytes('whose')).toBe(4)
 })
 
-test('no certificate, one of another authority, one that is no agent: nothing is taken', async () => {
+test("without an agent's certificate of this authority nothing is accepted", async () => {
   const { authority, port } = ingest
   const stranger = await createCa({ commonName: 'ShellCron', days: 1 })
   const url = `https://127.0.0.1:${port}`
@@ -106,7 +106,7 @@ test('no certificate, one of another authority, one that is no agent: nothing is
   expect(bare).not.toContain('answered')
 })
 
-test('an agent does not speak to an operator of another authority', async () => {
+test('an agent does not send to an operator of another authority', async () => {
   const stranger = await createCa({ commonName: 'ShellCron', days: 1 })
   const pair = await ingest.authority.client(agentUser('default', 'a'), 1)
   const url = `https://127.0.0.1:${ingest.port}`
@@ -119,7 +119,7 @@ test('an agent does not speak to an operator of another authority', async () => 
   expect(await bytes('secret')).toBeUndefined()
 })
 
-test('what is no batch is refused, what is too long is not unpacked', async () => {
+test('a malformed batch is refused, and one that is too long is not decompressed', async () => {
   const { authority, port } = ingest
   const pair = await authority.client(agentUser('default', 'a'), 1)
   const post = (body: Buffer, encoding: string) =>

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { bytesOf, launcherCommand } from '../../contract/launcher/launcher.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { type IngestBench, ingestBench } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
 import { attemptOf, type Shipping, shipping } from '../../fixtures/shipping.ts'
 
-/** Output on its way from a launcher's spool into the log store. */
-let ingest: IngestBench
+/** Output from a launcher's spool to the log store. */
+let ingest: IngestFixture
 let ship: Shipping
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -20,7 +20,7 @@ const stored = (name: string) =>
 const forgotten = () =>
   eventually('the launcher has forgotten all', async () => (await ship.launcher.runs()).length === 0)
 
-/** As a power cut leaves what was never synced. */
+/** As a power failure leaves data that was never synced. */
 const zero = async (file: string, from: number) => {
   const bytes = await readFile(file)
   await writeFile(file, bytes.fill(0, from))
@@ -28,7 +28,7 @@ const zero = async (file: string, from: number) => {
 
 describe('one run after another', () => {
   beforeEach(async () => {
-    ingest = await ingestBench()
+    ingest = await startIngest()
     ship = await shipping(launcherCommand, await ingest.client('a'))
   })
   afterEach(async () => {
@@ -36,7 +36,7 @@ describe('one run after another', () => {
     await ingest.close()
   })
 
-  test('binary output of both streams is stored byte for byte, in its order, then forgotten', async () => {
+  test('binary output of both streams is stored byte for byte and in order, then forgotten', async () => {
     const file = join(ship.stateDir, 'noise')
     const half = `head -c 50000 ${file}`
     await writeFile(file, Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) % 256)))
@@ -56,7 +56,7 @@ describe('one run after another', () => {
     expect(await readdir(join(ship.stateDir, 'spool'))).toEqual([])
   })
 
-  test('what runs is stored as it writes, long before it ends', async () => {
+  test("a run's output is stored while it writes, long before it ends", async () => {
     const gate = join(ship.stateDir, 'gate')
     ship.run('live', `echo first; until [ -e ${gate} ]; do sleep 0.02; done; echo second`)
     const first = await eventually('it is stored', () => ingest.head(attemptOf('live').run))
@@ -66,7 +66,7 @@ describe('one run after another', () => {
     expect(bytesOf(await ingest.chunks(attemptOf('live')), 'stdout').toString()).toBe('first\nsecond\n')
   })
 
-  test('what runs goes on being stored as it writes under the next agent', async () => {
+  test("a run's output is still stored while it writes under the next agent", async () => {
     const gate = (name: string) => join(ship.stateDir, name)
     const wait = (name: string) => `until [ -e ${gate(name)} ]; do sleep 0.02; done`
     ship.run('long', `echo first; ${wait('second')}; echo second; ${wait('end')}`)
@@ -87,7 +87,7 @@ describe('one run after another', () => {
     ['is damaged', (spool, from) => zero(spool, from)],
   ]
   test.each(harmed)(
-    'of a spool that %s the rest is a loss, and keeps nothing else back',
+    'the rest of a spool that %s is a loss, and blocks no other output',
     async (_what, harm) => {
       const gate = join(ship.stateDir, 'gate')
       ship.run('unread', `echo first; until [ -e ${gate} ]; do sleep 0.02; done; echo second`)
@@ -107,7 +107,7 @@ describe('one run after another', () => {
     },
   )
 
-  test('of a spool that is taken away from a run nothing is lost but what was not yet stored', async () => {
+  test('if the spool of an active run is deleted, only unstored output is lost', async () => {
     const gate = join(ship.stateDir, 'gate')
     ship.run('bereft', `echo first; until [ -e ${gate} ]; do sleep 0.02; done; echo second`)
     await eventually('it is stored', async () => (await ingest.head(attemptOf('bereft').run))?.bytes === 6)
@@ -117,7 +117,7 @@ describe('one run after another', () => {
     await forgotten()
   })
 
-  test('what the operator takes for no piece goes, and keeps nothing else back', async () => {
+  test('output that the operator refuses as malformed is dropped, and blocks no other output', async () => {
     const labels = { uid: 'u', run: 'r'.repeat(2_000), attempt: '1', namespace: 'test', name: 'long' }
     ship.run('long', 'echo long', { labels })
     ship.run('other', 'echo other')
@@ -125,7 +125,7 @@ describe('one run after another', () => {
     await forgotten()
   })
 
-  test('one without output is known to have ended; one that never started is not known', async () => {
+  test('the operator knows the end of an attempt without output, and nothing of one that never started', async () => {
     ship.run('silent', 'exit 3')
     ship.run('nobody', 'true', { workingDir: '/nonexistent' })
     expect(await stored('silent')).toMatchObject({ bytes: 0, stored: 0 })
@@ -134,10 +134,10 @@ describe('one run after another', () => {
   })
 })
 
-test('what the operator does not know yet is brought once it does, losses too, and keeps nothing else back', async () => {
+test('output and losses of unknown attempts are sent once the operator knows them, and block no other output', async () => {
   const unknown = new Set(['early', 'gone'].map(name => attemptOf(name).run))
   const asked: string[] = []
-  ingest = await ingestBench(undefined, () => ({
+  ingest = await startIngest(undefined, () => ({
     of: async (attempts, speaker) =>
       attempts.map(({ run }) => {
         if (unknown.has(run)) asked.push(run)
@@ -173,8 +173,8 @@ test('what the operator does not know yet is brought once it does, losses too, a
   }
 })
 
-test('of two thousand small runs each has its output, and nothing is left behind', async () => {
-  ingest = await ingestBench()
+test('each of 2,000 small runs has its output, and nothing is left behind', async () => {
+  ingest = await startIngest()
   ship = await shipping(launcherCommand, await ingest.client('a'))
   try {
     const names = Array.from({ length: 2_000 }, (_, n) => `small-${n}`)

@@ -16,7 +16,7 @@ import { type Kubernetes, startKubernetes } from '../../servers/kubernetes.ts'
 let kubernetes: Kubernetes
 let proxy: Proxy
 let directory: string
-/** Through the proxy. */
+/** A client through the proxy. */
 let kubeconfig: string
 const stops: AbortController[] = []
 
@@ -79,7 +79,7 @@ const drop = (name: string) => kubernetes.kubectl(['delete', 'shellcronjob', nam
 const has = ({ resources }: Started, name: string) =>
   resources.get('ShellCronJob', 'default', name) !== undefined
 
-test('what is there at the start is there when start has resolved, and changes follow', async () => {
+test('existing objects are there when start has resolved, and changes follow', async () => {
   const uid = await apply(manifest('first'))
   await apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1', labels: { role: 'db' } } })
   const started = await start()
@@ -94,7 +94,7 @@ test('what is there at the start is there when start has resolved, and changes f
   expect(resources.silence()).toBeLessThan(60_000)
 })
 
-test('what happened while the connection was away is seen afterwards, deletions too', async () => {
+test('changes during a lost connection are seen afterwards, deletions too', async () => {
   await apply(manifest('doomed'))
   await apply(manifest('edited'))
   const started = await start()
@@ -104,20 +104,20 @@ test('what happened while the connection was away is seen afterwards, deletions 
   await apply(manifest('edited', { suspend: true }))
   await apply(manifest('newcomer'))
   proxy.set({ kind: 'pass' })
-  await eventually('the newcomer is seen', () => has(started, 'newcomer'))
+  await eventually('the new one is seen', () => has(started, 'newcomer'))
   await eventually('the end is seen', () => !has(started, 'doomed'))
   expect(started.resources.get('ShellCronJob', 'default', 'edited')?.spec.suspend).toBe(true)
   expect(started.told).toContainEqual(job('doomed'))
 })
 
-test('a watch whose connection is dead without a word is cut, and taken up again', async () => {
+test('a watch on a silent dead connection is cut, and started again', async () => {
   const started = await start({ silence: 2_000 })
   proxy.stall()
   await apply(manifest('after-silence'))
   await eventually('it is seen', () => has(started, 'after-silence'))
 })
 
-test('a watch from a version that the server has forgotten (410) is mended by a new list', async () => {
+test('a watch from an expired version (410) is followed by a new list', async () => {
   const server = connectKubernetes(kubeconfig)
   let expired = 0
   const api: KubeApi = {
@@ -137,7 +137,7 @@ test('a watch from a version that the server has forgotten (410) is mended by a 
   expect(expired).toBe(1)
 })
 
-test('a watch that the server ended in order goes on from there, without a new list', async () => {
+test('a watch that the server ended regularly continues from there, without a new list', async () => {
   const server = connectKubernetes(kubeconfig)
   const calls = { lists: 0, watches: 0 }
   const api: KubeApi = {
@@ -157,7 +157,7 @@ test('a watch that the server ended in order goes on from there, without a new l
   expect(calls.lists).toBe(1)
 })
 
-test('a list of many pages is whole', async () => {
+test('a list of many pages is complete', async () => {
   const names = Array.from({ length: 7 }, (_, i) => `page-${i}`)
   const items = names.map(name => manifest(name))
   await kubernetes.kubectl(['apply', '-f', '-'], {
@@ -177,7 +177,7 @@ test('a list of many pages is whole', async () => {
   expect(pages).toBeGreaterThan(2)
 })
 
-test('our own writes of status are no news', async () => {
+test('own writes of status cause no event', async () => {
   const uid = await apply(manifest('quiet'))
   const { resources, told } = await start()
   told.length = 0
@@ -187,7 +187,7 @@ test('our own writes of status are no news', async () => {
   expect(told).not.toContainEqual(job('quiet'))
 })
 
-test('a status is applied whole, and only to the life of the object that it is for', async () => {
+test('a status is applied as a whole, and only to the object with its uid', async () => {
   const uid = await apply(manifest('status'))
   const { resources } = await start()
   const applyStatus = (ref: ObjectRef, life: string, status: Record<string, unknown>) =>
@@ -210,7 +210,7 @@ test('a status is applied whole, and only to the life of the object that it is f
   expect(await applyStatus(job('never'), uid, { observedGeneration: 1 })).toBe('gone')
 })
 
-test('with our finalizer a deleted object stays until we take it away', async () => {
+test('a deleted object stays until the finalizer is removed', async () => {
   const uid = await apply({
     ...manifest('final'),
     metadata: { name: 'final', namespace: 'default', finalizers: ['example.com/other'] },
@@ -233,7 +233,7 @@ test('with our finalizer a deleted object stays until we take it away', async ()
   expect(await resources.setFinalizer(job('final'), uid, false)).toBe('gone')
 })
 
-test('annotations are set and taken away, of the right object', async () => {
+test('annotations of the right object are set and removed', async () => {
   const uid = await apply(manifest('annotated'))
   const { resources } = await start()
   expect(await resources.annotate(job('annotated'), uid, { 'shellcron.dev/kill': 'x' })).toBe('applied')
@@ -245,7 +245,7 @@ test('annotations are set and taken away, of the right object', async () => {
   expect(await resources.annotate(job('never'), uid, { a: 'b' })).toBe('gone')
 })
 
-test('the agent of a Node is made, updated and removed, and what users set stays', async () => {
+test("a Node's ShellAgent is created, updated and removed, and users' fields stay", async () => {
   const node = await apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n2' } })
   const { resources } = await start()
   const agent = {
@@ -269,7 +269,7 @@ test('the agent of a Node is made, updated and removed, and what users set stays
   await eventually('it is gone', () => resources.get('ShellAgent', '', 'n2') === undefined)
 })
 
-test('a ShellRun is made once under its name', async () => {
+test('a ShellRun is created once with its name', async () => {
   const { resources } = await start()
   const manifest = {
     namespace: 'default',
@@ -291,7 +291,7 @@ async function countOf(name: string, reason: string): Promise<string[]> {
   return text.split('\n').filter((line: string) => line !== '')
 }
 
-test('there is one Event per object and reason, which counts up, across lives of the operator', async () => {
+test('there is one Event per object and reason, which counts up across restarts of the operator', async () => {
   const uid = await apply(manifest('eventful'))
   const { resources } = await start()
   for (let i = 1; i <= 3; i++) {
@@ -306,7 +306,7 @@ test('there is one Event per object and reason, which counts up, across lives of
   expect(await countOf('eventful', 'PolicyDenied')).toHaveLength(1)
 })
 
-test('after a burst of 25 an object falls silent', async () => {
+test('after a burst of 25 Events an object gets no more', async () => {
   const uid = await apply(manifest('noisy'))
   const { resources } = await start()
   for (let i = 0; i < 30; i++) {
@@ -316,7 +316,7 @@ test('after a burst of 25 an object falls silent', async () => {
   expect(await countOf('noisy', 'Reason25')).toEqual([])
 })
 
-test('an Event in a namespace that is going away, or of a cluster-scoped object, stops nothing', async () => {
+test('an Event in a terminating namespace, or of a cluster-scoped object, stops nothing', async () => {
   await kubernetes.kubectl(['create', 'namespace', 'going'])
   await kubernetes.kubectl(['create', 'configmap', 'held', '-n', 'going'])
   const hold = '{"metadata":{"finalizers":["example.com/hold"]}}'
@@ -332,7 +332,7 @@ test('an Event in a namespace that is going away, or of a cluster-scoped object,
   expect(await countOf('an-agent', 'Something')).toHaveLength(1)
 })
 
-test('a server that was killed and started again is followed as before', async () => {
+test('a server that was killed and restarted is watched as before', async () => {
   await apply(manifest('before-restart'))
   const started = await start()
   await kubernetes.restartApiServer('SIGKILL')

@@ -54,7 +54,7 @@ const put = (kind: string, name: string, data: Record<string, string>, namespace
   })
 const ref = (kind: 'Secret' | 'ConfigMap', name: string) => ({ kind, namespace: 'ops', name })
 
-test('a Secret is read as text, and what is not text is named', async () => {
+test('a Secret is read as text, and binary values are named', async () => {
   const data = { word: Buffer.from('geheim ☂').toString('base64'), blob: Buffer.of(0xff).toString('base64') }
   await kubernetes.kubectl(['apply', '-f', '-'], {
     stdin: JSON.stringify({
@@ -75,24 +75,24 @@ test('a Secret is read as text, and what is not text is named', async () => {
   expect(await lookups.lookUp('ConfigMap', 'ops', 'c')).toMatchObject({ kind: 'found', data: { a: 'b' } })
 })
 
-test('what was looked up is told when it changes, goes or comes, and nothing else', async () => {
+test('changes, deletions and creations of looked-up objects are reported, and no others', async () => {
   await put('Secret', 'rotated', { a: '1' })
   const { lookups, told } = start()
   await lookups.lookUp('Secret', 'ops', 'rotated')
   await lookups.lookUp('Secret', 'ops', 'later')
   await put('Secret', 'other', { a: '1' })
   await put('Secret', 'rotated', { a: '2' })
-  await eventually('the rotation is told', () => told.length === 1)
+  await eventually('the rotation is reported', () => told.length === 1)
   expect(told).toEqual([ref('Secret', 'rotated')])
   expect(await lookups.lookUp('Secret', 'ops', 'rotated')).toMatchObject({ data: { a: '2' } })
   await kubernetes.kubectl(['delete', 'secret', 'rotated', '-n', 'ops'])
-  await eventually('the end is told', () => told.length === 2)
+  await eventually('the end is reported', () => told.length === 2)
   await put('Secret', 'later', { a: '1' })
-  await eventually('the beginning is told', () => told.length === 3)
+  await eventually('the beginning is reported', () => told.length === 3)
   expect(told[2]).toEqual(ref('Secret', 'later'))
 })
 
-test('the first and the last Secret of a namespace are told, by one list and a watch', async () => {
+test('changes of the first and the last Secret of a namespace are reported, by one list and watch', async () => {
   await kubernetes.kubectl(['create', 'namespace', 'empty'])
   const { lookups, told, lists } = start()
   expect(await lookups.lookUp('Secret', 'empty', 'only')).toEqual({ kind: 'absent' })
@@ -106,7 +106,7 @@ test('the first and the last Secret of a namespace are told, by one list and a w
   expect(lists()).toBe(listed)
 })
 
-test('a change just after the lookup, before anything is watched, is told', async () => {
+test('a change just after the lookup, before the watch, is reported', async () => {
   await put('Secret', 'early', { a: '1' }, 'dev')
   const { lookups, told } = start()
   await lookups.lookUp('Secret', 'dev', 'early')
@@ -114,7 +114,7 @@ test('a change just after the lookup, before anything is watched, is told', asyn
   await eventually('it is told', () => told.length > 0)
 })
 
-test('a namespace that is forgotten is not followed any more', async () => {
+test('a forgotten namespace is not watched any more', async () => {
   await put('Secret', 'forgotten', { a: '1' })
   const { lookups, told } = start()
   await lookups.lookUp('Secret', 'ops', 'forgotten')
@@ -122,11 +122,11 @@ test('a namespace that is forgotten is not followed any more', async () => {
   lookups.forget('ops')
   await put('Secret', 'forgotten', { a: '2' })
   await put('Secret', 'witness', { a: '1' }, 'dev')
-  await eventually('the other is told', () => told.length > 0)
+  await eventually('the other is reported', () => told.length > 0)
   expect(told).toEqual([{ kind: 'Secret', namespace: 'dev', name: 'witness' }])
 })
 
-test('with the right to get one Secret only, that one is followed, and another is forbidden', async () => {
+test('with the right to get one Secret only, that one is watched, and another is forbidden', async () => {
   await put('Secret', 'allowed', { a: '1' })
   const role = ['role', 'one', '-n', 'ops', '--verb=get', '--resource=secrets', '--resource-name=allowed']
   await kubernetes.kubectl(['create', ...role])
@@ -139,5 +139,5 @@ test('with the right to get one Secret only, that one is followed, and another i
     message: expect.stringContaining('secrets "rotated" is forbidden') as string,
   })
   await put('Secret', 'allowed', { a: '2' })
-  await eventually('the rotation is told', () => told.some(({ name }) => name === 'allowed'))
+  await eventually('the rotation is reported', () => told.some(({ name }) => name === 'allowed'))
 })

@@ -56,7 +56,7 @@ async function standing(...of: string[]) {
 }
 
 describe('an example', () => {
-  test.each(files)('%s is applied, and again without a change', async file => {
+  test.each(files)('%s is applied, and applied again without a change', async file => {
     const objects = objectsOf(file)
     const name = ({ kind, metadata }: ShellCronObject) => [
       `${kind}.shellcron.dev/${metadata.name}`,
@@ -87,7 +87,7 @@ describe('an example', () => {
   )
 })
 
-test('client-side apply changes nothing the second time either', async () => {
+test('a second client-side apply changes nothing either', async () => {
   const apply = () => put(job({}, { name: 'client-side' }), 'apply')
   await apply()
   expect((await apply()).stdout).toContain('unchanged')
@@ -108,7 +108,7 @@ test('two appliers own their own parameters and variables', async () => {
   expect(await kubectl('get', 'scj', 'shared', '-o', `jsonpath=${names}`)).toBe('A B A B')
 })
 
-describe('the server refuses, by the name of the field', () => {
+describe('the server refuses, with the name of the field', () => {
   test.concurrent.each(REFUSED)('$what: $field', async ({ object, field, says = '' }) => {
     const { refusal = '' } = await judged(object)
     expect(refusal).toContain(field)
@@ -129,7 +129,7 @@ test('a ShellRun cannot be edited', async () => {
   await kubectl('label', 'srun', 'fixed', 'metadata=may-be')
 })
 
-test('an object without a status is not taken for ready', async () => {
+test('an object without a status does not count as ready', async () => {
   await put(job({}, { name: 'new' }), 'create')
   expect(await kubectl('get', 'scj', 'new', '-o', 'jsonpath={.status}')).toBe('{"observedGeneration":-1}')
   const wait = ['wait', '--for=condition=Ready', '--timeout=1s', 'scj', 'new']
@@ -217,7 +217,7 @@ test('kubectl explain reads as documentation', async () => {
   expect(await explain('srun.spec.targets')).toContain('names of agents in mode All')
 })
 
-test('a status of the longest texts fits into its bounds, and one beyond them is refused', async () => {
+test('a status with the longest texts is within its limits, and one beyond them is refused', async () => {
   await put(commanding({}), 'apply')
   const patch = (status: object) =>
     kubernetes.tryKubectl([

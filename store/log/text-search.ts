@@ -1,34 +1,34 @@
 import { InvalidInput } from '../../core/errors.ts'
 import { checkLimit, cursorAt, type Page, positionIn } from './page-cursor.ts'
 import type { AttemptRef, HistoryQuery } from './port.ts'
-import { number, type Row, text } from './result-rows.ts'
+import { attemptIn, type Row, text } from './result-rows.ts'
 import { createTextSearch } from './text-match.ts'
 
 /**
- * Text is looked for where it lies, as an index of all output would cost more than the output: row by row in the order of the page, until
- * the page is full or enough has been looked at. So a page takes as long whatever there is, and a rare word takes many pages.
+ * Searches rows one by one in the order of the page, until the page is full or these limits are reached. There is no index, because it
+ * would need more space than the output. So the time of a page is limited, and a rare word takes many pages.
  */
-const ROWS_A_PAGE = 1_000
-const BYTES_A_PAGE = 4 * 1_024 * 1_024
-/** Rows that are fetched at once. */
+const ROWS_PER_PAGE = 1_000
+const BYTES_PER_PAGE = 4 * 1_024 * 1_024
+/** How many rows are fetched at once. */
 const AT_ONCE = 100
-/** Of one attempt's output: what failed says so at its end. */
+/** How much of an attempt's output is searched. Errors are usually near the end. */
 const LAST_BYTES = 16 * 1_024 * 1_024
 const LONGEST = 1_000
 
 type MaybePromise<T> = T | Promise<T>
 
-/** Does the attempt's output answer yes to this, in its last so many bytes? `read`: how many were looked at. */
-export type Has = (
+/** Whether `search` finds its text in the last `last` bytes of an attempt's output. `read`: how many bytes it was given. */
+export type OutputContains = (
   of: AttemptRef,
   last: number,
   search: (chunks: Uint8Array) => boolean,
 ) => MaybePromise<{ found: boolean; read: number }>
 
-/** `outputsOf`: is told which rows will be asked about next. */
+/** `outputsOf` is called with the rows that are searched next, so that a store can fetch their output together. */
 interface Store {
   pageIn(query: HistoryQuery): MaybePromise<Page>
-  outputsOf(rows: readonly Row[]): MaybePromise<Has>
+  outputsOf(rows: readonly Row[]): MaybePromise<OutputContains>
 }
 
 export async function pageWith(
@@ -47,22 +47,18 @@ export async function pageWith(
     const page = await pageIn({ ...query, limit: AT_ONCE, ...(after === undefined ? {} : { cursor: after }) })
     const has = await outputsOf(page.rows)
     for (const row of page.rows) {
-      const isSaid = [row.reason, row.message, row.tail].some(said => search.isIn(text(said) ?? ''))
-      const { found: isThere, read } = isSaid
+      const isInRow = [row.reason, row.message, row.tail].some(said => search.isIn(text(said) ?? ''))
+      const { found: isThere, read } = isInRow
         ? { found: true, read: 0 }
         : await has(attemptIn(row), LAST_BYTES, search.begin())
       spent.rows++
       spent.bytes += read
       if (isThere) found.push(row)
-      const isEnough = spent.rows >= ROWS_A_PAGE || spent.bytes >= BYTES_A_PAGE
+      const isEnough = spent.rows >= ROWS_PER_PAGE || spent.bytes >= BYTES_PER_PAGE
       if (isEnough || found.length >= query.limit) return { rows: found, last: row }
     }
-    // A page that is not full has looked far enough by itself.
+    // A page that is not full has examined enough rows itself.
     if (!page.last || page.rows.length < AT_ONCE) return { rows: found, last: page.last }
     after = cursorAt(positionIn(page.last))
   }
-}
-
-export function attemptIn(row: Row): AttemptRef {
-  return { uid: text(row.uid) ?? '', run: text(row.run) ?? '', attempt: number(row.attempt) ?? 0 }
 }

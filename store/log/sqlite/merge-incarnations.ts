@@ -1,10 +1,10 @@
 import { type Position, positionIn } from '../page-cursor.ts'
 import type { Row } from '../result-rows.ts'
 
-/** A life of an object, of several that had one name. */
-export interface Life {
+/** One of the objects that had the same name, one after another. Kubernetes tells them apart by uid. */
+export interface Incarnation {
   uid: string
-  /** The time of its newest row that is asked for. */
+  /** The time of its newest row that the query wants. */
   newest: number
 }
 
@@ -15,11 +15,11 @@ interface Head {
 }
 
 /**
- * The rows of all lives, in the order of a page. A life is read from when its newest row is the next, and no further than it is taken: one
- * seldom begins before the other ended, so that few are read at once, however many there were. `lives`: the newest first.
+ * Merges the rows of all incarnations into the order of a page. `incarnations`: the newest first. An incarnation is opened when its newest
+ * row is the next one, and read only as far as needed. Incarnations seldom overlap, so few are open at once, however many there were.
  */
 export function* newestFirst(
-  lives: readonly Life[],
+  incarnations: readonly Incarnation[],
   rowsOf: (uid: string) => Generator<Row>,
 ): Generator<Row> {
   const heads: Head[] = []
@@ -31,10 +31,10 @@ export function* newestFirst(
   try {
     for (;;) {
       const head = newestOf(heads)
-      const life = lives[begun]
-      if (life && (!head || life.newest >= head.at.time)) {
+      const incarnation = incarnations[begun]
+      if (incarnation && (!head || incarnation.newest >= head.at.time)) {
         begun++
-        advance(rowsOf(life.uid))
+        advance(rowsOf(incarnation.uid))
       } else if (head) {
         yield head.row
         heads.splice(heads.indexOf(head), 1)
@@ -42,7 +42,7 @@ export function* newestFirst(
       } else return
     }
   } finally {
-    // A statement that is not read to its end would keep its view of the file.
+    // A statement that is not read to its end would keep its snapshot of the file.
     for (const { rest } of heads) rest.return(undefined)
   }
 }

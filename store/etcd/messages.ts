@@ -1,5 +1,15 @@
-import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, IResponseOp, ITxnRequest } from 'etcd3'
+import type {
+  ICompare,
+  IKeyValue,
+  IRangeRequest,
+  IRequestOp,
+  IResponseOp,
+  ITxnRequest,
+  IWatchResponse,
+} from 'etcd3'
 import type { Compare, KeyValue, Op, Txn } from './types.ts'
+
+/** Translates between types.ts and the messages of etcd3's gRPC clients. */
 
 const none = '0'
 
@@ -9,12 +19,24 @@ export function keyValueOf(kv: IKeyValue): KeyValue {
     value: kv.value.toString('utf8'),
     mod: Number(kv.mod_revision),
     create: Number(kv.create_revision),
-    // One string for all: a view of 100,000 keys would hold as many copies of '0'.
+    // One shared string: a view of 100,000 keys would otherwise hold as many copies of '0'.
     lease: kv.lease === none ? none : kv.lease,
   }
 }
 
-/** The smallest key after all that begin with `prefix`: etcd's range end. All keys for '' and for 0xff…, which is no UTF-8. */
+/** Without `now` the key was deleted. */
+export interface WatchEvent {
+  key: string
+  now?: KeyValue
+}
+
+export function watchEventOf({ type, kv }: IWatchResponse['events'][number]): WatchEvent {
+  if (type === 'Delete') return { key: kv.key.toString('utf8') }
+  const now = keyValueOf(kv)
+  return { key: now.key, now }
+}
+
+/** etcd's range end for a prefix: the smallest key after all that begin with it. For '' it is the end of all keys. */
 export function endOf(prefix: string): Buffer {
   if (prefix === '') return Buffer.from([0])
   const end = Buffer.from(prefix)
@@ -23,7 +45,7 @@ export function endOf(prefix: string): Buffer {
   return end
 }
 
-/** The first key of a prefix; etcd takes no empty key. */
+/** The first key of a prefix. etcd refuses an empty key. */
 export function startOf(prefix: string): Buffer {
   return prefix === '' ? Buffer.from([0]) : Buffer.from(prefix)
 }
@@ -44,7 +66,7 @@ export function nestedRequest(txns: readonly Txn[]): ITxnRequest {
   return { success: txns.map(txn => ({ request_txn: txnRequest(txn) })) }
 }
 
-/** Answers of one branch; only gets have one. */
+/** The answers to the gets of one branch, in order. */
 export function getsOf(responses: readonly IResponseOp[]): (KeyValue | undefined)[] {
   const gets: (KeyValue | undefined)[] = []
   for (const { response_range: range } of responses as readonly Partial<IResponseOp>[]) {

@@ -3,7 +3,10 @@ import { scheduledIn } from '../../../core/keys.ts'
 import type { AttemptRef, Runner } from '../port.ts'
 import { runnerIn } from '../result-rows.ts'
 
-/** Who ran an attempt. The index has the time before the run, and an id says it; but for a ShellRun's, which has one time only. */
+/**
+ * Finds the agent that ran an attempt. The index has the time before the run: a job's run id contains it. A ShellRun's id does not, but a
+ * ShellRun has one time only.
+ */
 export function createRunnerLookup(db: DatabaseSync): (of: AttemptRef) => Runner | undefined {
   const statement = (time: string) =>
     db.prepare(
