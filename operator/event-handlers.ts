@@ -21,7 +21,7 @@ interface Parts {
   jobs: JobReconciler
   runs: RunReconciler
   sources: Sources
-  around: CompileInputsCache
+  inputs: CompileInputsCache
 }
 
 const FLEET = 'fleet'
@@ -49,14 +49,14 @@ function objectChanged(
   context: Context,
   { queues, parts, ref }: { queues: Queues; parts: Parts; ref: ObjectRef },
 ): void {
-  const { around, sources } = parts
+  const { inputs, sources } = parts
   switch (ref.kind) {
     case 'ShellCronJob':
       queues.jobs.add(named(ref))
       // A ShellRun may have waited for it; another job for its place, which most changes are not about.
       return lookAtBlocked(context, queues, {
         namespace: ref.namespace,
-        runsOnly: !around.jobChanged(ref.namespace, ref.name),
+        runsOnly: !inputs.jobChanged(ref.namespace, ref.name),
       })
     case 'ShellRun':
       return queues.runs.add(named(ref))
@@ -68,13 +68,13 @@ function objectChanged(
       }
       return
     case 'ShellPolicy':
-      around.changed()
+      inputs.changed()
       for (const job of context.resources.list('ShellCronJob')) queues.jobs.add(named(job.metadata))
       return lookAtBlocked(context, queues)
     case 'ShellAgent':
     case 'ShellPool':
     case 'Node':
-      around.changed()
+      inputs.changed()
       queues.fleet.add(FLEET)
       return lookAtBlocked(context, queues)
     default:

@@ -110,9 +110,9 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
 function createQueues(context: Context): Queues & { unwire(): void } {
   const { clock, log, resources } = context
   const sources = createSources(resources, clock)
-  const around = createCompileInputs(context)
-  const jobs = createJobReconciler(context, createJobCompiler(context, { sources, around }))
-  const runs = createRunReconciler(context, createRunCompiler(context, { sources, around }))
+  const inputs = createCompileInputs(context)
+  const jobs = createJobReconciler(context, createJobCompiler(context, { sources, inputs }))
+  const runs = createRunReconciler(context, createRunCompiler(context, { sources, inputs }))
   const queue = (
     name: string,
     concurrency: number,
@@ -126,7 +126,7 @@ function createQueues(context: Context): Queues & { unwire(): void } {
       return undefined
     }),
   }
-  const unwire = registerEventHandlers(context, queues, { jobs, runs, sources, around })
+  const unwire = registerEventHandlers(context, queues, { jobs, runs, sources, inputs })
   return { ...queues, unwire }
 }
 

@@ -65,14 +65,9 @@ export function environmentOf(template: Template, lookedUp: LookedUp): Environme
   return parted(values)
 }
 
-/** What could be resolved (nothing, if anything could not), and why not all. */
-export function opened(resolved: Environment | Blocked): {
-  environment: Environment
-  lacking: Blocked | undefined
-} {
-  return 'reason' in resolved
-    ? { environment: { env: [], secret: {} }, lacking: resolved }
-    : { environment: resolved, lacking: undefined }
+/** The environment as far as it is known: empty if any value cannot be resolved. */
+export function valuesOf(environment: Environment | Blocked): Environment {
+  return 'reason' in environment ? { env: [], secret: {} } : environment
 }
 
 interface Value {

@@ -29,39 +29,39 @@ test('the older job comes first; of one age the name decides; namespaces do not 
   put('x', 'a', 2)
   put('x', 'c', 1)
   put('y', 'z', 0)
-  const places = createJobOrder(resources)
-  expect(['b', 'c', 'a'].map(name => places.before('x', name))).toEqual([0, 1, 2])
-  expect(places.before('y', 'z')).toBe(0)
+  const order = createJobOrder(resources)
+  expect(['b', 'c', 'a'].map(name => order.olderThan('x', name))).toEqual([0, 1, 2])
+  expect(order.olderThan('y', 'z')).toBe(0)
 })
 
 test('only what comes, goes or is made anew is a change', () => {
   const { put, remove, resources } = world()
   put('x', 'a', 1)
-  const places = createJobOrder(resources)
-  expect(places.changed('x', 'a')).toBe(false)
+  const order = createJobOrder(resources)
+  expect(order.update('x', 'a')).toBe(false)
   put('x', 'b', 2)
-  expect(places.changed('x', 'b')).toBe(true)
+  expect(order.update('x', 'b')).toBe(true)
   put('x', 'a', 3)
-  expect(places.changed('x', 'a')).toBe(true)
-  expect(places.before('x', 'a')).toBe(1)
+  expect(order.update('x', 'a')).toBe(true)
+  expect(order.olderThan('x', 'a')).toBe(1)
   remove('x', 'b')
-  expect(places.changed('x', 'b')).toBe(true)
-  expect(places.before('x', 'a')).toBe(0)
+  expect(order.update('x', 'b')).toBe(true)
+  expect(order.olderThan('x', 'a')).toBe(0)
 })
 
-test('however jobs came and went, places are those of a fresh count', () => {
+test('the order equals that of a fresh count, however jobs came and went', () => {
   const step = fc.record({ name: fc.constantFrom(...NAMES), at: fc.option(fc.nat(3)) })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), steps => {
       const { put, remove, resources } = world()
-      const places = createJobOrder(resources)
+      const order = createJobOrder(resources)
       for (const { name, at } of steps) {
         if (at === null) remove('x', name)
         else put('x', name, at)
-        places.changed('x', name)
+        order.update('x', name)
         const fresh = createJobOrder(resources)
-        expect(NAMES.map(each => places.before('x', each))).toEqual(
-          NAMES.map(each => fresh.before('x', each)),
+        expect(NAMES.map(each => order.olderThan('x', each))).toEqual(
+          NAMES.map(each => fresh.olderThan('x', each)),
         )
       }
     }),

@@ -23,7 +23,14 @@ export interface PolicyQuestion {
   allowWithoutPolicy: boolean
 }
 
-export function checkPolicies(question: PolicyQuestion): { kind: 'allowed'; limits: Limits } | Blocked {
+export type PolicyDecision = { kind: 'allowed'; limits: Limits } | Blocked
+
+/** The limits of a template that policy refuses are none. */
+export function limitsOf(decision: PolicyDecision): Limits {
+  return decision.kind === 'allowed' ? decision.limits : {}
+}
+
+export function checkPolicies(question: PolicyQuestion): PolicyDecision {
   const { namespace, template, policies } = question
   const { pool } = template.target
   if (template.container && pool === 'default') return { kind: 'allowed', limits: {} }

@@ -20,7 +20,7 @@ type Deps = Pick<Context, 'identity' | 'mirrors' | 'compileResults' | 'resources
 
 export function createJobCompiler(
   context: Deps,
-  { sources, around }: { sources: Sources; around: CompileInputsCache },
+  { sources, inputs }: { sources: Sources; inputs: CompileInputsCache },
 ): JobCompiler {
   const { identity, mirrors, clock } = context
   const absentSince = new Map<string, number>()
@@ -63,9 +63,9 @@ export function createJobCompiler(
       const template = object.spec.template.spec
       const lookedUp = await sources.lookUp(namespace, template, `job ${key}`)
       const compilation = compileJob(object, {
-        ...around.get(),
+        ...inputs.get(),
         lookedUp,
-        olderJobs: () => around.olderJobs(object),
+        olderJobs: () => inputs.olderJobs(object),
       })
       const { job } = compilation
       const refused = compilation.kind === 'blocked' ? compilation : undefined

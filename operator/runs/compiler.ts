@@ -15,7 +15,7 @@ type Deps = Pick<Context, 'identity' | 'mirrors' | 'compileResults' | 'resources
 
 export function createRunCompiler(
   context: Deps,
-  { sources, around }: { sources: Sources; around: CompileInputsCache },
+  { sources, inputs }: { sources: Sources; inputs: CompileInputsCache },
 ): RunCompiler {
   const { resources, mirrors, identity } = context
 
@@ -51,7 +51,7 @@ export function createRunCompiler(
       const lookedUp = template
         ? await sources.lookUp(namespace, template.spec, `run ${namespace}/${name}`)
         : () => undefined
-      const compilation = compileRun(object, { ...around.get(), lookedUp, job, members })
+      const compilation = compileRun(object, { ...inputs.get(), lookedUp, job, members })
       const refused = compilation.kind === 'blocked' ? compilation : undefined
       const again = recordCompileResult(context, 'ShellRun', object.metadata, {
         refused,
