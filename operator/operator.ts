@@ -19,7 +19,7 @@ import type { Resources } from './resources/port.ts'
 import { createRunCompiler } from './runs/compiler.ts'
 import { createRunReconciler } from './runs/reconcile.ts'
 import { createCompileResults } from './status/compile-results.ts'
-import { startSweep } from './sweep/sweep.ts'
+import { createSweep } from './sweep/sweep.ts'
 import { type BeaconMemory, openBeacon } from './upkeep/beacon.ts'
 import { buryEveryMinute } from './upkeep/bury-in-dead-pools.ts'
 
@@ -85,7 +85,7 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
       allowWithoutPolicy: options.allowWithoutPolicy,
     }
     const queues = createQueues(context)
-    const sweeper = startSweep({ ...context, batcher })
+    const sweep = createSweep({ ...context, batcher })
     options.onLeading?.(context, () => enqueueAll(context, queues))
     enqueueAll(context, queues)
     try {
@@ -93,13 +93,13 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
         queues.fleet.run(signal),
         queues.jobs.run(signal),
         queues.runs.run(signal),
+        sweep.run(signal),
         beacon.beat(signal),
         buryEveryMinute(context, signal),
         resync(context, queues, signal),
         ...(options.parts ?? []).map(part => part(context, signal)),
       ])
     } finally {
-      sweeper.close()
       queues.unwire()
     }
   } finally {

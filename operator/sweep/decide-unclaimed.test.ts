@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { entryTimes } from '../entry-times.ts'
-import { decideUnclaimed, lookAt } from './decide-unclaimed.ts'
+import { decideUnclaimed, firstLook } from './decide-unclaimed.ts'
 
 const T0 = Date.UTC(2026, 0, 1)
 const MINUTE = 60_000
@@ -115,6 +115,6 @@ test('with nobody alive the operator puts what concurrency holds back into the c
 test('the first look is three seconds after the next time; a waiting slot whose run has ended is looked at soon', () => {
   const entry = entryOf()
   const cell: Cell = { uid: 'u', lastFire: T0 + MINUTE, active: [], waiting: { time: T0 + MINUTE, by: 'a' } }
-  expect(lookAt({ entry, ...entryTimes(entry), cell: undefined, now: T0 })).toBe(T0 + MINUTE + 3_000)
-  expect(lookAt({ entry, ...entryTimes(entry), cell, now: T0 + MINUTE })).toBe(T0 + MINUTE + 3_000)
+  expect(firstLook({ entry, ...entryTimes(entry), cell: undefined, now: T0 })).toBe(T0 + MINUTE + 3_000)
+  expect(firstLook({ entry, ...entryTimes(entry), cell, now: T0 + MINUTE })).toBe(T0 + MINUTE + 3_000)
 })

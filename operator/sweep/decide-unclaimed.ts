@@ -40,7 +40,7 @@ const SETTLE_EVERY = 10_000
 const OFFER_AGAIN = 5_000
 
 /** When the operator first looks at a target, given how its cell is now. */
-export function lookAt({
+export function firstLook({
   entry,
   times,
   offset,
@@ -95,7 +95,7 @@ function inWave(input: UnclaimedInput, time: number): UnclaimedDecision {
   const isDue = newer !== undefined && now >= newer + offset + OPEN_FOR
   if (!input.living && isDue && entry.catchUp !== 'All')
     return settled(input, [{ first: time, last: time, count: 1, outcome: 'Missed', reason: 'NotCaughtUp' }])
-  const at = lookAt(input)
+  const at = firstLook(input)
   return { settle: [], at: at === undefined ? undefined : Math.max(at, now + SETTLE_EVERY) }
 }
 
@@ -137,6 +137,6 @@ function closesAt({ entry, times, offset, now }: UnclaimedInput, time: number): 
 function settled({ now, settledAt, ...input }: UnclaimedInput, settle: Settlement[]): UnclaimedDecision {
   const free = settledAt + SETTLE_EVERY
   if (settle.length > 0) return now >= free ? { settle, at: undefined } : { settle: [], at: free }
-  const at = lookAt({ ...input, now })
+  const at = firstLook({ ...input, now })
   return { settle: [], at: at === undefined ? undefined : Math.max(at, now + OPEN_FOR) }
 }
