@@ -4,6 +4,7 @@ import type { CompileInputsCache } from './compile/compile-inputs.ts'
 import type { Sources } from './compile/value-sources.ts'
 import type { Context } from './context.ts'
 import type { JobReconciler } from './jobs/reconcile.ts'
+import { nameKey } from './object-name.ts'
 import type { ObjectRef } from './resources/port.ts'
 import type { RunReconciler } from './runs/reconcile.ts'
 
@@ -29,13 +30,13 @@ const FLEET = 'fleet'
 /** Everything there is, and everything that lies in etcd without an object. */
 export function enqueueAll({ resources, mirrors, keys }: Context, queues: Queues): void {
   queues.fleet.add(FLEET)
-  for (const job of resources.list('ShellCronJob')) queues.jobs.add(named(job.metadata))
-  for (const run of resources.list('ShellRun')) queues.runs.add(named(run.metadata))
-  for (const { key } of mirrors.jobs.entries()) addNamed(queues.jobs, keys.parseJob(key))
-  for (const { key } of mirrors.runs.entries()) addNamed(queues.runs, keys.parseRun(key))
+  for (const job of resources.list('ShellCronJob')) queues.jobs.add(nameKey(job.metadata))
+  for (const run of resources.list('ShellRun')) queues.runs.add(nameKey(run.metadata))
+  for (const { key } of mirrors.jobs.entries()) add(queues.jobs, keys.parseJob(key))
+  for (const { key } of mirrors.runs.entries()) add(queues.runs, keys.parseRun(key))
   for (const { key } of mirrors.cells.entries()) {
     const ref = keys.parseCell(key)
-    addNamed(ref?.kind === 'run' ? queues.runs : queues.jobs, ref)
+    add(ref?.kind === 'run' ? queues.runs : queues.jobs, ref)
   }
 }
 
@@ -52,14 +53,14 @@ function objectChanged(
   const { inputs, sources } = parts
   switch (ref.kind) {
     case 'ShellCronJob':
-      queues.jobs.add(named(ref))
+      queues.jobs.add(nameKey(ref))
       // A ShellRun may have waited for it; another job for its place, which most changes are not about.
       return lookAtBlocked(context, queues, {
         namespace: ref.namespace,
         runsOnly: !inputs.jobChanged(ref.namespace, ref.name),
       })
     case 'ShellRun':
-      return queues.runs.add(named(ref))
+      return queues.runs.add(nameKey(ref))
     case 'Secret':
     case 'ConfigMap':
       for (const user of sources.changed(ref.kind, ref.namespace, ref.name)) {
@@ -69,7 +70,7 @@ function objectChanged(
       return
     case 'ShellPolicy':
       inputs.changed()
-      for (const job of context.resources.list('ShellCronJob')) queues.jobs.add(named(job.metadata))
+      for (const job of context.resources.list('ShellCronJob')) queues.jobs.add(nameKey(job.metadata))
       return lookAtBlocked(context, queues)
     case 'ShellAgent':
     case 'ShellPool':
@@ -90,8 +91,8 @@ function lookAtBlocked(
 ): void {
   for (const { kind, ...ref } of compileResults.blocked()) {
     if (namespace !== undefined && ref.namespace !== namespace) continue
-    if (kind === 'ShellRun') addNamed(queues.runs, ref)
-    else if (!runsOnly) addNamed(queues.jobs, ref)
+    if (kind === 'ShellRun') add(queues.runs, ref)
+    else if (!runsOnly) add(queues.jobs, ref)
   }
 }
 
@@ -100,21 +101,21 @@ function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Parts): voi
   mirrors.jobs.onChange((key, now) => {
     const ref = keys.parseJob(key)
     // What we did not put, or somebody took away.
-    if (ref && (!now || !resources.get('ShellCronJob', ref.namespace, ref.name))) addNamed(queues.jobs, ref)
+    if (ref && (!now || !resources.get('ShellCronJob', ref.namespace, ref.name))) add(queues.jobs, ref)
   })
   mirrors.runs.onChange((key, now) => {
     const ref = keys.parseRun(key)
-    if (ref && (!now || !resources.get('ShellRun', ref.namespace, ref.name))) addNamed(queues.runs, ref)
+    if (ref && (!now || !resources.get('ShellRun', ref.namespace, ref.name))) add(queues.runs, ref)
   })
   mirrors.cells.onChange(key => {
     const ref = keys.parseCell(key)
     if (!ref) return
     const [queue, reconciler] = ref.kind === 'run' ? [queues.runs, runs] : [queues.jobs, jobs]
-    if (reconciler.isWaiting(named(ref))) queue.add(named(ref))
+    if (reconciler.isWaiting(nameKey(ref))) queue.add(nameKey(ref))
   })
   mirrors.requests.onChange((_, now, before) => {
     // Claimed, or gone with its lease.
-    if (!now && before?.value.kind === 'run') addNamed(queues.runs, before.value)
+    if (!now && before?.value.kind === 'run') add(queues.runs, before.value)
   })
   mirrors.members.onChange(key => membersChanged(context, queues, keys.parseMember(key)?.pool))
   // A pool's or member's record that somebody changed behind our back.
@@ -129,17 +130,12 @@ function membersChanged(
   pool: string | undefined,
 ): void {
   for (const { key, value } of mirrors.jobs.entries())
-    if (value.pool === pool && value.command.placement.mode === 'All')
-      addNamed(queues.jobs, keys.parseJob(key))
+    if (value.pool === pool && value.command.placement.mode === 'All') add(queues.jobs, keys.parseJob(key))
   lookAtBlocked({ mirrors, keys, ...context }, queues)
 }
 
 type Ref = ReturnType<Keys['parseJob']>
 
-function addNamed(queue: Queue, ref: Pick<NonNullable<Ref>, 'namespace' | 'name'> | undefined): void {
-  if (ref) queue.add(named(ref))
-}
-
-function named({ namespace, name }: { namespace?: string | undefined; name: string }): string {
-  return `${namespace ?? ''}/${name}`
+function add(queue: Queue, ref: Pick<NonNullable<Ref>, 'namespace' | 'name'> | undefined): void {
+  if (ref) queue.add(nameKey(ref))
 }

@@ -9,7 +9,7 @@ import { createAgentRequests } from './agent-requests.ts'
 import { createCompileInputs } from './compile/compile-inputs.ts'
 import { createSources } from './compile/value-sources.ts'
 import type { Context } from './context.ts'
-import { observe } from './etcd-mirrors.ts'
+import { mirrorEtcd } from './etcd-mirrors.ts'
 import { enqueueAll, type Queues, registerEventHandlers } from './event-handlers.ts'
 import type { Identity } from './identity/identity.ts'
 import { createJobCompiler } from './jobs/compiler.ts'
@@ -56,7 +56,7 @@ const RESYNC_MS = 600_000
 
 export async function leadOperator(options: OperatorOptions, signal: AbortSignal): Promise<void> {
   const { etcd, keys, clock, log, identity } = options
-  const mirrors = await observe({ etcd, keys, publicKey: identity.publicKey, log }, signal)
+  const mirrors = await mirrorEtcd({ etcd, keys, publicKey: identity.publicKey, log }, signal)
   try {
     const onEpoch = () => queues && enqueueAll(context, queues)
     const beacon = await openBeacon(
@@ -119,8 +119,8 @@ function createQueues(context: Context): Queues & { unwire(): void } {
     reconcile: Parameters<typeof createQueue>[0]['reconcile'],
   ): Queue => createQueue({ name, concurrency, clock, log, reconcile, isFinal })
   const queues: Queues = {
-    jobs: queue('jobs', JOB_WORKERS, jobs.reconcile),
-    runs: queue('runs', RUN_WORKERS, runs.reconcile),
+    jobs: queue('jobs', JOB_WORKERS, (key, signal) => jobs.reconcile(key, signal)),
+    runs: queue('runs', RUN_WORKERS, (key, signal) => runs.reconcile(key, signal)),
     fleet: queue('fleet', 1, async (_, signal) => {
       await reconcileMembers(context, signal)
       return undefined

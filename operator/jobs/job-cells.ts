@@ -3,7 +3,8 @@ import { ownTargets } from '../../core/fires/placement.ts'
 import { ANYWHERE, isShellRunId, WAVE } from '../../core/keys.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
-import type { CellSeen, JobWorld, Step } from './job-world.ts'
+import type { CellSeen } from '../etcd-mirrors.ts'
+import type { JobWorld, Step } from './job-world.ts'
 
 /** Which cells a job has, and what becomes of each. */
 

@@ -1,8 +1,8 @@
 import type { Settlement, Times } from '../../core/fires/decide.ts'
-import type { CellRef } from '../../core/keys.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
-import type { MaybeAbsent, Versioned } from '../../store/protocol/versioned.ts'
+import type { Versioned } from '../../store/protocol/versioned.ts'
+import type { CellSeen, StoredIn } from '../etcd-mirrors.ts'
 
 /** What is known of one job, and what can be done about it: the input and output of the plan. */
 
@@ -16,10 +16,7 @@ export type Desired =
   /** Its times cannot be known: what stands is suspended; nothing new is put. */
   | { kind: 'timeless'; uid: string; generation: number; blocked: { reason: string; message: string } }
 
-/** An entry in etcd; `value` undefined: cannot be read, or is not ours. */
-export type StoredEntry = MaybeAbsent<JobEntry> & { pool: string }
-
-export type CellSeen = MaybeAbsent<Cell> & { ref: CellRef }
+export type StoredEntry = StoredIn<JobEntry>
 
 export interface JobWorld {
   now: number

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { entryTimes } from '../entry-times.ts'
-import type { CellSeen, Desired, JobWorld, StoredEntry } from './job-world.ts'
+import type { CellSeen } from '../etcd-mirrors.ts'
+import type { Desired, JobWorld, StoredEntry } from './job-world.ts'
 import { planJob } from './plan.ts'
 
 /** One job, as a table: what stands, what is wanted, what is to be done next. */

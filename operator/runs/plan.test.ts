@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { runEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
-import type { CellSeen } from '../jobs/job-world.ts'
+import type { CellSeen } from '../etcd-mirrors.ts'
 import { planRun, type RunWorld } from './plan.ts'
 
 const T0 = Date.UTC(2026, 0, 1)

@@ -1,9 +1,8 @@
 import { ownTargets } from '../../core/fires/placement.ts'
 import { ANYWHERE } from '../../core/keys.ts'
 import type { RunEntry } from '../../core/records/entry.ts'
-import type { StoredIn } from '../etcd-mirrors.ts'
+import type { CellSeen, StoredIn } from '../etcd-mirrors.ts'
 import { isShared } from '../jobs/job-cells.ts'
-import type { CellSeen } from '../jobs/job-world.ts'
 
 /**
  * One ShellRun: what is to be done so that etcd says what its object says. Pure; one stage at a time.
