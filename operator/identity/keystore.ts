@@ -10,6 +10,11 @@ export interface KeyStore {
   replace(name: string, text: string): Promise<void>
 }
 
+/** Where a standalone operator keeps its keys. */
+export function keysDir(stateDir: string): string {
+  return join(stateDir, 'keys')
+}
+
 /** Files 0600 in a directory 0700. A file appears whole or not at all, also when the operator is killed while it writes. */
 export async function fileKeyStore(dir: string): Promise<KeyStore> {
   await mkdir(dir, { recursive: true, mode: 0o700 })

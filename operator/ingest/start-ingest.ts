@@ -2,15 +2,16 @@ import type { LogStore } from '../../store/log/port.ts'
 import type { Authority } from '../identity/authority.ts'
 import type { LeaderTask } from '../operator.ts'
 import type { OperatorConfig } from '../startup/config.ts'
+import { untilAborted } from '../until-aborted.ts'
 import type { OutputNotifier } from './output-notifier.ts'
 import { createOwners } from './owners.ts'
 import { serveIngest } from './server.ts'
 import { createStorePieces } from './store-pieces.ts'
 
-/** How long the server's certificate is good, h: it gets another one at each start. */
+/** How long the server's certificate is valid, h. It gets a new one at each start. */
 const CERTIFICATE_HOURS = 24 * 365
 
-/** The ingest, while the operator leads. */
+/** Serves the ingest while the operator leads. */
 export function startIngest(of: {
   listen: NonNullable<OperatorConfig['ingest']>
   authority: Authority
@@ -26,10 +27,7 @@ export function startIngest(of: {
     const tls = { ca: of.authority.caCert, ...pair }
     const ingest = await serveIngest({ ...address, tls, take, log })
     log.info({ port: ingest.port }, 'ingest.ready')
-    await new Promise<void>(resolve => {
-      if (signal.aborted) resolve()
-      else signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+    await untilAborted(signal)
     await ingest.close()
   }
 }

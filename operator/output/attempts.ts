@@ -67,7 +67,7 @@ export async function attemptsOf({ mirrors, store }: Deps, id: string): Promise<
 }
 
 /** A part of the fire, or of the ShellRun, waits for another run to end: for its place in a wave, say. */
-export function waits({ cellsOf }: Pick<Context['mirrors'], 'cellsOf'>, id: string): boolean {
+export function isWaiting({ cellsOf }: Pick<Context['mirrors'], 'cellsOf'>, id: string): boolean {
   const { kind, namespace, name, time } = objectOf(id)
   const isMeant = (waiting: number) => kind === 'run' || waiting === Number(time)
   return cellsOf(kind, namespace, name).some(({ value }) => value?.waiting && isMeant(value.waiting.time))

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
-import type { Given } from '../resources/directory/secrets.ts'
+import type { GivenSecrets } from '../resources/directory/secrets.ts'
 import { type LogStoreConfig, logStoreOf } from './open-log-store.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
 
@@ -58,7 +58,7 @@ export interface OperatorConfig {
   /** Of the log store; undefined: for ever, all. */
   retention: { days?: number; outputBytes?: number }
   mode:
-    | { kind: 'directory'; directory: string; stateDir: string; secrets: Given }
+    | { kind: 'directory'; directory: string; stateDir: string; secrets: GivenSecrets }
     /** `namespace`: of the operator's own Secret and Lease. `identity`: who we are in the Lease. */
     | { kind: 'kubernetes'; kubeconfig?: string; stateDir: string; namespace: string; identity: string }
 }

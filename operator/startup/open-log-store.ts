@@ -38,37 +38,38 @@ function openLogStore(config: LogStoreConfig, stateDir: string): LogStore {
   })
 }
 
-const AGAIN_MS = 5_000
+const RETRY_MS = 5_000
 
 /**
- * Opens it, and asks whether it may be used before anything is done with it: rejects with InvalidInput if a newer version made it. One that
- * does not answer now holds nobody up: it is asked again until it answers or the signal aborts, and `settled` rejects then.
+ * Opens the log store and checks whether it may be used. Rejects with InvalidInput if a newer version created it. A log store that does
+ * not answer does not delay the start: it is asked again until it answers or the signal aborts. `checked` rejects if it must not be used.
  */
-export async function usableLogStore(
+export async function openCheckedLogStore(
   config: LogStoreConfig,
   { stateDir, clock, log }: { stateDir: string; clock: Clock; log: Log },
   signal: AbortSignal,
-): Promise<{ logStore: LogStore; settled: Promise<void> }> {
+): Promise<{ logStore: LogStore; checked: Promise<void> }> {
   const logStore = openLogStore(config, stateDir)
-  const isReady = async (): Promise<boolean> => {
-    try {
-      await logStore.ready()
-      return true
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error
-      log.warn({ error: error.message }, 'logStore.unavailable')
-      return false
-    }
-  }
   const untilReady = async (): Promise<void> => {
-    do await clock.sleep(AGAIN_MS, signal).catch(() => undefined)
-    while (!signal.aborted && !(await isReady()))
+    do await clock.sleep(RETRY_MS, signal).catch(() => undefined)
+    while (!signal.aborted && !(await isReady(logStore, log)))
   }
   try {
-    return { logStore, settled: (await isReady()) ? Promise.resolve() : untilReady() }
+    return { logStore, checked: (await isReady(logStore, log)) ? Promise.resolve() : untilReady() }
   } catch (error) {
     await logStore.close()
     throw error
+  }
+}
+
+async function isReady(logStore: LogStore, log: Log): Promise<boolean> {
+  try {
+    await logStore.ready()
+    return true
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    log.warn({ error: error.message }, 'logStore.unavailable')
+    return false
   }
 }
 

@@ -1,5 +1,5 @@
 import { InvalidInput } from '../../core/errors.ts'
-import type { Given } from '../resources/directory/secrets.ts'
+import type { GivenSecrets } from '../resources/directory/secrets.ts'
 
 /** `--secret-from-env NAMESPACE/NAME/KEY=VARIABLE`: the variable's name stands in the command line, its value does not. */
 
@@ -15,7 +15,7 @@ export function variablesOf(settings: readonly string[]): string[] {
 export function secretsFromEnv(
   settings: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-): Given {
+): GivenSecrets {
   const given = new Map<string, Record<string, string>>()
   for (const setting of settings) {
     const { secret, key, variable } = parsed(setting)

@@ -4,6 +4,7 @@ import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
 import type { LeaderTask } from '../operator.ts'
 import type { CachedKind, ObjectRef } from '../resources/port.ts'
+import { every } from '../until-aborted.ts'
 import { createDrain } from '../upkeep/drain-outbox.ts'
 import { createStatusReader } from './compute-status.ts'
 import { createStatusWriter, type StatusWriter } from './write-budget.ts'
@@ -67,8 +68,8 @@ export function createResultReporter({
     await Promise.all([
       writer.run(signal),
       drain.run(signal),
-      every(context, RESYNC_MS, signal, () => touchAll(context, writer)),
-      every(context, FLEET_MS, signal, fleetWatch(context, writer, writesPerSecond)),
+      every({ clock, ms: RESYNC_MS }, signal, () => touchAll(context, writer)),
+      every({ clock, ms: FLEET_MS }, signal, fleetWatch(context, writer, writesPerSecond)),
     ])
     stopped()
     log.debug({ stored: drain.stored, written: writer.written, synced: mirrors.synced() }, 'report.ended')
@@ -186,17 +187,5 @@ function fleetWatch({ mirrors, keys, clock }: Context, writer: StatusWriter, bud
     }
     changed.clear()
     notBefore = clock.monotonic() + (count / (budget * FLEET_SHARE)) * 1_000
-  }
-}
-
-async function every(
-  { clock }: Pick<Context, 'clock'>,
-  ms: number,
-  signal: AbortSignal,
-  work: () => void,
-): Promise<void> {
-  while (!signal.aborted) {
-    await clock.sleep(ms, signal).catch(() => undefined)
-    if (!signal.aborted) work()
   }
 }

@@ -23,7 +23,7 @@ export interface FileLookups {
 }
 
 /** Values of Secrets by `namespace/name`, then by key. */
-export type Given = ReadonlyMap<string, Readonly<Record<string, string>>>
+export type GivenSecrets = ReadonlyMap<string, Readonly<Record<string, string>>>
 
 interface Used {
   ref: ObjectRef & { kind: LookedUpKind }
@@ -36,7 +36,7 @@ interface Used {
 export function createFileLookups(
   root: string,
   onChange: (ref: ObjectRef) => void,
-  given: Given = new Map(),
+  given: GivenSecrets = new Map(),
 ): FileLookups {
   const used = new Map<string, Used>()
   const folderOf = (ref: ObjectRef & { kind: LookedUpKind }) =>

@@ -26,7 +26,7 @@ type Reflectors = { [K in CachedKind]: Reflector<Objects[K]> }
 export function createKubernetesResources(options: KubernetesOptions): Resources {
   const { api, log } = options
   const changes = createListeners<ObjectRef>(log)
-  const lookups = new Lookups({ ...options, onChange: changes.tell })
+  const lookups = new Lookups({ ...options, onChange: changes.notify })
   const events = createEvents(options)
   const census = createCensus(lookups)
   const reflect = <K extends CachedKind>(kind: K, keep: Keep<K>): Reflector<Objects[K]> => {
@@ -37,7 +37,7 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
       onChange: (namespace, name) => {
         const ref = { kind, namespace, name }
         if (namespace !== '') census(ref, reflector.get(namespace, name) !== undefined)
-        changes.tell(ref)
+        changes.notify(ref)
       },
     })
     return reflector
