@@ -70,7 +70,7 @@ const FIRES_CHECKED = 200
 
 function scheduleFires({ times }: JobFindings): Blocked | undefined {
   return times.next(REFERENCE) === undefined
-    ? blocked('NeverFires', 'spec.schedule: no such time comes in fifty years; correct the days')
+    ? blocked('NeverFires', 'spec.schedule: never fires within 50 years; check day-of-month and month')
     : undefined
 }
 
@@ -79,7 +79,7 @@ function poolExists({ pool, pools }: Findings): Blocked | undefined {
     ? undefined
     : blocked(
         'PoolNotFound',
-        `spec.template.spec.target.pool: there is no pool ${pool}; known are ${[...pools].sort().join(', ')}`,
+        `spec.template.spec.target.pool: pool ${pool} does not exist; use one of: ${[...pools].sort().join(', ')}`,
         true,
       )
 }
@@ -93,7 +93,7 @@ function namespaceHasRoom({ policy, olderJobs }: JobFindings): Blocked | undefin
   return maxJobs !== undefined && olderJobs() >= maxJobs
     ? blocked(
         'TooManyJobs',
-        `the ShellPolicy allows ${maxJobs} ShellCronJobs in this namespace; delete one`,
+        `the ShellPolicy allows ${maxJobs} ShellCronJobs in this namespace; delete one, or ask for a higher maxJobs`,
         true,
       )
     : undefined
@@ -106,7 +106,7 @@ function intervalIsLongEnough({ policy, times }: JobFindings): Blocked | undefin
   return shortest < minIntervalSeconds
     ? blocked(
         'IntervalTooShort',
-        `spec.schedule: fires ${shortest} s apart; the ShellPolicy allows no less than ${minIntervalSeconds} s`,
+        `spec.schedule: fires every ${shortest} s; the ShellPolicy requires at least ${minIntervalSeconds} s between fires`,
         true,
       )
     : undefined

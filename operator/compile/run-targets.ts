@@ -14,7 +14,10 @@ export function namedTargets(
     case 'One':
       return asked.length === 0
         ? { names: [] }
-        : blocked('InvalidTargets', 'spec.targets: the job runs on one agent, of its choice; leave them out')
+        : blocked(
+            'InvalidTargets',
+            'spec.targets: a job of mode One chooses its agent itself; remove the targets',
+          )
     case 'Shards':
       return shardsAmong(asked, shards)
     case 'All':
@@ -28,7 +31,7 @@ function shardsAmong(asked: readonly string[], shards: number): { names: readonl
   const unknown = asked.find(target => !/^\d+$/.test(target) || Number(target) >= shards)
   return unknown === undefined
     ? { names: asked }
-    : blocked('InvalidTargets', `spec.targets: "${unknown}" is not a shard; they are 0 to ${shards - 1}`)
+    : blocked('InvalidTargets', `spec.targets: "${unknown}" is not a shard; use 0 to ${shards - 1}`)
 }
 
 function membersAmong(
@@ -40,11 +43,15 @@ function membersAmong(
   if (unknown !== undefined)
     return blocked(
       'TargetNotFound',
-      `spec.targets: ${unknown} is not an agent of pool ${pool} that the job selects`,
+      `spec.targets: the job selects no agent ${unknown} in pool ${pool}; remove this target`,
       true,
     )
   const names = asked.length > 0 ? asked : [...members]
   return names.length > 0
     ? { names }
-    : blocked('NoTargets', `spec.template.spec.target: no agent of pool ${pool} is selected`, true)
+    : blocked(
+        'NoTargets',
+        `spec.template.spec.target: selects no agent of pool ${pool}; change it, or add agents`,
+        true,
+      )
 }
