@@ -8,17 +8,17 @@ import { nameKey } from './object-name.ts'
 import type { ObjectRef } from './resources/port.ts'
 import type { RunReconciler } from './runs/reconcile.ts'
 
-/** Which change is worth which look. A look too many does no harm; one too few is made up for by the resync. */
+/** Which change adds which key to which queue. A superfluous key does no harm; the resync makes up for a missing one. */
 
 export interface Queues {
   /** Keys `<namespace>/<name>`. */
   jobs: Queue
   runs: Queue
-  /** One key: pools, members and agents hang together. */
+  /** Has one key: pools, members and agents are reconciled together. */
   fleet: Queue
 }
 
-interface Parts {
+interface Handlers {
   jobs: JobReconciler
   runs: RunReconciler
   sources: Sources
@@ -27,7 +27,7 @@ interface Parts {
 
 const FLEET = 'fleet'
 
-/** Everything there is, and everything that lies in etcd without an object. */
+/** Adds every object, and everything in etcd that may have lost its object. */
 export function enqueueAll({ resources, mirrors, keys }: Context, queues: Queues): void {
   queues.fleet.add(FLEET)
   for (const job of resources.list('ShellCronJob')) queues.jobs.add(nameKey(job.metadata))
@@ -40,22 +40,22 @@ export function enqueueAll({ resources, mirrors, keys }: Context, queues: Queues
   }
 }
 
-/** The returned function ends it. */
-export function registerEventHandlers(context: Context, queues: Queues, parts: Parts): () => void {
-  watchEtcd(context, queues, parts)
-  return context.resources.onChange(ref => objectChanged(context, { queues, parts, ref }))
+/** Returns a function that removes the handlers of objects. Those of etcd end with the mirrors. */
+export function registerEventHandlers(context: Context, queues: Queues, handlers: Handlers): () => void {
+  watchEtcd(context, queues, handlers)
+  return context.resources.onChange(ref => objectChanged(context, { queues, handlers, ref }))
 }
 
 function objectChanged(
   context: Context,
-  { queues, parts, ref }: { queues: Queues; parts: Parts; ref: ObjectRef },
+  { queues, handlers, ref }: { queues: Queues; handlers: Handlers; ref: ObjectRef },
 ): void {
-  const { inputs, sources } = parts
+  const { inputs, sources } = handlers
   switch (ref.kind) {
     case 'ShellCronJob':
       queues.jobs.add(nameKey(ref))
-      // A ShellRun may have waited for it; another job for its place, which most changes are not about.
-      return lookAtBlocked(context, queues, {
+      // A blocked ShellRun may have waited for this job. Another job may have waited for room under maxJobs, if this one came or went.
+      return enqueueBlocked(context, queues, {
         namespace: ref.namespace,
         runsOnly: !inputs.jobChanged(ref.namespace, ref.name),
       })
@@ -71,20 +71,20 @@ function objectChanged(
     case 'ShellPolicy':
       inputs.changed()
       for (const job of context.resources.list('ShellCronJob')) queues.jobs.add(nameKey(job.metadata))
-      return lookAtBlocked(context, queues)
+      return enqueueBlocked(context, queues)
     case 'ShellAgent':
     case 'ShellPool':
     case 'Node':
       inputs.changed()
       queues.fleet.add(FLEET)
-      return lookAtBlocked(context, queues)
+      return enqueueBlocked(context, queues)
     default:
       return ref.kind satisfies never
   }
 }
 
-/** What is blocked may be mended now. `namespace`: only there. */
-function lookAtBlocked(
+/** A blocked object may compile now. `namespace`: only objects of this namespace. */
+function enqueueBlocked(
   { compileResults }: Context,
   queues: Queues,
   { namespace, runsOnly = false }: { namespace?: string; runsOnly?: boolean } = {},
@@ -96,11 +96,11 @@ function lookAtBlocked(
   }
 }
 
-function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Parts): void {
+function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Handlers): void {
   const { mirrors, resources, keys } = context
   mirrors.jobs.onChange((key, now) => {
     const ref = keys.parseJob(key)
-    // What we did not put, or somebody took away.
+    // An entry without an object, or one that was deleted by someone else.
     if (ref && (!now || !resources.get('ShellCronJob', ref.namespace, ref.name))) add(queues.jobs, ref)
   })
   mirrors.runs.onChange((key, now) => {
@@ -114,16 +114,16 @@ function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Parts): voi
     if (reconciler.isWaiting(nameKey(ref))) queue.add(nameKey(ref))
   })
   mirrors.requests.onChange((_, now, before) => {
-    // Claimed, or gone with its lease.
+    // The request was claimed, or its lease has expired.
     if (!now && before?.value.kind === 'run') add(queues.runs, before.value)
   })
   mirrors.members.onChange(key => membersChanged(context, queues, keys.parseMember(key)?.pool))
-  // A pool's or member's record that somebody changed behind our back.
+  // A record of a pool or member that someone else deleted.
   mirrors.members.onChange((_, now) => !now && queues.fleet.add(FLEET))
   mirrors.pools.onChange((_, now) => !now && queues.fleet.add(FLEET))
 }
 
-/** Targets of mode All are the members that are selected. */
+/** In mode All the targets are the selected members. */
 function membersChanged(
   { mirrors, keys, ...context }: Context,
   queues: Queues,
@@ -131,7 +131,7 @@ function membersChanged(
 ): void {
   for (const { key, value } of mirrors.jobs.entries())
     if (value.pool === pool && value.command.placement.mode === 'All') add(queues.jobs, keys.parseJob(key))
-  lookAtBlocked({ mirrors, keys, ...context }, queues)
+  enqueueBlocked({ mirrors, keys, ...context }, queues)
 }
 
 type Ref = ReturnType<Keys['parseJob']>

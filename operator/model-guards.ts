@@ -1,11 +1,11 @@
 /**
- * What the operator must do whatever happens, by the names of the model (protocol_model.py): without either of them a time stays
- * without an outcome. One object, so that a test can take one away and see what happens.
+ * The operator's guards in the protocol model (protocol_model.py), by the names that they have there. Without either of them some time
+ * never gets an outcome. They are one object, so that a test can remove a guard and observe the effect.
  */
 export const guards = {
-  /** SWEEP: what nobody has claimed when it closes is settled by the operator. */
+  /** SWEEP: the operator settles a time that no agent has claimed when it closes. */
   settlesUnclaimed: (): boolean => true,
 
-  /** EDITS: an edit that changes which times or targets exist goes by suspension, so that the old ones are settled before. */
+  /** EDITS: an edit that changes which times or targets exist first suspends the job, so that the old ones are settled. */
   editsBySuspension: (): boolean => true,
 }

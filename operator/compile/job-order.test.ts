@@ -5,7 +5,7 @@ import { createJobOrder } from './job-order.ts'
 
 const NAMES = ['a', 'b', 'c', 'd', 'e']
 
-function world() {
+function fakeResources() {
   const jobs = new Map<string, ShellCronJob>()
   const resources = {
     get: (_: string, namespace: string, name: string) => jobs.get(`${namespace}/${name}`),
@@ -24,7 +24,7 @@ function world() {
 }
 
 test('the older job comes first; of one age the name decides; namespaces do not count together', () => {
-  const { put, resources } = world()
+  const { put, resources } = fakeResources()
   put('x', 'b', 1)
   put('x', 'a', 2)
   put('x', 'c', 1)
@@ -35,7 +35,7 @@ test('the older job comes first; of one age the name decides; namespaces do not 
 })
 
 test('only what comes, goes or is made anew is a change', () => {
-  const { put, remove, resources } = world()
+  const { put, remove, resources } = fakeResources()
   put('x', 'a', 1)
   const order = createJobOrder(resources)
   expect(order.update('x', 'a')).toBe(false)
@@ -53,7 +53,7 @@ test('the order equals that of a fresh count, however jobs came and went', () =>
   const step = fc.record({ name: fc.constantFrom(...NAMES), at: fc.option(fc.nat(3)) })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), steps => {
-      const { put, remove, resources } = world()
+      const { put, remove, resources } = fakeResources()
       const order = createJobOrder(resources)
       for (const { name, at } of steps) {
         if (at === null) remove('x', name)

@@ -9,7 +9,7 @@ import type { Sources } from '../compile/value-sources.ts'
 import type { Context } from '../context.ts'
 import { nameKey, type ObjectName } from '../object-name.ts'
 import { recordCompileResult } from '../status/compile-results.ts'
-import type { Desired } from './job-world.ts'
+import type { Desired } from './job-state.ts'
 import type { DesiredJob, JobCompiler } from './reconcile.ts'
 import { createSecretGrace, type SecretGrace } from './secret-grace.ts'
 

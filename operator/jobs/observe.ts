@@ -3,15 +3,15 @@ import type { Context } from '../context.ts'
 import { entryTimes } from '../entry-times.ts'
 import type { ObjectName } from '../object-name.ts'
 import { readJobState } from '../stored-state.ts'
-import type { Desired, JobWorld } from './job-world.ts'
+import type { Desired, JobState } from './job-state.ts'
 
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'identity' | 'mirrors'>
 
 /** The state of a job as the mirrors show it: cheap, but it may lag. */
-export function mirroredJob(deps: Deps, { namespace, name }: ObjectName, desired: Desired): JobWorld {
+export function mirroredJob(deps: Deps, { namespace, name }: ObjectName, desired: Desired): JobState {
   const { mirrors } = deps
   const stored = mirrors.storedJobs(namespace, name)
-  return worldOf(deps, { desired, stored, cells: mirrors.cellsOf('job', namespace, name) })
+  return stateOf(deps, { desired, stored, cells: mirrors.cellsOf('job', namespace, name) })
 }
 
 /** The state of a job as etcd holds it now. `pools`: where it may have an entry that the mirrors do not show yet. */
@@ -19,16 +19,16 @@ export async function observeJob(
   deps: Deps,
   name: ObjectName,
   { pools, ...goal }: { desired: Desired; kill?: string; pools: Iterable<string> },
-): Promise<JobWorld> {
+): Promise<JobState> {
   const { desired } = goal
   const all = desired.kind === 'entry' ? [...pools, desired.entry.pool] : pools
-  return worldOf(deps, { ...goal, ...(await readJobState(deps, name, all)) })
+  return stateOf(deps, { ...goal, ...(await readJobState(deps, name, all)) })
 }
 
-function worldOf(
+function stateOf(
   { mirrors, clock }: Deps,
-  seen: Pick<JobWorld, 'desired' | 'stored' | 'cells' | 'kill'>,
-): JobWorld {
+  seen: Pick<JobState, 'desired' | 'stored' | 'cells' | 'kill'>,
+): JobState {
   return {
     ...seen,
     now: clock.now(),

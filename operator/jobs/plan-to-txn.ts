@@ -5,16 +5,16 @@ import { guards } from '../../store/protocol/model-guards.ts'
 import { putKnown } from '../../store/protocol/operator-writes.ts'
 import { settle } from '../../store/protocol/settle.ts'
 import { offersOf } from '../agent-requests.ts'
-import type { Step } from './job-world.ts'
+import type { Step } from './job-state.ts'
 
-export interface Writing {
+interface Writer {
   keys: Keys
   clock: Clock
   sign(text: string): string
 }
 
-/** The transaction of a step; each compares all that the step was planned on. Kills are not one: see ../end-attempt.ts. */
-export function planToTxn(step: Exclude<Step, { do: 'kill' }>, { keys, clock, sign }: Writing): Txn {
+/** The transaction of a step. It compares everything that the step was planned on. For kills see ../end-attempt.ts. */
+export function planToTxn(step: Exclude<Step, { do: 'kill' }>, { keys, clock, sign }: Writer): Txn {
   const entryText = (entry: object) => sign(JSON.stringify(entry))
   switch (step.do) {
     case 'put':

@@ -3,7 +3,7 @@ import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { entryTimes } from '../entry-times.ts'
 import type { CellSeen } from '../etcd-mirrors.ts'
-import type { Desired, JobWorld, StoredEntry } from './job-world.ts'
+import type { Desired, JobState, StoredEntry } from './job-state.ts'
 import { planJob } from './plan.ts'
 
 /** One job, as a table: what stands, what is wanted, what is to be done next. */
@@ -54,7 +54,7 @@ const cell = (target: string, over: Partial<Cell> = {}, pool = 'default'): CellS
 })
 const running = { active: [{ run: `ops.a.${T0}`, agent: 'w1', attempt: 1 }] }
 
-const plan = (over: Partial<JobWorld>) =>
+const plan = (over: Partial<JobState>) =>
   planJob({
     now: NOW,
     desired: want(),
@@ -65,7 +65,7 @@ const plan = (over: Partial<JobWorld>) =>
     ...over,
   })
 /** In short: what is done, and about what. */
-const steps = (over: Partial<JobWorld>) => {
+const steps = (over: Partial<JobState>) => {
   const { steps, then } = plan(over)
   return [
     ...steps.map(step => {

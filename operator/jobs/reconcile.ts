@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 import { prepareFinalizer, setFinalizer } from '../finalizer.ts'
 import { nameKey, type ObjectName, parseNameKey } from '../object-name.ts'
 import { applyPlan } from './apply-plan.ts'
-import type { Desired, Plan } from './job-world.ts'
+import type { Desired, Plan } from './job-state.ts'
 import { mirroredJob, observeJob } from './observe.ts'
 import { planJob } from './plan.ts'
 

@@ -2,7 +2,7 @@ import type { JobEntry } from '../../core/records/entry.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Blocked } from '../compile/blocked.ts'
 import type { CompiledJob } from '../compile/compile-job.ts'
-import type { DesiredEntry } from './job-world.ts'
+import type { DesiredEntry } from './job-state.ts'
 
 /**
  * While a Secret or ConfigMap is absent, a job keeps its last sealed values for five minutes. The stored entry must be in force and of the

@@ -2,7 +2,7 @@ import { runRequestId } from '../agent-requests.ts'
 import type { Context } from '../context.ts'
 import type { ObjectName } from '../object-name.ts'
 import { readRunState } from '../stored-state.ts'
-import type { RunWorld } from './plan.ts'
+import type { RunState } from './plan.ts'
 
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'identity' | 'mirrors'>
 
@@ -10,8 +10,8 @@ type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'identity' | 'mirrors'>
 export async function observeRun(
   deps: Deps,
   name: ObjectName,
-  { desired, written }: { desired: RunWorld['desired']; written: string | undefined },
-): Promise<RunWorld> {
+  { desired, written }: { desired: RunState['desired']; written: string | undefined },
+): Promise<RunState> {
   const { mirrors, keys, clock } = deps
   const pool = desired.kind === 'entry' ? desired.entry.pool : undefined
   const state = await readRunState(

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { runEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import type { CellSeen } from '../etcd-mirrors.ts'
-import { planRun, type RunWorld } from './plan.ts'
+import { planRun, type RunState } from './plan.ts'
 
 const T0 = Date.UTC(2026, 0, 1)
 const DEADLINE = T0 + 600_000
@@ -38,7 +38,7 @@ const cells = [
   cell('@wave', { active: [running('w1')] }),
 ]
 
-function plan(over: Partial<RunWorld>) {
+function plan(over: Partial<RunState>) {
   return planRun({
     now: T0 + 1_000,
     desired: { kind: 'entry', entry, final: false },
@@ -49,7 +49,7 @@ function plan(over: Partial<RunWorld>) {
     ...over,
   })
 }
-const done = (over: Partial<RunWorld>) =>
+const done = (over: Partial<RunState>) =>
   plan(over).steps.map(step => [
     step.do,
     'open' in step

@@ -5,7 +5,7 @@ import { prepareFinalizer, setFinalizer } from '../finalizer.ts'
 import { nameKey, type ObjectName, parseNameKey } from '../object-name.ts'
 import { applyPlan } from './apply-plan.ts'
 import { observeRun } from './observe.ts'
-import { planRun, type RunPlan, type RunWorld } from './plan.ts'
+import { planRun, type RunPlan, type RunState } from './plan.ts'
 import { createTtl, type Ttl } from './ttl.ts'
 
 export interface RunReconciler {
@@ -17,7 +17,7 @@ export interface RunReconciler {
 
 /** What etcd should say of an object, and when to look again even if nothing changes. */
 export interface DesiredRun {
-  desired: RunWorld['desired']
+  desired: RunState['desired']
   again?: Again
 }
 
@@ -90,7 +90,7 @@ class Reconciler implements RunReconciler {
   /** Observes, plans and applies, until the plan is done or has to wait. */
   async #converge(
     name: ObjectName,
-    desired: RunWorld['desired'],
+    desired: RunState['desired'],
     signal: AbortSignal,
   ): Promise<RunPlan['then']> {
     const key = nameKey(name)

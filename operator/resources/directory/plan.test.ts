@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type FileContent, type FileObject, plan, type World } from './plan.ts'
+import { type DirectoryState, type FileContent, type FileObject, plan } from './plan.ts'
 import type { ObjectRecord } from './record.ts'
 
 const KEY = 'ShellCronJob/ops/backup'
@@ -16,7 +16,7 @@ function file(...objects: FileObject[]): FileContent {
 function after(
   records: ReadonlyMap<string, ObjectRecord>,
   files: Record<string, FileContent>,
-  more: Partial<World> = {},
+  more: Partial<DirectoryState> = {},
 ) {
   const steps = plan({
     records,
@@ -91,12 +91,12 @@ test('of an object in two files the one that was there before stays in force, an
     {
       file: 'b.yaml',
       line: 1,
-      message: 'ShellCronJob ops/backup is also in a.yaml (line 1), which stays in force: keep one of them',
+      message: 'ShellCronJob ops/backup is also in a.yaml (line 1), which stays in force; keep one of them',
     },
   ])
 })
 
-test('of an object that is new in two files neither is taken', () => {
+test('of an object that is new in two files neither is used', () => {
   const { next, problems } = after(none, { a: file(object('a')), b: file(object('b')) })
   expect(next.size).toBe(0)
   expect(problems.map(({ file: name, message }) => [name, message.includes('neither')])).toEqual([

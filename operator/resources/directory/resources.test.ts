@@ -37,12 +37,12 @@ async function start(over: StatusStore = store) {
     clock: systemClock,
     log: silentLog,
   })
-  const told: ObjectRef[] = []
-  resources.onChange(ref => told.push(ref))
+  const reported: ObjectRef[] = []
+  resources.onChange(ref => reported.push(ref))
   const stop = new AbortController()
   stops.push(stop)
   await resources.start(stop.signal)
-  return { resources, told, stop }
+  return { resources, reported, stop }
 }
 
 /** As editors do: written beside it, and renamed. */
@@ -83,7 +83,7 @@ test('objects of all files are there when start has resolved, with defaults, and
 
 test('an edit takes effect and raises the generation; a new file is seen; the end of one too', async () => {
   await save('a.yaml', yaml('one'))
-  const { resources, told } = await start()
+  const { resources, reported } = await start()
   const uid = uidOf(resources, 'one')
   await save('a.yaml', yaml('one', '@hourly'))
   await eventually('the edit is seen', () => get(resources, 'one')?.spec.schedule === '@hourly')
@@ -92,7 +92,7 @@ test('an edit takes effect and raises the generation; a new file is seen; the en
   await eventually('the new one is seen', () => get(resources, 'two'))
   await rm(join(directory, 'a.yaml'))
   await eventually('the end is seen', () => !get(resources, 'one'))
-  expect(told).toContainEqual(job('one'))
+  expect(reported).toContainEqual(job('one'))
   expect(stored.size).toBe(1)
 })
 
@@ -178,17 +178,17 @@ test('with our finalizer a removed object stays until it is taken away, and one 
 
 test('status and annotations live in the store, for the right life of the object, and status is no news', async () => {
   await save('a.yaml', yaml('one', '@daily', ', annotations: { a: "1", b: "1" }'))
-  const { resources, told } = await start()
+  const { resources, reported } = await start()
   const uid = uidOf(resources, 'one')
-  told.length = 0
+  reported.length = 0
   expect(await resources.applyStatus(job('one'), uid, { lastResult: 'Succeeded' })).toBe('applied')
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
   expect(JSON.parse(stored.get('ShellCronJob/default/one') ?? '')).toMatchObject({
     status: { lastResult: 'Succeeded' },
   })
   expect(await resources.annotate(job('one'), uid, { a: null, c: '2' })).toBe('applied')
   expect(get(resources, 'one')?.metadata.annotations).toEqual({ b: '1', c: '2' })
-  expect(told).toEqual([job('one')])
+  expect(reported).toEqual([job('one')])
   expect(await resources.applyStatus(job('one'), 'another', {})).toBe('gone')
   expect(await resources.annotate(job('none'), uid, {})).toBe('gone')
   expect(await resources.remove(job('one'), uid)).toBe('kept')
@@ -215,12 +215,14 @@ test('nothing is shown that the store has not taken', async () => {
   await eventually('the edit shows', () => get(resources, 'one')?.spec.schedule === '@hourly')
 })
 
-test('a Secret that was looked up and is replaced is told', async () => {
+test('a Secret that was looked up and is replaced is reported', async () => {
   await save('secrets/ops/db/password', 'old')
-  const { resources, told } = await start()
+  const { resources, reported } = await start()
   expect(await resources.lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { password: 'old' } })
   await save('secrets/ops/db/password', 'new one')
-  await eventually('it is told', () => told.some(({ kind, name }) => kind === 'Secret' && name === 'db'))
+  await eventually('it is reported', () =>
+    reported.some(({ kind, name }) => kind === 'Secret' && name === 'db'),
+  )
 })
 
 test('cluster-scoped objects have no namespace', async () => {

@@ -7,11 +7,11 @@ import { createFileLookups } from './secrets.ts'
 import { isWorldReadable } from './world-readable.ts'
 
 let root: string
-let told: ObjectRef[]
+let reported: ObjectRef[]
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'shellcron-secrets-'))
-  told = []
+  reported = []
 })
 afterEach(() => rm(root, { recursive: true }))
 
@@ -20,7 +20,7 @@ async function put(path: string, value: string | Uint8Array): Promise<void> {
   await writeFile(join(root, path), value)
 }
 
-const lookups = () => createFileLookups(root, ref => told.push(ref))
+const lookups = () => createFileLookups(root, ref => reported.push(ref))
 
 test('each key is a file, whose last line end is not part of the value', async () => {
   await put('secrets/ops/db/user', 'root\n')
@@ -50,27 +50,27 @@ async function settle(check: () => Promise<boolean>): Promise<void> {
   while (!(await check()));
 }
 
-test('what was looked up is told when it changes, comes or goes, and nothing else', async () => {
+test('what was looked up is reported when it changes, comes or goes, and nothing else', async () => {
   await put('secrets/ops/db/user', 'root')
   const { lookUp, check } = lookups()
   await lookUp('Secret', 'ops', 'db')
   await lookUp('Secret', 'ops', 'later')
   await put('secrets/ops/other/x', 'y')
   expect(await check()).toBe(true)
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
   await put('secrets/ops/db/user', 'admin')
   await settle(check)
   await settle(check)
-  expect(told).toEqual([{ kind: 'Secret', namespace: 'ops', name: 'db' }])
+  expect(reported).toEqual([{ kind: 'Secret', namespace: 'ops', name: 'db' }])
   await put('secrets/ops/later/key', 'v')
   await settle(check)
-  expect(told.at(-1)).toEqual({ kind: 'Secret', namespace: 'ops', name: 'later' })
+  expect(reported.at(-1)).toEqual({ kind: 'Secret', namespace: 'ops', name: 'later' })
   await rm(join(root, 'secrets/ops/later'), { recursive: true })
   await settle(check)
-  expect(told).toHaveLength(3)
+  expect(reported).toHaveLength(3)
 })
 
-test('a value that is being written is not told before it is whole', async () => {
+test('a value that is being written is not reported before it is whole', async () => {
   await put('secrets/ops/db/user', 'root')
   const { lookUp, check } = lookups()
   await lookUp('Secret', 'ops', 'db')
@@ -80,9 +80,9 @@ test('a value that is being written is not told before it is whole', async () =>
   }
   await put('secrets/ops/db/user', 'admin')
   expect(await check()).toBe(false)
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
   expect(await check()).toBe(true)
-  expect(told).toHaveLength(1)
+  expect(reported).toHaveLength(1)
 })
 
 test('a Secret that is away between two looks was never away', async () => {
@@ -93,7 +93,7 @@ test('a Secret that is away between two looks was never away', async () => {
   expect(await check()).toBe(false)
   await rename(join(root, 'secrets/ops/aside'), join(root, 'secrets/ops/db'))
   await settle(check)
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
 })
 
 test('a Secret that is mounted through links, as kubelet does, is read', async () => {
@@ -107,7 +107,7 @@ test('a Secret that is mounted through links, as kubelet does, is read', async (
   await symlink('..2027', join(root, 'secrets/ops/db/..data_tmp'))
   await rename(join(root, 'secrets/ops/db/..data_tmp'), join(root, 'secrets/ops/db/..data'))
   await settle(check)
-  expect(told).toHaveLength(1)
+  expect(reported).toHaveLength(1)
   expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { user: 'admin' } })
 })
 
@@ -132,7 +132,7 @@ test('what every user can read is a problem that names the file, until it is men
   expect(problems()).toEqual(reachable ? [problem] : [])
   await chmod(join(root, 'secrets/ops/db'), 0o700)
   await settle(check)
-  expect(told).toHaveLength(1)
+  expect(reported).toHaveLength(1)
   await lookUp('Secret', 'ops', 'db')
   expect(problems()).toEqual([])
 })
@@ -143,7 +143,7 @@ test('keys that came with the environment stand beside files, which are stronger
     ['ops/api', { token: 't' }],
   ])
   await put('secrets/ops/db/user', 'root')
-  const { lookUp } = createFileLookups(root, ref => told.push(ref), given)
+  const { lookUp } = createFileLookups(root, ref => reported.push(ref), given)
   expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { password: 'from-env', user: 'root' } })
   expect(await lookUp('Secret', 'ops', 'api')).toMatchObject({ kind: 'found', data: { token: 't' } })
   expect(await lookUp('ConfigMap', 'ops', 'api')).toEqual({ kind: 'absent' })

@@ -7,18 +7,18 @@ import { signatureOf } from './scan.ts'
 import { isWorldReadable } from './world-readable.ts'
 
 const FOLDERS: Record<LookedUpKind, string> = { Secret: 'secrets', ConfigMap: 'configmaps' }
-/** As in Kubernetes: letters, digits, '-', '_' and '.', but no name that leads elsewhere. */
+/** As in Kubernetes: letters, digits, '-', '_' and '.'. Neither '.' nor '..', which would leave the folder. */
 const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,253}$/
 
-/** Secrets and ConfigMaps as folders with a file for each key; keys of Secrets may have come with the environment too. */
+/** Secrets and ConfigMaps are folders with a file for each key. Keys of Secrets may also come from the operator's environment. */
 export interface FileLookups {
   lookUp: (kind: LookedUpKind, namespace: string, name: string) => Promise<Lookup>
   /**
-   * Tells of those that were looked up and have changed since. As with objects a change counts when two looks in a row have seen it, so
-   * that nobody gets the half of a value. Answers whether all has settled; if not, look again soon.
+   * Reports those that were looked up and have changed since. As with objects, a change counts once two checks in a row have seen it, so
+   * that no half-written value is used. True if nothing is changing; otherwise check again soon.
    */
   check: () => Promise<boolean>
-  /** Files of Secrets that every user of this machine can read. They serve nevertheless. */
+  /** Files of Secrets that every user of this machine can read. They are used all the same. */
   problems: () => readonly Problem[]
 }
 
@@ -28,7 +28,7 @@ export type GivenSecrets = ReadonlyMap<string, Readonly<Record<string, string>>>
 interface Used {
   ref: ObjectRef & { kind: LookedUpKind }
   signature: string
-  /** What the last look saw, if that is something else. */
+  /** The signature at the last check, if it differs. */
   seen?: string
   exposed: readonly string[]
 }
@@ -46,12 +46,12 @@ export function createFileLookups(
       if (!NAME.test(namespace) || !NAME.test(name)) return { kind: 'absent' }
       const ref = { kind, namespace, name } as const
       const folder = folderOf(ref)
-      // Before the reading: what changes meanwhile is told.
+      // Taken before the values are read, so that a change during the read is reported.
       const signature = await folderSignature(folder)
       const exposed = kind === 'Secret' ? await exposedIn(folder) : []
       used.set(`${kind}/${namespace}/${name}`, { ref, signature, exposed })
-      const own = kind === 'Secret' ? given.get(`${namespace}/${name}`) : undefined
-      return withGiven(await contents(folder), own)
+      const fromEnv = kind === 'Secret' ? given.get(`${namespace}/${name}`) : undefined
+      return withGiven(await contents(folder), fromEnv)
     },
     async check() {
       let settled = true
@@ -74,14 +74,14 @@ export function createFileLookups(
         .flatMap(({ exposed }) => exposed)
         .map(path => ({
           file: relative(root, path),
-          message: 'every user of this machine can read this Secret; take that right away (chmod o=)',
+          message: 'every user of this machine can read this Secret; remove that right (chmod o=)',
         })),
   }
 }
 
 async function keysOf(folder: string): Promise<string[]> {
   const names = await readdir(folder)
-  // Hidden ones are editors', and the inner workings of a mounted Secret.
+  // Hidden files belong to editors, or to the mechanics of a mounted Secret.
   return names.filter(name => !name.startsWith('.') && NAME.test(name)).sort()
 }
 
@@ -102,15 +102,15 @@ async function exposedIn(folder: string): Promise<string[]> {
   return paths.filter((_, i) => exposed[i])
 }
 
-/** A key that has a file too is the file's, which can be rotated. */
+/** If a key also has a file, the file wins: it can be rotated. */
 function withGiven(found: Lookup, given: Readonly<Record<string, string>> | undefined): Lookup {
   if (!given || found.kind === 'forbidden') return found
   if (found.kind === 'absent') return { kind: 'found', data: given, notText: [] }
-  const own = Object.entries(given).filter(([key]) => !found.notText.includes(key))
-  return { ...found, data: { ...Object.fromEntries(own), ...found.data } }
+  const usable = Object.entries(given).filter(([key]) => !found.notText.includes(key))
+  return { ...found, data: { ...Object.fromEntries(usable), ...found.data } }
 }
 
-/** One line end at the end of a value is the editor's, not the value's, and is left out. */
+/** Editors add a line end to the last line; one is removed from each value. */
 async function contents(folder: string): Promise<Lookup> {
   const data: Record<string, string> = {}
   const notText: string[] = []

@@ -14,9 +14,9 @@ export interface KubernetesOptions {
   api: KubeApi
   clock: Clock
   log: Log
-  /** A watch that says nothing for so long is cut, in ms. Default 3 minutes. */
+  /** A watch that is silent for this long is cut, ms. Default 3 minutes. */
   silence?: number
-  /** How often a Secret or ConfigMap that may be read but not watched is read again, in ms. Default 1 minute. */
+  /** How often a Secret or ConfigMap is read again that may be read but not watched, ms. Default 1 minute. */
   pollInterval?: number
 }
 
@@ -65,14 +65,14 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     onChange: changes.add,
     silence: () => Math.max(...all.map(one => one.silence())),
     lookUp: (kind, namespace, name) => lookups.lookUp(kind, namespace, name),
-    event: events.tell,
+    event: events.record,
     ...createWrites(api, ref => stored(reflectors, ref)),
     problems: () => [],
     onProblems: () => () => undefined,
   }
 }
 
-/** What the copy has of the object, for a write that is checked against its version. */
+/** The cached object, for a write that names its version. */
 function stored(reflectors: Reflectors, { kind, namespace, name }: ObjectRef): Stored | undefined {
   if (kind === 'Secret' || kind === 'ConfigMap' || kind === 'Node') return undefined
   const there = reflectors[kind].get(namespace, name)
@@ -84,7 +84,7 @@ function stored(reflectors: Reflectors, { kind, namespace, name }: ObjectRef): S
 
 type Keep<K extends CachedKind> = ConstructorParameters<typeof Reflector<Objects[K]>>[0]['keep']
 
-/** Counts the objects of each namespace, so that what was looked up in one is forgotten with its last object. */
+/** Counts the objects of each namespace. After the last one is gone, its Secrets and ConfigMaps are no longer watched. */
 function createCensus(lookups: Lookups): (ref: ObjectRef, exists: boolean) => void {
   const inhabitants = new Map<string, Set<string>>()
   return ({ kind, namespace, name }, exists) => {

@@ -4,40 +4,40 @@ import type { Cell } from '../../core/records/state.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { CellSeen, StoredIn } from '../etcd-mirrors.ts'
 
-/** What is known of one job, and what can be done about it: the input and output of the plan. */
+/** The input and output of a job's plan: the state of the job, and the steps that change it. */
 
-/** A job entry as it should stand, but for what only its history says. */
+/** A job entry as it should be, without the fields that its history decides. */
 export type DesiredEntry = Omit<JobEntry, 'scheduleChangedAt' | 'editing'>
 
 export type Desired =
-  /** There is no such object, it is being deleted, or everything is. `kill`: its runs are ended, not waited for. */
+  /** The object does not exist or is being deleted, or the operator drains. `kill`: end its runs instead of waiting for them. */
   | { kind: 'gone'; kill: boolean }
   | { kind: 'entry'; entry: DesiredEntry }
-  /** Its times cannot be known: what stands is suspended; nothing new is put. */
+  /** The schedule is invalid, so its times are unknown: a stored entry is suspended, and no new one is put. */
   | { kind: 'timeless'; uid: string; generation: number; blocked: { reason: string; message: string } }
 
 export type StoredEntry = StoredIn<JobEntry>
 
-export interface JobWorld {
+export interface JobState {
   now: number
   desired: Desired
-  /** Usually one, of the job's pool. */
+  /** Usually one: that of the job's pool. */
   stored: readonly StoredEntry[]
   /** Every cell of this name, in all pools. */
   cells: readonly CellSeen[]
   /** The members of a pool, alive or not, that a placement selects. */
   members(pool: string, placement: Placement): readonly string[]
   timesOf(entry: JobEntry): Times
-  /** An active run that somebody wants ended. */
+  /** The id of an active run that a user wants to end. */
   kill?: string
 }
 
-/** Each is one transaction that compares what it was planned on, so that an old plan does nothing. */
+/** Each step is one transaction. It compares the state that it was planned on, so that an outdated plan changes nothing. */
 export type Step =
   | { do: 'put'; pool: string; mod: number; entry: JobEntry }
-  /** To another pool: the new entry, the old one and its cells gone, at once. */
+  /** Moves the job to another pool: puts the new entry, and deletes the old one and its cells, in one transaction. */
   | { do: 'move'; from: StoredEntry; entry: JobEntry }
-  /** The entry and its cells. */
+  /** Deletes the entry and its cells. */
   | { do: 'remove'; stored: StoredEntry }
   | {
       do: 'settle'
@@ -45,18 +45,18 @@ export type Step =
       cell: CellSeen
       settle: readonly Settlement[]
     }
-  /** Writes a cell that has no run: one begins or ceases to be a target. */
+  /** Writes a cell of a target that begins or ends. */
   | { do: 'cell'; under: { key: string; mod: number }; cell: CellSeen; value: Cell }
-  /** Deletes a cell that nobody needs any more. */
+  /** Deletes a cell that is no longer needed. */
   | { do: 'forget'; cell: CellSeen }
-  /** Marks the active runs of a cell (or one of them) to be ended. Repeating it does nothing. */
+  /** Requests the end of a cell's active runs, or of one of them. Repeating it does nothing. */
   | { do: 'kill'; cell: CellSeen; reason: string; run?: string }
 
 export interface Plan {
   steps: Step[]
   /**
-   * `again`: after the steps, look anew. `done`: it is as it should be. `wait`: for runs to end, whose cells will tell.
-   * `stale`: the object that we see is older than what was put for it.
+   * What follows the steps. `again`: observe and plan again. `done`: the job is as it should be. `wait`: runs have to end; a change of
+   * their cells continues it. `stale`: the cached object is older than the stored entry.
    */
   then: 'again' | 'done' | 'wait' | 'stale'
 }
