@@ -21,11 +21,11 @@ export function startIngest(of: {
   return async ({ log, mirrors, keys }, signal) => {
     const { store, tail } = of
     const owners = createOwners({ mirrors, keys, store })
-    const take = createStorePieces({ store, owners, tail, log })
+    const storePieces = createStorePieces({ store, owners, tail, log })
     const { names, ...address } = of.listen
     const pair = await of.authority.server(names, CERTIFICATE_HOURS)
     const tls = { ca: of.authority.caCert, ...pair }
-    const ingest = await serveIngest({ ...address, tls, take, log })
+    const ingest = await serveIngest({ ...address, tls, storePieces, log })
     log.info({ port: ingest.port }, 'ingest.ready')
     await untilAborted(signal)
     await ingest.close()

@@ -148,7 +148,7 @@ test('a ShellRun of a file is run; with generateName as often as one likes, with
   expect((await shellRun(inline('{ name: named, namespace: ops }', 'true'))).code).toBe(0)
   expect(await shellRun(inline('{ name: named, namespace: ops }', 'false'))).toMatchObject({
     code: 2,
-    stderr: 'shellcron: metadata.name: there is a ShellRun ops/named already; use another name\n',
+    stderr: 'shellcron: metadata.name: ShellRun ops/named exists already; use another name\n',
   })
   const strange = await shellRun(inline('{ name: strange }', 'true').replace('{}', '{ usr: x }'))
   expect(strange).toMatchObject({

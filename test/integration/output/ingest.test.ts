@@ -72,7 +72,7 @@ test("what another agent brings of a run is refused, and what it says it is with
     expect(await liar.send([piece('whose', 17, ['!'])], signal)).toMatchObject({
       kind: 'notNow',
       refused: true,
-      why: expect.stringContaining(`is that of ${pool}/b, not of default/a`) as string,
+      why: expect.stringContaining(`is that of agent ${pool}/b, but the batch is from default/a`) as string,
     })
     liar.close()
   }

@@ -138,10 +138,10 @@ test('what the operator does not know yet is brought once it does, losses too, a
   const unknown = new Set(['early', 'gone'].map(name => attemptOf(name).run))
   const asked: string[] = []
   ingest = await ingestBench(undefined, () => ({
-    of: async (attempts, speaker) =>
+    of: async (attempts, sender) =>
       attempts.map(({ run }) => {
         if (unknown.has(run)) asked.push(run)
-        return unknown.has(run) ? undefined : speaker
+        return unknown.has(run) ? undefined : sender
       }),
   }))
   ship = await shipping(implementations.native ?? [], undefined)
