@@ -188,7 +188,7 @@ test('while nothing can be stored it says why, and then that it is over', async 
   })
   await put(result(1))
   await eventually('it says so', () => said[0])
-  expect(said[0]).toBe('outcomes are not stored for now, and wait in etcd: log store: it is locked')
+  expect(said[0]).toBe('results cannot be stored for now, and wait in etcd: log store: it is locked')
   isAway = false
   await eventually('an empty outbox', async () => (await outbox()).length === 0)
   await eventually('it is over', () => said.at(-1) === undefined)
