@@ -25,6 +25,7 @@ function setup(over: Partial<StatusWriterOptions> = {}) {
   const writer = createStatusWriter({
     clock,
     log: silentLog,
+    random: () => 1,
     statusOf: ({ name }) => {
       const status = state.get(name)
       return status && { uid: `uid-${name}`, status }

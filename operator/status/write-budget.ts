@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Condition } from '../../core/schema/status.ts'
-import { createBackoff } from '../../platform/backoff.ts'
+import { type Backoff, createBackoff } from '../../platform/backoff.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
@@ -41,6 +41,8 @@ export interface StatusWriterOptions {
   /** The present status; undefined: there is no such object. */
   statusOf(ref: ObjectRef): StatusOf | undefined | Promise<StatusOf | undefined>
   apply(ref: ObjectRef, uid: string, status: StatusOf['status']): Promise<Written>
+  /** For tests: the source of the backoff's jitter. */
+  random?: () => number
 }
 
 interface Mark {
@@ -64,7 +66,7 @@ interface Last {
 const SECOND_MS = 1_000
 const AGENT_REST_MS = 60_000
 const IN_FLIGHT = 4
-const backoff = createBackoff({ firstMs: 500, longestMs: 60_000 })
+const BACKOFF = { firstMs: 500, longestMs: 60_000 }
 /** Every fourth turn is for an ordinary change, however many are urgent. */
 const TURNS_PER_ORDINARY = 4
 
@@ -75,6 +77,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
 class BudgetedStatusWriter implements StatusWriter {
   readonly #options: StatusWriterOptions
   readonly #budget: number
+  readonly #backoff: Backoff
   readonly #urgent = new Map<string, Mark>()
   readonly #ordinary = new Map<string, Mark>()
   readonly #last = new Map<string, Last>()
@@ -88,6 +91,8 @@ class BudgetedStatusWriter implements StatusWriter {
   constructor(options: StatusWriterOptions) {
     this.#options = options
     this.#budget = options.writesPerSecond ?? 20
+    const { random } = options
+    this.#backoff = createBackoff({ ...BACKOFF, ...(random ? { random } : {}) })
   }
 
   get waiting(): number {
@@ -216,7 +221,7 @@ class BudgetedStatusWriter implements StatusWriter {
     const { clock, log } = this.#options
     const { key } = mark
     const failures = mark.failures + 1
-    const inMs = backoff(failures)
+    const inMs = this.#backoff(failures)
     // The write may have succeeded all the same: the next one must not be skipped.
     const last = this.#last.get(key)
     if (last) this.#last.set(key, { ...last, digest: '' })
