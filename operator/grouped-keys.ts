@@ -6,7 +6,7 @@ export function groupKeys(
   nameOf: (key: string) => string | undefined,
 ): (name: string) => Iterable<string> {
   const groups = new Map<string, Set<string>>()
-  /** A deleted key may not tell its name any more. */
+  /** The name of each key, as that of a deleted one may no longer be known. */
   const names = new Map<string, string>()
   const add = (key: string) => {
     const name = nameOf(key)

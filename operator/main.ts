@@ -28,11 +28,11 @@ export async function main(settings: Record<string, unknown>, signal: AbortSigna
 
 function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: AcrossTerms): LeaderTask[] {
   const { logStore } = outcomes
-  const tail = createOutputNotifier()
+  const notifier = createOutputNotifier()
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
   const ingest = config.ingest
-    ? [startIngest({ listen: config.ingest, authority, store: logStore, tail })]
+    ? [startIngest({ listen: config.ingest, authority, store: logStore, notifier })]
     : []
   if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...ingest]
   const feed = createOverviewFeed(outcomes)
@@ -41,7 +41,7 @@ function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: Acro
   const onTrouble = (message: string | undefined) => void (trouble = message)
   return [
     createResultReporter({ ...report, onStatus: feed.onStatus, onTrouble }),
-    startApi({ stateDir, feed, tail, logStore, problems }),
+    startApi({ stateDir, feed, notifier, logStore, problems }),
     retain,
     ...ingest,
   ]

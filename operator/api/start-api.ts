@@ -19,7 +19,7 @@ import { type Routes, serveApi } from './server.ts'
 export interface ApiOptions {
   stateDir: string
   feed: OverviewFeed
-  tail: OutputNotifier
+  notifier: OutputNotifier
   logStore: LogStore
   /** Problems besides those of the objects' files. */
   problems(): readonly Problem[]
@@ -40,7 +40,7 @@ export function startApi(options: ApiOptions): LeaderTask {
   }
 }
 
-function routesOf({ feed, tail, logStore, problems }: ApiOptions, context: Context): Routes[] {
+function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: Context): Routes[] {
   const { resources, clock, mirrors } = context
   const known = { mirrors, store: logStore }
   return [
@@ -60,7 +60,7 @@ function routesOf({ feed, tail, logStore, problems }: ApiOptions, context: Conte
       waits: run => isWaiting(mirrors, run),
       stream: (of, signal) =>
         streamOf(
-          { ...of, store: logStore, tail, clock, isGoing: () => isGoing(mirrors, of.attempt) },
+          { ...of, store: logStore, notifier, clock, isGoing: () => isGoing(mirrors, of.attempt) },
           signal,
         ),
     }),

@@ -26,7 +26,7 @@ export const RUN_CHECKS: readonly Check<RunFindings>[] = [
 
 export type Check<T> = (found: T) => Blocked | undefined
 
-/** What the compiler found out about an object, and the checks judge. */
+/** What the compiler found out about an object, which the checks examine. */
 interface Findings {
   /** From the schema and its own validation. */
   problems: readonly Problem[]

@@ -76,8 +76,8 @@ function firstNotBefore(births: readonly Birth[], birth: Birth): number {
   let [low, high] = [0, births.length]
   while (low < high) {
     const middle = (low + high) >> 1
-    const there = births[middle]
-    if (there && byAge(there, birth) < 0) low = middle + 1
+    const other = births[middle]
+    if (other && byAge(other, birth) < 0) low = middle + 1
     else high = middle
   }
   return low

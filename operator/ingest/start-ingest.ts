@@ -16,12 +16,12 @@ export function startIngest(of: {
   listen: NonNullable<OperatorConfig['ingest']>
   authority: Authority
   store: LogStore
-  tail: OutputNotifier
+  notifier: OutputNotifier
 }): LeaderTask {
   return async ({ log, mirrors, keys }, signal) => {
-    const { store, tail } = of
+    const { store, notifier } = of
     const owners = createOwners({ mirrors, keys, store })
-    const storePieces = createStorePieces({ store, owners, tail, log })
+    const storePieces = createStorePieces({ store, owners, notifier, log })
     const { names, ...address } = of.listen
     const pair = await of.authority.server(names, CERTIFICATE_HOURS)
     const tls = { ca: of.authority.caCert, ...pair }

@@ -22,11 +22,11 @@ export interface StorePieces {
 export interface StorePiecesOptions {
   store: OutputStore
   owners: Owners
-  tail: OutputNotifier
+  notifier: OutputNotifier
   log: Log
 }
 
-export function createStorePieces({ store, owners, tail, log }: StorePiecesOptions): StorePieces {
+export function createStorePieces({ store, owners, notifier, log }: StorePiecesOptions): StorePieces {
   /** What is stored of the attempt so far. */
   const headOf = async ({ run, uid, attempt }: BatchPiece): Promise<OutputHead | undefined> =>
     (await store.outputs({ run, uid })).find(head => head.run === run && head.attempt === attempt)
@@ -58,7 +58,7 @@ export function createStorePieces({ store, owners, tail, log }: StorePiecesOptio
     const stored = await store.storeOutput(toStore.map(({ piece }) => piece))
     for (const [n, { index, piece }] of toStore.entries()) {
       answers[index] = { stored: stored[n] ?? 0 }
-      tail.notify(piece.run)
+      notifier.notify(piece.run)
     }
     return answers
   }

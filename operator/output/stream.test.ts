@@ -26,7 +26,7 @@ afterEach(async () => {
 /** Follows the attempt; `now.asked`: how often the log store was. */
 function following() {
   const clock = createFakeClock(0)
-  const tail = createOutputNotifier()
+  const notifier = createOutputNotifier()
   const now = { isGoing: true, asked: 0, said: '', ended: undefined as boolean | undefined }
   const counted: Pick<LogStore, 'output'> = {
     output: (...of) => {
@@ -34,7 +34,7 @@ function following() {
       return store.output(...of)
     },
   }
-  const of = { store: counted, tail, clock, attempt, from: 0, follow: true, isGoing: () => now.isGoing }
+  const of = { store: counted, notifier, clock, attempt, from: 0, follow: true, isGoing: () => now.isGoing }
   const read = async () => {
     for await (const part of streamOf(of, stop.signal))
       for (const each of chunksOf(part))
@@ -46,7 +46,7 @@ function following() {
     const piece = outputOf(attempt, chunk(text))
     const offset = (await store.outputs(attempt))[0]?.stored ?? 0
     await store.storeOutput([{ ...piece, offset, next: offset + piece.next, end }])
-    tail.notify(attempt.run)
+    notifier.notify(attempt.run)
   }
   return { clock, now, came, done }
 }

@@ -9,7 +9,7 @@ import type { OutputNotifier } from '../ingest/output-notifier.ts'
  */
 export interface StreamOptions {
   store: Pick<OutputStore, 'output'>
-  tail: OutputNotifier
+  notifier: OutputNotifier
   clock: Clock
   attempt: AttemptRef
   from: number
@@ -78,10 +78,10 @@ interface MoreOutput {
   stop(): void
 }
 
-function listenForMore({ tail, clock, attempt }: StreamOptions, signal: AbortSignal): MoreOutput {
+function listenForMore({ notifier, clock, attempt }: StreamOptions, signal: AbortSignal): MoreOutput {
   let isNotified = false
   let wake = () => {}
-  const stop = tail.listen(attempt.run, () => {
+  const stop = notifier.listen(attempt.run, () => {
     isNotified = true
     wake()
   })

@@ -89,7 +89,7 @@ export interface Resources {
   /** Called when an object may have come, changed or gone; also for Secrets and ConfigMaps that were looked up before. */
   onChange(listener: (ref: ObjectRef) => void): () => void
   /** ms since the most silent source last answered. It grows while a source cannot be reached. */
-  silence(): number
+  staleForMs(): number
 
   /** Reads it from the source at each call. From then on `onChange` reports its changes, while its namespace has any of our objects. */
   lookUp(kind: LookedUpKind, namespace: string, name: string): Promise<Lookup>

@@ -43,7 +43,7 @@ export interface Operator {
 
 const LEASE = 'shellcron-operator'
 /** The operator is not ready if its objects have not been confirmed for this long, ms. */
-const SILENT_MS = 300_000
+const STALE_MS = 300_000
 
 /**
  *   opened ─▶ candidate ─▶ leading: objects and etcd read, tasks run ─▶ candidate again
@@ -91,7 +91,7 @@ class RunningOperator {
     const context = this.#context
     if (!context) return 'this operator does not lead'
     if (!context.mirrors.synced()) return 'etcd cannot be reached'
-    return context.resources.silence() > SILENT_MS ? 'the objects cannot be reached' : undefined
+    return context.resources.staleForMs() > STALE_MS ? 'the objects cannot be reached' : undefined
   }
 
   async run(signal: AbortSignal, health: Health | undefined): Promise<void> {

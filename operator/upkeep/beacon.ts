@@ -14,7 +14,7 @@ import { type MaybeAbsent, parseVersioned } from '../../store/protocol/versioned
 
 /** Keeps the highest beacon number where a restore of etcd does not affect it: in the log store. */
 export interface BeaconMemory {
-  /** 0: stored is none yet. */
+  /** 0: there is none yet. */
   beacon(): Promise<number>
   raiseBeacon(n: number): Promise<void>
 }

@@ -35,7 +35,7 @@ export class Follower {
   }
 
   /** ms since the directory was last scanned. */
-  silence(): number {
+  staleForMs(): number {
     return this.#options.clock.monotonic() - this.#checkedAt
   }
 

@@ -55,7 +55,7 @@ export function signatureOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string
   return [dev, ino, size, mtimeMs, ctimeMs].join(' ')
 }
 
-/** Whether `path` lies in `folder` ('.' = everything). */
+/** Whether `path` is in `folder` ('.' = everything). */
 export function isWithin(path: string, folder: string): boolean {
   return !relative(folder, path).startsWith('..')
 }

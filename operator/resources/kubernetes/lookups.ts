@@ -13,7 +13,7 @@ export interface LookupsOptions {
   log: Log
   onChange: (ref: ObjectRef) => void
   /** See `ReflectorOptions`. */
-  silence?: number
+  silentMs?: number
   /** How often an object is read again that may be read but not listed, ms. */
   pollInterval?: number
 }

@@ -52,12 +52,12 @@ export interface ReflectorOptions<T> {
   /** Called after the copy has changed: the object is new, different or gone. */
   onChange: (namespace: string, name: string) => void
   /** A watch that is silent for this long is cut, ms. Bookmarks arrive about once a minute. */
-  silence?: number
+  silentMs?: number
   /** Objects in one page of a list. */
   pageSize?: number
 }
 
-const SILENCE_MS = 180_000
+const SILENT_MS = 180_000
 const LONGEST_WAIT_MS = 10_000
 const backoff = createBackoff({ firstMs: 100, longestMs: LONGEST_WAIT_MS })
 /** The server ends each watch after this time, so that an abandoned one does not stay open, s. */
@@ -88,7 +88,7 @@ export class Reflector<T> {
   }
 
   /** ms since the server last sent anything. */
-  silence(): number {
+  staleForMs(): number {
     return this.#options.clock.monotonic() - this.#heardAt
   }
 
@@ -178,11 +178,12 @@ export class Reflector<T> {
   }
 
   async #cutWhenSilent(over: AbortController): Promise<void> {
-    const silence = this.#options.silence ?? SILENCE_MS
+    const silentMs = this.#options.silentMs ?? SILENT_MS
     try {
       for (;;) {
-        await this.#options.clock.sleep(silence / 10, over.signal)
-        if (this.silence() > silence) over.abort(new Unavailable(`the watch was silent for ${silence} ms`))
+        await this.#options.clock.sleep(silentMs / 10, over.signal)
+        if (this.staleForMs() > silentMs)
+          over.abort(new Unavailable(`the watch was silent for ${silentMs} ms`))
       }
     } catch {
       // The watch is over.

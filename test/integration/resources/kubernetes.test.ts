@@ -45,9 +45,9 @@ interface Started {
   told: ObjectRef[]
 }
 
-async function start(options: { api?: KubeApi; silence?: number; file?: string } = {}): Promise<Started> {
-  const { api = connectKubernetes(options.file ?? kubeconfig), silence } = options
-  const timing = silence === undefined ? {} : { silence }
+async function start(options: { api?: KubeApi; silentMs?: number; file?: string } = {}): Promise<Started> {
+  const { api = connectKubernetes(options.file ?? kubeconfig), silentMs } = options
+  const timing = silentMs === undefined ? {} : { silentMs }
   const resources = createKubernetesResources({ api, clock: systemClock, log: silentLog, ...timing })
   const told: ObjectRef[] = []
   resources.onChange(ref => told.push(ref))
@@ -91,7 +91,7 @@ test('what is there at the start is there when start has resolved, and changes f
   await drop('second')
   await eventually('its end is seen', () => !has(started, 'second'))
   expect(told).toContainEqual(job('second'))
-  expect(resources.silence()).toBeLessThan(60_000)
+  expect(resources.staleForMs()).toBeLessThan(60_000)
 })
 
 test('what happened while the connection was away is seen afterwards, deletions too', async () => {
@@ -111,7 +111,7 @@ test('what happened while the connection was away is seen afterwards, deletions 
 })
 
 test('a watch whose connection is dead without a word is cut, and taken up again', async () => {
-  const started = await start({ silence: 2_000 })
+  const started = await start({ silentMs: 2_000 })
   proxy.stall()
   await apply(manifest('after-silence'))
   await eventually('it is seen', () => has(started, 'after-silence'))
