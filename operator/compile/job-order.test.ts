@@ -23,7 +23,7 @@ function fakeResources() {
   }
 }
 
-test('the older job comes first; of one age the name decides; namespaces do not count together', () => {
+test('the older job comes first, at equal age the one with the lesser name; each namespace has its own order', () => {
   const { put, resources } = fakeResources()
   put('x', 'b', 1)
   put('x', 'a', 2)
@@ -34,7 +34,7 @@ test('the older job comes first; of one age the name decides; namespaces do not 
   expect(order.olderThan('y', 'z')).toBe(0)
 })
 
-test('only what comes, goes or is made anew is a change', () => {
+test('only a job that comes, goes or is created again is a change', () => {
   const { put, remove, resources } = fakeResources()
   put('x', 'a', 1)
   const order = createJobOrder(resources)
@@ -49,7 +49,7 @@ test('only what comes, goes or is made anew is a change', () => {
   expect(order.olderThan('x', 'a')).toBe(0)
 })
 
-test('the order equals that of a fresh count, however jobs came and went', () => {
+test('after any sequence of changes the order equals a newly computed one', () => {
   const step = fc.record({ name: fc.constantFrom(...NAMES), at: fc.option(fc.nat(3)) })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), steps => {

@@ -17,7 +17,7 @@ afterEach(async () => {
   stop = undefined
 })
 
-/** A writer on a fake clock over objects whose status is a number, with what was written, when. */
+/** A writer on a fake clock, for objects whose status is a number. It records every write with its time. */
 function setup(over: Partial<StatusWriterOptions> = {}) {
   const clock: FakeClock = createFakeClock()
   const state = new Map<string, Record<string, unknown>>()
@@ -64,7 +64,7 @@ const ready = (succeeded: boolean) => ({
   ],
 })
 
-test('in no second are there more writes than the budget, and every object is written', async () => {
+test('no second has more writes than the budget, and every object is written', async () => {
   const { clock, change, writes, names } = setup()
   for (let i = 0; i < 100; i++) change(`job-${i}`)
   await clock.goTo(4_999)
@@ -73,7 +73,7 @@ test('in no second are there more writes than the budget, and every object is wr
     expect(writes.filter(write => write.at >= at && write.at < at + 1_000).length).toBeLessThanOrEqual(20)
 })
 
-test('the newest state is written, and those between are not', async () => {
+test('the newest status is written, and intermediate ones are not', async () => {
   const { clock, change, writes, state } = setup({ writesPerSecond: 1 })
   change('first')
   for (let i = 0; i < 10; i++) change('job')
@@ -85,7 +85,7 @@ test('the newest state is written, and those between are not', async () => {
   ])
 })
 
-test('what is urgent overtakes a backlog', async () => {
+test('an urgent change overtakes a backlog', async () => {
   const { clock, change, writes } = setup()
   for (let i = 0; i < 1_000; i++) change(`job-${i}`)
   await clock.goTo(1_500)
@@ -103,7 +103,7 @@ test('an object that waits moves up when it becomes urgent', async () => {
   expect(names()).toEqual(['a', 'd', 'b', 'c'])
 })
 
-test('however much is urgent, ordinary objects have a turn in four', async () => {
+test('ordinary objects get every fourth turn, however many are urgent', async () => {
   const { clock, change, writes } = setup({ writesPerSecond: 4 })
   for (let i = 0; i < 100; i++) change(`urgent-${i}`, { urgent: true })
   for (let i = 0; i < 10; i++) change(`job-${i}`)
@@ -112,7 +112,7 @@ test('however much is urgent, ordinary objects have a turn in four', async () =>
   expect(ordinary.map(({ at }) => at)).toEqual(Array.from({ length: 10 }, (_, n) => n * 1_000))
 })
 
-test('a job that runs every second is never more than two seconds behind, when the budget allows', async () => {
+test('within the budget, a job that runs every second is never more than two seconds behind', async () => {
   const { clock, change, writes, state } = setup()
   const jobs = Array.from({ length: 15 }, (_, i) => `job-${i}`)
   const states: Map<string, unknown>[] = []
@@ -132,7 +132,7 @@ test('a job that runs every second is never more than two seconds behind, when t
   for (const job of jobs) expect(writes.findLast(({ name }) => name === job)?.status).toEqual(state.get(job))
 })
 
-test('with more changes than budget the intervals stretch, alike for all', async () => {
+test('with more changes than the budget allows, the intervals of all objects grow evenly', async () => {
   const { clock, change, writes } = setup()
   for (let second = 0; second < 100; second++) {
     for (let i = 0; i < 100; i++) change(`job-${i}`)
@@ -145,7 +145,7 @@ test('with more changes than budget the intervals stretch, alike for all', async
   }
 })
 
-test('a status that is as it was is not written, and costs nobody a turn', async () => {
+test('an unchanged status is not written, and uses no budget', async () => {
   const { clock, change, writes, writer } = setup({ writesPerSecond: 2 })
   change('a')
   await clock.goTo(5_000)
@@ -160,7 +160,7 @@ test('a status that is as it was is not written, and costs nobody a turn', async
   ])
 })
 
-test('a thousand that are as they were do not keep one that changed waiting', async () => {
+test('a thousand unchanged statuses do not delay a changed one', async () => {
   const { clock, change, writes, writer, state } = setup({ writesPerSecond: 1_000 })
   for (let i = 0; i < 1_000; i++) change(`job-${i}`)
   await clock.goTo(10_000)
@@ -171,7 +171,7 @@ test('a thousand that are as they were do not keep one that changed waiting', as
   expect(writes).toHaveLength(1_001)
 })
 
-test('an urgent change does not wait for the rest after an ordinary write, but for that after an urgent one', async () => {
+test('an urgent change waits for the rest after an urgent write, but not after an ordinary one', async () => {
   const { clock, change, writes } = setup()
   change('job')
   await clock.goTo(100)
@@ -182,7 +182,7 @@ test('an urgent change does not wait for the rest after an ordinary write, but f
   expect(writes.map(({ at }) => at)).toEqual([0, 100, 1_100])
 })
 
-test('while an object is in trouble every change of it is urgent, as it may be the end of that', async () => {
+test('while an object is in trouble, every change of it is urgent', async () => {
   const { clock, change, writes, names } = setup({ writesPerSecond: 1 })
   change('job', { urgent: true, status: ready(false) })
   for (let i = 0; i < 10; i++) change(`other-${i}`)
@@ -206,7 +206,7 @@ test("an agent's counts are written once a minute, its transitions at once", asy
   expect(writes.map(({ at }) => at)).toEqual([0, 60_000, 70_000, 130_000])
 })
 
-test('a write that fails is tried again, later each time, with the newest state', async () => {
+test('a failed write is retried with backoff, with the newest status', async () => {
   const tries: number[] = []
   let fails = 4
   const { clock, change, writer, state } = setup({
@@ -228,7 +228,7 @@ test('a write that fails is tried again, later each time, with the newest state'
   expect(writer.waiting).toBe(0)
 })
 
-test('when only the answer was lost, the same status is written again', async () => {
+test('if only the answer was lost, the same status is written again', async () => {
   let lose = false
   const { clock, change, writer } = setup({
     apply: async () => {
@@ -249,7 +249,7 @@ test('when only the answer was lost, the same status is written again', async ()
   expect(writer.written).toBe(2)
 })
 
-test('an object that cannot be asked does not hold back the others', async () => {
+test('an object whose status cannot be computed does not hold up the others', async () => {
   const { clock, change, names } = setup({
     statusOf: ({ name }) => {
       if (name === 'bad') throw new Error('a bug')
@@ -262,7 +262,7 @@ test('an object that cannot be asked does not hold back the others', async () =>
   expect(names()).toEqual(['good'])
 })
 
-test('what is gone is forgotten, and written again when it comes back with the same state', async () => {
+test('a deleted object is forgotten, and written again if it returns with the same status', async () => {
   const gone = new Set<string>()
   const writes: string[] = []
   const { clock, state, writer } = setup({
@@ -287,7 +287,7 @@ test('what is gone is forgotten, and written again when it comes back with the s
   expect(writer.waiting).toBe(0)
 })
 
-test('a change during the write of an object is written after it, never beside it', async () => {
+test('a change during a write of its object is written afterwards, never concurrently', async () => {
   let inFlight = 0
   const shown: unknown[] = []
   const { clock, change } = setup({
@@ -306,7 +306,7 @@ test('a change during the write of an object is written after it, never beside i
   expect(shown).toEqual([1, 2])
 })
 
-test('when it is stopped, writes in flight end first', async () => {
+test('on a stop, writes in flight end first', async () => {
   let ended = false
   const { clock, change } = setup({
     apply: async () => {

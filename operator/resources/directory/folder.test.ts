@@ -33,7 +33,7 @@ async function put(path: string, text: string): Promise<void> {
 
 const files = () => [...folder.files.keys()].sort()
 
-test('YAML files are found at any depth, hidden ones and what objects refer to are not', async () => {
+test('YAML files are found at any depth, except hidden ones, Secrets and ConfigMaps', async () => {
   for (const path of ['a.yaml', 'x/y/b.yml', 'c.json', '.d.yaml', '.git/e.yaml', 'secrets/ops/f/g.yaml']) {
     await put(path, path)
   }
@@ -50,7 +50,7 @@ test('an unchanged file is read once', async () => {
   expect(read).toEqual(['a.yaml=1'])
 })
 
-test('a change, or its end, counts when two looks in a row have seen it', async () => {
+test('a change or deletion counts once two scans in a row have seen it', async () => {
   await put('a.yaml', '1')
   await folder.scan()
   await folder.scan()
@@ -75,7 +75,7 @@ test('a change, or its end, counts when two looks in a row have seen it', async 
   expect(folder.version).toBeGreaterThan(version)
 })
 
-test('a save stirs, in a folder that was made later too', async () => {
+test('a save is noticed at once, also in a folder that was created later', async () => {
   const stop = new AbortController()
   await folder.scan()
   await put('new/a.yaml', '1')
@@ -87,7 +87,7 @@ test('a save stirs, in a folder that was made later too', async () => {
   await folder.changed(60_000, stop.signal)
 })
 
-test('a directory that is away is a problem, and takes no file with it', async () => {
+test('a missing directory is a problem, and removes no file', async () => {
   await put('a.yaml', '1')
   await folder.scan()
   await folder.scan()
