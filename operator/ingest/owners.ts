@@ -34,47 +34,64 @@ export interface OwnersOptions {
 /** How many attempts are remembered after they left `active/`. The output of a burst of short runs arrives before their results do. */
 const MAX_REMEMBERED = 20_000
 
-export function createOwners({ mirrors, keys, store }: OwnersOptions): Owners {
-  const known = new Map<string, Runner>()
-  const remember = (attempt: AttemptRef, { pool, agent }: Runner) => {
-    if (known.has(keyOf(attempt))) return
-    known.set(keyOf(attempt), { pool, agent })
-    const [oldest] = known.keys()
-    if (known.size > MAX_REMEMBERED && oldest !== undefined) known.delete(oldest)
+export function createOwners(options: OwnersOptions): Owners {
+  const owners = new KnownOwners(options)
+  // An attempt that is still in `active/` is looked up there.
+  options.mirrors.actives.onChange((key, now, before) => {
+    if (before && !(now && isSame(now.value, before.value))) owners.learn(key, before.value)
+  })
+  return owners
+}
+
+class KnownOwners implements Owners {
+  readonly #options: OwnersOptions
+  readonly #runners = new Map<string, Runner>()
+
+  constructor(options: OwnersOptions) {
+    this.#options = options
   }
-  const isGenuine = (active: Active, at: { pool: string; runId: string }): boolean => {
+
+  async of(attempts: readonly AttemptRef[], sender: Runner): Promise<(Runner | undefined)[]> {
+    const owners = attempts.map(attempt => this.#ownerOf(attempt, sender))
+    const unknown = attempts.filter((_, index) => !owners[index])
+    if (unknown.length === 0) return owners
+    const found = await this.#options.store.ranBy(unknown)
+    for (const [index, attempt] of unknown.entries()) {
+      const runner = found[index]
+      if (runner) this.#remember(attempt, runner)
+    }
+    let next = 0
+    return owners.map(owner => owner ?? found[next++])
+  }
+
+  /** Remembers the owner of a record in `active/`, if the record is genuine. */
+  learn(key: string, active: Active): void {
+    const at = this.#options.keys.parseActive(key)
+    if (at && at.agent !== NOBODY && this.#isGenuine(active, at)) this.#remember(active, at)
+  }
+
+  #ownerOf(attempt: AttemptRef, { pool, agent }: Runner): Runner | undefined {
+    const known = this.#runners.get(keyOf(attempt))
+    if (known) return known
+    const { mirrors, keys } = this.#options
+    const active = mirrors.actives.get(keys.active(pool, agent, attempt.run))
+    if (active && isSame(active.value, attempt)) this.learn(active.key, active.value)
+    return this.#runners.get(keyOf(attempt))
+  }
+
+  #isGenuine(active: Active, at: { pool: string; runId: string }): boolean {
+    const { mirrors, keys } = this.#options
     const ref = { pool: at.pool, namespace: active.namespace, name: active.name }
     const entry = active.kind === 'job' ? mirrors.jobs.get(keys.job(ref)) : mirrors.runs.get(keys.run(ref))
     return entry?.value.uid === active.uid && active.run === at.runId && isRunOf(ref, active.run)
   }
-  const learn = (key: string, active: Active) => {
-    const at = keys.parseActive(key)
-    if (at && at.agent !== NOBODY && isGenuine(active, at)) remember(active, at)
-  }
-  // An attempt that is still in `active/` is looked up there.
-  mirrors.actives.onChange((key, now, before) => {
-    if (before && !(now && isSame(now.value, before.value))) learn(key, before.value)
-  })
-  const ownerOf = (attempt: AttemptRef, { pool, agent }: Runner): Runner | undefined => {
-    const before = known.get(keyOf(attempt))
-    if (before) return before
-    const active = mirrors.actives.get(keys.active(pool, agent, attempt.run))
-    if (active && isSame(active.value, attempt)) learn(active.key, active.value)
-    return known.get(keyOf(attempt))
-  }
-  return {
-    async of(attempts, sender) {
-      const owners = attempts.map(attempt => ownerOf(attempt, sender))
-      const unknown = attempts.filter((_, index) => !owners[index])
-      if (unknown.length === 0) return owners
-      const found = await store.ranBy(unknown)
-      for (const [index, attempt] of unknown.entries()) {
-        const runner = found[index]
-        if (runner) remember(attempt, runner)
-      }
-      let next = 0
-      return owners.map(owner => owner ?? found[next++])
-    },
+
+  #remember(attempt: AttemptRef, { pool, agent }: Runner): void {
+    const key = keyOf(attempt)
+    if (this.#runners.has(key)) return
+    this.#runners.set(key, { pool, agent })
+    const [oldest] = this.#runners.keys()
+    if (this.#runners.size > MAX_REMEMBERED && oldest !== undefined) this.#runners.delete(oldest)
   }
 }
 

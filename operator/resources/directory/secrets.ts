@@ -54,29 +54,36 @@ export function createFileLookups(
       return withGiven(await contents(folder), fromEnv)
     },
     async check() {
-      let settled = true
+      const results: CheckResult[] = []
       for (const one of used.values()) {
-        const now = await folderSignature(folderOf(one.ref))
-        const before = one.seen
-        if (now === one.signature) delete one.seen
-        else if (now === before) {
-          one.signature = now
-          onChange(one.ref)
-        } else {
-          one.seen = now
-          settled = false
-        }
+        const result = compareSignature(one, await folderSignature(folderOf(one.ref)))
+        if (result === 'changed') onChange(one.ref)
+        results.push(result)
       }
-      return settled
+      return !results.includes('changing')
     },
-    problems: () =>
-      [...used.values()]
-        .flatMap(({ exposed }) => exposed)
-        .map(path => ({
-          file: relative(root, path),
-          message: 'every user of this machine can read this Secret; remove that right (chmod o=)',
-        })),
+    problems: () => [...used.values()].flatMap(({ exposed }) => exposed.map(path => problemOf(root, path))),
   }
+}
+
+type CheckResult = 'same' | 'changing' | 'changed'
+
+function compareSignature(one: Used, now: string): CheckResult {
+  if (now === one.signature) {
+    delete one.seen
+    return 'same'
+  }
+  if (now !== one.seen) {
+    one.seen = now
+    return 'changing'
+  }
+  one.signature = now
+  return 'changed'
+}
+
+function problemOf(root: string, path: string): Problem {
+  const message = 'every user of this machine can read this Secret; remove that right (chmod o=)'
+  return { file: relative(root, path), message }
 }
 
 async function keysOf(folder: string): Promise<string[]> {
