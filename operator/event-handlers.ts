@@ -124,14 +124,11 @@ function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Handlers): 
 }
 
 /** In mode All the targets are the selected members. */
-function membersChanged(
-  { mirrors, keys, ...context }: Context,
-  queues: Queues,
-  pool: string | undefined,
-): void {
+function membersChanged(context: Context, queues: Queues, pool: string | undefined): void {
+  const { mirrors, keys } = context
   for (const { key, value } of mirrors.jobs.entries())
     if (value.pool === pool && value.command.placement.mode === 'All') add(queues.jobs, keys.parseJob(key))
-  enqueueBlocked({ mirrors, keys, ...context }, queues)
+  enqueueBlocked(context, queues)
 }
 
 type Ref = ReturnType<Keys['parseJob']>

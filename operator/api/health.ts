@@ -32,9 +32,13 @@ export async function serveHealth(options: HealthOptions): Promise<Health> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', error =>
       reject(
-        new InvalidInput('--health', `cannot listen on ${options.port}: ${error.message}`, {
-          cause: error,
-        }),
+        new InvalidInput(
+          '--health',
+          `cannot listen on port ${options.port}: ${error.message}; use another port`,
+          {
+            cause: error,
+          },
+        ),
       ),
     )
     server.listen(options.port, options.host, resolve)

@@ -56,7 +56,11 @@ export async function serveIngest(options: IngestOptions): Promise<Ingest> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', error =>
       reject(
-        new InvalidInput('--ingest', `cannot listen on ${options.port}: ${error.message}`, { cause: error }),
+        new InvalidInput(
+          '--ingest',
+          `cannot listen on port ${options.port}: ${error.message}; use another port`,
+          { cause: error },
+        ),
       ),
     )
     server.listen(options.port, options.host, resolve)

@@ -70,7 +70,8 @@ export async function open(
 async function lockStateDir(stateDir: string): Promise<() => void> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 })
   const lock = await flock(join(stateDir, 'operator.lock'))
-  if (lock.kind === 'held') throw new InvalidInput('--state', `${stateDir} is in use by another operator`)
+  if (lock.kind === 'held')
+    throw new InvalidInput('--state', `${stateDir} is in use by another operator; use another directory`)
   return () => void (lock.kind === 'locked' && lock.release())
 }
 
@@ -91,7 +92,11 @@ async function readTls(dir: string): Promise<Tls> {
     try {
       return await readFile(join(dir, name), 'utf8')
     } catch (error) {
-      throw new InvalidInput('--etcd-identity', `cannot read ${name} in ${dir}`, { cause: error })
+      throw new InvalidInput(
+        '--etcd-identity',
+        `cannot read ${name} in ${dir}; it must hold ca.crt, tls.crt and tls.key`,
+        { cause: error },
+      )
     }
   }
   return { ca: await read('ca.crt'), cert: await read('tls.crt'), key: await read('tls.key') }

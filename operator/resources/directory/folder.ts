@@ -99,7 +99,7 @@ export class Folder {
       const { size } = await stat(path)
       const content =
         size > MAX_FILE_BYTES
-          ? failed(file, `is larger than ${MAX_FILE_BYTES} bytes`)
+          ? failed(file, `is larger than ${MAX_FILE_BYTES} bytes; split it`)
           : this.#options.parse(file, await readFile(path, 'utf8'))
       if (signatureOf(await stat(path)) !== signature) return false
       this.#set(file, signature, content)
