@@ -4,17 +4,17 @@ import type { Clock } from '../platform/clock.ts'
 import type { Etcd } from '../store/etcd/client.ts'
 import { putRequest } from '../store/protocol/put-request.ts'
 
-/** Wakes agents: signed, leased, and put only where neither the request nor the cell that would answer it exists. */
+/** Requests ask agents to run something now. Each is signed, has a lease, and is put only if it does not exist and its cell is unchanged. */
 export interface AgentRequests {
-  /** 'put', or 'there': it stands already, or is answered. */
+  /** 'exists': the request is there already, or the cell has changed because an agent has answered it. */
   put(
     of: { pool: string; id: string; cell?: { key: string; mod: number } },
     request: Request,
-  ): Promise<'put' | 'there'>
+  ): Promise<'put' | 'exists'>
 }
 
 const TTL_SECONDS = 60
-/** A lease is shared by what is put in its first half, so that each request lives half a minute at least. */
+/** Requests share a lease during its first half, so that each lives for half a minute at least, ms. */
 const SHARED_FOR_MS = (TTL_SECONDS / 2) * 1_000
 
 export function createAgentRequests(options: {
@@ -43,9 +43,9 @@ export function createAgentRequests(options: {
       const under = { lease: await lease(), ...(cell ? { cell } : {}) }
       try {
         const answer = await etcd.txn(putRequest(keys.request(pool, id), value, under))
-        return answer.ok ? 'put' : 'there'
+        return answer.ok ? 'put' : 'exists'
       } catch (error) {
-        // The lease may be what is gone.
+        // The lease may have expired.
         shared = undefined
         throw error
       }
@@ -53,12 +53,12 @@ export function createAgentRequests(options: {
   }
 }
 
-/** The id of a ShellRun's request for one target. */
+/** The id of a ShellRun's request to one target. */
 export function runRequestId(of: { namespace: string; name: string; target: string }): string {
   return `run.${of.namespace}.${of.name}.${of.target}`
 }
 
-/** The id of an offer of a run that nobody took. Names have no dots, so what `offersOf` begins is of one job only. */
+/** The id of an offer of an unclaimed run. Names have no dots, so the prefix `offersOf` matches one job only. */
 export function offerId(run: string): string {
   return `offer.${run}`
 }

@@ -8,7 +8,7 @@ import type { Identity } from './identity/identity.ts'
 import type { Resources } from './resources/port.ts'
 import type { CompileResults } from './status/compile-results.ts'
 
-/** What every part of a leading operator shares. */
+/** What all parts of a leading operator share. */
 export interface Context {
   etcd: Etcd
   keys: Keys
@@ -19,10 +19,10 @@ export interface Context {
   mirrors: EtcdMirrors
   requests: AgentRequests
   compileResults: CompileResults
-  /** Of the beacon: see upkeep/beacon.ts. */
+  /** The beacon's epoch: see upkeep/beacon.ts. */
   epoch(): number
-  /** Being uninstalled: no finalizer is added, all are removed, `jobs/` is emptied. */
+  /** Whether the operator is being uninstalled: all finalizers are removed, none is added, and `jobs/` is emptied. */
   draining(): boolean
-  /** Without any ShellPolicy everything is allowed, as the agents' local files decide (standalone). */
+  /** Standalone: without any ShellPolicy everything is allowed, and the agents' local policy files decide. */
   allowWithoutPolicy: boolean
 }

@@ -9,44 +9,44 @@ import { markKill } from '../store/protocol/mark-kill.ts'
 import { parseVersioned, type Versioned } from '../store/protocol/versioned.ts'
 import type { Context } from './context.ts'
 
-/** How the operator ends attempts: it asks the owner, and does so itself only where nobody owns one, or the owner is gone. */
+/** How the operator ends attempts. It asks the owning agent. It ends an attempt itself only if no agent owns it, or the owner is gone. */
 
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log'>
 
-export interface Place {
+export interface AttemptKey {
   pool: string
   owner: string
   run: string
 }
 
-/** Asks the owner of an attempt to end it; a pending one that nobody owns ends at once. Repeating it does nothing. */
-export async function killAttempt(deps: Deps, place: Place, reason: string): Promise<void> {
+/** Asks the owner of an attempt to end it. A pending attempt without an owner ends at once. Repeating it does nothing. */
+export async function killAttempt(deps: Deps, attempt: AttemptKey, reason: string): Promise<void> {
   const { etcd, keys } = deps
-  const key = keys.active(place.pool, place.owner, place.run)
+  const key = keys.active(attempt.pool, attempt.owner, attempt.run)
   const active = parseVersioned(activeSchema, key, await etcd.get(key))
   if (!active.value) return
-  const there = { ...active, value: active.value }
-  if (place.owner === NOBODY) {
+  const known = { ...active, value: active.value }
+  if (attempt.owner === NOBODY) {
     const outcome = reason === 'Requested' ? 'Killed' : 'Cancelled'
-    await endAttempt(deps, { ...place, active: there, verdict: { outcome, reason } })
-  } else if (!there.value.kill) {
-    const answer = await etcd.txn(markKill(there, reason))
-    if (!answer.ok) throw new Stale(`${place.run} changed while it was to be killed`)
-    deps.log.info({ run: place.run, agent: place.owner, reason }, 'run.kill')
+    await endAttempt(deps, { ...attempt, active: known, verdict: { outcome, reason } })
+  } else if (!known.value.kill) {
+    const answer = await etcd.txn(markKill(known, reason))
+    if (!answer.ok) throw new Stale(`${attempt.run} has changed since it was read; it is not killed yet`)
+    deps.log.info({ run: attempt.run, agent: attempt.owner, reason }, 'run.kill')
   }
 }
 
-/** Asks the owners of all that belongs to a run, by the id that status and history show; answers how many there were. */
+/** Ends all attempts of a run, by the id that status and history show. Returns how many there were. */
 export async function killRun(deps: Deps & Pick<Context, 'mirrors'>, id: string): Promise<number> {
   const { mirrors, keys } = deps
-  const places = [...mirrors.actives.entries()].flatMap(({ key, value }): Place[] => {
+  const attempts = [...mirrors.actives.entries()].flatMap(({ key, value }): AttemptKey[] => {
     const at = keys.parseActive(key)
     return at && isNamed(value.run, id) ? [{ pool: at.pool, owner: at.agent, run: value.run }] : []
   })
-  return killPlaces(deps, places)
+  return killAttempts(deps, attempts)
 }
 
-/** The same of all that runs under a name. Throws InvalidInput if nothing is, or was, called so. */
+/** Ends all attempts of a ShellCronJob or ShellRun. Throws InvalidInput if there is none of this name. */
 export async function killObject(
   deps: Deps & Pick<Context, 'mirrors' | 'resources'>,
   namespace: string,
@@ -57,19 +57,19 @@ export async function killObject(
   const isThere = (['ShellCronJob', 'ShellRun'] as const).some(kind => resources.get(kind, namespace, name))
   if (!isThere && running.length === 0)
     throw new InvalidInput(`${namespace}/${name}`, 'there is no such ShellCronJob or ShellRun')
-  const places = running.map(({ pool, owner, value }): Place => ({ pool, owner, run: value.run }))
-  return killPlaces(deps, places)
+  const attempts = running.map(({ pool, owner, value }): AttemptKey => ({ pool, owner, run: value.run }))
+  return killAttempts(deps, attempts)
 }
 
-async function killPlaces(deps: Deps, places: readonly Place[]): Promise<number> {
-  for (const place of places) await killAttempt(deps, place, 'Requested')
-  return places.length
+async function killAttempts(deps: Deps, attempts: readonly AttemptKey[]): Promise<number> {
+  for (const attempt of attempts) await killAttempt(deps, attempt, 'Requested')
+  return attempts.length
 }
 
-/** Ends an attempt for its owner. Throws Stale when it, its cells or its owner changed meanwhile. */
+/** Ends an attempt for its owner. Throws Stale if the attempt, its cells or its owner have changed since they were read. */
 export async function endAttempt(
   deps: Deps,
-  of: Place & { active: Versioned<Active>; verdict: Verdict; ownerSeen?: number; retry?: Retry },
+  of: AttemptKey & { active: Versioned<Active>; verdict: Verdict; ownerSeen?: number; retry?: Retry },
 ): Promise<void> {
   const { etcd, keys, clock, log } = deps
   const cellKeys = cellsOf(of.pool, of.active.value).map(keys.cell)
@@ -91,7 +91,7 @@ export async function endAttempt(
     ...(of.retry ? { retry: of.retry } : {}),
   })
   const answer = await etcd.txn(txn)
-  if (!answer.ok) throw new Stale(`${of.run} changed while it was to be ended`)
+  if (!answer.ok) throw new Stale(`${of.run} has changed since it was read; it is not ended yet`)
   const { outcome, reason, attempt, final } = result
   log.info({ run: of.run, attempt, outcome, reason, final }, 'run.ended')
 }

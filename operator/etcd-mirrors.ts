@@ -24,125 +24,113 @@ import type { Etcd, View } from '../store/etcd/client.ts'
 import type { KeyValue } from '../store/etcd/types.ts'
 import { type Mirror, mirror, type Read, reading } from '../store/mirror.ts'
 import { type MaybeAbsent, parseValue } from '../store/protocol/versioned.ts'
+import { groupKeys } from './grouped-keys.ts'
+import { nameKey, type ObjectName } from './object-name.ts'
 
-/** What the operator sees of etcd, of all pools: everything but results, which are drained. Mirrors may lag; writes compare. */
-export interface EtcdMirrors {
-  readonly jobs: Mirror<JobEntry>
-  readonly runs: Mirror<RunEntry>
-  readonly pools: Mirror<Pool>
-  readonly members: Mirror<Member>
-  readonly agents: Mirror<Registration & { session: number }>
-  readonly cells: Mirror<Cell>
-  readonly actives: Mirror<Active>
-  readonly requests: Mirror<Request>
-  readonly beacon: Mirror<Beacon>
-  /** Entries under this name, in all pools, unreadable ones too. */
+/**
+ * The records of all pools in etcd, parsed. Results are missing: they are drained (upkeep/drain-outbox.ts). Mirrors may lag, so every
+ * write compares what it is based on.
+ */
+export interface EtcdMirrors extends Records {
+  /** Entries of this name in all pools, unreadable ones included. */
   storedJobs(namespace: string, name: string): StoredIn<JobEntry>[]
   storedRuns(namespace: string, name: string): StoredIn<RunEntry>[]
-  cellsOf(kind: CellKind, namespace: string, name: string): (MaybeAbsent<Cell> & { ref: CellRef })[]
-  /** Attempts in flight or pending, of a job or ShellRun. */
+  cellsOf(kind: CellKind, namespace: string, name: string): CellSeen[]
+  /** Attempts of a job or ShellRun, in flight or pending. */
   activesOf(kind: CellKind, namespace: string, name: string): ActiveSeen[]
   membersOf(pool: string): { agent: string; member: Member }[]
-  /** Create revision of an agent's registration: its session. undefined: it does not live. */
+  /** An agent's session: the create revision of its registration. undefined: the agent does not live. */
   sessionOf(pool: string, agent: string): number | undefined
-  /** Every mirror is fed by a living watch. */
+  /** Whether every watch is connected. */
   synced(): boolean
-  staleForMs(): number
   close(): Promise<void>
 }
 
+/** One mirror for each kind of record. */
+interface Records {
+  readonly jobs: Mirror<JobEntry>
+  readonly runs: Mirror<RunEntry>
+  readonly cells: Mirror<Cell>
+  readonly actives: Mirror<Active>
+  readonly members: Mirror<Member>
+  readonly pools: Mirror<Pool>
+  readonly requests: Mirror<Request>
+  readonly beacon: Mirror<Beacon>
+  readonly agents: Mirror<Registration & { session: number }>
+}
+
+type Views = { readonly [K in keyof Records]: View }
+
 export type StoredIn<T> = MaybeAbsent<T> & { pool: string }
+export type CellSeen = MaybeAbsent<Cell> & { ref: CellRef }
 export type ActiveSeen = { key: string; mod: number; value: Active; pool: string; owner: string }
 
-export interface ObserveOptions {
+export interface MirrorOptions {
   etcd: Etcd
   keys: Keys
-  /** The operator's own public key: what it did not sign is not its word. */
+  /** The operator's own: entries and requests with another signature are ignored. */
   publicKey: KeyObject
   log: Log
 }
 
-export async function observe(options: ObserveOptions, signal: AbortSignal): Promise<EtcdMirrors> {
-  const { etcd, keys, log } = options
-  const views: View[] = []
-  const watched = async (prefix: string): Promise<View> => {
+/** Resolves when every record that etcd holds has been read. */
+export async function mirrorEtcd(options: MirrorOptions, signal: AbortSignal): Promise<EtcdMirrors> {
+  const views = await openViews(options, signal)
+  const records = await parseViews(options, views)
+  const { keys } = options
+  const all = Object.values<View>(views)
+  return {
+    ...records,
+    storedJobs: storedByName(views.jobs, records.jobs, keys.parseJob),
+    storedRuns: storedByName(views.runs, records.runs, keys.parseRun),
+    cellsOf: cellsByName(keys, views.cells, records.cells),
+    activesOf: activesByName(keys, views.actives, records.actives),
+    membersOf: membersByPool(keys, views.members, records.members),
+    sessionOf: (pool, agent) => records.agents.get(keys.agent(pool, agent))?.value.session,
+    synced: () => all.every(view => view.synced),
+    close: async () => void (await Promise.all(all.map(view => view.close()))),
+  }
+}
+
+async function openViews({ etcd, keys }: MirrorOptions, signal: AbortSignal): Promise<Views> {
+  const open = async (prefix: string): Promise<View> => {
     const view = etcd.view(prefix)
-    views.push(view)
     await view.ready(signal)
     return view
   }
+  return {
+    jobs: await open(keys.jobs()),
+    runs: await open(keys.runs()),
+    cells: await open(keys.cells()),
+    actives: await open(keys.actives()),
+    members: await open(keys.members()),
+    pools: await open(keys.pools),
+    requests: await open(keys.requests()),
+    beacon: await open(keys.beacon),
+    agents: await open(keys.agents()),
+  }
+}
+
+async function parseViews({ publicKey, log }: MirrorOptions, views: Views): Promise<Records> {
   const parsed = <T>(view: View, read: Read<T>) =>
     mirror(view, read, key => log.warn({ key }, 'record.unreadable'))
-  const genuine = <T>(schema: z.ZodType<T>): Read<T> => signed(options.publicKey, schema)
-  const jobs = await watched(keys.jobs())
-  const runs = await watched(keys.runs())
-  const cells = await watched(keys.cells())
-  const actives = await watched(keys.actives())
-  const members = await watched(keys.members())
-  const mirrors = {
-    jobs: await parsed(jobs, genuine(jobEntrySchema)),
-    runs: await parsed(runs, genuine(runEntrySchema)),
-    cells: await parsed(cells, reading(cellSchema)),
-    actives: await parsed(actives, reading(activeSchema)),
-    members: await parsed(members, reading(memberSchema)),
-    pools: await parsed(await watched(keys.pools), reading(poolSchema)),
-    requests: await parsed(await watched(keys.requests()), genuine(requestSchema)),
-    beacon: await parsed(await watched(keys.beacon), reading(beaconSchema)),
-    agents: await parsed(await watched(keys.agents()), item => {
+  return {
+    jobs: await parsed(views.jobs, signed(publicKey, jobEntrySchema)),
+    runs: await parsed(views.runs, signed(publicKey, runEntrySchema)),
+    cells: await parsed(views.cells, reading(cellSchema)),
+    actives: await parsed(views.actives, reading(activeSchema)),
+    members: await parsed(views.members, reading(memberSchema)),
+    pools: await parsed(views.pools, reading(poolSchema)),
+    requests: await parsed(views.requests, signed(publicKey, requestSchema)),
+    beacon: await parsed(views.beacon, reading(beaconSchema)),
+    agents: await parsed(views.agents, item => {
       const registration = parseValue(registrationSchema, item.value)
       return registration && { ...registration, session: item.create }
     }),
   }
-  const named = (ref: { namespace: string; name: string } | undefined) =>
-    ref && `${ref.namespace}/${ref.name}`
-  const jobsByName = grouped(jobs, key => named(keys.parseJob(key)))
-  const runsByName = grouped(runs, key => named(keys.parseRun(key)))
-  const cellsByName = grouped(cells, key => {
-    const ref = keys.parseCell(key)
-    return ref && `${ref.kind}/${named(ref)}`
-  })
-  const activesByName = grouped(actives, key => {
-    const active = mirrors.actives.get(key)?.value
-    return active && `${active.kind}/${named(active)}`
-  })
-  const membersByPool = grouped(members, key => keys.parseMember(key)?.pool)
-
-  return {
-    ...mirrors,
-    storedJobs: (namespace, name) =>
-      [...jobsByName(`${namespace}/${name}`)].map(key =>
-        stored(jobs, mirrors.jobs, { key, pool: keys.parseJob(key)?.pool ?? '' }),
-      ),
-    storedRuns: (namespace, name) =>
-      [...runsByName(`${namespace}/${name}`)].map(key =>
-        stored(runs, mirrors.runs, { key, pool: keys.parseRun(key)?.pool ?? '' }),
-      ),
-    cellsOf: (kind, namespace, name) =>
-      [...cellsByName(`${kind}/${namespace}/${name}`)].flatMap(key => {
-        const ref = keys.parseCell(key)
-        const mod = cells.items.get(key)?.mod ?? 0
-        return ref ? [{ ref, key, mod, value: mirrors.cells.get(key)?.value }] : []
-      }),
-    activesOf: (kind, namespace, name) =>
-      [...activesByName(`${kind}/${namespace}/${name}`)].flatMap(key => {
-        const held = mirrors.actives.get(key)
-        const at = keys.parseActive(key)
-        return held && at ? [{ ...held, pool: at.pool, owner: at.agent }] : []
-      }),
-    membersOf: pool =>
-      [...membersByPool(pool)].flatMap(key => {
-        const member = mirrors.members.get(key)?.value
-        const agent = keys.parseMember(key)?.agent
-        return member && agent ? [{ agent, member }] : []
-      }),
-    sessionOf: (pool, agent) => mirrors.agents.get(keys.agent(pool, agent))?.value.session,
-    synced: () => views.every(view => view.synced),
-    staleForMs: () => Math.max(...views.map(view => view.staleForMs())),
-    close: async () => void (await Promise.all(views.map(view => view.close()))),
-  }
 }
 
-/** Reads only what we signed. */
+/** Reads a value that the operator signed; undefined for any other. */
 export function signed<T>(publicKey: KeyObject, schema: z.ZodType<T>): Read<T> {
   return (item: KeyValue) => {
     const text = verifyText(item.value, publicKey)
@@ -150,31 +138,54 @@ export function signed<T>(publicKey: KeyObject, schema: z.ZodType<T>): Read<T> {
   }
 }
 
-function stored<T>(view: View, known: Mirror<T>, at: { key: string; pool: string }): StoredIn<T> {
-  return { ...at, mod: view.items.get(at.key)?.mod ?? 0, value: known.get(at.key)?.value }
+/** Entries of a name, from the view that has their versions and the mirror that has their values. */
+function storedByName<T>(
+  view: View,
+  values: Mirror<T>,
+  parse: (key: string) => (ObjectName & { pool: string }) | undefined,
+): (namespace: string, name: string) => StoredIn<T>[] {
+  const byName = groupKeys(view, key => nameKeyOf(parse(key)))
+  return (namespace, name) =>
+    [...byName(nameKey({ namespace, name }))].map(key => {
+      const mod = view.items.get(key)?.mod ?? 0
+      return { key, pool: parse(key)?.pool ?? '', mod, value: values.get(key)?.value }
+    })
 }
 
-/** The keys of a view by a name that they share; kept as the view changes. */
-function grouped(
-  view: View,
-  nameOf: (key: string) => string | undefined,
-): (name: string) => Iterable<string> {
-  const groups = new Map<string, Set<string>>()
-  const nameOfKey = new Map<string, string>()
-  const take = (key: string, present: boolean) => {
-    const name = present ? nameOf(key) : nameOfKey.get(key)
-    if (name === undefined) return
-    const group = groups.get(name) ?? new Set()
-    if (present) {
-      nameOfKey.set(key, name)
-      groups.set(name, group.add(key))
-      return
-    }
-    nameOfKey.delete(key)
-    group.delete(key)
-    if (group.size === 0) groups.delete(name)
-  }
-  for (const key of view.items.keys()) take(key, true)
-  view.onChange(({ key, now }) => take(key, now !== undefined))
-  return name => groups.get(name) ?? []
+function cellsByName(keys: Keys, view: View, cells: Records['cells']): EtcdMirrors['cellsOf'] {
+  const byName = groupKeys(view, key => kindKeyOf(keys.parseCell(key)))
+  return (kind, namespace, name) =>
+    [...byName(`${kind}/${namespace}/${name}`)].flatMap(key => {
+      const ref = keys.parseCell(key)
+      const mod = view.items.get(key)?.mod ?? 0
+      return ref ? [{ ref, key, mod, value: cells.get(key)?.value }] : []
+    })
+}
+
+function activesByName(keys: Keys, view: View, actives: Records['actives']): EtcdMirrors['activesOf'] {
+  const byName = groupKeys(view, key => kindKeyOf(actives.get(key)?.value))
+  return (kind, namespace, name) =>
+    [...byName(`${kind}/${namespace}/${name}`)].flatMap(key => {
+      const active = actives.get(key)
+      const owner = keys.parseActive(key)
+      return active && owner ? [{ ...active, pool: owner.pool, owner: owner.agent }] : []
+    })
+}
+
+function membersByPool(keys: Keys, view: View, members: Records['members']): EtcdMirrors['membersOf'] {
+  const byPool = groupKeys(view, key => keys.parseMember(key)?.pool)
+  return pool =>
+    [...byPool(pool)].flatMap(key => {
+      const member = members.get(key)?.value
+      const agent = keys.parseMember(key)?.agent
+      return member && agent ? [{ agent, member }] : []
+    })
+}
+
+function nameKeyOf(ref: ObjectName | undefined): string | undefined {
+  return ref && nameKey(ref)
+}
+
+function kindKeyOf(ref: (ObjectName & { kind: CellKind }) | undefined): string | undefined {
+  return ref && `${ref.kind}/${nameKey(ref)}`
 }

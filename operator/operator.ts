@@ -2,14 +2,14 @@ import { InvalidInput } from '../core/errors.ts'
 import type { Keys } from '../core/keys.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import { createQueue, type Queue } from '../platform/work-queue.ts'
+import { createQueue, type Queue, type QueueOptions } from '../platform/work-queue.ts'
 import { createBatcher } from '../store/etcd/batcher.ts'
 import type { Etcd } from '../store/etcd/client.ts'
 import { createAgentRequests } from './agent-requests.ts'
 import { createCompileInputs } from './compile/compile-inputs.ts'
 import { createSources } from './compile/value-sources.ts'
 import type { Context } from './context.ts'
-import { observe } from './etcd-mirrors.ts'
+import { type EtcdMirrors, mirrorEtcd } from './etcd-mirrors.ts'
 import { enqueueAll, type Queues, registerEventHandlers } from './event-handlers.ts'
 import type { Identity } from './identity/identity.ts'
 import { createJobCompiler } from './jobs/compiler.ts'
@@ -19,15 +19,16 @@ import type { Resources } from './resources/port.ts'
 import { createRunCompiler } from './runs/compiler.ts'
 import { createRunReconciler } from './runs/reconcile.ts'
 import { createCompileResults } from './status/compile-results.ts'
-import { startSweep } from './sweep/sweep.ts'
+import { createSweep } from './sweep/sweep.ts'
+import { every } from './until-aborted.ts'
 import { type BeaconMemory, openBeacon } from './upkeep/beacon.ts'
 import { buryEveryMinute } from './upkeep/bury-in-dead-pools.ts'
 
 /**
- * A leading operator: observes etcd and the objects, and brings the one in line with the other, until the signal aborts.
+ * A leading operator. It watches the objects and etcd, and reconciles etcd with the objects until the signal aborts.
  *
- *   objects, etcd ─▶ wiring ─▶ queues ─▶ reconcilers ─▶ etcd
- *                               sweep, burial, beacon ─┘
+ *   objects, etcd ─▶ event handlers ─▶ queues ─▶ reconcilers ─▶ etcd
+ *                                      sweep, burial, beacon ─┘
  */
 export interface OperatorOptions {
   etcd: Etcd
@@ -35,15 +36,15 @@ export interface OperatorOptions {
   clock: Clock
   log: Log
   identity: Identity
-  /** Started. */
+  /** Must have been started. */
   resources: Resources
   memory: BeaconMemory
   allowWithoutPolicy: boolean
   draining(): boolean
-  /** More that lives as long as this one leads: drain, projection. */
-  parts?: readonly LeaderTask[]
-  /** It leads, and has seen everything once. `lookAtAll`: something that nobody tells of has changed. */
-  onLeading?(context: Context, lookAtAll: () => void): void
+  /** More tasks that run while this operator leads. */
+  tasks?: readonly LeaderTask[]
+  /** Called once this operator leads and has read everything. `enqueueAll`: for a change that no watch reports. */
+  onLeading?(context: Context, enqueueAll: () => void): void
 }
 
 /** Runs until the signal aborts. */
@@ -51,41 +52,19 @@ export type LeaderTask = (context: Context, signal: AbortSignal) => Promise<void
 
 const JOB_WORKERS = 16
 const RUN_WORKERS = 8
-/** Everything is looked at again from time to time, whatever was told or not. */
+/** How often every object is reconciled again, in case an event was missed, ms. */
 const RESYNC_MS = 600_000
 
 export async function leadOperator(options: OperatorOptions, signal: AbortSignal): Promise<void> {
-  const { etcd, keys, clock, log, identity } = options
-  const mirrors = await observe({ etcd, keys, publicKey: identity.publicKey, log }, signal)
+  const { etcd, keys, clock, log, identity, memory } = options
+  const mirrors = await mirrorEtcd({ etcd, keys, publicKey: identity.publicKey, log }, signal)
   try {
-    const onEpoch = () => queues && enqueueAll(context, queues)
-    const beacon = await openBeacon(
-      { etcd, key: keys.beacon, memory: options.memory, clock, log, onEpoch },
-      signal,
-    )
+    const onEpoch = () => enqueueAll(context, queues)
+    const beacon = await openBeacon({ etcd, key: keys.beacon, memory, clock, log, onEpoch }, signal)
     const batcher = createBatcher(etcd)
-    const requests = createAgentRequests({
-      etcd: { lease: etcd.lease, txn: txn => batcher.txn(txn) },
-      keys,
-      clock,
-      sign: identity.sign,
-    })
-    const context: Context = {
-      etcd,
-      keys,
-      clock,
-      log,
-      identity,
-      resources: options.resources,
-      mirrors,
-      requests,
-      compileResults: createCompileResults(),
-      epoch: beacon.epoch,
-      draining: options.draining,
-      allowWithoutPolicy: options.allowWithoutPolicy,
-    }
-    const queues = createQueues(context)
-    const sweeper = startSweep({ ...context, batcher })
+    const context = createContext(options, { mirrors, batcher, epoch: beacon.epoch })
+    const { queues, unregister } = createQueues(context)
+    const sweep = createSweep({ ...context, batcher })
     options.onLeading?.(context, () => enqueueAll(context, queues))
     enqueueAll(context, queues)
     try {
@@ -93,49 +72,67 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
         queues.fleet.run(signal),
         queues.jobs.run(signal),
         queues.runs.run(signal),
+        sweep.run(signal),
         beacon.beat(signal),
         buryEveryMinute(context, signal),
-        resync(context, queues, signal),
-        ...(options.parts ?? []).map(part => part(context, signal)),
+        every({ clock, ms: RESYNC_MS }, signal, () => enqueueAll(context, queues)),
+        ...(options.tasks ?? []).map(task => task(context, signal)),
       ])
     } finally {
-      sweeper.close()
-      queues.unwire()
+      unregister()
     }
   } finally {
     await mirrors.close()
   }
 }
 
-function createQueues(context: Context): Queues & { unwire(): void } {
+function createContext(
+  options: OperatorOptions,
+  of: { mirrors: EtcdMirrors; batcher: ReturnType<typeof createBatcher>; epoch(): number },
+): Context {
+  const { etcd, keys, clock, log, identity, resources, draining, allowWithoutPolicy } = options
+  const { mirrors, batcher, epoch } = of
+  const requests = createAgentRequests({
+    etcd: { lease: etcd.lease, txn: txn => batcher.txn(txn) },
+    keys,
+    clock,
+    sign: identity.sign,
+  })
+  const compileResults = createCompileResults()
+  return {
+    etcd,
+    keys,
+    clock,
+    log,
+    identity,
+    resources,
+    mirrors,
+    requests,
+    compileResults,
+    epoch,
+    draining,
+    allowWithoutPolicy,
+  }
+}
+
+function createQueues(context: Context): { queues: Queues; unregister(): void } {
   const { clock, log, resources } = context
   const sources = createSources(resources, clock)
-  const around = createCompileInputs(context)
-  const jobs = createJobReconciler(context, createJobCompiler(context, { sources, around }))
-  const runs = createRunReconciler(context, createRunCompiler(context, { sources, around }))
-  const queue = (
-    name: string,
-    concurrency: number,
-    reconcile: Parameters<typeof createQueue>[0]['reconcile'],
-  ): Queue => createQueue({ name, concurrency, clock, log, reconcile, isFinal })
+  const inputs = createCompileInputs(context)
+  const jobs = createJobReconciler(context, createJobCompiler(context, { sources, inputs }))
+  const runs = createRunReconciler(context, createRunCompiler(context, { sources, inputs }))
+  const queue = (name: string, concurrency: number, reconcile: QueueOptions['reconcile']): Queue =>
+    createQueue({ name, concurrency, clock, log, reconcile, isFinal })
   const queues: Queues = {
-    jobs: queue('jobs', JOB_WORKERS, jobs.reconcile),
-    runs: queue('runs', RUN_WORKERS, runs.reconcile),
+    jobs: queue('jobs', JOB_WORKERS, (key, signal) => jobs.reconcile(key, signal)),
+    runs: queue('runs', RUN_WORKERS, (key, signal) => runs.reconcile(key, signal)),
     fleet: queue('fleet', 1, async (_, signal) => {
       await reconcileMembers(context, signal)
       return undefined
     }),
   }
-  const unwire = registerEventHandlers(context, queues, { jobs, runs, sources, around })
-  return { ...queues, unwire }
+  return { queues, unregister: registerEventHandlers(context, queues, { jobs, runs, sources, inputs }) }
 }
 
-/** No retry mends what a user wrote: the key comes back with the next edit, or with the resync. */
+/** A retry cannot fix invalid input. The key comes back with the next edit, or with the resync. */
 const isFinal = (error: unknown): boolean => error instanceof InvalidInput
-
-async function resync(context: Context, queues: Queues, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await context.clock.sleep(RESYNC_MS, signal).catch(() => undefined)
-    if (!signal.aborted) enqueueAll(context, queues)
-  }
-}

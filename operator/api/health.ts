@@ -1,20 +1,20 @@
 import { createServer } from 'node:http'
 import { InvalidInput } from '../../core/errors.ts'
 
-/** `/healthz` and `/readyz`, apart from all else, so that they answer when nothing else does. */
+/** Serves `/healthz` and `/readyz`, independently of everything else, so that they always answer. */
 export interface Health {
   readonly port: number
   close(): Promise<void>
 }
 
 export interface HealthOptions {
-  /** Default: every address. */
+  /** Default: all addresses. */
   host?: string
-  /** 0: any free one. */
+  /** 0: any free port. */
   port: number
-  /** Why it should be restarted; undefined: it lives. */
+  /** Why the operator should be restarted; undefined: it is alive. */
   ill(): string | undefined
-  /** Why it cannot be used now. */
+  /** Why the operator is not ready; undefined: it is. */
   unready(): string | undefined
 }
 
@@ -32,9 +32,13 @@ export async function serveHealth(options: HealthOptions): Promise<Health> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', error =>
       reject(
-        new InvalidInput('--health', `cannot listen on ${options.port}: ${error.message}`, {
-          cause: error,
-        }),
+        new InvalidInput(
+          '--health',
+          `cannot listen on port ${options.port}: ${error.message}; use another port`,
+          {
+            cause: error,
+          },
+        ),
       ),
     )
     server.listen(options.port, options.host, resolve)

@@ -19,7 +19,7 @@ const historyQuery = z.strictObject({
 })
 
 /**
- *   GET  /v1/history?…       {"rows": [results, newest first], "cursor"?}; the query is HistoryQuery's
+ *   GET  /v1/history?…       {"rows": [results, newest first], "cursor"?}; the query has the fields of HistoryQuery
  */
 export function historyRoutes({ history }: Pick<LogStore, 'history'>): Routes {
   return server => {
@@ -32,5 +32,5 @@ function parseQuery(query: unknown): HistoryQuery {
   if (data)
     return Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined)) as never
   const [issue] = error.issues
-  throw new InvalidInput(issue?.path.join('.') ?? 'query', issue?.message ?? 'cannot be read')
+  throw new InvalidInput(issue?.path.join('.') ?? 'query', issue?.message ?? 'is not valid')
 }

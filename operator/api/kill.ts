@@ -1,13 +1,13 @@
 import type { Routes } from './server.ts'
 
 /**
- *   POST /v1/runs/ID/kill                      {"attempts": how many were asked to end}; ID as status and history show it
- *   POST /v1/objects/NAMESPACE/NAME/kill       the same of all that a ShellCronJob or ShellRun of this name runs
+ *   POST /v1/runs/ID/kill                      {"attempts": how many are to end}; ID as status and history show it
+ *   POST /v1/objects/NAMESPACE/NAME/kill       the same for every run of a ShellCronJob or ShellRun
  */
 export function killRoutes(of: {
-  /** Asks the owners to end a run, or every part of it; answers how many. */
+  /** Asks the owners to end all attempts of a run. Returns how many there were. */
   kill(run: string): Promise<number>
-  /** Of everything under this name. InvalidInput if there is no such object. */
+  /** The same for every run of an object. Throws InvalidInput if there is none of this name. */
   killAll(namespace: string, name: string): Promise<number>
 }): Routes {
   return server => {

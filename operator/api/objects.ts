@@ -4,13 +4,13 @@ import type { Routes } from './server.ts'
 
 /**
  *   GET  /v1/objects         {"objects": [objects with their status], "problems": [of files]}
- *   GET  /v1/outcomes        the latest results and each one as it is stored, as JSON lines, until the client goes;
- *                            a client that comes again gets some twice
+ *   GET  /v1/outcomes        the latest results, then each new one when it is stored, as JSON lines, until the client disconnects;
+ *                            a client that connects again gets some results twice
  */
 export function objectRoutes(of: {
   objects(): readonly object[]
   problems(): readonly Problem[]
-  /** The latest ones come again at once. Returns the way to stop listening. */
+  /** Calls the listener with the latest results at once. Returns a function that removes it. */
   onOutcome(listener: (result: Result) => void): () => void
 }): Routes {
   return server => {

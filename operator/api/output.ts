@@ -18,11 +18,11 @@ const ofOutput = z.strictObject({
 })
 
 /**
- *   GET  /v1/outputs?namespace=&name=&kind=job|run      {"run"?: the id of the newest}
+ *   GET  /v1/outputs?namespace=&name=&kind=job|run      {"run"?: the id of the newest run}
  *   GET  /v1/outputs/ID                                 {"attempts": [AttemptSeen], "waits"}; ID of a run, or of a fire with all its
- *                                                       parts; `waits`: a part of it waits for a place, and will begin
+ *                                                       runs; `waits`: a run of it waits for a slot, and will start
  *   GET  /v1/outputs/ID/chunks?uid=&attempt=&from=&follow=true|false
- *        the output as chunks (launcher/protocol.md, Spools), from a position on; the last one says whether it has ended
+ *        the output from a position on, as chunks (launcher/protocol.md, Spools); the last chunk says whether the output has ended
  */
 export function outputRoutes(of: {
   latest(of: { namespace: string; name: string; kind: CellKind }): Promise<string | undefined>
@@ -47,12 +47,12 @@ export function outputRoutes(of: {
       const ref = { uid, run: request.params.id, attempt }
       reply.hijack()
       const gone = new AbortController()
-      reply.raw.on('close', () => gone.abort(new Error('the client has gone')))
+      reply.raw.on('close', () => gone.abort(new Error('the client has disconnected')))
       reply.raw.writeHead(200, { 'content-type': 'application/octet-stream' })
       reply.raw.flushHeaders()
       const chunks = of.stream({ attempt: ref, from, follow: follow === 'true' }, gone.signal)
       await send(chunks, reply.raw, gone.signal).catch(error => {
-        // What is cut off without a last chunk is asked for again.
+        // A client that gets no last chunk asks again.
         if (!gone.signal.aborted) request.log.warn({ error: messageOf(error) }, 'output.notSent')
         reply.raw.destroy()
       })
@@ -60,7 +60,7 @@ export function outputRoutes(of: {
   }
 }
 
-/** No faster than it is taken. */
+/** Sends no faster than the client reads. */
 async function send(
   chunks: AsyncIterable<Uint8Array>,
   to: ServerResponse,
@@ -74,5 +74,5 @@ function parsed<T>(schema: z.ZodType<T>, query: unknown): T {
   const { data, error } = schema.safeParse(query)
   if (!error) return data
   const [issue] = error.issues
-  throw new InvalidInput(issue?.path.join('.') ?? 'query', issue?.message ?? 'cannot be read')
+  throw new InvalidInput(issue?.path.join('.') ?? 'query', issue?.message ?? 'is not valid')
 }

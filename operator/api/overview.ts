@@ -2,10 +2,7 @@ import type { Result } from '../../core/records/state.ts'
 import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
 import type { OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
 
-/**
- * What the operator's socket shows: objects with the status that was last written of them, and outcomes, the latest ones again for a
- * client that comes later.
- */
+/** What the operator's socket shows: objects with the status that was last written, and results, with the latest replayed to new clients. */
 export interface OverviewFeed {
   onStatus(ref: ObjectRef, uid: string, status: object): void
   onGone(ref: ObjectRef): void
@@ -19,7 +16,7 @@ const REPLAYED = 1_000
 
 export function createOverviewFeed(outcomes: OutcomeNotifier): OverviewFeed {
   const statuses = new Map<string, { uid: string; status: object }>()
-  /** Of an object that went and came again under its name the last one is not this one's. */
+  /** The status of an earlier object of the same name is not shown. */
   const withStatus = (key: string, object: object & { metadata: { uid?: string | undefined } }) => {
     const known = statuses.get(key)
     return { ...object, status: known?.uid === object.metadata.uid ? known?.status : undefined }

@@ -6,10 +6,10 @@ import type { ObjectRef, Resources } from '../resources/port.ts'
 import type { Routes } from './server.ts'
 
 /**
- *   POST /v1/runs                   a ShellRun, as JSON, is judged and made: {"namespace", "name", "run": the id of its run}
+ *   POST /v1/runs                   validates and creates a ShellRun, given as JSON: {"namespace", "name", "run": the id of its run}
  *   GET  /v1/runs/NAMESPACE/NAME    {"object": the ShellRun with its status, or null}
  *
- * What is made so goes when it has ended and its ttlSecondsAfterFinished are over; without them after an hour.
+ * Such a ShellRun is deleted ttlSecondsAfterFinished after its end; an hour after it, if that field is not set.
  */
 const TTL_SECONDS = 3_600
 
@@ -18,36 +18,34 @@ export function runRoutes(of: {
   objectOf(ref: ObjectRef & { kind: 'ShellRun' }): object | undefined
 }): Routes {
   return server => {
-    server.post('/v1/runs', async request => await makeRun(of.resources, request.body))
+    server.post('/v1/runs', async request => await createRun(of.resources, request.body))
     server.get<{ Params: { namespace: string; name: string } }>('/v1/runs/:namespace/:name', request => ({
       object: of.objectOf({ kind: 'ShellRun', ...request.params }) ?? null,
     }))
   }
 }
 
-/** Throws InvalidInput with the field that is wrong, before anything is made. */
-async function makeRun(resources: Pick<Resources, 'get' | 'createRun'>, body: unknown) {
+/** Throws InvalidInput with the invalid field before anything is created. */
+async function createRun(resources: Pick<Resources, 'get' | 'createRun'>, body: unknown) {
   const object = parseObject(body)
-  if (object.kind !== 'ShellRun') throw new InvalidInput('kind', `is ${object.kind}; a ShellRun can be run`)
+  if (object.kind !== 'ShellRun')
+    throw new InvalidInput('kind', `is ${object.kind}; only a ShellRun can be run`)
   const { name, namespace = 'default', labels, annotations } = object.metadata
   const run = object as ShellRun
   const [problem] = validateRun(run, jobOf(resources, run, namespace))
   if (problem) throw new InvalidInput(problem.field, problem.message)
-  // As it was written: defaults are applied when it is read.
+  // The spec is stored as it was written: defaults are applied when it is read.
   const { spec } = body as { spec: Record<string, unknown> }
-  const made = await resources.createRun({
+  const created = await resources.createRun({
     namespace,
     name,
     ...(labels ? { labels } : {}),
     ...(annotations ? { annotations } : {}),
     spec: { ttlSecondsAfterFinished: TTL_SECONDS, ...spec },
   })
-  if (made.kind === 'exists')
-    throw new InvalidInput(
-      'metadata.name',
-      `there is a ShellRun ${namespace}/${name} already; use another name`,
-    )
-  return { namespace, name, run: shellRunId({ namespace, name, target: '-', uid: made.uid }) }
+  if (created.kind === 'exists')
+    throw new InvalidInput('metadata.name', `ShellRun ${namespace}/${name} exists already; use another name`)
+  return { namespace, name, run: shellRunId({ namespace, name, target: '-', uid: created.uid }) }
 }
 
 function jobOf(

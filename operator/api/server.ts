@@ -4,28 +4,28 @@ import { InvalidInput } from '../../core/errors.ts'
 import type { Log } from '../../platform/log.ts'
 
 /**
- * What the operator tells and takes over its socket (0600, in its state directory); the run API serves the same routes on TLS later. Each
- * file beside this one has some of them, with what they take and answer.
+ * The HTTP API on the operator's socket (mode 0600, in its state directory). The other files of this folder have the routes, with their
+ * requests and answers.
  *
- * A question that cannot be is answered by 400 and {"field", "message"}; a fault by 503 and {"message"}.
+ * An invalid request is answered with 400 and {"field", "message"}, a fault with 503 and {"message"}.
  */
 export type Routes = (server: FastifyInstance) => void
 
-/** The id of a run holds four names. */
-const LONGEST_ID = 512
+/** A run's id consists of four names. */
+const MAX_ID_LENGTH = 512
 
 export async function serveApi(
   path: string,
   routes: readonly Routes[],
   log: Log,
 ): Promise<{ close(): Promise<void> }> {
-  // What a killed operator left; the state directory's lock says that no other one lives.
+  // A killed operator leaves its socket. The lock of the state directory ensures that no other operator uses it.
   await rm(path, { force: true })
-  const server = fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: LONGEST_ID } })
+  const server = fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: MAX_ID_LENGTH } })
   server.setErrorHandler<FastifyError>(async (error, { method, url }, reply) => {
     const { message, statusCode = 503 } = error
     if (error instanceof InvalidInput) return reply.code(400).send({ field: error.field, message })
-    // What is no JSON, or too long.
+    // The body is not JSON, or too long.
     if (statusCode < 500) return reply.code(400).send({ message })
     log.warn({ method, url, error: message }, 'api.fault')
     return reply.code(503).send({ message })

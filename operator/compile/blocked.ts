@@ -1,11 +1,11 @@
-/** What compiling answers when the object cannot run as it is. */
+/** Why an object cannot run as it is. */
 export interface Blocked {
   kind: 'blocked'
   /** PascalCase; the same in conditions, Events, logs and results. */
   reason: string
-  /** Names the field and the remedy. */
+  /** Names the field, the value and the remedy. */
   message: string
-  /** Another object may mend it (a Secret, a pool, a policy); else only an edit of this one does. */
+  /** Another object (a Secret, a pool, a policy) may fix it. Otherwise only an edit of this object does. */
   mendable: boolean
 }
 

@@ -2,7 +2,7 @@ import { type Command, commandSchema } from '../../core/records/entry.ts'
 import type { Template } from '../../core/schema/template.ts'
 import { bytesOf, millisOf } from '../../core/schema/values.ts'
 
-/** A template as agents execute it, but for its environment. Pure. */
+/** The command that agents execute, without its environment. Pure. */
 export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
   const { target, host, container } = spec
   const { env: _, ...command } = commandSchema.parse({
@@ -27,7 +27,7 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
     backoffLimit: spec.backoffLimit,
     outputLimit: bytesOf(spec.outputLimit),
   })
-  // As it is read back: what is undefined is absent.
+  // The same as when it is read back from etcd: fields that are undefined are absent.
   return JSON.parse(JSON.stringify(command)) as typeof command
 }
 

@@ -4,14 +4,14 @@ import { desiredMembers, desiredPools } from '../members/plan.ts'
 import type { CompileInputs } from './compile-job.ts'
 import { createJobOrder } from './job-order.ts'
 
-/** What a compilation rests on beside its object, worked out once for many until objects change. */
+/** The inputs of a compilation besides the object itself. Computed once, until a policy, pool or agent changes. */
 export interface CompileInputsCache {
   get(): Omit<CompileInputs, 'lookedUp'>
   /** How many ShellCronJobs of the namespace are older. */
   olderJobs(object: ShellCronJob): number
-  /** Policies, pools or agents have changed. */
+  /** Forgets the computed inputs: a policy, pool or agent has changed. */
   changed(): void
-  /** A ShellCronJob has changed. Answers whether it came or went, so that others may have another place. */
+  /** Takes over a change of a ShellCronJob. True if it came or went, so that `olderJobs` of others may differ. */
   jobChanged(namespace: string, name: string): boolean
 }
 
@@ -20,7 +20,7 @@ export function createCompileInputs(
 ): CompileInputsCache {
   const { resources } = context
   let known: Omit<CompileInputs, 'lookedUp'> | undefined
-  const places = createJobOrder(resources)
+  const order = createJobOrder(resources)
   return {
     get() {
       if (known && known.epoch === context.epoch()) return known
@@ -30,14 +30,14 @@ export function createCompileInputs(
       known = {
         policies: resources.list('ShellPolicy'),
         pools: new Set(desiredPools(pools, members, context.draining()).keys()),
-        // One that cannot be read is one: nobody knows what it does not allow.
+        // An unreadable policy counts too: it may forbid what no other policy mentions.
         allowWithoutPolicy: context.allowWithoutPolicy && resources.uids('ShellPolicy').length === 0,
         epoch: context.epoch(),
       }
       return known
     },
-    olderJobs: ({ metadata }) => places.before(metadata.namespace ?? '', metadata.name),
+    olderJobs: ({ metadata }) => order.olderThan(metadata.namespace ?? '', metadata.name),
     changed: () => void (known = undefined),
-    jobChanged: (namespace, name) => places.changed(namespace, name),
+    jobChanged: (namespace, name) => order.update(namespace, name),
   }
 }

@@ -4,13 +4,14 @@ import { parametersOf } from '../../core/schema/parameters.ts'
 import { schedulesOf, validateJob } from '../../core/schema/validate.ts'
 import { createTimetable, type Timetable } from '../../core/timetable/timetable.ts'
 import type { Lookup } from '../resources/port.ts'
-import { type Blocked, blocked } from './blocked.ts'
+import type { Blocked } from './blocked.ts'
+import { checkPolicies, type Limits, limitsOf } from './check-shell-policy.ts'
 import { commandOf } from './command.ts'
-import { environmentOf, opened, type Source } from './env.ts'
+import { type Environment, environmentOf, type Source, valuesOf } from './env.ts'
 import { identify } from './identify.ts'
-import { checkPolicies, type Limits } from './shell-policy.ts'
+import { firstRefusal, JOB_CHECKS, objectIsValid } from './refusals.ts'
 
-/** A ShellCronJob to the entry that agents act on. Pure: what it rests on has been looked up. */
+/** Compiles a ShellCronJob to the entry that agents act on. Pure: Secrets and ConfigMaps have been looked up before. */
 
 export interface CompileInputs {
   policies: readonly ShellPolicy[]
@@ -21,7 +22,12 @@ export interface CompileInputs {
   epoch: number
 }
 
-/** Without what its history says (scheduleChangedAt), and with its secrets still open. */
+export interface JobCompileInputs extends CompileInputs {
+  /** How many ShellCronJobs of the namespace are older. Called only if a policy sets maxJobs. */
+  olderJobs(): number
+}
+
+/** An entry without the fields that its history decides (scheduleChangedAt, editing), and its Secrets not yet sealed. */
 export interface CompiledJob {
   entry: Omit<JobEntry, 'scheduleChangedAt' | 'editing' | 'sealed' | 'sealedDigest'>
   secret: Record<string, string>
@@ -29,92 +35,47 @@ export interface CompiledJob {
 
 export type JobCompilation =
   | { kind: 'compiled'; job: CompiledJob }
-  /** With `job`: its times and targets are known, so that they can end as Missed. */
+  /** Without `job` the schedule is invalid. With it, the times and targets are known and can end as Missed. */
   | (Blocked & { job?: CompiledJob })
 
-/** Set by `shellcron suspend`: who did it. */
+/** Set by `shellcron suspend`; its value is the user. */
 export const PAUSED_ANNOTATION = 'shellcron.dev/paused'
 
-/** `olderJobs`: how many ShellCronJobs of the namespace come before this one; asked only where maxJobs is set. */
-export function compileJob(
-  object: ShellCronJob,
-  around: CompileInputs & { olderJobs(): number },
-): JobCompilation {
-  const [problem] = validateJob(object)
-  const times = timetableOf(object)
-  if (!times) return blocked('InvalidSchedule', `${problem?.field}: ${problem?.message}`)
-  const compiled = entryOf(object, around)
-  const refused =
-    (problem && blocked(problem.reason, `${problem.field}: ${problem.message}`)) ??
-    (times.next(REFERENCE) === undefined
-      ? blocked(
-          'NeverFires',
-          'spec.schedule: never fires within 50 years; check day-of-month, month and daylightSaving',
-        )
-      : undefined) ??
-    missingPool(object.spec.template.spec.target.pool, around)
-  if (refused) return { ...refused, job: compiled.job }
-  const judged = checkPolicies({
-    namespace: compiled.job.entry.namespace,
-    template: object.spec.template.spec,
-    policies: around.policies,
-    allowWithoutPolicy: around.allowWithoutPolicy,
-  })
-  if (judged.kind === 'blocked') return { ...judged, job: compiled.job }
-  const { maxConcurrentRuns } = judged.limits
-  const job: CompiledJob = {
-    ...compiled.job,
-    entry: { ...compiled.job.entry, ...(maxConcurrentRuns === undefined ? {} : { maxConcurrentRuns }) },
-  }
-  const over = overLimit(judged.limits, { times, olderJobs: around.olderJobs }) ?? compiled.lacking
-  return over ? { ...over, job } : { kind: 'compiled', job }
+export function compileJob(object: ShellCronJob, inputs: JobCompileInputs): JobCompilation {
+  const problems = validateJob(object)
+  const invalid = objectIsValid({ problems })
+  if (invalid?.reason === 'InvalidSchedule') return invalid
+  const times = timesOf(object)
+  const template = object.spec.template.spec
+  const { namespace } = identify(object.metadata)
+  const policy = checkPolicies({ namespace, template, ...inputs })
+  const environment = environmentOf(template, inputs.lookedUp)
+  const job = compiledJob(object, { epoch: inputs.epoch, environment, limits: limitsOf(policy) })
+  const { pools, olderJobs } = inputs
+  const { pool } = job.entry
+  const refusal = firstRefusal(JOB_CHECKS, { problems, pool, pools, policy, environment, times, olderJobs })
+  return refusal ? { ...refusal, job } : { kind: 'compiled', job }
 }
 
-/** The time from which schedules are judged: always the same, so that the verdict is. 2024-01-01, of a leap year. */
-const REFERENCE = Date.UTC(2024, 0, 1)
-const FIRES_LOOKED_AT = 200
-
-function timetableOf({ spec, metadata }: ShellCronJob): Timetable | undefined {
-  try {
-    const { namespace, name } = identify(metadata)
-    const { timeZone, daylightSaving } = spec
-    return createTimetable({
-      schedules: schedulesOf(spec),
-      timeZone,
-      daylightSaving,
-      hashKey: `${namespace}/${name}`,
-    })
-  } catch {
-    // Told by validateJob, with the field as it was written.
-    return undefined
-  }
+function timesOf({ spec, metadata }: ShellCronJob): Timetable {
+  const { timeZone, daylightSaving } = spec
+  const hashKey = `${metadata.namespace ?? 'default'}/${metadata.name}`
+  return createTimetable({ schedules: schedulesOf(spec), timeZone, daylightSaving, hashKey })
 }
 
-export function missingPool(pool: string, { pools }: Pick<CompileInputs, 'pools'>): Blocked | undefined {
-  return pools.has(pool)
-    ? undefined
-    : blocked(
-        'PoolNotFound',
-        `spec.template.spec.target.pool: there is no pool ${pool}; known are ${[...pools].sort().join(', ')}`,
-        true,
-      )
-}
-
-function entryOf(
-  object: ShellCronJob,
-  around: CompileInputs,
-): { job: CompiledJob; lacking: Blocked | undefined } {
-  const { spec, metadata } = object
+function compiledJob(
+  { spec, metadata }: ShellCronJob,
+  { epoch, environment, limits }: { epoch: number; environment: Environment | Blocked; limits: Limits },
+): CompiledJob {
   const { namespace, name, uid, generation } = identify(metadata)
-  const template = spec.template.spec
-  const { environment, lacking } = opened(environmentOf(template, around.lookedUp))
-  const { env, secret, notSecret } = environment
-  const suspended = spec.suspend || metadata.annotations?.[PAUSED_ANNOTATION] !== undefined
+  const { env, secret, notSecret } = valuesOf(environment)
+  const { startingDeadlineSeconds } = spec
+  const { maxConcurrentRuns } = limits
   const entry: CompiledJob['entry'] = {
     kind: 'job',
     uid,
     generation,
-    pool: template.target.pool,
+    pool: spec.template.spec.target.pool,
     namespace,
     name,
     command: { ...commandOf(spec.template), env },
@@ -124,48 +85,13 @@ function entryOf(
     timeZone: spec.timeZone,
     daylightSaving: spec.daylightSaving,
     jitterSeconds: spec.jitterSeconds,
-    ...(spec.startingDeadlineSeconds === undefined
-      ? {}
-      : { startingDeadlineSeconds: spec.startingDeadlineSeconds }),
+    ...(startingDeadlineSeconds === undefined ? {} : { startingDeadlineSeconds }),
     catchUp: spec.catchUp,
     catchUpLimit: spec.catchUpLimit,
     concurrencyPolicy: spec.concurrencyPolicy,
-    suspended,
-    epoch: around.epoch,
+    suspended: spec.suspend || metadata.annotations?.[PAUSED_ANNOTATION] !== undefined,
+    epoch,
+    ...(maxConcurrentRuns === undefined ? {} : { maxConcurrentRuns }),
   }
-  return { job: { entry, secret }, lacking }
-}
-
-function overLimit(
-  { maxJobs, minIntervalSeconds }: Limits,
-  { times, olderJobs }: { times: Timetable; olderJobs(): number },
-): Blocked | undefined {
-  if (maxJobs !== undefined && olderJobs() >= maxJobs)
-    return blocked(
-      'TooManyJobs',
-      `the ShellPolicy allows ${maxJobs} ShellCronJobs in this namespace; delete one`,
-      true,
-    )
-  if (minIntervalSeconds === undefined) return undefined
-  const shortest = shortestInterval(times)
-  return shortest < minIntervalSeconds
-    ? blocked(
-        'IntervalTooShort',
-        `spec.schedule: fires ${shortest} s apart; the ShellPolicy allows no less than ${minIntervalSeconds} s`,
-        true,
-      )
-    : undefined
-}
-
-/** In seconds, among the first fires after the reference. */
-function shortestInterval(times: Timetable): number {
-  let shortest = Number.POSITIVE_INFINITY
-  let before = times.next(REFERENCE)
-  for (let i = 0; i < FIRES_LOOKED_AT && before !== undefined; i++) {
-    const next = times.next(before)
-    if (next === undefined) break
-    shortest = Math.min(shortest, (next - before) / 1_000)
-    before = next
-  }
-  return shortest
+  return { entry, secret }
 }

@@ -23,7 +23,7 @@ const run = (spec: object) =>
     spec,
   }) as ShellRun
 
-const around = (over: Partial<CompileInputs> = {}): CompileInputs & { olderJobs(): number } => ({
+const inputs = (over: Partial<CompileInputs> = {}): CompileInputs & { olderJobs(): number } => ({
   policies: [],
   pools: new Set(['default', 'db']),
   lookedUp: () => ({ kind: 'absent' }),
@@ -37,9 +37,9 @@ const policy = (limits: object): ShellPolicy =>
 const found = (data: Record<string, string>): Lookup => ({ kind: 'found', data, notText: [] })
 const fromSecret = { env: [{ name: 'P', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }
 
-test('quantities become numbers, defaults are written out', () => {
+test('quantities become numbers, and defaults are filled in', () => {
   const resources = { cpu: '500m', memory: '256Mi', pids: 100 }
-  const compiled = compileJob(job({}, { host: { ...host, resources }, outputLimit: '1Ki' }), around())
+  const compiled = compileJob(job({}, { host: { ...host, resources }, outputLimit: '1Ki' }), inputs())
   expect(compiled).toMatchObject({
     kind: 'compiled',
     job: {
@@ -74,7 +74,7 @@ test.each<
     { reason: 'InvalidSchedule', mendable: false, known: false },
   ],
   [
-    'a day that never comes',
+    'a day that does not exist',
     job({ schedule: '0 0 30 2 *' }),
     {},
     { reason: 'InvalidSchedule', mendable: false, known: false },
@@ -86,20 +86,20 @@ test.each<
     { reason: 'InvalidParameters', mendable: false, known: true },
   ],
   [
-    'a pool that nobody knows',
+    'an unknown pool',
     job({}, { target: { pool: 'x' } }),
     {},
     { reason: 'PoolNotFound', mendable: true, known: true },
   ],
   [
-    'what no policy allows',
+    'a template that no policy allows',
     job(),
     { allowWithoutPolicy: false },
     { reason: 'PolicyRefused', mendable: true, known: true },
   ],
   ['a missing Secret', job({}, fromSecret), {}, { reason: 'SecretNotFound', mendable: true, known: true }],
   [
-    'a Secret we may not read',
+    'a Secret that the operator may not read',
     job({}, fromSecret),
     { lookedUp: () => ({ kind: 'forbidden', message: 'no' }) },
     { reason: 'SecretForbidden', mendable: true, known: true },
@@ -111,25 +111,25 @@ test.each<
     { reason: 'KeyNotFound', mendable: true, known: true },
   ],
   [
-    'a value that is no text',
+    'a value that is not text',
     job({}, fromSecret),
     { lookedUp: () => ({ kind: 'found', data: {}, notText: ['k'] }) },
     { reason: 'ValueNotText', mendable: true, known: true },
   ],
   [
-    'fires too close to each other',
+    'a short interval',
     job({ schedule: '* * * * *' }),
     { policies: [policy({ minIntervalSeconds: 90 })] },
     { reason: 'IntervalTooShort', mendable: true, known: true },
   ],
   [
-    'one job too many',
+    'a job above maxJobs',
     job(),
     { policies: [policy({ maxJobs: 0 })] },
     { reason: 'TooManyJobs', mendable: true, known: true },
   ],
 ])('%s blocks', (_, object, over, expected) => {
-  const compiled = compileJob(object, around(over))
+  const compiled = compileJob(object, inputs(over))
   if (compiled.kind !== 'blocked') throw new Error('it compiled')
   expect({ reason: compiled.reason, mendable: compiled.mendable, known: compiled.job !== undefined }).toEqual(
     expected,
@@ -139,11 +139,11 @@ test.each<
 
 test('the policy’s limit of concurrent runs is in the entry', () => {
   expect(
-    compileJob(job(), around({ policies: [policy({ maxConcurrentRuns: 7 })] })).job?.entry.maxConcurrentRuns,
+    compileJob(job(), inputs({ policies: [policy({ maxConcurrentRuns: 7 })] })).job?.entry.maxConcurrentRuns,
   ).toBe(7)
 })
 
-test('values from Secrets never stand in the entry; later ones win over earlier ones', () => {
+test('values from Secrets are never in the entry; later sources override earlier ones', () => {
   const template = {
     host,
     envFrom: [{ prefix: 'C_', configMapRef: { name: 'c' } }],
@@ -161,7 +161,7 @@ test('values from Secrets never stand in the entry; later ones win over earlier 
   })
 })
 
-test('in host mode envFrom without a prefix is refused, whatever let it in', () => {
+test('in host mode envFrom without a prefix is refused', () => {
   const template = { host, envFrom: [{ configMapRef: { name: 'c' } }] }
   expect(environmentOf(template as never, () => found({ LD_PRELOAD: 'x' }))).toMatchObject({
     reason: 'PrefixRequired',
@@ -173,7 +173,7 @@ test('an optional reference may be absent', () => {
   expect(environmentOf({ host, env } as never, () => ({ kind: 'absent' }))).toEqual({ env: [], secret: {} })
 })
 
-test('equal values are sealed once; other values, another object or another key anew', async () => {
+test('values are sealed again only if they, their object or the key have changed', async () => {
   const key = (publicPem: string) => ({
     publicPem,
     privatePem: '',
@@ -199,9 +199,9 @@ test('equal values are sealed once; other values, another object or another key 
   expect(await seal({}, {})).toEqual({})
 })
 
-const runAround = (job?: ShellCronJob) => ({ ...around(), job, members: () => ['w1', 'w2'] })
+const runInputs = (job?: ShellCronJob) => ({ ...inputs(), job, members: () => ['w1', 'w2'] })
 
-test('a ShellRun of a job has its template, its parameters over the defaults, and ten minutes', () => {
+test('a ShellRun has the template of its job, its own parameters over the defaults, and a deadline of ten minutes', () => {
   const of = job(
     {
       parameters: [
@@ -214,7 +214,7 @@ test('a ShellRun of a job has its template, its parameters over the defaults, an
   )
   const compiled = compileRun(
     run({ jobRef: { name: 'a' }, parameters: [{ name: 'DB', value: 'users' }] }),
-    runAround(of),
+    runInputs(of),
   )
   expect(compiled).toMatchObject({
     kind: 'compiled',
@@ -224,34 +224,34 @@ test('a ShellRun of a job has its template, its parameters over the defaults, an
 })
 
 test.each<[string, object, ShellCronJob | undefined, string]>([
-  ['a job that is not there', { jobRef: { name: 'a' } }, undefined, 'JobNotFound'],
+  ['an absent job', { jobRef: { name: 'a' } }, undefined, 'JobNotFound'],
   [
-    'a parameter that is not declared',
+    'an undeclared parameter',
     { jobRef: { name: 'a' }, parameters: [{ name: 'Z', value: '' }] },
     job(),
     'InvalidParameters',
   ],
   ['a target of mode One', { jobRef: { name: 'a' }, targets: ['w1'] }, job(), 'InvalidTargets'],
   [
-    'a shard that is none',
+    'an invalid shard',
     { jobRef: { name: 'a' }, targets: ['5'] },
     job({}, { target: { mode: 'Shards', shards: 3 } }),
     'InvalidTargets',
   ],
   [
-    'an agent that is none',
+    'an unknown agent',
     { jobRef: { name: 'a' }, targets: ['w9'] },
     job({}, { target: { mode: 'All' } }),
     'TargetNotFound',
   ],
 ])('a ShellRun with %s is blocked', (_, spec, of, reason) => {
-  expect(compileRun(run(spec), runAround(of))).toMatchObject({ kind: 'blocked', reason })
+  expect(compileRun(run(spec), runInputs(of))).toMatchObject({ kind: 'blocked', reason })
 })
 
-test('in All its targets are the members of that moment, or those of them that it names', () => {
+test('in mode All its targets are the present members, or those of them that it names', () => {
   const all = job({}, { target: { mode: 'All' } })
   const targets = (spec: object) =>
-    compileRun(run({ jobRef: { name: 'a' }, ...spec }), runAround(all)).run.entry.targets
+    compileRun(run({ jobRef: { name: 'a' }, ...spec }), runInputs(all)).run.entry.targets
   expect(targets({})).toEqual(['w1', 'w2'])
   expect(targets({ targets: ['w2'] })).toEqual(['w2'])
 })

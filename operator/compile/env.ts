@@ -3,7 +3,7 @@ import type { TemplateSpec } from '../../core/schema/template.ts'
 import type { LookedUpKind, Lookup } from '../resources/port.ts'
 import { type Blocked, blocked } from './blocked.ts'
 
-/** A command's environment, from the template and the Secrets and ConfigMaps that it names. Pure: they have been looked up before. */
+/** A command's environment, from its template and the Secrets and ConfigMaps that it names. Pure: those have been looked up before. */
 
 export interface Source {
   kind: LookedUpKind
@@ -11,11 +11,11 @@ export interface Source {
 }
 
 export interface Environment {
-  /** What the template says itself. */
+  /** Variables whose values are in the template. */
   env: { name: string; value: string }[]
-  /** From Secrets and ConfigMaps: to be sealed. */
+  /** Variables from Secrets and ConfigMaps: these values must be sealed. */
   secret: Record<string, string>
-  /** The names of those from ConfigMaps. */
+  /** The names in `secret` that come from ConfigMaps. */
   notSecret?: string[]
 }
 
@@ -23,8 +23,8 @@ type Template = Pick<TemplateSpec, 'env' | 'envFrom' | 'host'>
 type LookedUp = (source: Source) => Lookup | undefined
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
-/** All sealed values of one entry, in bytes: entries are held by every agent of the pool. */
-const MOST_SEALED = 256 * 1024
+/** The limit of all sealed values of one entry, in bytes. Every agent of the pool keeps every entry in memory. */
+const MAX_SEALED_BYTES = 256 * 1024
 
 /** The Secrets and ConfigMaps that a template names, each once. */
 export function sourcesOf({ env = [], envFrom = [] }: Template): Source[] {
@@ -36,14 +36,14 @@ export function sourcesOf({ env = [], envFrom = [] }: Template): Source[] {
   return [...known.values()]
 }
 
-/** `env` after `envFrom`, later over earlier, as in a Pod. */
+/** As in a Pod, `env` overrides `envFrom`, and a later source overrides an earlier one. */
 export function environmentOf(template: Template, lookedUp: LookedUp): Environment | Blocked {
   const values = new Map<string, Value>()
   for (const [i, source] of (template.envFrom ?? []).entries()) {
     const at = `spec.template.spec.envFrom[${i}]`
-    // The schema refuses it too; here it is a boundary, whatever let the object in.
+    // The schema requires it too. It is checked again here, because the editor of a ConfigMap must never choose a variable's name.
     if (template.host && source.prefix === undefined)
-      return blocked('PrefixRequired', `${at}.prefix: is needed in host mode; set one`)
+      return blocked('PrefixRequired', `${at}.prefix: required in host mode; set a prefix`)
     const data = wholeData(source, { at, lookedUp })
     if ('reason' in data) return data
     for (const [key, value] of Object.entries(data.data)) {
@@ -53,35 +53,30 @@ export function environmentOf(template: Template, lookedUp: LookedUp): Environme
   }
   for (const [i, variable] of (template.env ?? []).entries()) {
     const at = `spec.template.spec.env[${i}]`
-    const got = valueOf(variable, { at, lookedUp })
-    if (typeof got === 'object') return got
-    if (got === undefined) values.delete(variable.name)
+    const value = valueOf(variable, { at, lookedUp })
+    if (typeof value === 'object') return value
+    if (value === undefined) values.delete(variable.name)
     else
       values.set(variable.name, {
-        value: got,
+        value,
         from: variable.valueFrom && keySource(variable.valueFrom).kind,
       })
   }
-  return parted(values)
+  return partition(values)
 }
 
-/** What could be resolved (nothing, if anything could not), and why not all. */
-export function opened(resolved: Environment | Blocked): {
-  environment: Environment
-  lacking: Blocked | undefined
-} {
-  return 'reason' in resolved
-    ? { environment: { env: [], secret: {} }, lacking: resolved }
-    : { environment: resolved, lacking: undefined }
+/** The environment as far as it is known: empty if any value cannot be resolved. */
+export function valuesOf(environment: Environment | Blocked): Environment {
+  return 'reason' in environment ? { env: [], secret: {} } : environment
 }
 
 interface Value {
   value: string
-  /** undefined: the template's own. */
+  /** undefined: the value is in the template. */
   from: LookedUpKind | undefined
 }
 
-function parted(values: Map<string, Value>): Environment | Blocked {
+function partition(values: Map<string, Value>): Environment | Blocked {
   const env: Environment['env'] = []
   const secret: Record<string, string> = {}
   for (const [name, { value, from }] of values) {
@@ -90,11 +85,11 @@ function parted(values: Map<string, Value>): Environment | Blocked {
   }
   const notSecret = [...values.entries()].flatMap(([name, { from }]) => (from === 'ConfigMap' ? [name] : []))
   const size = JSON.stringify(secret).length
-  if (size <= MOST_SEALED)
+  if (size <= MAX_SEALED_BYTES)
     return { env, secret, ...(notSecret.length > 0 ? { notSecret: notSecret.sort() } : {}) }
   return blocked(
     'SecretsTooLarge',
-    `spec.template.spec.env: values from Secrets and ConfigMaps come to ${size} bytes, ${MOST_SEALED} are possible; name only the keys that are needed`,
+    `spec.template.spec.env: the values from Secrets and ConfigMaps are ${size} bytes, the limit is ${MAX_SEALED_BYTES}; reference only the keys that are needed`,
     true,
   )
 }
@@ -104,27 +99,27 @@ interface From {
   lookedUp: LookedUp
 }
 
-/** undefined: it is optional and absent. */
+/** undefined: the reference is optional, and its value is absent. */
 function valueOf(variable: EnvVar, from: From): string | undefined | Blocked {
   if (!variable.valueFrom) return variable.value ?? ''
   const { kind, name, key, optional } = keySource(variable.valueFrom)
   const at = `${from.at} (${variable.name})`
   const found = from.lookedUp({ kind, name })
   if (found?.kind !== 'found')
-    return optional && found?.kind === 'absent' ? undefined : lacking({ kind, name }, { at, found })
+    return optional && found?.kind === 'absent' ? undefined : missing({ kind, name }, { at, found })
   const value = found.data[key]
   if (value !== undefined) return value
   if (found.notText.includes(key))
     return blocked(
       'ValueNotText',
-      `${at}: key ${key} of ${kind} ${name} is not text: UTF-8 without a NUL`,
+      `${at}: key ${key} of ${kind} ${name} is not text; use UTF-8 without NUL bytes`,
       true,
     )
   return optional
     ? undefined
     : blocked(
         'KeyNotFound',
-        `${at}: ${kind} ${name} has no key ${key}; add it, or mark the reference optional`,
+        `${at}: ${kind} ${name} has no key ${key}; add the key, or mark the reference optional`,
         true,
       )
 }
@@ -133,12 +128,16 @@ function wholeData(source: EnvFromSource, from: From): { data: Readonly<Record<s
   const { kind, name, optional } = wholeSource(source)
   const found = from.lookedUp({ kind, name })
   if (found?.kind === 'found') return { data: found.data }
-  return optional && found?.kind === 'absent' ? { data: {} } : lacking({ kind, name }, { at: from.at, found })
+  return optional && found?.kind === 'absent' ? { data: {} } : missing({ kind, name }, { at: from.at, found })
 }
 
-function lacking({ kind, name }: Source, { at, found }: { at: string; found: Lookup | undefined }): Blocked {
+function missing({ kind, name }: Source, { at, found }: { at: string; found: Lookup | undefined }): Blocked {
   return found?.kind === 'forbidden'
-    ? blocked(`${kind}Forbidden`, `${at}: ${kind} ${name} cannot be read: ${found.message}`, true)
+    ? blocked(
+        `${kind}Forbidden`,
+        `${at}: the operator may not read ${kind} ${name}; grant it read access (${found.message})`,
+        true,
+      )
     : blocked(
         `${kind}NotFound`,
         `${at}: ${kind} ${name} does not exist; create it, or mark the reference optional`,

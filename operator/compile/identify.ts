@@ -1,6 +1,6 @@
 import type { Metadata } from '../../core/schema/objects.ts'
 
-/** What an object that stands (in a cluster or a directory) always has, though who writes one may leave it out. */
+/** The metadata that every stored object has, in a cluster or a directory. The author of a manifest may leave most of it out. */
 export interface Identified {
   namespace: string
   name: string

@@ -5,7 +5,7 @@ import { createJobOrder } from './job-order.ts'
 
 const NAMES = ['a', 'b', 'c', 'd', 'e']
 
-function world() {
+function fakeResources() {
   const jobs = new Map<string, ShellCronJob>()
   const resources = {
     get: (_: string, namespace: string, name: string) => jobs.get(`${namespace}/${name}`),
@@ -23,45 +23,45 @@ function world() {
   }
 }
 
-test('the older job comes first; of one age the name decides; namespaces do not count together', () => {
-  const { put, resources } = world()
+test('the older job comes first, at equal age the one with the lesser name; each namespace has its own order', () => {
+  const { put, resources } = fakeResources()
   put('x', 'b', 1)
   put('x', 'a', 2)
   put('x', 'c', 1)
   put('y', 'z', 0)
-  const places = createJobOrder(resources)
-  expect(['b', 'c', 'a'].map(name => places.before('x', name))).toEqual([0, 1, 2])
-  expect(places.before('y', 'z')).toBe(0)
+  const order = createJobOrder(resources)
+  expect(['b', 'c', 'a'].map(name => order.olderThan('x', name))).toEqual([0, 1, 2])
+  expect(order.olderThan('y', 'z')).toBe(0)
 })
 
-test('only what comes, goes or is made anew is a change', () => {
-  const { put, remove, resources } = world()
+test('only a job that comes, goes or is created again is a change', () => {
+  const { put, remove, resources } = fakeResources()
   put('x', 'a', 1)
-  const places = createJobOrder(resources)
-  expect(places.changed('x', 'a')).toBe(false)
+  const order = createJobOrder(resources)
+  expect(order.update('x', 'a')).toBe(false)
   put('x', 'b', 2)
-  expect(places.changed('x', 'b')).toBe(true)
+  expect(order.update('x', 'b')).toBe(true)
   put('x', 'a', 3)
-  expect(places.changed('x', 'a')).toBe(true)
-  expect(places.before('x', 'a')).toBe(1)
+  expect(order.update('x', 'a')).toBe(true)
+  expect(order.olderThan('x', 'a')).toBe(1)
   remove('x', 'b')
-  expect(places.changed('x', 'b')).toBe(true)
-  expect(places.before('x', 'a')).toBe(0)
+  expect(order.update('x', 'b')).toBe(true)
+  expect(order.olderThan('x', 'a')).toBe(0)
 })
 
-test('however jobs came and went, places are those of a fresh count', () => {
+test('after any sequence of changes the order equals a newly computed one', () => {
   const step = fc.record({ name: fc.constantFrom(...NAMES), at: fc.option(fc.nat(3)) })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), steps => {
-      const { put, remove, resources } = world()
-      const places = createJobOrder(resources)
+      const { put, remove, resources } = fakeResources()
+      const order = createJobOrder(resources)
       for (const { name, at } of steps) {
         if (at === null) remove('x', name)
         else put('x', name, at)
-        places.changed('x', name)
+        order.update('x', name)
         const fresh = createJobOrder(resources)
-        expect(NAMES.map(each => places.before('x', each))).toEqual(
-          NAMES.map(each => fresh.before('x', each)),
+        expect(NAMES.map(each => order.olderThan('x', each))).toEqual(
+          NAMES.map(each => fresh.olderThan('x', each)),
         )
       }
     }),

@@ -1,12 +1,12 @@
 import type { Resources } from '../resources/port.ts'
 import { identify } from './identify.ts'
 
-/** Which place a ShellCronJob has among those of its namespace, by age. Kept in order as they come and go: O(log n) each. */
+/** The ShellCronJobs of each namespace, ordered by age. An update costs O(log n). */
 export interface JobOrder {
-  /** How many ShellCronJobs of the namespace are older; of one that is not there: 0. */
-  before(namespace: string, name: string): number
-  /** It may have come, gone, or become another one. Answers whether it has. */
-  changed(namespace: string, name: string): boolean
+  /** How many ShellCronJobs of the namespace are older than this one. 0 if it does not exist. */
+  olderThan(namespace: string, name: string): number
+  /** Takes over a change of a ShellCronJob. True if it came, went, or was replaced. */
+  update(namespace: string, name: string): boolean
 }
 
 interface Birth {
@@ -19,42 +19,46 @@ interface Namespace {
   byName: Map<string, Birth>
 }
 
-/** `resources`: started; each later change is told to `changed`. */
+/** `resources` must have been started. Each later change must be passed to `update`. */
 export function createJobOrder(resources: Pick<Resources, 'get' | 'list'>): JobOrder {
-  const namespaces = gathered(resources.list('ShellCronJob').map(({ metadata }) => identify(metadata)))
+  const namespaces = groupByNamespace(
+    resources.list('ShellCronJob').map(({ metadata }) => identify(metadata)),
+  )
   return {
-    before(namespace, name) {
-      const all = namespaces.get(namespace)
-      const birth = all?.byName.get(name)
-      return all && birth ? firstNotBefore(all.byAge, birth) : 0
+    olderThan(namespace, name) {
+      const jobs = namespaces.get(namespace)
+      const birth = jobs?.byName.get(name)
+      return jobs && birth ? firstNotBefore(jobs.byAge, birth) : 0
     },
-    changed(namespace, name) {
+    update(namespace, name) {
       const object = resources.get('ShellCronJob', namespace, name)
       const now = object && identify(object.metadata)
-      const all = namespaces.get(namespace) ?? { byAge: [], byName: new Map<string, Birth>() }
-      const was = all.byName.get(name)
-      if (was?.createdAt === now?.createdAt) return false
-      if (was) {
-        all.byAge.splice(firstNotBefore(all.byAge, was), 1)
-        all.byName.delete(name)
-      }
-      if (now) add(all, { name, createdAt: now.createdAt })
-      namespaces.set(namespace, all)
+      const jobs = namespaces.get(namespace) ?? { byAge: [], byName: new Map<string, Birth>() }
+      const before = jobs.byName.get(name)
+      if (before?.createdAt === now?.createdAt) return false
+      if (before) remove(jobs, before)
+      if (now) add(jobs, { name, createdAt: now.createdAt })
+      namespaces.set(namespace, jobs)
       return true
     },
   }
 }
 
-function gathered(jobs: (Birth & { namespace: string })[]): Map<string, Namespace> {
-  const all = new Map<string, Namespace>()
+function groupByNamespace(jobs: (Birth & { namespace: string })[]): Map<string, Namespace> {
+  const namespaces = new Map<string, Namespace>()
   for (const { namespace, name, createdAt } of jobs.sort(byAge)) {
-    const here = all.get(namespace) ?? { byAge: [], byName: new Map<string, Birth>() }
+    const group = namespaces.get(namespace) ?? { byAge: [], byName: new Map<string, Birth>() }
     const birth = { name, createdAt }
-    here.byAge.push(birth)
-    here.byName.set(name, birth)
-    all.set(namespace, here)
+    group.byAge.push(birth)
+    group.byName.set(name, birth)
+    namespaces.set(namespace, group)
   }
-  return all
+  return namespaces
+}
+
+function remove({ byAge, byName }: Namespace, birth: Birth): void {
+  byAge.splice(firstNotBefore(byAge, birth), 1)
+  byName.delete(birth.name)
 }
 
 function add({ byAge, byName }: Namespace, birth: Birth): void {
@@ -72,8 +76,8 @@ function firstNotBefore(births: readonly Birth[], birth: Birth): number {
   let [low, high] = [0, births.length]
   while (low < high) {
     const middle = (low + high) >> 1
-    const there = births[middle]
-    if (there && byAge(there, birth) < 0) low = middle + 1
+    const other = births[middle]
+    if (other && byAge(other, birth) < 0) low = middle + 1
     else high = middle
   }
   return low

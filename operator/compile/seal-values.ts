@@ -7,8 +7,8 @@ export interface Sealed {
 }
 
 /**
- * Values sealed for the pool of their entry. Sealing twice looks different, so what was sealed before stands as long as neither the
- * values, nor the entry they belong to, nor the pool's key have changed.
+ * Seals the values for the pool of their entry. Sealing the same values twice gives different texts. So the text from before is kept until
+ * the values, the entry's identity or the pool's key change.
  */
 export async function sealValues(
   entry: { pool: string; namespace: string; name: string; uid: string },

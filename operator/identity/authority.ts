@@ -1,30 +1,30 @@
 import { createCa, issue, type KeyPair } from '../../platform/certificates.ts'
 import type { KeyStore } from './keystore.ts'
 
-/** The certificate authority that etcd and everybody who speaks to it trusts. */
+/** The certificate authority of etcd, its clients, and the ingest. */
 export interface Authority {
   /** PEM. */
   caCert: string
-  /** The authority itself, to sign requests with. */
+  /** The authority's own key pair, which signs certificates. */
   pair: KeyPair
-  /** For a client of etcd: its name is the user that etcd sees. */
+  /** Issues a certificate for a client of etcd. Its name is the client's etcd user. */
   client(name: string, hours: number): Promise<KeyPair>
-  /** For a server that is reached under these names and addresses; usable as a client too, as etcd members are each other's. */
+  /** Issues a certificate for a server with these names and addresses. It also works for a client, as etcd members are clients of each other. */
   server(names: string[], hours: number): Promise<KeyPair>
 }
 
-/** The operator's own name in etcd. */
+/** The operator's user in etcd. */
 export const OPERATOR_USER = 'shellcron-operator'
 
 const NAME = 'ca.pem'
 const DAYS = 3_650
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n?/
 
-/** Key and certificate lie in one piece, so that they always belong together. */
+/** Key and certificate are stored as one text, so that they always match. */
 export async function openAuthority(store: KeyStore): Promise<Authority> {
-  const there = (await store.read(NAME)) ?? (await store.keep(NAME, await made()))
-  const [cert = ''] = CERTIFICATE.exec(there) ?? []
-  const pair = { cert, key: there.replace(CERTIFICATE, '') }
+  const pem = (await store.read(NAME)) ?? (await store.keep(NAME, await createAuthority()))
+  const [cert = ''] = CERTIFICATE.exec(pem) ?? []
+  const pair = { cert, key: pem.replace(CERTIFICATE, '') }
   return {
     caCert: cert,
     pair,
@@ -33,7 +33,7 @@ export async function openAuthority(store: KeyStore): Promise<Authority> {
   }
 }
 
-async function made(): Promise<string> {
+async function createAuthority(): Promise<string> {
   const { cert, key } = await createCa({ commonName: 'ShellCron', days: DAYS })
   return `${key.trimEnd()}\n${cert}`
 }

@@ -7,7 +7,7 @@ import { type Identity, pemOf } from './identity.ts'
 export interface Enrolment {
   agent: string
   pool: string
-  /** How long its certificate is good for. */
+  /** How long the certificate is valid, h. */
   hours: number
 }
 
@@ -27,18 +27,18 @@ export async function issueIdentity(
   }
 }
 
-/** An agent's name in etcd. Neither part can hold a colon. */
+/** An agent's user in etcd. Neither name has a colon. */
 export function agentUser(pool: string, agent: string): string {
   return `agent:${pool}:${agent}`
 }
 
-/** The other way round; undefined: it is no agent's name. */
+/** The inverse of `agentUser`; undefined: not an agent's user. */
 export function agentOf(user: string): { pool: string; agent: string } | undefined {
   const [kind, pool, agent, ...more] = user.split(':')
   return kind === 'agent' && pool && agent && more.length === 0 ? { pool, agent } : undefined
 }
 
-/** Files 0600 in a directory 0700; each appears whole. */
+/** Writes files of mode 0600 in a directory of mode 0700. Each file appears whole or not at all. */
 export async function writeIdentity(dir: string, files: Readonly<Record<string, string>>): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   for (const [name, text] of Object.entries(files)) {

@@ -10,29 +10,29 @@ import { seal } from '../../platform/sealing.ts'
 import { signText } from '../../platform/signing.ts'
 import type { KeyStore } from './keystore.ts'
 
-/** The operator's keys: made at its first start, the same ever after. */
+/** The operator's keys. They are created at its first start and never change. */
 export interface Identity {
-  /** Ed25519: agents pin it at enrolment. */
+  /** Ed25519. Agents pin it at enrolment. */
   publicKey: KeyObject
   sign(text: string): string
   pool(name: string): Promise<PoolKey>
-  /** Equal for equal texts, and tells nobody else anything of them. */
+  /** A keyed digest: equal for equal texts, and without the key it reveals nothing about them. */
   digest(text: string): string
 }
 
-/** X25519: what is sealed with it only the pool's agents open. */
+/** X25519. Only the pool's agents can open what is sealed with it. */
 export interface PoolKey {
-  /** PEM (SPKI), as `pools/` tells it. */
+  /** PEM (SPKI), as it is in `pools/`. */
   publicPem: string
-  /** PEM (PKCS 8), as enrolment hands it to agents of the pool. */
+  /** PEM (PKCS 8), as enrolment gives it to the pool's agents. */
   privatePem: string
   seal(text: string, context: string): string
 }
 
-const SIGNING = 'operator.key'
+const SIGNING_KEY = 'operator.key'
 
 export async function openIdentity(store: KeyStore): Promise<Identity> {
-  const pem = await keyIn(store, SIGNING, () => generateKeyPairSync('ed25519').privateKey)
+  const pem = await keyIn(store, SIGNING_KEY, () => generateKeyPairSync('ed25519').privateKey)
   const privateKey = createPrivateKey(pem)
   const publicKey = createPublicKey(privateKey)
   const secret = Buffer.from(hkdfSync('sha256', Buffer.from(pem), '', 'shellcron digest 1', 32))
@@ -62,14 +62,14 @@ async function openPool(store: KeyStore, name: string): Promise<PoolKey> {
   }
 }
 
-/** PEM of a public key. */
+/** A public key as PEM. */
 export function pemOf(publicKey: KeyObject): string {
   return publicKey.export({ type: 'spki', format: 'pem' }).toString()
 }
 
-/** A key of the store, made if there is none. Two that make it at once both get the one that was kept. */
+/** Reads a key from the store, or creates it. Two processes that create it at once both get the one that was stored. */
 async function keyIn(store: KeyStore, name: string, make: () => KeyObject): Promise<string> {
-  const there = await store.read(name)
-  if (there !== undefined) return there
+  const stored = await store.read(name)
+  if (stored !== undefined) return stored
   return store.keep(name, make().export({ type: 'pkcs8', format: 'pem' }).toString())
 }

@@ -10,9 +10,9 @@ interface Secret {
   data?: Record<string, string>
 }
 
-const TRIES = 5
+const MAX_ATTEMPTS = 5
 
-/** Keys in one Secret of the operator's own namespace; each change compares what it was made from. */
+/** Keeps the keys in one Secret of the operator's own namespace. Each write names the version that it is based on. */
 export function secretKeyStore(options: { api: KubeApi; namespace: string; name: string }): KeyStore {
   const { api, namespace, name } = options
   const all = `/api/v1/namespaces/${namespace}/secrets`
@@ -25,7 +25,7 @@ export function secretKeyStore(options: { api: KubeApi; namespace: string; name:
     const value = secret?.data?.[key]
     return value === undefined ? undefined : Buffer.from(value, 'base64').toString('utf8')
   }
-  /** false: it was changed meanwhile. */
+  /** False if the Secret has changed since it was read. */
   const put = async (secret: Secret | undefined, data: Record<string, string>): Promise<boolean> => {
     const body: Secret = secret
       ? { ...secret, data: { ...secret.data, ...data } }
@@ -39,14 +39,16 @@ export function secretKeyStore(options: { api: KubeApi; namespace: string; name:
     accepted(answer, `put secret ${name}`)
     return true
   }
-  const write = async (key: string, text: string, over: boolean): Promise<string> => {
-    for (let tries = 0; tries < TRIES; tries++) {
+  const write = async (key: string, text: string, replace: boolean): Promise<string> => {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const secret = await get()
-      const there = decoded(secret, key)
-      if (there !== undefined && (!over || there === text)) return there
+      const stored = decoded(secret, key)
+      if (stored !== undefined && (!replace || stored === text)) return stored
       if (await put(secret, { [key]: Buffer.from(text).toString('base64') })) return text
     }
-    throw new Unavailable(`secret ${name} is changed by others all the time`)
+    throw new Unavailable(
+      `Secret ${namespace}/${name} has changed during each of ${MAX_ATTEMPTS} attempts to write it`,
+    )
   }
 
   return {

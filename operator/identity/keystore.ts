@@ -1,16 +1,21 @@
 import { chmod, link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Where the operator's private keys lie: files, or a Secret. Names are file names: letters, digits, dots, dashes. */
+/** Stores the operator's private keys, in files or in a Secret. Names have letters, digits, dots and dashes. */
 export interface KeyStore {
   read(name: string): Promise<string | undefined>
-  /** Keeps `text` under `name` unless something stands there already; answers what stands there then. */
+  /** Stores `text` under `name` unless there is a text already. Returns the stored text. */
   keep(name: string, text: string): Promise<string>
-  /** Puts `text` in the place of what stands there. */
+  /** Stores `text`, in place of any other. */
   replace(name: string, text: string): Promise<void>
 }
 
-/** Files 0600 in a directory 0700. A file appears whole or not at all, also when the operator is killed while it writes. */
+/** Where a standalone operator keeps its keys. */
+export function keysDir(stateDir: string): string {
+  return join(stateDir, 'keys')
+}
+
+/** Files of mode 0600 in a directory of mode 0700. A file appears whole or not at all, even if the operator is killed while it writes. */
 export async function fileKeyStore(dir: string): Promise<KeyStore> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await chmod(dir, 0o700)
@@ -22,7 +27,7 @@ export async function fileKeyStore(dir: string): Promise<KeyStore> {
       throw error
     }
   }
-  const written = async (name: string, text: string): Promise<string> => {
+  const writeTemporary = async (name: string, text: string): Promise<string> => {
     const path = join(dir, `.${name}.${process.pid}`)
     await writeFile(path, text, { mode: 0o600, flush: true })
     return path
@@ -30,9 +35,9 @@ export async function fileKeyStore(dir: string): Promise<KeyStore> {
   return {
     read,
     async keep(name, text) {
-      const path = await written(name, text)
+      const path = await writeTemporary(name, text)
       try {
-        // Unlike a rename, a link does not replace what another one has kept meanwhile.
+        // Unlike a rename, a link does not replace a file that another process has created meanwhile.
         await link(path, join(dir, name))
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -42,7 +47,7 @@ export async function fileKeyStore(dir: string): Promise<KeyStore> {
       return (await read(name)) ?? text
     },
     async replace(name, text) {
-      await rename(await written(name, text), join(dir, name))
+      await rename(await writeTemporary(name, text), join(dir, name))
     },
   }
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Unavailable } from '../../platform/errors.ts'
 import { createAdmission } from './admission.ts'
 
-test('so many are inside at a time, one of each name, the others in their order', async () => {
+test('the slots are filled in order, with one request of each name', async () => {
   const gate = createAdmission({ slots: 2, waiting: 10 })
   const inside: string[] = []
   const enter = async (name: string, id: string) => {
@@ -24,7 +24,7 @@ test('so many are inside at a time, one of each name, the others in their order'
   expect(inside).toEqual(['a1', 'b1', 'c1', 'a2'])
 })
 
-test('more than may wait are turned away', async () => {
+test('a request beyond the limit of waiting ones is rejected', async () => {
   const gate = createAdmission({ slots: 1, waiting: 1 })
   const leave = await gate.enter('a')
   const waiting = gate.enter('b')

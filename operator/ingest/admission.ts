@@ -1,8 +1,8 @@
 import { Unavailable } from '../../platform/errors.ts'
 
-/** Lets so many in at a time, one of each name, and so many wait for it: what one needs of memory is bounded by that. */
+/** Limits concurrency: `slots` requests at a time, one for each name, while up to `waiting` others wait. This bounds memory. */
 export interface Admission {
-  /** Rejects with Unavailable when too many wait already. What it returns lets the next one in. */
+  /** Rejects with Unavailable if too many requests wait. Returns a function that frees the slot. */
   enter(name: string): Promise<() => void>
 }
 
@@ -25,7 +25,8 @@ export function createAdmission({ slots, waiting }: { slots: number; waiting: nu
   }
   return {
     async enter(name) {
-      if (queue.length >= waiting) throw new Unavailable(`${queue.length} requests wait already`)
+      if (queue.length >= waiting)
+        throw new Unavailable(`${queue.length} requests are waiting, which is the limit; try again later`)
       await new Promise<void>(resolve => {
         queue.push({ name, enter: resolve })
         admit()

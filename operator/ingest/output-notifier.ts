@@ -1,7 +1,7 @@
-/** Who waits for the output of a run is told when there is more of it. What there is lies in the log store: a ring says only `look`. */
+/** Notifies listeners when more output of a run is stored. They read it from the log store. */
 export interface OutputNotifier {
   notify(run: string): void
-  /** Returns the way to stop listening. */
+  /** Returns a function that removes the listener. */
   listen(run: string, onMore: () => void): () => void
 }
 

@@ -4,22 +4,25 @@ import type { AttemptRef, LogStore, Runner } from '../../store/log/port.ts'
 import type { EtcdMirrors } from '../etcd-mirrors.ts'
 
 /**
- * Whose attempt it is: that of the agent that etcd or the log store says ran it, as nothing is taken on the word of who brings it.
+ * Finds the agent that ran an attempt, from etcd or the log store. The sender's own word does not count.
  *
- *   remembered ─▶ in `active/` under who asks ─▶ its result in the log store ─▶ nobody knows, yet
+ *   remembered ─▶ in `active/` under the sender ─▶ its result in the log store ─▶ unknown, for now
  *
- * What lies in `active/` an agent may have written, so it counts only for an entry of its own pool, signed by us, and for an id of that
- * entry's runs: no agent can say that it ran what is another pool's. Within a pool agents can take each other's fires anyway.
+ * An agent can write records in `active/` itself. Such a record counts only if the operator has signed an entry of that pool for it, and the
+ * run's id belongs to that entry. So no agent can claim a run of another pool. Within a pool agents can claim each other's runs anyway.
  *
- * Nobody knows for some milliseconds, while a watch lags behind a claim; until the outbox is drained, of what ended while no operator was
- * there; and until its result comes, of a job that was deleted or moved to another pool while no operator looked. It is brought again
- * then. Of what etcd lost when it was restored from a snapshot, what retention has removed, or the file of another operator holds, nobody
- * here will ever know: that output stays on its machine until the quota takes it. To take it would let any agent be the first to speak for
- * a run; to refuse it would destroy, for a watch that lags, what a run really wrote. Room within a quota is the least of the three.
+ * The owner is unknown for a while in three cases; the agent then sends the output again:
+ * - for some milliseconds, while a watch lags behind a claim;
+ * - until the outbox is drained, for an attempt that ended while no operator ran;
+ * - until its result arrives, for a job that was deleted or moved to another pool while no operator ran.
+ *
+ * It stays unknown for attempts that etcd lost when it was restored from a snapshot, that retention has removed, or that are in another
+ * operator's log store. That output stays on its machine until the quota removes it. Accepting it would let any agent claim such a run
+ * first. Refusing it would destroy real output while a watch lags. Space within a quota is the smallest cost.
  */
 export interface Owners {
-  /** Of each; undefined: nobody knows yet. `speaker`: the agent that asks, of what it says is its own. Faults as the log store's. */
-  of(attempts: readonly AttemptRef[], speaker: Runner): Promise<(Runner | undefined)[]>
+  /** The runner of each attempt; undefined: unknown for now. `sender`: the agent that sends the output. Rejects as the log store does. */
+  of(attempts: readonly AttemptRef[], sender: Runner): Promise<(Runner | undefined)[]>
 }
 
 export interface OwnersOptions {
@@ -28,50 +31,67 @@ export interface OwnersOptions {
   store: Pick<LogStore, 'ranBy'>
 }
 
-/** Attempts that have left `active/`, or were looked up: a burst of short runs is told of before its results are stored. */
-const REMEMBERED = 20_000
+/** How many attempts are remembered after they left `active/`. The output of a burst of short runs arrives before their results do. */
+const MAX_REMEMBERED = 20_000
 
-export function createOwners({ mirrors, keys, store }: OwnersOptions): Owners {
-  const known = new Map<string, Runner>()
-  const remember = (attempt: AttemptRef, { pool, agent }: Runner) => {
-    if (known.has(keyOf(attempt))) return
-    known.set(keyOf(attempt), { pool, agent })
-    const [oldest] = known.keys()
-    if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest)
+export function createOwners(options: OwnersOptions): Owners {
+  const owners = new KnownOwners(options)
+  // An attempt that is still in `active/` is looked up there.
+  options.mirrors.actives.onChange((key, now, before) => {
+    if (before && !(now && isSame(now.value, before.value))) owners.learn(key, before.value)
+  })
+  return owners
+}
+
+class KnownOwners implements Owners {
+  readonly #options: OwnersOptions
+  readonly #runners = new Map<string, Runner>()
+
+  constructor(options: OwnersOptions) {
+    this.#options = options
   }
-  const isGenuine = (active: Active, at: { pool: string; runId: string }): boolean => {
+
+  async of(attempts: readonly AttemptRef[], sender: Runner): Promise<(Runner | undefined)[]> {
+    const owners = attempts.map(attempt => this.#ownerOf(attempt, sender))
+    const unknown = attempts.filter((_, index) => !owners[index])
+    if (unknown.length === 0) return owners
+    const found = await this.#options.store.ranBy(unknown)
+    for (const [index, attempt] of unknown.entries()) {
+      const runner = found[index]
+      if (runner) this.#remember(attempt, runner)
+    }
+    let next = 0
+    return owners.map(owner => owner ?? found[next++])
+  }
+
+  /** Remembers the owner of a record in `active/`, if the record is genuine. */
+  learn(key: string, active: Active): void {
+    const at = this.#options.keys.parseActive(key)
+    if (at && at.agent !== NOBODY && this.#isGenuine(active, at)) this.#remember(active, at)
+  }
+
+  #ownerOf(attempt: AttemptRef, { pool, agent }: Runner): Runner | undefined {
+    const known = this.#runners.get(keyOf(attempt))
+    if (known) return known
+    const { mirrors, keys } = this.#options
+    const active = mirrors.actives.get(keys.active(pool, agent, attempt.run))
+    if (active && isSame(active.value, attempt)) this.learn(active.key, active.value)
+    return this.#runners.get(keyOf(attempt))
+  }
+
+  #isGenuine(active: Active, at: { pool: string; runId: string }): boolean {
+    const { mirrors, keys } = this.#options
     const ref = { pool: at.pool, namespace: active.namespace, name: active.name }
     const entry = active.kind === 'job' ? mirrors.jobs.get(keys.job(ref)) : mirrors.runs.get(keys.run(ref))
     return entry?.value.uid === active.uid && active.run === at.runId && isRunOf(ref, active.run)
   }
-  const learn = (key: string, active: Active) => {
-    const at = keys.parseActive(key)
-    if (at && at.agent !== NOBODY && isGenuine(active, at)) remember(active, at)
-  }
-  /** While an attempt lies there it is looked up. */
-  mirrors.actives.onChange((key, now, before) => {
-    if (before && !(now && isSame(now.value, before.value))) learn(key, before.value)
-  })
-  const seen = (attempt: AttemptRef, { pool, agent }: Runner): Runner | undefined => {
-    const before = known.get(keyOf(attempt))
-    if (before) return before
-    const active = mirrors.actives.get(keys.active(pool, agent, attempt.run))
-    if (active && isSame(active.value, attempt)) learn(active.key, active.value)
-    return known.get(keyOf(attempt))
-  }
-  return {
-    async of(attempts, speaker) {
-      const owners = attempts.map(attempt => seen(attempt, speaker))
-      const unseen = attempts.filter((_, index) => !owners[index])
-      if (unseen.length === 0) return owners
-      const found = await store.ranBy(unseen)
-      for (const [index, attempt] of unseen.entries()) {
-        const runner = found[index]
-        if (runner) remember(attempt, runner)
-      }
-      let next = 0
-      return owners.map(owner => owner ?? found[next++])
-    },
+
+  #remember(attempt: AttemptRef, { pool, agent }: Runner): void {
+    const key = keyOf(attempt)
+    if (this.#runners.has(key)) return
+    this.#runners.set(key, { pool, agent })
+    const [oldest] = this.#runners.keys()
+    if (this.#runners.size > MAX_REMEMBERED && oldest !== undefined) this.#runners.delete(oldest)
   }
 }
 

@@ -12,19 +12,19 @@ import { bodyOf } from './request-body.ts'
 import type { StorePieces } from './store-pieces.ts'
 
 /**
- * Where agents bring output: `POST /v1/ingest`, a batch (core/output/batch.ts) packed with zstd or gzip. TLS, and a certificate of the
- * operator's own authority on both sides.
+ * The server to which agents send output: `POST /v1/ingest` with a batch (core/output/batch.ts), compressed with zstd or gzip. It uses TLS
+ * with client certificates of the operator's own authority.
  *
- *   200 stored, and how far    400 no batch    403 not yours    503 not now: again after Retry-After
+ *   200 answers for each piece    400 invalid batch    403 another agent's certificate    503 try again after Retry-After
  */
 export interface IngestOptions {
-  /** Default: every address. */
+  /** Default: all addresses. */
   host?: string
-  /** 0: any free one. */
+  /** 0: any free port. */
   port: number
   /** PEM. */
   tls: { ca: string; cert: string; key: string }
-  take: StorePieces
+  storePieces: StorePieces
   log: Log
 }
 
@@ -34,29 +34,33 @@ export interface Ingest {
 }
 
 const PATH = '/v1/ingest'
-/** Batches in work at a time, each in memory; and requests that wait with what they bring still on the wire. */
+/** How many batches are in memory at a time, and how many requests may wait with their body still unread. */
 const SLOTS = 8
 const WAITING = 1_000
 const RETRY_AFTER_SECONDS = 1
-/** From the first byte of a request to its last, ms. */
-const REQUEST_WITHIN_MS = 60_000
+/** The deadline from the first byte of a request to its last, ms. */
+const REQUEST_DEADLINE_MS = 60_000
 
 export async function serveIngest(options: IngestOptions): Promise<Ingest> {
-  const gate = createAdmission({ slots: SLOTS, waiting: WAITING })
+  const admission = createAdmission({ slots: SLOTS, waiting: WAITING })
   const server = createServer(
     {
       ...options.tls,
       minVersion: 'TLSv1.2',
       requestCert: true,
       rejectUnauthorized: true,
-      requestTimeout: REQUEST_WITHIN_MS,
+      requestTimeout: REQUEST_DEADLINE_MS,
     },
-    (request, response) => void answer(options, gate, { request, response }),
+    (request, response) => void answer(options, admission, { request, response }),
   )
   await new Promise<void>((resolve, reject) => {
     server.once('error', error =>
       reject(
-        new InvalidInput('--ingest', `cannot listen on ${options.port}: ${error.message}`, { cause: error }),
+        new InvalidInput(
+          '--ingest',
+          `cannot listen on port ${options.port}: ${error.message}; use another port`,
+          { cause: error },
+        ),
       ),
     )
     server.listen(options.port, options.host, resolve)
@@ -79,45 +83,46 @@ interface Exchange {
 
 async function answer(
   options: IngestOptions,
-  gate: Admission,
+  admission: Admission,
   { request, response }: Exchange,
 ): Promise<void> {
   try {
-    const speaker = clientAgentOf(request.socket as TLSSocket)
-    if (request.method !== 'POST' || request.url !== PATH) return say(response, 404, 'there is no such thing')
-    if (!speaker) return say(response, 403, 'the certificate is not that of an agent')
-    const leave = await gate.enter(`${speaker.pool}/${speaker.agent}`)
+    const sender = clientAgentOf(request.socket as TLSSocket)
+    if (request.method !== 'POST' || request.url !== PATH)
+      return reject(response, 404, `not found; use POST ${PATH}`)
+    if (!sender) return reject(response, 403, 'the client certificate is not that of an agent')
+    const leave = await admission.enter(`${sender.pool}/${sender.agent}`)
     try {
       const batch = decodeBatch(await bodyOf(request))
-      const wrong = notOf(speaker, batch)
-      if (wrong) return say(response, 403, wrong)
-      const answers = await options.take(speaker, batch.pieces)
+      const mismatch = senderMismatch(sender, batch)
+      if (mismatch) return reject(response, 403, mismatch)
+      const answers = await options.storePieces(sender, batch.pieces)
       response.writeHead(200, { 'content-type': 'application/json' })
       response.end(encodeAnswer(answers))
     } finally {
       leave()
     }
   } catch (error) {
-    refuse(options.log, { request, response }, error)
+    fail(options.log, { request, response }, error)
   }
 }
 
-function notOf({ pool, agent }: ClientAgent, batch: Batch): string | undefined {
+function senderMismatch({ pool, agent }: ClientAgent, batch: Batch): string | undefined {
   if (batch.pool === pool && batch.agent === agent) return undefined
-  return `the certificate is that of ${pool}/${agent}, not of ${batch.pool}/${batch.agent}`
+  return `the client certificate is that of agent ${pool}/${agent}, but the batch is from ${batch.pool}/${batch.agent}`
 }
 
-function refuse(log: Log, { request, response }: Exchange, error: unknown): void {
+function fail(log: Log, { request, response }: Exchange, error: unknown): void {
   if (request.destroyed && !request.complete) return void response.destroy()
-  if (error instanceof InvalidInput) return say(response, 400, `${error.field} ${error.message}`)
+  if (error instanceof InvalidInput) return reject(response, 400, `${error.field} ${error.message}`)
   const expected = error instanceof Unavailable
   log[expected ? 'warn' : 'error']({ error: messageOf(error) }, 'ingest.notStored')
   response.setHeader('retry-after', String(RETRY_AFTER_SECONDS))
-  say(response, expected ? 503 : 500, messageOf(error))
+  reject(response, expected ? 503 : 500, messageOf(error))
 }
 
-/** What is left of the request is not read: the connection ends with the answer. */
-function say(response: ServerResponse, status: number, message: string): void {
+/** The rest of the request is not read, so the connection is closed after the answer. */
+function reject(response: ServerResponse, status: number, message: string): void {
   response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
   response.end(JSON.stringify({ message }))
 }

@@ -2,34 +2,32 @@ import type { LogStore } from '../../store/log/port.ts'
 import type { Authority } from '../identity/authority.ts'
 import type { LeaderTask } from '../operator.ts'
 import type { OperatorConfig } from '../startup/config.ts'
+import { untilAborted } from '../until-aborted.ts'
 import type { OutputNotifier } from './output-notifier.ts'
 import { createOwners } from './owners.ts'
 import { serveIngest } from './server.ts'
 import { createStorePieces } from './store-pieces.ts'
 
-/** How long the server's certificate is good, h: it gets another one at each start. */
+/** How long the server's certificate is valid, h. It gets a new one at each start. */
 const CERTIFICATE_HOURS = 24 * 365
 
-/** The ingest, while the operator leads. */
+/** Serves the ingest while the operator leads. */
 export function startIngest(of: {
   listen: NonNullable<OperatorConfig['ingest']>
   authority: Authority
   store: LogStore
-  tail: OutputNotifier
+  notifier: OutputNotifier
 }): LeaderTask {
   return async ({ log, mirrors, keys }, signal) => {
-    const { store, tail } = of
+    const { store, notifier } = of
     const owners = createOwners({ mirrors, keys, store })
-    const take = createStorePieces({ store, owners, tail, log })
+    const storePieces = createStorePieces({ store, owners, notifier, log })
     const { names, ...address } = of.listen
     const pair = await of.authority.server(names, CERTIFICATE_HOURS)
     const tls = { ca: of.authority.caCert, ...pair }
-    const ingest = await serveIngest({ ...address, tls, take, log })
+    const ingest = await serveIngest({ ...address, tls, storePieces, log })
     log.info({ port: ingest.port }, 'ingest.ready')
-    await new Promise<void>(resolve => {
-      if (signal.aborted) resolve()
-      else signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+    await untilAborted(signal)
     await ingest.close()
   }
 }

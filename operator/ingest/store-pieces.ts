@@ -7,69 +7,70 @@ import type { OutputNotifier } from './output-notifier.ts'
 import type { Owners } from './owners.ts'
 
 /**
- * Pieces of output, from an agent into the log store: of attempts that it ran, and of no other. Of one agent, one batch at a time.
+ * Stores pieces of output that an agent sends. An agent may only send output of attempts that it ran. Each agent has at most one batch in
+ * progress.
  *
- *   whose is it? ─┬─ the speaker's ─▶ stored, in one transaction ─▶ who listens is told ─▶ answered
- *                 ├─ another's     ─▶ refused, NotYours
- *                 └─ nobody knows  ─▶ later: nothing is stored, and it is brought again
+ *   owner of the attempt ─┬─ the sender    ─▶ stored, in one transaction ─▶ listeners notified ─▶ answered
+ *                         ├─ another agent ─▶ refused, NotYours
+ *                         └─ unknown       ─▶ later: nothing is stored, and the agent sends it again
  */
 export interface StorePieces {
-  /** Answers for each piece; on disk when it resolves. */
-  (speaker: ClientAgent, pieces: readonly BatchPiece[]): Promise<PieceAnswer[]>
+  /** Returns an answer for each piece. What it reports as stored is on disk. */
+  (sender: ClientAgent, pieces: readonly BatchPiece[]): Promise<PieceAnswer[]>
 }
 
 export interface StorePiecesOptions {
   store: OutputStore
   owners: Owners
-  tail: OutputNotifier
+  notifier: OutputNotifier
   log: Log
 }
 
-export function createStorePieces({ store, owners, tail, log }: StorePiecesOptions): StorePieces {
-  /** What is stored of it, where that has to be known: how far it is, what is to be lost. */
+export function createStorePieces({ store, owners, notifier, log }: StorePiecesOptions): StorePieces {
+  /** What is stored of the attempt so far. */
   const headOf = async ({ run, uid, attempt }: BatchPiece): Promise<OutputHead | undefined> =>
     (await store.outputs({ run, uid })).find(head => head.run === run && head.attempt === attempt)
-  /** What is to be stored of a piece; or the answer to it, if nothing is. */
-  const judge = async (
+  /** The pieces to store; or the answer, if there is nothing to store. */
+  const check = async (
     piece: BatchPiece,
-    speaker: ClientAgent,
+    sender: ClientAgent,
     owner: Runner | undefined,
   ): Promise<OutputPiece[] | PieceAnswer> => {
     if (!owner) return { stored: 0, later: true }
-    if (!isOf(speaker, owner) || !isRunOf(piece, piece.run)) return { stored: 0, refused: 'NotYours' }
-    const isAsking = isQuestion(piece)
-    const head = isAsking || piece.total !== undefined ? await headOf(piece) : undefined
-    if (isAsking) return howFar(head)
-    return storable(piece, head, speaker)
+    if (!isOf(sender, owner) || !isRunOf(piece, piece.run)) return { stored: 0, refused: 'NotYours' }
+    const isQuery = isStatusQuery(piece)
+    const head = isQuery || piece.total !== undefined ? await headOf(piece) : undefined
+    if (isQuery) return progressOf(head)
+    return storable(piece, head, sender)
   }
 
-  return async (speaker, pieces) => {
-    const whose = await owners.of(pieces, speaker)
+  return async (sender, pieces) => {
+    const runners = await owners.of(pieces, sender)
     const answers: PieceAnswer[] = []
     const toStore: { index: number; piece: OutputPiece }[] = []
     for (const [index, piece] of pieces.entries()) {
-      const judged = await judge(piece, speaker, whose[index])
-      answers.push(Array.isArray(judged) ? { stored: 0 } : judged)
-      if (Array.isArray(judged)) for (const each of judged) toStore.push({ index, piece: each })
+      const checked = await check(piece, sender, runners[index])
+      answers.push(Array.isArray(checked) ? { stored: 0 } : checked)
+      if (Array.isArray(checked)) for (const each of checked) toStore.push({ index, piece: each })
     }
-    tell(log, speaker, { pieces, answers })
+    logRejected(log, sender, { pieces, answers })
     if (toStore.length === 0) return answers
     const stored = await store.storeOutput(toStore.map(({ piece }) => piece))
     for (const [n, { index, piece }] of toStore.entries()) {
       answers[index] = { stored: stored[n] ?? 0 }
-      tail.notify(piece.run)
+      notifier.notify(piece.run)
     }
     return answers
   }
 }
 
-function howFar(head: OutputHead | undefined): PieceAnswer {
+function progressOf(head: OutputHead | undefined): PieceAnswer {
   if (!head) return { stored: 0, bytes: 0 }
   return { stored: head.stored, bytes: head.bytes + head.lost, ...(head.ended ? { ended: true } : {}) }
 }
 
-/** Who brings another's output has been given another name, or lies: somebody should look. */
-function tell(
+/** An agent that sends another's output has been renamed, or is malicious. An administrator should look at it. */
+function logRejected(
   log: Log,
   { pool, agent }: ClientAgent,
   { pieces, answers }: { pieces: readonly BatchPiece[]; answers: readonly PieceAnswer[] },
@@ -81,15 +82,15 @@ function tell(
   if (unknown.length > 0) log.info({ pool, agent, ...named(unknown) }, 'ingest.unknown')
 }
 
-function isOf(speaker: ClientAgent, owner: Runner): boolean {
-  return speaker.pool === owner.pool && speaker.agent === owner.agent
+function isOf(sender: ClientAgent, owner: Runner): boolean {
+  return sender.pool === owner.pool && sender.agent === owner.agent
 }
 
-function isQuestion({ offset, next, end, total }: BatchPiece): boolean {
+function isStatusQuery({ offset, next, end, total }: BatchPiece): boolean {
   return offset === next && !end && total === undefined
 }
 
-/** What was lost follows what is stored, and before what stands behind the loss. */
+/** Lost output comes after what is stored, and before the piece that follows the loss. */
 function storable(
   piece: BatchPiece,
   head: OutputHead | undefined,
@@ -101,7 +102,7 @@ function storable(
   if (piece.total === undefined) return [{ ...of, offset: piece.offset, next: piece.next, chunks, ...end }]
   const offset = head?.stored ?? 0
   const lost = Math.max(0, piece.total - (head ? head.bytes + head.lost : 0))
-  // Told already, and only the answer did not arrive.
+  // The end is stored already; only the answer did not arrive.
   if (head?.ended) return [{ ...of, offset, next: offset, chunks: new Uint8Array(), end: true }]
   const next = offset + lost
   const loss: OutputPiece[] = lost === 0 ? [] : [{ ...of, offset, next, chunks: new Uint8Array(), lost }]

@@ -2,33 +2,33 @@ import { isNamed, isShellRunId } from '../../core/keys.ts'
 import { Stale } from '../../platform/work-queue.ts'
 import type { Context } from '../context.ts'
 import { killAttempt } from '../end-attempt.ts'
-import type { Step } from './job-world.ts'
+import type { Step } from './job-state.ts'
 import { planToTxn } from './plan-to-txn.ts'
 
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity'>
 
 const BATCHED: readonly Step['do'][] = ['settle', 'cell', 'forget']
 
-/** Does the steps of one stage. Throws Stale when the world has changed since it was observed; it is then observed again. */
+/** Applies the steps of one stage. Throws Stale if the state has changed since it was observed. */
 export async function applyPlan(deps: Deps, steps: readonly Step[], signal: AbortSignal): Promise<void> {
   const { etcd, keys, clock, identity } = deps
-  const writing = { keys, clock, sign: identity.sign }
-  const many = steps.flatMap(step =>
-    BATCHED.includes(step.do) && step.do !== 'kill' ? [planToTxn(step, writing)] : [],
+  const writer = { keys, clock, sign: identity.sign }
+  const batched = steps.flatMap(step =>
+    BATCHED.includes(step.do) && step.do !== 'kill' ? [planToTxn(step, writer)] : [],
   )
-  if (many.length > 0) {
-    for (const answer of await etcd.batch(many, signal)) {
+  if (batched.length > 0) {
+    for (const answer of await etcd.batch(batched, signal)) {
       if ('ambiguous' in answer) throw answer.ambiguous
-      if (!answer.ok) throw new Stale('a cell or the entry changed meanwhile')
+      if (!answer.ok) throw new Stale('a cell or the entry has changed since it was read')
     }
   }
   for (const step of steps) {
     signal.throwIfAborted()
     if (step.do === 'kill') await kill(deps, step)
     else if (!BATCHED.includes(step.do)) {
-      const answer = await etcd.txn(planToTxn(step, writing), signal)
-      if (!answer.ok) throw new Stale('the entry changed meanwhile')
-      tell(deps, step)
+      const answer = await etcd.txn(planToTxn(step, writer), signal)
+      if (!answer.ok) throw new Stale('the entry has changed since it was read')
+      logStep(deps, step)
     }
   }
 }
@@ -41,7 +41,7 @@ async function kill(deps: Deps, step: Extract<Step, { do: 'kill' }>): Promise<vo
   }
 }
 
-function tell({ log }: Deps, step: Step): void {
+function logStep({ log }: Deps, step: Step): void {
   if (step.do === 'put' || step.do === 'move') {
     const { namespace, name, pool, generation, suspended, editing, blocked } = step.entry
     log.info(

@@ -1,96 +1,89 @@
 import type { JobEntry } from '../../core/records/entry.ts'
 import type { ShellCronJob } from '../../core/schema/objects.ts'
-import type { Again } from '../../platform/work-queue.ts'
-import { type Blocked } from '../compile/blocked.ts'
+import type { Blocked } from '../compile/blocked.ts'
 import type { CompileInputsCache } from '../compile/compile-inputs.ts'
-import { compileJob } from '../compile/compile-job.ts'
+import { type CompiledJob, compileJob, type JobCompilation } from '../compile/compile-job.ts'
 import { identify } from '../compile/identify.ts'
 import { sealValues } from '../compile/seal-values.ts'
 import type { Sources } from '../compile/value-sources.ts'
 import type { Context } from '../context.ts'
+import { nameKey, type ObjectName } from '../object-name.ts'
 import { recordCompileResult } from '../status/compile-results.ts'
-import type { Desired } from './job-world.ts'
-import type { JobCompiler } from './reconcile.ts'
-
-/** While a Secret is absent its last sealed value serves for so long, ms. */
-const GRACE_MS = 300_000
-const GRACED = /^(Secret|ConfigMap)(NotFound|Forbidden)$|^KeyNotFound$/
+import type { Desired } from './job-state.ts'
+import type { DesiredJob, JobCompiler } from './reconcile.ts'
+import { createSecretGrace, type SecretGrace } from './secret-grace.ts'
 
 type Deps = Pick<Context, 'identity' | 'mirrors' | 'compileResults' | 'resources' | 'clock' | 'log'>
 
 export function createJobCompiler(
   context: Deps,
-  { sources, around }: { sources: Sources; around: CompileInputsCache },
+  { sources, inputs }: { sources: Sources; inputs: CompileInputsCache },
 ): JobCompiler {
-  const { identity, mirrors, clock } = context
-  const absentSince = new Map<string, number>()
+  return new Compiler(context, sources, inputs)
+}
 
-  const standing = (object: ShellCronJob): JobEntry | undefined => {
-    const { namespace, name, uid } = identify(object.metadata)
-    return mirrors.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
+class Compiler implements JobCompiler {
+  readonly #context: Deps
+  readonly #sources: Sources
+  readonly #inputs: CompileInputsCache
+  readonly #grace: SecretGrace
+
+  constructor(context: Deps, sources: Sources, inputs: CompileInputsCache) {
+    this.#context = context
+    this.#sources = sources
+    this.#inputs = inputs
+    this.#grace = createSecretGrace(context.clock)
   }
 
-  /** What stands may go on for a while without its Secret, if it is what the object still says. */
-  const graced = (
-    key: string,
-    refused: Blocked | undefined,
-    before: JobEntry | undefined,
-    generation: number,
-  ) => {
-    if (!refused || !GRACED.test(refused.reason)) {
-      absentSince.delete(key)
-      return undefined
-    }
-    if (!before?.sealed || before.blocked || before.generation !== generation) return undefined
-    const since = absentSince.get(key) ?? clock.now()
-    absentSince.set(key, since)
-    const left = since + GRACE_MS - clock.now()
-    if (left <= 0) return undefined
-    const { sealed, sealedDigest, notSecret } = before
-    return { sealed, sealedDigest, ...(notSecret ? { notSecret } : {}), left }
+  forget(name: ObjectName): void {
+    const key = nameKey(name)
+    this.#grace.forget(key)
+    this.#sources.forget(`job ${key}`)
+    this.#context.compileResults.forget('ShellCronJob', name)
   }
 
-  return {
-    forget({ namespace, name }) {
-      const key = `${namespace}/${name}`
-      absentSince.delete(key)
-      sources.forget(`job ${key}`)
-      context.compileResults.forget('ShellCronJob', { namespace, name })
-    },
-    async desired(object): Promise<{ desired: Desired; again?: Again }> {
-      const { namespace, name, uid, generation } = identify(object.metadata)
-      const key = `${namespace}/${name}`
-      const template = object.spec.template.spec
-      const lookedUp = await sources.lookUp(namespace, template, `job ${key}`)
-      const compilation = compileJob(object, {
-        ...around.get(),
-        lookedUp,
-        olderJobs: () => around.olderJobs(object),
-      })
-      const { job } = compilation
-      const refused = compilation.kind === 'blocked' ? compilation : undefined
-      const before = standing(object)
-      const grace = graced(key, refused, before, generation)
-      const again = recordCompileResult(context, 'ShellCronJob', object.metadata, {
-        refused,
-        before: before?.blocked,
-      })
-      if (!job) {
-        const { reason, message } = refused ?? { reason: 'Invalid', message: '' }
-        return { desired: { kind: 'timeless', uid, generation, blocked: { reason, message } }, ...again }
-      }
-      if (grace) {
-        const { left, ...sealed } = grace
-        // Plain variables are those of the entry that stands: the compilation that failed has none.
-        const command = { ...job.entry.command, env: before?.command.env ?? [] }
-        return {
-          desired: { kind: 'entry', entry: { ...job.entry, command, ...sealed } },
-          again: { inMs: left },
-        }
-      }
-      const blocked = refused ? { blocked: { reason: refused.reason, message: refused.message } } : {}
-      const sealed = await sealValues(job.entry, job.secret, { identity, before })
-      return { desired: { kind: 'entry', entry: { ...job.entry, ...blocked, ...sealed } }, ...again }
-    },
+  async desired(object: ShellCronJob): Promise<DesiredJob> {
+    const compilation = await this.#compile(object)
+    const refused = compilation.kind === 'blocked' ? compilation : undefined
+    const before = this.#storedEntry(object)
+    const again = recordCompileResult(this.#context, 'ShellCronJob', object.metadata, {
+      refused,
+      before: before?.blocked,
+    })
+    const { job } = compilation
+    if (!job) return { desired: timeless(object, compilation), ...again }
+    const lent = this.#grace.lend(nameKey(object.metadata), { refused, before, entry: job.entry })
+    if (lent) return { desired: { kind: 'entry', entry: lent.entry }, again: { inMs: lent.leftMs } }
+    return { desired: await this.#sealed(job, { refused, before }), ...again }
   }
+
+  async #compile(object: ShellCronJob): Promise<JobCompilation> {
+    const { namespace } = identify(object.metadata)
+    const user = `job ${nameKey(object.metadata)}`
+    const lookedUp = await this.#sources.lookUp(namespace, object.spec.template.spec, user)
+    const olderJobs = () => this.#inputs.olderJobs(object)
+    return compileJob(object, { ...this.#inputs.get(), lookedUp, olderJobs })
+  }
+
+  #storedEntry({ metadata }: ShellCronJob): JobEntry | undefined {
+    const { namespace, name, uid } = identify(metadata)
+    return this.#context.mirrors.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
+  }
+
+  async #sealed(
+    { entry, secret }: CompiledJob,
+    { refused, before }: { refused: Blocked | undefined; before: JobEntry | undefined },
+  ): Promise<Desired> {
+    const sealed = await sealValues(entry, secret, { identity: this.#context.identity, before })
+    const blocked = refused ? { blocked: { reason: refused.reason, message: refused.message } } : {}
+    return { kind: 'entry', entry: { ...entry, ...blocked, ...sealed } }
+  }
+}
+
+/** The schedule is invalid: the stored entry is suspended, and no new one is put. */
+function timeless({ metadata }: ShellCronJob, compilation: JobCompilation): Desired {
+  const { uid, generation } = identify(metadata)
+  const { reason, message } =
+    compilation.kind === 'blocked' ? compilation : { reason: 'Invalid', message: '' }
+  return { kind: 'timeless', uid, generation, blocked: { reason, message } }
 }

@@ -3,46 +3,50 @@ import { settleUpTo } from '../../core/fires/settlement.ts'
 import { ANYWHERE, isShellRunId, WAVE } from '../../core/keys.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
-import type { CellSeen, JobWorld, Step } from './job-world.ts'
+import type { CellSeen } from '../etcd-mirrors.ts'
+import type { JobState, Step } from './job-state.ts'
 
-/** Which cells a job has, and what becomes of each. */
+/** The cells of a job, and the steps for each. */
 
-/** A cell that belongs to the whole job, not to a target: what it counts its targets' cells count too. */
+/** A cell of the whole job, not of a target. Its runs are also counted in the targets' cells. */
 export function isShared({ ref }: Pick<CellSeen, 'ref'>): boolean {
   return ref.target === WAVE
 }
 
-/** Has it a run of the job itself? A ShellRun that counts here too has an end of its own. */
+/** Whether the cell has a run of the job itself. A ShellRun may count here too, and ends on its own. */
 export function hasRun(cell: CellSeen): boolean {
   return !isShared(cell) && (cell.value?.active ?? []).some(({ run }) => !isShellRunId(run))
 }
 
-export function targetsOf(w: JobWorld, pool: string, placement: Placement): readonly string[] {
-  return placement.mode === 'All' ? w.members(pool, placement) : ownTargets(placement)
+export function targetsOf(state: JobState, pool: string, placement: Placement): readonly string[] {
+  return placement.mode === 'All' ? state.members(pool, placement) : ownTargets(placement)
 }
 
-export function cellsIn(w: JobWorld, pool: string): CellSeen[] {
-  return w.cells.filter(cell => cell.ref.pool === pool)
+export function cellsIn(state: JobState, pool: string): CellSeen[] {
+  return state.cells.filter(cell => cell.ref.pool === pool)
 }
 
-/** Every time up to `upTo`, on every target that the entry had, gets its outcome. */
+/** Gives every time up to `upTo` an outcome, on every target that the entry had. */
 export function settleAll(
-  w: JobWorld,
+  state: JobState,
   entry: Versioned<JobEntry>,
   by: { upTo: number; reason: string },
 ): Step[] {
-  const times = w.timesOf(entry.value)
-  return settleable(w, entry.value).flatMap((cell): Step[] => {
+  const times = state.timesOf(entry.value)
+  return settleable(state, entry.value).flatMap((cell): Step[] => {
     const settle = settleUpTo({ entry: entry.value, times, cell: cell.value }, by.upTo, by.reason)
     return settle.length > 0 ? [{ do: 'settle', entry, cell, settle }] : []
   })
 }
 
-/** In All a target is what has a cell that has not retired; else a target may have no cell yet. */
-function settleable(w: JobWorld, { pool, namespace, name, command: { placement } }: JobEntry): CellSeen[] {
-  const cells = cellsIn(w, pool)
+/** In mode All the targets are the cells that have not retired. In other modes a target may have no cell yet. */
+function settleable(
+  state: JobState,
+  { pool, namespace, name, command: { placement } }: JobEntry,
+): CellSeen[] {
+  const cells = cellsIn(state, pool)
   if (placement.mode === 'All') return cells.filter(cell => !isShared(cell) && !cell.value?.retired)
-  return targetsOf(w, pool, placement).map(
+  return targetsOf(state, pool, placement).map(
     target =>
       cells.find(({ ref }) => ref.target === target) ?? {
         key: '',
@@ -53,16 +57,16 @@ function settleable(w: JobWorld, { pool, namespace, name, command: { placement }
   )
 }
 
-/** Mode All: cells for members that have become targets, which count from `at`. */
+/** Mode All: creates cells for members that have become targets. They count from `at`. */
 export function newTargets(
-  w: JobWorld,
+  state: JobState,
   entry: Pick<JobEntry, 'pool' | 'uid' | 'namespace' | 'name' | 'command'>,
   { at, under }: { at: number; under: { key: string; mod: number } },
 ): Step[] {
   const { pool, uid, namespace, name } = entry
   if (entry.command.placement.mode !== 'All') return []
-  const known = new Map(cellsIn(w, pool).map(cell => [cell.ref.target, cell]))
-  return targetsOf(w, pool, entry.command.placement).flatMap((target): Step[] => {
+  const known = new Map(cellsIn(state, pool).map(cell => [cell.ref.target, cell]))
+  return targetsOf(state, pool, entry.command.placement).flatMap((target): Step[] => {
     const before = known.get(target)
     if (before?.value && !before.value.retired) return []
     const active = before?.value?.active ?? []
@@ -74,21 +78,21 @@ export function newTargets(
 }
 
 /**
- * Cells of what is no target any more: in All settled up to now and its runs ended, then deleted when no run is active. A cell that an
- * edit of the mode left behind has been settled by it; its runs may go on.
+ * The cells of former targets. In mode All each is settled up to now, its runs are ended, and it is deleted when no run is active. A cell
+ * that a change of the mode left behind has been settled by that edit; its runs may continue.
  */
-export function oldTargets(w: JobWorld, entry: Versioned<JobEntry>): { steps: Step[]; wait: boolean } {
+export function oldTargets(state: JobState, entry: Versioned<JobEntry>): { steps: Step[]; wait: boolean } {
   const { pool, suspended, command } = entry.value
-  const targets = new Set(targetsOf(w, pool, command.placement))
+  const targets = new Set(targetsOf(state, pool, command.placement))
   const all = command.placement.mode === 'All'
   const steps: Step[] = []
   let wait = false
-  for (const cell of cellsIn(w, pool)) {
+  for (const cell of cellsIn(state, pool)) {
     if (targets.has(cell.ref.target) || isShared(cell)) continue
     const { value } = cell
     if (all && value && !value.retired) {
-      steps.push(...retire(w, entry, { cell, settle: !suspended }))
-    } else if (value && (value.active.length > 0 || value.lastFire > w.now)) {
+      steps.push(...retire(state, entry, { cell, settle: !suspended }))
+    } else if (value && (value.active.length > 0 || value.lastFire > state.now)) {
       wait = true
       if (all && cell.ref.target !== ANYWHERE && hasRun(cell))
         steps.push({ do: 'kill', cell, reason: 'TargetGone' })
@@ -98,15 +102,15 @@ export function oldTargets(w: JobWorld, entry: Versioned<JobEntry>): { steps: St
 }
 
 function retire(
-  w: JobWorld,
+  state: JobState,
   entry: Versioned<JobEntry>,
   { cell, settle }: { cell: CellSeen; settle: boolean },
 ): Step[] {
   const { value } = cell
   const open = settle
     ? settleUpTo(
-        { entry: entry.value, times: w.timesOf(entry.value), cell: value },
-        w.now,
+        { entry: entry.value, times: state.timesOf(entry.value), cell: value },
+        state.now,
         entry.value.blocked?.reason ?? 'TargetGone',
       )
     : []

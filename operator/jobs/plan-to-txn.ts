@@ -5,65 +5,77 @@ import { guards } from '../../store/protocol/model-guards.ts'
 import { putKnown } from '../../store/protocol/operator-writes.ts'
 import { settle } from '../../store/protocol/settle.ts'
 import { offersOf } from '../agent-requests.ts'
-import type { Step } from './job-world.ts'
+import type { Step } from './job-state.ts'
 
-export interface Writing {
+interface Writer {
   keys: Keys
   clock: Clock
   sign(text: string): string
 }
 
-/** The transaction of a step; each compares all that the step was planned on. Kills are not one: see ../end-attempt.ts. */
-export function planToTxn(step: Exclude<Step, { do: 'kill' }>, { keys, clock, sign }: Writing): Txn {
-  const entryText = (entry: object) => sign(JSON.stringify(entry))
+/** The transaction of a step. It compares everything that the step was planned on. For kills see ../end-attempt.ts. */
+export function planToTxn(step: Exclude<Step, { do: 'kill' }>, writer: Writer): Txn {
+  const { keys, clock } = writer
   switch (step.do) {
-    case 'put':
-      return putKnown(keys.job({ ...step.entry, pool: step.pool }), step.mod, entryText(step.entry))
-    case 'move': {
-      const { from, entry } = step
-      const cells = keys.cellsOf({ ...entry, kind: 'job', pool: from.pool })
-      return {
-        compare: [...guards.operatorKnows(from.key, from.mod), ...guards.operatorKnows(keys.job(entry), 0)],
-        then: [
-          { put: keys.job(entry), value: entryText(entry) },
-          { delete: from.key },
-          { delete: cells, prefix: true },
-          { delete: keys.request(from.pool, offersOf(entry)), prefix: true },
-        ],
-      }
+    case 'put': {
+      const { entry, pool, mod } = step
+      return putKnown(keys.job({ ...entry, pool }), mod, entryText(writer, entry))
     }
-    case 'remove': {
-      const ref = keys.parseJob(step.stored.key)
-      if (!ref) throw new Error(`not a job's key: ${step.stored.key}`)
-      return {
-        compare: guards.operatorKnows(step.stored.key, step.stored.mod),
-        then: [
-          { delete: step.stored.key },
-          { delete: keys.cellsOf({ ...ref, kind: 'job' }), prefix: true },
-          { delete: keys.request(ref.pool, offersOf(ref)), prefix: true },
-        ],
-      }
-    }
+    case 'move':
+      return moveTxn(step, writer)
+    case 'remove':
+      return removeTxn(step, writer)
     case 'settle': {
       const { entry, cell } = step
       const at = { ...cell, key: keys.cell(cell.ref) }
       return settle({ keys, ref: cell.ref, entry, cell: at, settle: step.settle, now: clock.now() }).txn
     }
-    case 'cell': {
-      const key = keys.cell(step.cell.ref)
-      return {
-        compare: [
-          ...guards.entryUnchanged(step.under.key, step.under.mod),
-          ...guards.cellUnchanged(key, step.cell.mod),
-        ],
-        then: [{ put: key, value: JSON.stringify(step.value) }],
-      }
-    }
+    case 'cell':
+      return cellTxn(step, writer)
     case 'forget': {
       const key = keys.cell(step.cell.ref)
       return { compare: guards.cellUnchanged(key, step.cell.mod), then: [{ delete: key }] }
     }
     default:
       return step satisfies never
+  }
+}
+
+function entryText({ sign }: Writer, entry: object): string {
+  return sign(JSON.stringify(entry))
+}
+
+function moveTxn({ from, entry }: Extract<Step, { do: 'move' }>, writer: Writer): Txn {
+  const { keys } = writer
+  const cells = keys.cellsOf({ ...entry, kind: 'job', pool: from.pool })
+  return {
+    compare: [...guards.operatorKnows(from.key, from.mod), ...guards.operatorKnows(keys.job(entry), 0)],
+    then: [
+      { put: keys.job(entry), value: entryText(writer, entry) },
+      { delete: from.key },
+      { delete: cells, prefix: true },
+      { delete: keys.request(from.pool, offersOf(entry)), prefix: true },
+    ],
+  }
+}
+
+function removeTxn({ stored }: Extract<Step, { do: 'remove' }>, { keys }: Writer): Txn {
+  const ref = keys.parseJob(stored.key)
+  if (!ref) throw new Error(`not a job's key: ${stored.key}`)
+  return {
+    compare: guards.operatorKnows(stored.key, stored.mod),
+    then: [
+      { delete: stored.key },
+      { delete: keys.cellsOf({ ...ref, kind: 'job' }), prefix: true },
+      { delete: keys.request(ref.pool, offersOf(ref)), prefix: true },
+    ],
+  }
+}
+
+function cellTxn({ under, cell, value }: Extract<Step, { do: 'cell' }>, { keys }: Writer): Txn {
+  const key = keys.cell(cell.ref)
+  return {
+    compare: [...guards.entryUnchanged(under.key, under.mod), ...guards.cellUnchanged(key, cell.mod)],
+    then: [{ put: key, value: JSON.stringify(value) }],
   }
 }

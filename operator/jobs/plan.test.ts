@@ -2,10 +2,11 @@ import { expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { entryTimes } from '../entry-times.ts'
-import type { CellSeen, Desired, JobWorld, StoredEntry } from './job-world.ts'
+import type { CellSeen } from '../etcd-mirrors.ts'
+import type { Desired, JobState, StoredEntry } from './job-state.ts'
 import { planJob } from './plan.ts'
 
-/** One job, as a table: what stands, what is wanted, what is to be done next. */
+/** Cases of one job: the stored state, the desired state, and the next steps. */
 const T0 = Date.UTC(2026, 0, 1)
 const HOUR = 3_600_000
 const NOW = T0 + 2.5 * HOUR
@@ -53,7 +54,7 @@ const cell = (target: string, over: Partial<Cell> = {}, pool = 'default'): CellS
 })
 const running = { active: [{ run: `ops.a.${T0}`, agent: 'w1', attempt: 1 }] }
 
-const plan = (over: Partial<JobWorld>) =>
+const plan = (over: Partial<JobState>) =>
   planJob({
     now: NOW,
     desired: want(),
@@ -63,8 +64,8 @@ const plan = (over: Partial<JobWorld>) =>
     timesOf: entry => entryTimes(entry).times,
     ...over,
   })
-/** In short: what is done, and about what. */
-const steps = (over: Partial<JobWorld>) => {
+/** A step in short: its kind, and its subject. */
+const steps = (over: Partial<JobState>) => {
   const { steps, then } = plan(over)
   return [
     ...steps.map(step => {
@@ -84,7 +85,7 @@ const steps = (over: Partial<JobWorld>) => {
 }
 const editing = { at: NOW - 1_000, settle: 'Rescheduled' }
 
-test('what stands as it should stays as it is', () => {
+test('an entry that is as it should be is not changed', () => {
   expect(steps({ stored: [stored(entry())], cells: [cell('-')] })).toEqual(['done'])
 })
 
@@ -92,7 +93,7 @@ test('a new job counts from now', () => {
   expect(steps({})).toEqual([{ do: 'put', suspended: false, editing: undefined, from: NOW }, 'again'])
 })
 
-test('a new one in All is suspended until its cells are there', () => {
+test('a new job of mode All is suspended until its cells exist', () => {
   const all = command({ mode: 'All' })
   expect(steps({ desired: want({ command: all }) })).toMatchObject([
     { suspended: true, editing: { at: NOW } },
@@ -108,7 +109,7 @@ test('a new one in All is suspended until its cells are there', () => {
   ])
 })
 
-test('a template is put over what stands; times count on', () => {
+test('an edit of the template replaces the entry; its times continue', () => {
   const desired = want({ generation: 2, command: command({}, 'false') })
   expect(steps({ desired, stored: [stored(entry())], cells: [cell('-')] })).toEqual([
     { do: 'put', suspended: false, editing: undefined, from: T0 },
@@ -116,7 +117,7 @@ test('a template is put over what stands; times count on', () => {
   ])
 })
 
-test('an older object than what was put for it does nothing', () => {
+test('an object that is older than its stored entry changes nothing', () => {
   expect(steps({ stored: [stored(entry({ generation: 2 }))] })).toEqual(['stale'])
 })
 
@@ -129,7 +130,7 @@ test.each<[string, object, string]>([
   ['agents', { command: command({ agents: ['w1'] }) }, 'Retargeted'],
   ['suspend', { suspended: true }, 'Suspended'],
   ['the epoch of etcd', { epoch: 2 }, 'SnapshotRestored'],
-])('an edit of %s begins by suspension', (_, over, settle) => {
+])('an edit of %s first suspends the job', (_, over, settle) => {
   expect(steps({ desired: want({ generation: 2, ...over }), stored: [stored(entry())] })).toMatchObject([
     { do: 'put', suspended: true, editing: { at: NOW, settle } },
     'again',
@@ -146,7 +147,7 @@ test('maxParallel changes neither times nor targets', () => {
   ])
 })
 
-test('then every cell is settled up to the instant of the edit, by the old schedule', () => {
+test('then every cell is settled up to the time of the edit, by the old schedule', () => {
   const desired = want({ generation: 2, schedules: ['5 * * * *'] })
   const on = { desired, stored: [stored(entry({ suspended: true, editing }))] }
   const missed = (first: number, count: number) => ({
@@ -160,7 +161,7 @@ test('then every cell is settled up to the instant of the edit, by the old sched
   expect(steps({ ...on, cells: [cell('-', { lastFire: T0 + HOUR })] })).toEqual([missed(2, 1), 'again'])
 })
 
-test('then the new entry counts from that instant, or from what was claimed ahead of it', () => {
+test('then the new entry counts from that time, or from a later time that was already claimed', () => {
   const desired = want({ generation: 2, schedules: ['5 * * * *'] })
   const on = { desired, stored: [stored(entry({ suspended: true, editing }))] }
   expect(steps({ ...on, cells: [cell('-')] })).toMatchObject([
@@ -173,7 +174,7 @@ test('then the new entry counts from that instant, or from what was claimed ahea
   ])
 })
 
-test('what waits in a cell is Skipped by a suspension', () => {
+test('a suspension ends a waiting time as Skipped', () => {
   const suspended = stored(entry({ suspended: true, editing: { at: NOW, settle: 'Suspended' } }))
   const waiting = { waiting: { time: T0 + 2 * HOUR, by: 'w1' } }
   expect(
@@ -181,14 +182,14 @@ test('what waits in a cell is Skipped by a suspension', () => {
   ).toMatchObject([{ do: 'settle', settle: [{ outcome: 'Skipped', reason: 'Suspended' }] }])
 })
 
-test('resuming counts from now: the time between is nobody’s', () => {
+test('a resumed job counts from now: the times in between are skipped', () => {
   expect(steps({ stored: [stored(entry({ suspended: true }))], cells: [cell('-')] })).toEqual([
     { do: 'put', suspended: false, editing: undefined, from: NOW },
     'again',
   ])
 })
 
-test('what was blocked is settled with that reason before it is in force again', () => {
+test('a blocked job is settled with its reason before it is active again', () => {
   const blocked = { reason: 'PoolNotFound', message: 'none' }
   const first = steps({ stored: [stored(entry({ blocked }))] })
   expect(first).toMatchObject([{ suspended: true, editing: { settle: 'Unblocked' } }, 'again'])
@@ -196,7 +197,7 @@ test('what was blocked is settled with that reason before it is in force again',
   expect(settled.steps).toMatchObject([{ settle: [{ reason: 'PoolNotFound' }] }])
 })
 
-test('a schedule that is none suspends what stands, and puts nothing new', () => {
+test('an invalid schedule suspends the stored entry, and puts no new one', () => {
   const desired: Desired = {
     kind: 'timeless',
     uid: 'u',
@@ -210,7 +211,7 @@ test('a schedule that is none suspends what stands, and puts nothing new', () =>
   ])
 })
 
-test('another pool: settled, runs ended, then both entries and the cells at once', () => {
+test('a move to another pool: settled, runs ended, then the new entry replaces the old one and its cells', () => {
   const desired = want({ generation: 2, pool: 'db' })
   expect(steps({ desired, stored: [stored(entry())] })).toMatchObject([
     { editing: { settle: 'PoolChanged' } },
@@ -240,7 +241,7 @@ test('a deletion: suspended, settled, runs ended, then no key is left', () => {
   expect(steps({ desired })).toEqual(['done'])
 })
 
-test('a ShellRun that counts in the job’s cell does not hold its deletion up', () => {
+test('a ShellRun in the job’s cell does not delay its deletion', () => {
   const active = [{ run: 'ops.now.run-0a1b2c3d', agent: 'w1', attempt: 1 }]
   const on = { stored: [stored(entry({ suspended: true }))], cells: [cell('-', { active })] }
   expect(steps({ desired: { kind: 'gone', kill: true }, ...on })).toEqual([
@@ -254,20 +255,20 @@ test('draining waits for runs and ends none', () => {
   expect(steps({ desired: { kind: 'gone', kill: false }, ...on })).toEqual(['wait'])
 })
 
-test('an object of another life: the old one goes first', () => {
+test('an object that was created again: the old entry is removed first', () => {
   expect(steps({ stored: [stored(entry({ uid: 'old', suspended: true }))] })).toEqual([
     { do: 'remove', pool: 'default' },
     'again',
   ])
 })
 
-test('an entry that is not ours is put over', () => {
+test('an entry with another signature is replaced', () => {
   expect(plan({ stored: [{ ...stored(entry()), value: undefined }] }).steps).toMatchObject([
     { do: 'put', mod: 7 },
   ])
 })
 
-test('an agent that ceases to be a target: settled up to now, retired, its run ended, its cell deleted', () => {
+test('a former target: settled up to now, retired, its run ended, its cell deleted', () => {
   const all = { command: command({ mode: 'All' }) }
   const on = { desired: want(all), stored: [stored(entry(all))], members: () => ['w1'] }
   const others = cell('w1')
@@ -282,17 +283,17 @@ test('an agent that ceases to be a target: settled up to now, retired, its run e
   expect(after({ retired: true, lastFire: NOW + 1 })).toEqual(['wait'])
 })
 
-test('the cell of the wave is no target', () => {
+test('the cell of the wave is not a target', () => {
   const all = { command: command({ mode: 'All', maxParallel: 1 }) }
   const cells = [cell('w1'), cell('w2'), cell('@wave')]
   expect(steps({ desired: want(all), stored: [stored(entry(all))], cells })).toEqual(['done'])
 })
 
-test('a run that somebody wants ended is told to, and only that one', () => {
+test('only the run that the user wants to kill is killed', () => {
   const active = [...running.active, { run: 'ops.a.9', agent: 'w2', attempt: 1 }]
   const killed = plan({ stored: [stored(entry())], cells: [cell('-', { active })], kill: 'ops.a.9' })
   expect(killed).toMatchObject({ steps: [{ do: 'kill', run: 'ops.a.9', reason: 'Requested' }], then: 'wait' })
-  // In All and Shards status names the fire; each of its parts ends.
+  // In All and Shards the id is that of the fire: each of its runs is killed.
   const parts = { active: [{ run: 'ops.a.9.w1', agent: 'w1', attempt: 1 }] }
   expect(
     plan({ stored: [stored(entry())], cells: [cell('w1', parts)], kill: 'ops.a.9' }).steps,

@@ -18,9 +18,9 @@ const db = pool('db', { nodeSelector: { role: 'db' } })
 
 test.each<[string, Record<string, string>, ShellPool[], string | undefined]>([
   ['a Node is in pool default', {}, [], 'default'],
-  ['one that a pool selects is in that', { role: 'db' }, [db], 'db'],
-  ['others are not', { role: 'web' }, [db], 'default'],
-  ['a control-plane Node is in none', controlPlane, [db], undefined],
+  ['a Node that a pool selects is in that pool', { role: 'db' }, [db], 'db'],
+  ['a Node that no pool selects is in default', { role: 'web' }, [db], 'default'],
+  ['a control-plane Node is in no pool', controlPlane, [db], undefined],
   [
     'unless a pool asks for it',
     controlPlane,
@@ -37,7 +37,7 @@ test.each<[string, Record<string, string>, ShellPool[], string | undefined]>([
   expect(poolOfNode(node('n', labels), pools)).toBe(expected)
 })
 
-test('each Node gets its ShellAgent, one that moves to another pool too; an external one of that name stays', () => {
+test('each Node gets a ShellAgent, and a moved Node gets its new pool; an external agent of its name stays', () => {
   const known = new Map([
     ['n1', agent('n1', {})],
     ['n2', agent('n2', { pool: 'old' })],
@@ -50,7 +50,7 @@ test('each Node gets its ShellAgent, one that moves to another pool too; an exte
   ])
 })
 
-test('members are external agents, and those whose Node is there; labels come from it', () => {
+test('members are external agents, and agents whose Node exists; they have its labels', () => {
   const agents = [
     agent('web1', { external: {}, pool: 'web', labels: { role: 'web' }, maxConcurrentRuns: 5 }),
     agent('n1', { cordoned: true }),
@@ -62,7 +62,7 @@ test('members are external agents, and those whose Node is there; labels come fr
   ])
 })
 
-test('pools are default, those with an object, and those of members', () => {
+test('the pools are default, those with an object, and those of members', () => {
   const members = desiredMembers([agent('w', { external: {}, pool: 'web' })], new Map(), [])
   const pools = desiredPools([pool('db', { sessionTTLSeconds: 10, paused: true })], members, false)
   expect([...pools.keys()].sort()).toEqual(['db', 'default', 'web'])

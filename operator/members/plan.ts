@@ -3,17 +3,17 @@ import type { Member, Pool } from '../../core/records/state.ts'
 import type { ShellAgent, ShellPool } from '../../core/schema/objects.ts'
 import type { AgentManifest, Node } from '../resources/port.ts'
 
-/** Which pools and members there should be, and which ShellAgents for Nodes. Pure. */
+/** Plans the pools and members, and the ShellAgents of Nodes. Pure. */
 
 export const DEFAULT_POOL = 'default'
 const CONTROL_PLANE_LABELS = ['node-role.kubernetes.io/control-plane', 'node-role.kubernetes.io/master']
 
-/** A member but for when it was enrolled, which only its history says. */
+/** A member without its time of enrolment, which its stored record has. */
 export type DesiredMember = Omit<Member, 'enrolledAt'> & { pool: string; agent: string }
 
 /**
- * The pool of a Node: the first by name whose selector matches it; else `default`, but for control-plane nodes, which get no agent
- * unless a pool asks for them. undefined: no agent there.
+ * The pool of a Node: the first by name whose selector matches it, otherwise `default`. A control-plane Node gets an agent only if a pool
+ * selects it. undefined: no agent on this Node.
  */
 export function poolOfNode(node: Pick<Node, 'metadata'>, pools: readonly ShellPool[]): string | undefined {
   const { labels } = node.metadata
@@ -22,8 +22,8 @@ export function poolOfNode(node: Pick<Node, 'metadata'>, pools: readonly ShellPo
     .filter(({ spec }) => selects(selectorOf(spec.nodeSelector), labels))
     .map(({ metadata }) => metadata.name)
     .sort()
-  const [asked] = own
-  if (asked !== undefined) return asked
+  const [first] = own
+  if (first !== undefined) return first
   if (CONTROL_PLANE_LABELS.some(label => label in labels)) return undefined
   const fallback = pools.find(({ metadata }) => metadata.name === DEFAULT_POOL)
   return fallback?.spec.nodeSelector === undefined ? DEFAULT_POOL : undefined
@@ -33,7 +33,7 @@ function selectorOf(matchLabels: Readonly<Record<string, string>> | undefined) {
   return { matchLabels: { ...matchLabels }, matchExpressions: [] }
 }
 
-/** ShellAgents to be made or changed, so that each Node with an agent has one, owned by it. */
+/** The ShellAgents to create or change, so that each Node with an agent owns one. */
 export function agentsForNodes(
   nodes: readonly Node[],
   pools: readonly ShellPool[],
@@ -42,14 +42,14 @@ export function agentsForNodes(
   return nodes.flatMap(node => {
     const pool = poolOfNode(node, pools)
     const { name, uid } = node.metadata
-    const there = agents.get(name)
-    if (pool === undefined || there?.spec.external) return []
-    if (there?.spec.pool === pool) return []
+    const agent = agents.get(name)
+    if (pool === undefined || agent?.spec.external) return []
+    if (agent?.spec.pool === pool) return []
     return [{ name, node: { name, uid }, spec: { pool } }]
   })
 }
 
-/** External agents, and those whose Node still has one. A Node's labels are its agent's; an external agent's are in its spec. */
+/** The external agents, and the agents of Nodes. A Node's agent has the Node's labels and those of its spec. */
 export function desiredMembers(
   agents: readonly ShellAgent[],
   nodes: ReadonlyMap<string, Node>,
@@ -72,7 +72,7 @@ export function desiredMembers(
   })
 }
 
-/** Pools that exist: `default`, those with a ShellPool, those of a member. Without its seal key. */
+/** The pools that exist: `default`, those with a ShellPool, and those of a member. Without their seal keys. */
 export function desiredPools(
   pools: readonly ShellPool[],
   members: readonly DesiredMember[],

@@ -13,8 +13,8 @@ type Deps = Pick<
 >
 
 /**
- * Brings pools, members and the Nodes' ShellAgents in line with the objects: one piece of work, as they hang together. What stands for an
- * object that exists and cannot be read stays as it is.
+ * Reconciles pools, members and the Nodes' ShellAgents with the objects, all together, as they depend on each other. The records of an
+ * object that exists but cannot be read stay as they are.
  */
 export async function reconcileMembers(deps: Deps, signal: AbortSignal): Promise<void> {
   const { resources, etcd, log } = deps
@@ -34,12 +34,12 @@ export async function reconcileMembers(deps: Deps, signal: AbortSignal): Promise
   if (txns.length === 0) return
   for (const answer of await etcd.batch(txns, signal)) {
     if ('ambiguous' in answer) throw answer.ambiguous
-    if (!answer.ok) throw new Stale('members or pools changed meanwhile')
+    if (!answer.ok) throw new Stale('members or pools have changed since they were read')
   }
   log.info({ changed: txns.length }, 'members.put')
 }
 
-/** It exists, and no form of it was ever readable here: that it is in no list is not its end. */
+/** Whether the object exists but was never readable: it is in no list, and must not be taken for deleted. */
 function isHidden({ resources }: Deps, kind: 'ShellAgent' | 'ShellPool', name: string | undefined): boolean {
   if (name === undefined || resources.get(kind, '', name)) return false
   return resources.unreadable(kind, '', name) !== undefined
@@ -51,11 +51,11 @@ async function poolTxns(deps: Deps, desired: ReturnType<typeof desiredPools>): P
   for (const [name, settings] of desired) {
     const key = keys.pool(name)
     const { publicPem } = await identity.pool(name)
-    const there = mirrors.pools.get(key)
-    if (there && isHidden(deps, 'ShellPool', name)) continue
+    const stored = mirrors.pools.get(key)
+    if (stored && isHidden(deps, 'ShellPool', name)) continue
     const value = poolSchema.parse({ ...settings, sealKey: publicPem })
-    if (!isDeepStrictEqual(there?.value, value))
-      txns.push(putKnown(key, there?.mod ?? 0, JSON.stringify(value)))
+    if (!isDeepStrictEqual(stored?.value, value))
+      txns.push(putKnown(key, stored?.mod ?? 0, JSON.stringify(value)))
   }
   const inUse = new Set(desired.keys())
   for (const { key } of mirrors.jobs.entries()) inUse.add(keys.parseJob(key)?.pool ?? '')
@@ -74,11 +74,11 @@ function memberTxns(deps: Deps, desired: ReturnType<typeof desiredMembers>): Txn
   for (const { pool, agent, ...settings } of desired) {
     const key = keys.member(pool, agent)
     wanted.add(key)
-    const there = mirrors.members.get(key)
-    const enrolledAt = there?.value.enrolledAt ?? clock.now()
+    const stored = mirrors.members.get(key)
+    const enrolledAt = stored?.value.enrolledAt ?? clock.now()
     const value = memberSchema.parse({ ...settings, enrolledAt })
-    if (!isDeepStrictEqual(there?.value, value))
-      txns.push(putKnown(key, there?.mod ?? 0, JSON.stringify(value)))
+    if (!isDeepStrictEqual(stored?.value, value))
+      txns.push(putKnown(key, stored?.mod ?? 0, JSON.stringify(value)))
   }
   const stale = [...mirrors.members.entries()].filter(
     ({ key }: Versioned<unknown>) =>

@@ -17,7 +17,7 @@ import type {
 } from '../../store/log/port.ts'
 import type { Context } from '../context.ts'
 
-/** An attempt whose output somebody may ask for: it goes on, or it has ended, or there is output of it. */
+/** An attempt whose output can be read: it is in flight, it has ended, or some of its output is stored. */
 export interface AttemptSeen {
   uid: string
   run: string
@@ -25,10 +25,10 @@ export interface AttemptSeen {
   agent?: string
   /** It is in flight or pending. */
   going: boolean
-  /** How it ended, once that is stored; and whether there was a process that may have written. */
+  /** How it ended, once that is stored, and whether a process had started. */
   outcome?: Outcome
   started?: boolean
-  /** undefined: nothing of it has come. */
+  /** undefined: no output has arrived. */
   output?: Pick<OutputHead, 'stored' | 'bytes' | 'cut' | 'lost' | 'ended' | 'expired'>
 }
 
@@ -38,7 +38,7 @@ type Deps = { mirrors: Pick<Context['mirrors'], 'activesOf'> } & {
 
 const PAGE = 1_000
 
-/** All attempts of a run, or of every part of a fire; by run, the first attempt first. None: there is no such run. */
+/** All attempts of a run, or of all runs of a fire, in order of run and attempt. Empty if there is no such run. */
 export async function attemptsOf({ mirrors, store }: Deps, id: string): Promise<AttemptSeen[]> {
   const all = new Map<string, AttemptSeen>()
   const at = (of: { uid: string; run: string; attempt: number }): AttemptSeen => {
@@ -60,20 +60,20 @@ export async function attemptsOf({ mirrors, store }: Deps, id: string): Promise<
   }
   const { kind, namespace, name } = objectOf(id)
   for (const { value } of mirrors.activesOf(kind, namespace, name)) {
-    // What has ended is taken out of etcd first, and stored then: for a moment between the two it is neither.
+    // An attempt that ends is first removed from etcd, then stored. Between the two it is in neither.
     if (isNamed(value.run, id) && at(value).outcome === undefined) at(value).going = true
   }
   return [...all.values()].sort((a, b) => order(a.run, b.run) || a.attempt - b.attempt)
 }
 
-/** A part of the fire, or of the ShellRun, waits for another run to end: for its place in a wave, say. */
-export function waits({ cellsOf }: Pick<Context['mirrors'], 'cellsOf'>, id: string): boolean {
+/** Whether a run of the fire, or of the ShellRun, waits for another run to end, for instance for a slot in a wave. */
+export function isWaiting({ cellsOf }: Pick<Context['mirrors'], 'cellsOf'>, id: string): boolean {
   const { kind, namespace, name, time } = objectOf(id)
-  const isMeant = (waiting: number) => kind === 'run' || waiting === Number(time)
-  return cellsOf(kind, namespace, name).some(({ value }) => value?.waiting && isMeant(value.waiting.time))
+  const isOfFire = (waiting: number) => kind === 'run' || waiting === Number(time)
+  return cellsOf(kind, namespace, name).some(({ value }) => value?.waiting && isOfFire(value.waiting.time))
 }
 
-/** Whether an attempt is in flight or pending, by what is seen of etcd. */
+/** Whether an attempt is in flight or pending, by the mirrors of etcd. */
 export function isGoing({ activesOf }: Pick<Context['mirrors'], 'activesOf'>, of: AttemptRef): boolean {
   const { kind, namespace, name } = objectOf(of.run)
   return activesOf(kind, namespace, name).some(
@@ -81,7 +81,7 @@ export function isGoing({ activesOf }: Pick<Context['mirrors'], 'activesOf'>, of
   )
 }
 
-/** The newest fire of a ShellCronJob, or a ShellRun's only one; undefined: it has none yet. */
+/** The newest fire of a ShellCronJob, or the only run of a ShellRun; undefined: there is none yet. */
 export async function latestRun(
   { mirrors, store }: Deps,
   of: { kind: CellKind; namespace: string; name: string },
@@ -114,7 +114,7 @@ async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGe
   } while (cursor)
 }
 
-/** Whose run or fire it is, by its id. `time`: the scheduled one, of a job's. */
+/** The object that a run's or fire's id names. `time`: the scheduled time of a job's run. */
 function objectOf(id: string): { kind: CellKind; namespace: string; name: string; time: string } {
   const [namespace = '', name = '', time = ''] = id.split('.')
   return { kind: isShellRunId(id) ? 'run' : 'job', namespace, name, time }

@@ -23,10 +23,10 @@ afterEach(async () => {
   await rm(dir, { recursive: true })
 })
 
-/** Follows the attempt; `now.asked`: how often the log store was. */
+/** Follows the attempt. `now.asked`: how often the log store was asked. */
 function following() {
   const clock = createFakeClock(0)
-  const tail = createOutputNotifier()
+  const notifier = createOutputNotifier()
   const now = { isGoing: true, asked: 0, said: '', ended: undefined as boolean | undefined }
   const counted: Pick<LogStore, 'output'> = {
     output: (...of) => {
@@ -34,7 +34,7 @@ function following() {
       return store.output(...of)
     },
   }
-  const of = { store: counted, tail, clock, attempt, from: 0, follow: true, isGoing: () => now.isGoing }
+  const of = { store: counted, notifier, clock, attempt, from: 0, follow: true, isGoing: () => now.isGoing }
   const read = async () => {
     for await (const part of streamOf(of, stop.signal))
       for (const each of chunksOf(part))
@@ -46,12 +46,12 @@ function following() {
     const piece = outputOf(attempt, chunk(text))
     const offset = (await store.outputs(attempt))[0]?.stored ?? 0
     await store.storeOutput([{ ...piece, offset, next: offset + piece.next, end }])
-    tail.notify(attempt.run)
+    notifier.notify(attempt.run)
   }
   return { clock, now, came, done }
 }
 
-test('of what is silent the log store is asked seldom, and at once when something has come', async () => {
+test('the log store is asked rarely about a silent attempt, and at once after a notification', async () => {
   const { clock, now, came, done } = following()
   await clock.goTo(300_000)
   expect(now.asked).toBeLessThanOrEqual(11)
@@ -64,7 +64,7 @@ test('of what is silent the log store is asked seldom, and at once when somethin
   expect(now).toMatchObject({ said: 'one two', ended: true })
 })
 
-test('what comes without a ring is seen all the same', async () => {
+test('output without a notification is found all the same', async () => {
   const { clock, now } = following()
   await clock.goTo(1_000)
   await store.storeOutput([outputOf(attempt, chunk('quiet'))])
@@ -72,7 +72,7 @@ test('what comes without a ring is seen all the same', async () => {
   expect(now).toMatchObject({ said: 'quiet', ended: true })
 })
 
-test('one that has ended, and of which nothing more comes, is given up after a while, silent as it was or not', async () => {
+test('an ended attempt without further output is given up after a while', async () => {
   const { clock, now, came, done } = following()
   await clock.goTo(10_000)
   now.isGoing = false

@@ -4,7 +4,7 @@ import { setBounded } from './bounded-map.ts'
 const BURST = 25
 const REFILL = 5 * 60_000
 
-/** For each object 25 Events at once and then one in 5 minutes: whether one more may be told now. */
+/** A token bucket for each object: 25 Events at once, then one in 5 minutes. The function returns whether one more is allowed now. */
 export function createEventLimit(clock: Clock): (uid: string) => boolean {
   const buckets = new Map<string, { tokens: number; at: number }>()
   return uid => {

@@ -1,16 +1,16 @@
 import type { Log } from '../../platform/log.ts'
 
-/** Who wants to be told. A listener's bug neither stops the teller nor keeps the news from the others. */
+/** A set of listeners. One that throws is logged; it stops neither the notifier nor the other listeners. */
 export interface Listeners<T> {
-  tell: (news: T) => void
-  /** The returned function ends it. */
+  notify: (news: T) => void
+  /** Returns a function that removes the listener. */
   add: (listener: (news: T) => void) => () => void
 }
 
 export function createListeners<T>(log: Log): Listeners<T> {
   const listeners = new Set<(news: T) => void>()
   return {
-    tell: news => {
+    notify: news => {
       for (const listener of listeners) {
         try {
           listener(news)

@@ -1,14 +1,14 @@
 import type { ShellAgent, ShellCronJob, ShellPolicy, ShellPool, ShellRun } from '../../core/schema/objects.ts'
 
-/** A machine of the cluster, as far as anybody here cares. In a directory there are none. */
+/** The fields of a Kubernetes Node that the operator uses. A directory has none. */
 export interface Node {
   kind: 'Node'
   metadata: { name: string; uid: string; labels: Readonly<Record<string, string>> }
-  /** The kubelet says so. */
+  /** The Node's Ready condition. */
   ready: boolean
 }
 
-/** What is cached whole, by kind. */
+/** The kinds that are cached as whole objects. */
 export interface Objects {
   ShellCronJob: ShellCronJob
   ShellRun: ShellRun
@@ -19,7 +19,7 @@ export interface Objects {
 }
 
 export type CachedKind = keyof Objects
-/** Kinds that are read when somebody asks, as their values are nobody else's business. */
+/** The kinds that are read on demand, because their values are confidential. */
 export type LookedUpKind = 'Secret' | 'ConfigMap'
 
 /** Kinds without a namespace. */
@@ -32,14 +32,14 @@ export interface ObjectRef {
   name: string
 }
 
-/** What a Secret or ConfigMap holds. `notText` names the keys whose value is not UTF-8 or has a NUL, which `data` leaves out. */
+/** The contents of a Secret or ConfigMap. `notText` has the keys whose value is not UTF-8 or has a NUL byte; `data` leaves them out. */
 export type Lookup =
   | { kind: 'found'; data: Readonly<Record<string, string>>; notText: readonly string[] }
   | { kind: 'absent' }
-  /** We may not read it. `message` says who may not read what, in the server's words. */
+  /** The operator may not read it. `message` is the server's. */
   | { kind: 'forbidden'; message: string }
 
-/** Something to be told to who edits the object. One PascalCase reason serves log, metric, Event and condition alike. */
+/** An Event about an object. One PascalCase reason serves log, metric, Event and condition alike. */
 export interface Occurrence {
   type: 'Normal' | 'Warning'
   reason: string
@@ -47,56 +47,56 @@ export interface Occurrence {
 }
 
 /**
- * A file that cannot be taken over as it is: its objects stay as they were when it last could. Or one that should be mended, or `file` names
- * something else that should, as the log store.
+ * A problem of a file. If the file cannot be applied, its objects keep their last good version. `file` may also name another thing that
+ * needs attention, such as the log store.
  */
 export interface Problem {
   file: string
-  /** Counted from 1, where it is known. */
+  /** Counted from 1, if it is known. */
   line?: number
-  /** The path as the user wrote it, where it is about a field. */
+  /** The path of the field as the user wrote it, if the problem is about a field. */
   field?: string
   message: string
 }
 
-/** 'gone': there is no such object, or one of the same name with another uid. */
+/** 'gone': the object does not exist, or another one has its name. */
 export type Written = 'applied' | 'gone'
 
-/** The one finalizer of ours: it lets a deleted object's runs be ended and its keys be removed. */
+/** Our only finalizer: a deleted object stays until its runs have ended and its keys are deleted. */
 export const FINALIZER = 'shellcron.dev/runs'
 
 /**
- * The operator's objects, wherever they live. Reads come from a cache that is complete once `start` has resolved and never
- * needs anybody to ask; nothing that is read may be changed. Writes are for one life of an object (its uid), have a
- * deadline, and may be repeated; they throw `Unavailable` when nobody answers, or not for now.
- * A deleted object with our finalizer stays, with `metadata.deletionTimestamp`, until the finalizer is taken away.
+ * The operator's objects, on an API server or in a directory. Reads come from a cache, which is complete once `start` has resolved. The
+ * objects that they return must not be changed. A write is for one uid, has a deadline, and may be repeated; it throws `Unavailable` if
+ * the server cannot be reached or rejects it for now. A deleted object with our finalizer stays, with `metadata.deletionTimestamp`, until
+ * the finalizer is removed.
  */
 export interface Resources {
-  /** Resolves after the first complete list of every kind, however long that takes; goes on watching until the signal aborts. */
+  /** Resolves after the first complete list of every kind, however long that takes. Watches until the signal aborts. */
   start(signal: AbortSignal): Promise<void>
 
   /** `namespace` is '' for a kind without one. */
   get<K extends CachedKind>(kind: K, namespace: string, name: string): Objects[K] | undefined
   /**
-   * Why an object that exists cannot be read, as when a newer version of ours has written it. `get` and `list` then have its last
-   * readable form, or nothing, and that it is missing there must not be taken for its end.
+   * Why an existing object cannot be read, for instance because a newer version of ShellCron has written it. `get` and `list` then return
+   * its last readable form, or nothing. An object that is missing there must not be taken for deleted.
    */
   unreadable(kind: CachedKind, namespace: string, name: string): string | undefined
-  /** Of all that exist, those too that cannot be read: what asks only whether an object lives asks here. */
+  /** The uids of all existing objects, unreadable ones included. */
   uids(kind: CachedKind): readonly string[]
-  /** A new array of the cached objects that can be read, in no order. */
+  /** A new array of the readable objects, in no order. */
   list<K extends CachedKind>(kind: K): readonly Objects[K][]
-  /** The object, or the Secret or ConfigMap that was looked up before, may have changed, come or gone: look again. */
+  /** Called when an object may have come, changed or gone; also for Secrets and ConfigMaps that were looked up before. */
   onChange(listener: (ref: ObjectRef) => void): () => void
-  /** ms since the most silent source was last known to be alive; grows while one cannot be reached. */
-  silence(): number
+  /** ms since the most silent source last answered. It grows while a source cannot be reached. */
+  staleForMs(): number
 
-  /** Read anew at each call. From then on `onChange` tells of its changes, as long as its namespace holds any of our objects. */
+  /** Reads it from the source at each call. From then on `onChange` reports its changes, while its namespace has any of our objects. */
   lookUp(kind: LookedUpKind, namespace: string, name: string): Promise<Lookup>
 
-  /** The whole of what we say about the object: fields that an earlier call set and this one does not are removed. */
+  /** Replaces our part of the status: fields that an earlier call set and this one does not are removed. */
   applyStatus(ref: ObjectRef, uid: string, status: Readonly<Record<string, unknown>>): Promise<Written>
-  /** Adds or removes `FINALIZER`. To add it to an object that is being deleted is not possible: 'gone'. */
+  /** Adds or removes `FINALIZER`. It cannot be added to an object that is being deleted: 'gone'. */
   setFinalizer(ref: ObjectRef, uid: string, present: boolean): Promise<Written>
   /** null removes the annotation. */
   annotate(
@@ -104,22 +104,22 @@ export interface Resources {
     uid: string,
     annotations: Readonly<Record<string, string | null>>,
   ): Promise<Written>
-  /** One Event per object and reason, counted up; at most 25 at once and then one in 5 minutes per object. Never blocks, never throws. */
+  /** Writes one Event for each object and reason, with a count: at most 25 at once, then one in 5 minutes per object. Never blocks or throws. */
   event(ref: ObjectRef, uid: string, occurrence: Occurrence): void
 
-  /** Creates the agent of a Node, or sets exactly the given fields. Not in a directory, which has no Nodes. */
+  /** Creates the agent of a Node, or sets exactly the given fields. Fails in a directory, which has no Nodes. */
   putAgent(agent: AgentManifest): Promise<void>
-  /** Makes a ShellRun as a user does; reads show it soon, if not at once. 'exists': there is one of that name, as it was. */
+  /** Creates a ShellRun as a user would. Reads show it soon, if not at once. 'exists': there is one of this name; it is unchanged. */
   createRun(manifest: RunManifest): Promise<{ kind: 'created'; uid: string } | { kind: 'exists' }>
-  /** Deletes the object. In a directory objects belong to their files, and stay ('kept'), but for those that `createRun` made. */
+  /** Deletes the object. In a directory an object belongs to its file and is 'kept', unless `createRun` created it. */
   remove(ref: ObjectRef, uid: string): Promise<'removed' | 'kept'>
 
-  /** What is wrong with the files now. Always empty on Kubernetes, which refuses such objects itself. */
+  /** The present problems of files. Always empty on Kubernetes, which rejects invalid objects itself. */
   problems(): readonly Problem[]
   onProblems(listener: (problems: readonly Problem[]) => void): () => void
 }
 
-/** A ShellRun as somebody wrote it, and as it has been found good. */
+/** A ShellRun as its author wrote it, after validation. */
 export interface RunManifest {
   namespace: string
   name: string
@@ -128,11 +128,11 @@ export interface RunManifest {
   spec: Readonly<Record<string, unknown>>
 }
 
-/** What the operator sets of a ShellAgent that it makes for a Node: what it leaves out is the users'. */
+/** The fields that the operator sets of a Node's ShellAgent. All other fields belong to the users. */
 export interface AgentManifest {
   name: string
   labels?: Readonly<Record<string, string>>
-  /** The Node that owns it: the agent goes with it. */
+  /** The Node that owns it. Kubernetes deletes the agent with its Node. */
   node: { name: string; uid: string }
   spec: Readonly<Record<string, unknown>>
 }

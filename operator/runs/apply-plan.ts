@@ -12,7 +12,7 @@ import type { RunStep } from './plan.ts'
 
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity' | 'requests'>
 
-/** Does the steps of one stage, in order. Throws Stale when the world has changed since it was observed. */
+/** Applies the steps of one stage, in order. Throws Stale if the state has changed since it was observed. */
 export async function applyPlan(deps: Deps, steps: readonly RunStep[], signal: AbortSignal): Promise<void> {
   for (const step of steps) {
     signal.throwIfAborted()
@@ -20,7 +20,7 @@ export async function applyPlan(deps: Deps, steps: readonly RunStep[], signal: A
     else if (step.do === 'kill') await kill(deps, step)
     else {
       const answer = await deps.etcd.txn(txnOf(deps, step), signal)
-      if (!answer.ok) throw new Stale('the ShellRun changed meanwhile')
+      if (!answer.ok) throw new Stale('the ShellRun has changed since it was read')
       if (step.do === 'miss')
         deps.log.info({ run: step.stored.key, target: step.open.target, reason: step.reason }, 'run.missed')
     }
@@ -70,7 +70,7 @@ function txnOf(
   }
 }
 
-/** Put only if the request does not exist and the cell is as it was seen: what was claimed is never asked for again. */
+/** Puts the request only if it does not exist and the cell is unchanged, so that a claimed target is never requested again. */
 async function request(
   { requests, keys }: Deps,
   { entry, target, mod }: Extract<RunStep, { do: 'request' }>,

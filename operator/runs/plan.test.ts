@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { runEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
-import type { CellSeen } from '../jobs/job-world.ts'
-import { planRun, type RunWorld } from './plan.ts'
+import type { CellSeen } from '../etcd-mirrors.ts'
+import { planRun, type RunState } from './plan.ts'
 
 const T0 = Date.UTC(2026, 0, 1)
 const DEADLINE = T0 + 600_000
@@ -31,14 +31,14 @@ const cell = (target: string, over: Partial<Cell>): CellSeen => ({
   value: { uid: 'u1', lastFire: T0, active: [], ...over },
 })
 const running = (target: string) => ({ run: `ops.r.run-u1.${target}`, agent: target, attempt: 1 })
-/** w1 runs, w2 waits for its place, w3 has not been heard of; the wave holds w1. */
+/** w1 runs, w2 waits for its slot, w3 is unclaimed; the wave holds w1. */
 const cells = [
   cell('w1', { taken: true, active: [running('w1')] }),
   cell('w2', { waiting: { time: T0, by: 'w2', wave: true } }),
   cell('@wave', { active: [running('w1')] }),
 ]
 
-function plan(over: Partial<RunWorld>) {
+function plan(over: Partial<RunState>) {
   return planRun({
     now: T0 + 1_000,
     desired: { kind: 'entry', entry, final: false },
@@ -49,7 +49,7 @@ function plan(over: Partial<RunWorld>) {
     ...over,
   })
 }
-const done = (over: Partial<RunWorld>) =>
+const done = (over: Partial<RunState>) =>
   plan(over).steps.map(step => [
     step.do,
     'open' in step
@@ -63,7 +63,7 @@ const done = (over: Partial<RunWorld>) =>
     ...('reason' in step ? [step.reason] : []),
   ])
 
-test('who waits for its place is asked as long as it waits, beside those that nobody has heard of', () => {
+test('a target that waits for its slot is requested while it waits, like an unclaimed one', () => {
   expect(done({})).toEqual([
     ['request', 'w2', 7],
     ['request', 'w3', 0],
@@ -71,7 +71,7 @@ test('who waits for its place is asked as long as it waits, beside those that no
   expect(plan({ hasRequest: () => true })).toEqual({ steps: [], then: { until: DEADLINE } })
 })
 
-test('at the deadline only who does not wait, or is gone, is Missed', () => {
+test('at the deadline a target is Missed, unless it waits and its agent lives', () => {
   expect(done({ now: DEADLINE })).toEqual([['miss', 'w3', 'DeadlineExceeded']])
   expect(done({ now: DEADLINE, lives: () => false })).toEqual([
     ['miss', 'w2', 'DeadlineExceeded'],
@@ -79,12 +79,12 @@ test('at the deadline only who does not wait, or is gone, is Missed', () => {
   ])
 })
 
-test('after it who waits is asked on', () => {
+test('after the deadline a waiting target is still requested', () => {
   const known = [...cells, cell('w3', { taken: true })]
   expect(done({ now: DEADLINE + 60_000, cells: known })).toEqual([['request', 'w2', 7]])
 })
 
-test('a deletion: what waits is Missed, then what runs is ended, once', () => {
+test('a deletion: waiting targets are Missed, then active runs are ended, once', () => {
   const gone = { desired: { kind: 'gone', kill: true } } as const
   expect(done(gone)).toEqual([
     ['miss', 'w2', 'Deleted'],
@@ -99,7 +99,7 @@ test('a deletion: what waits is Missed, then what runs is ended, once', () => {
   expect(done({ ...gone, cells: [...known, wave] })).toEqual([['kill', 'w1', 'Deleted']])
 })
 
-test('what a wave holds is not what keeps a ShellRun from its end', () => {
+test('the runs in the wave’s cell do not keep a ShellRun from its end', () => {
   const ended = ['w1', 'w2', 'w3'].map(target => cell(target, { taken: true }))
   expect(plan({ cells: [...ended, cell('@wave', { active: [running('w1')] })] })).toEqual({
     steps: [],

@@ -3,16 +3,16 @@ import type { Again } from '../../platform/work-queue.ts'
 import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
 
-/** ttlSecondsAfterFinished. Counted from when this life saw the end, so that a restart makes an object live longer, never shorter. */
+/** ttlSecondsAfterFinished, counted from when this process saw the end. A restart lets an object live longer, never shorter. */
 export interface Ttl {
-  /** The ShellRun has ended: deletes it in time, or answers when it will be. */
+  /** The ShellRun has ended. Deletes it if its TTL has passed, otherwise returns when to call again. */
   ended(object: ShellRun): Promise<Again>
   /** `key`: `<namespace>/<name>`. */
   forget(key: string): void
 }
 
-/** Marks of Argo CD and Flux: what they own they would make again, and so run it again. */
-const OWNERS = [
+/** Labels and annotations of Argo CD and Flux. Those would create a deleted object again, and so run it again. */
+const GITOPS_MARKS = [
   'argocd.argoproj.io/tracking-id',
   'argocd.argoproj.io/instance',
   'kustomize.toolkit.fluxcd.io/name',
@@ -30,7 +30,7 @@ export function createTtl({ resources, clock, log }: Pick<Context, 'resources' |
       const ref = { kind: 'ShellRun' as const, namespace, name }
       const owner = ownerOf(metadata)
       if (owner) {
-        const message = `spec.ttlSecondsAfterFinished is ignored: the object has ${owner}, and would be made and run again`
+        const message = `spec.ttlSecondsAfterFinished is ignored: ${owner} shows that GitOps owns this object, and would create and run it again; remove the field`
         resources.event(ref, uid, { type: 'Warning', reason: 'TTLIgnored', message })
         return undefined
       }
@@ -45,7 +45,7 @@ export function createTtl({ resources, clock, log }: Pick<Context, 'resources' |
   }
 }
 
-/** The mark by which somebody owns it. */
+/** The label or annotation that shows the GitOps controller that owns the object. */
 export function ownerOf({ labels = {}, annotations = {} }: Metadata): string | undefined {
-  return OWNERS.find(mark => mark in labels || mark in annotations)
+  return GITOPS_MARKS.find(mark => mark in labels || mark in annotations)
 }

@@ -4,42 +4,46 @@ import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
-import type { Given } from '../resources/directory/secrets.ts'
+import type { GivenSecrets } from '../resources/directory/secrets.ts'
 import { type LogStoreConfig, logStoreOf } from './open-log-store.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
 
-const address = z.string().regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be like 0.0.0.0:8081, or a port')
+const address = z
+  .string()
+  .regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be a port, or an address like 0.0.0.0:8081')
 
-/** Settings of `shellcron operator`, as flags name them. */
+/** The settings of `shellcron operator`, named like its flags. */
 const schema = z.strictObject({
-  endpoints: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be like https://10.0.0.1:2379')).min(1),
+  endpoints: z
+    .array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be a URL like https://10.0.0.1:2379'))
+    .min(1),
   state: z.string().min(1).optional(),
   directory: z.string().min(1).optional(),
   kubeconfig: z.string().min(1).optional(),
   etcdIdentity: z.string().min(1).optional(),
   prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
   health: address.optional(),
-  /** Where agents bring output, on TLS. Without it none is taken. */
+  /** The address on which agents deliver output, with TLS. Without it the operator accepts none. */
   ingest: address.optional(),
-  /** Names and addresses under which agents reach it, beside those of this machine. */
+  /** Names and addresses under which agents reach the ingest, besides those of this machine. */
   ingestNames: z.array(z.string().min(1)).default([]),
-  /** Of all objects together, in a second: each is one in the cluster's own etcd. */
+  /** Status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).default(20),
-  /** The log store keeps results so long after their scheduled time, d; 0: for ever. */
+  /** How long the log store keeps results after their scheduled time, days. 0: forever. */
   retentionDays: z.number().min(0).default(90),
-  /** The log store keeps so much output, as it is stored; 0: all. */
+  /** How much output the log store keeps, in bytes as stored. 0: all. */
   retentionBytes: quantity('0', '1Pi').default('20Gi'),
-  /** A file, or postgres://…; default: a file in the state directory. */
+  /** A file, or postgres://… The default is a file in the state directory. */
   logStore: z.string().min(1).optional(),
   logStorePasswordFile: z.string().min(1).optional(),
   /** ShellCron is being uninstalled: finalizers are removed and `jobs/` is emptied. */
   draining: z.boolean().default(false),
-  /** Standalone: keys of Secrets that are variables of the operator's own environment. */
+  /** Standalone: keys of Secrets whose values are in the operator's own environment. */
   secretFromEnv: z.array(z.string()).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
-/** `host`: default every address. `port` 0: any free one. */
+/** Without `host`, all addresses. `port` 0: any free port. */
 interface Address {
   host?: string
   port: number
@@ -55,27 +59,33 @@ export interface OperatorConfig {
   logLevel: string
   statusWrites: number
   logStore: LogStoreConfig
-  /** Of the log store; undefined: for ever, all. */
+  /** Retention of the log store. undefined: keep everything forever. */
   retention: { days?: number; outputBytes?: number }
   mode:
-    | { kind: 'directory'; directory: string; stateDir: string; secrets: Given }
-    /** `namespace`: of the operator's own Secret and Lease. `identity`: who we are in the Lease. */
+    | { kind: 'directory'; directory: string; stateDir: string; secrets: GivenSecrets }
+    /** `namespace`: that of the operator's own Secret and Lease. `identity`: this operator's name in the Lease. */
     | { kind: 'kubernetes'; kubeconfig?: string; stateDir: string; namespace: string; identity: string }
 }
 
-/** Checks settings; throws InvalidInput that names the flag. */
+/** Checks the settings. Throws InvalidInput that names the flag. */
 export function readConfig(
   input: Record<string, unknown>,
   env: Record<string, string | undefined> = process.env,
 ): OperatorConfig {
   const parsed = schema.safeParse(input)
-  if (!parsed.success) throw named(parsed.error)
+  if (!parsed.success) throw invalidFlag(parsed.error)
   const { endpoints, prefix, draining, logLevel, statusWrites } = parsed.data
   const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
   if (directory !== undefined && kubeconfig !== undefined)
-    throw new InvalidInput('--kubeconfig', 'is for a cluster, --directory for standalone; give one of them')
+    throw new InvalidInput(
+      '--kubeconfig',
+      'is for a cluster, and --directory is for standalone; use only one of them',
+    )
   if (directory === undefined && secretFromEnv.length > 0)
-    throw new InvalidInput('--secret-from-env', 'is for standalone; in a cluster Secrets are objects')
+    throw new InvalidInput(
+      '--secret-from-env',
+      'is for standalone only (--directory); in a cluster, use a Secret object',
+    )
   const health = parsed.data.health === undefined ? {} : { health: addressOf('--health', parsed.data.health) }
   return {
     endpoints,
@@ -112,7 +122,7 @@ function retentionOf(settings: z.infer<typeof schema>): OperatorConfig['retentio
   return { ...(days === 0 ? {} : { days }), ...(outputBytes === 0 ? {} : { outputBytes }) }
 }
 
-function named(error: z.ZodError): InvalidInput {
+function invalidFlag(error: z.ZodError): InvalidInput {
   const [issue] = error.issues
   const setting = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0]
   const flag = String(setting ?? 'settings').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
@@ -131,7 +141,7 @@ function ingestOf(
   return { ingest: { ...address, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
 }
 
-/** As a cluster's DNS knows the operator's Service. */
+/** The names of the operator's Service in the cluster's DNS. */
 function serviceNames(namespace: string): string[] {
   const name = `shellcron-operator.${namespace}`
   return [name, `${name}.svc`, `${name}.svc.cluster.local`]
@@ -140,7 +150,7 @@ function serviceNames(namespace: string): string[] {
 function addressOf(flag: string, text: string): Address {
   const colon = text.lastIndexOf(':')
   const port = Number(text.slice(colon + 1))
-  if (port > 65_535) throw new InvalidInput(flag, `${port} is not a port`)
+  if (port > 65_535) throw new InvalidInput(flag, `${port} is not a port; use 0 to 65535`)
   const host = colon > 0 ? text.slice(0, colon).replace(/^\[(.*)\]$/, '$1') : ''
   return host === '' ? { port } : { host, port }
 }

@@ -5,23 +5,23 @@ import type { Log } from '../../platform/log.ts'
 import { type Answer, accepted, type KubeApi } from '../resources/kubernetes/api.ts'
 
 /**
- * One operator of several acts: it holds a Lease and renews it. A candidate takes the Lease when it has not changed for the Lease's
- * duration by the candidate's own monotonic clock; nobody's wall clock is compared with another's.
+ * One of several operators leads: it holds a Lease and renews it. A candidate takes the Lease if it has not changed for its duration, by
+ * the candidate's own monotonic clock. Wall clocks of different machines are never compared.
  *
- *   candidate ── free, or unchanged for 12 s ──► leader ── not renewed for 10 s after the sending of the last renewal ──► steps down
+ *   candidate ── free, or unchanged for 12 s ──► leader ── no renewal sent within 10 s has succeeded ──► steps down
  *
- * It spares work, and is no lock: a leader that was frozen may still send a write. All that matters is safe by its own comparison.
+ * The election saves work, but is not a lock: a leader that was frozen may still send a write. Every write compares what it is based on.
  */
 export interface LeaderOptions {
   api: KubeApi
   clock: Clock
   log: Log
   namespace: string
-  /** Of the Lease. */
+  /** The name of the Lease. */
   name: string
-  /** Who we are, for people. */
+  /** This operator's name in the Lease. */
   identity: string
-  /** For tests; ms. The leader steps down `margin` before others may take over. */
+  /** For tests, ms. The leader steps down `margin` before others may take over. */
   times?: { duration: number; renew: number; retry: number; margin: number }
 }
 
@@ -41,8 +41,8 @@ interface Lease {
 }
 
 /**
- * Waits for its turn, then runs `whileLeading` until it ends or the signal aborts, and gives the Lease back. When the Lease is lost,
- * the signal of `whileLeading` aborts; after it has ended we are a candidate again. Throws what `whileLeading` throws while it leads.
+ * Waits for the Lease, runs `whileLeading` until it ends or the signal aborts, and releases the Lease. If the Lease is lost, the signal of
+ * `whileLeading` aborts, and after it has ended this operator is a candidate again. Rejects if `whileLeading` rejects while it leads.
  */
 export async function lead(
   options: LeaderOptions,
@@ -63,7 +63,7 @@ export async function lead(
   }
 }
 
-/** `lost`: why the term ended before the work did. */
+/** `lost`: why the term ended before `whileLeading` did. */
 async function serve(
   election: Election,
   term: Lease,
@@ -73,7 +73,7 @@ async function serve(
   const done = new AbortController()
   const holding = election.hold(term, done.signal).then(lost => {
     if (lost === undefined) return {}
-    end.abort(new Unavailable(`no longer the leader: ${lost}`))
+    end.abort(new Unavailable(`this operator no longer leads: ${lost}`))
     return { lost }
   })
   try {
@@ -94,11 +94,11 @@ class Election {
   readonly #options: LeaderOptions
   readonly #times: typeof TIMES
   readonly #path: string
-  /** Another life of the same pod is another candidate. */
+  /** A restarted pod is another candidate. */
   readonly #me: string
-  /** The Lease as it was seen last, and since when it has been so. */
+  /** The version of the Lease that was last read, and since when it has been the same. */
   #seen: { version: string; since: number } | undefined
-  /** When it will be free if nobody renews it. */
+  /** When the Lease expires unless it is renewed. */
   #free = Infinity
   #sentAt = 0
 
@@ -109,7 +109,7 @@ class Election {
     this.#me = `${options.identity}_${randomUUID()}`
   }
 
-  /** The Lease once it is ours; undefined when the signal aborts before. */
+  /** Resolves with the Lease once this operator holds it; with undefined if the signal aborts first. */
   async win(signal: AbortSignal): Promise<Lease | undefined> {
     while (!signal.aborted) {
       try {
@@ -125,7 +125,7 @@ class Election {
     return undefined
   }
 
-  /** Renews until `done` (then undefined), or until the Lease is lost (then why). */
+  /** Renews the Lease until `done` aborts (undefined), or until it is lost (returns the reason). */
   async hold(term: Lease, done: AbortSignal): Promise<string | undefined> {
     const { clock } = this.#options
     const { duration, margin, renew, retry } = this.#times
@@ -135,9 +135,9 @@ class Election {
       await clock.sleep(Math.min(wait, validUntil - clock.monotonic()), done).catch(() => undefined)
       if (done.aborted) return undefined
       const left = validUntil - clock.monotonic()
-      if (left <= 0) return 'the Lease could not be renewed in time'
+      if (left <= 0) return 'the Lease was not renewed in time'
       const renewed = await this.#renew(lease, { signal: done, within: left })
-      if (renewed === 'taken') return 'another one has taken the Lease'
+      if (renewed === 'taken') return 'another operator has taken the Lease'
       wait = renewed ? renew : retry
       if (!renewed) continue
       lease = renewed
@@ -145,7 +145,7 @@ class Election {
     }
   }
 
-  /** Lets the next one begin at once. A failure costs it the Lease's duration, no more. */
+  /** Lets the next operator lead at once. If this fails, it has to wait for the Lease's duration. */
   async release(): Promise<void> {
     try {
       const lease = await this.#read()
@@ -188,7 +188,7 @@ class Election {
     return { ...lease, spec }
   }
 
-  /** undefined: not this time. */
+  /** undefined: the attempt failed. */
   async #renew(
     lease: Lease,
     call: { signal: AbortSignal; within: number },
@@ -196,7 +196,7 @@ class Election {
     try {
       const renewed = await this.#put({ ...lease, spec: { ...lease.spec, renewTime: this.#now() } }, call)
       if (renewed) return renewed
-      // Changed by somebody, or by our own renewal whose answer was lost.
+      // Changed by another operator, or by our own renewal whose answer was lost.
       const now = await this.#read(call.signal)
       if (now?.spec?.holderIdentity !== this.#me) return 'taken'
       return await this.#put({ ...now, spec: { ...now.spec, renewTime: this.#now() } }, call)
@@ -217,7 +217,7 @@ class Election {
     return answer.status === 404 ? undefined : (accepted(answer, 'get lease') as Lease)
   }
 
-  /** The Lease as it is now; undefined if it is no longer the one that we knew. */
+  /** Writes the Lease. Undefined if it has changed since it was read. */
   async #put(lease: Lease, call: { signal?: AbortSignal; within?: number } = {}): Promise<Lease | undefined> {
     const { resourceVersion, name } = lease.metadata
     const sentAt = this.#options.clock.monotonic()
@@ -234,7 +234,7 @@ class Election {
     return put
   }
 
-  /** MicroTime, as the API wants it. */
+  /** In the API's MicroTime format. */
   #now(): string {
     return new Date(this.#options.clock.now()).toISOString().replace('Z', '000Z')
   }

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { API_VERSION, parseObject, type ShellAgent } from '../../core/schema/objects.ts'
 import type { CachedKind, Objects, Resources } from '../resources/port.ts'
 
-/** Agents that `up` enrols without a file in the directory: remembered in the state directory, seen as ShellAgents by all. */
+/** Agents that `up` enrols without a file in the directory. They are kept in the state directory, and appear as ShellAgents. */
 
 const FOLDER = 'agents'
 
-/** Remembers an agent. A ShellAgent of its name in the directory is stronger. */
+/** Stores an agent. A ShellAgent of the same name in the directory takes precedence. */
 export async function rememberAgent(
   stateDir: string,
   { name, pool }: { name: string; pool: string },
@@ -37,7 +37,7 @@ export async function localAgents(stateDir: string): Promise<ShellAgent[]> {
   })
 }
 
-/** The same objects, and these agents unless the directory has one of the name. Their status is kept in memory. */
+/** Adds these agents to the objects, unless the directory has one of the same name. Their status is kept in memory. */
 export function withAgents(resources: Resources, agents: readonly ShellAgent[]): Resources {
   const local = new Map(agents.map(agent => [agent.metadata.name, agent]))
   const own = (name: string) => (resources.get('ShellAgent', '', name) ? undefined : local.get(name))

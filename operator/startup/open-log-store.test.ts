@@ -11,8 +11,8 @@ test('a log store is the file in the state directory, another file, or a databas
 test.each([
   ['postgres://a:secret@db/log', undefined, '--log-store', /must not hold a password/],
   ['postgres://a@db/log?password=secret', undefined, '--log-store', /must not hold a password/],
-  ['mysql://a@db/log', undefined, '--log-store', /must be like/],
-  ['/data/log.db', '/run/password', '--log-store-password-file', /is for/],
+  ['mysql://a@db/log', undefined, '--log-store', /must be a file, or a URL like/],
+  ['/data/log.db', '/run/password', '--log-store-password-file', /needs --log-store postgres/],
 ])('%s is refused', (given, passwordFile, field, message) => {
   const refused = expect.objectContaining({ field, message: expect.stringMatching(message) })
   expect(() => logStoreOf(given, passwordFile)).toThrow(refused)

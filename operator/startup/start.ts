@@ -1,40 +1,31 @@
-import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InvalidInput } from '../../core/errors.ts'
-import { createKeys } from '../../core/keys.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { flock } from '../../platform/flock.ts'
 import type { Log } from '../../platform/log.ts'
-import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
-import type { Tls } from '../../store/etcd/connection.ts'
-import { serveHealth } from '../api/health.ts'
+import { type Health, serveHealth } from '../api/health.ts'
 import type { Context } from '../context.ts'
-import { type Authority, OPERATOR_USER, openAuthority } from '../identity/authority.ts'
-import { openIdentity } from '../identity/identity.ts'
-import { fileKeyStore, type KeyStore } from '../identity/keystore.ts'
-import { secretKeyStore } from '../identity/keystore-secret.ts'
+import type { Authority } from '../identity/authority.ts'
 import { type LeaderTask, leadOperator } from '../operator.ts'
 import { createDirectoryResources } from '../resources/directory/resources.ts'
 import { createEtcdStatusStore } from '../resources/directory/status-store.ts'
 import type { KubeApi } from '../resources/kubernetes/api.ts'
-import { connectKubernetes } from '../resources/kubernetes/connect.ts'
 import { createKubernetesResources } from '../resources/kubernetes/resources.ts'
 import type { Resources } from '../resources/port.ts'
 import { createOutcomeNotifier, type OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
 import type { OperatorConfig } from './config.ts'
+import { waitForOutbox } from './last-drain.ts'
 import { lead } from './leader-election.ts'
 import { localAgents, withAgents } from './local-agents.ts'
-import { usableLogStore } from './open-log-store.ts'
+import { type Opened, open } from './open.ts'
 
 export interface StartOptions {
   config: OperatorConfig
   clock: Clock
   log: Log
-  /** What lives as long as this operator leads. */
-  parts(of: AcrossTerms): readonly LeaderTask[]
+  /** Tasks that run while this operator leads. */
+  tasks(of: AcrossTerms): readonly LeaderTask[]
 }
 
-/** What lasts from one term to the next. */
+/** What tasks share from one term of leadership to the next. */
 export interface AcrossTerms {
   outcomes: OutcomeNotifier
   stateDir: string
@@ -42,63 +33,109 @@ export interface AcrossTerms {
 }
 
 export interface Operator {
-  /** Undefined while another one leads, or nothing was seen yet. */
+  /** undefined while another operator leads, or until etcd and the objects have been read. */
   context(): Context | undefined
   setDraining(draining: boolean): void
   readonly healthPort: number | undefined
-  /** Resolves when the signal has aborted and all is let go; rejects when it cannot go on. */
+  /** Resolves after the signal has aborted and everything is closed; rejects on a fault that ends the operator. */
   readonly done: Promise<void>
 }
 
-/** How long the operator's own certificate for etcd is good, h: it gets another one at each start. */
-const CERTIFICATE_HOURS = 24 * 365
 const LEASE = 'shellcron-operator'
-const KEYS = 'shellcron-keys'
-/** Sources that say nothing for so long are not to be relied on, ms. */
-const SILENT_MS = 300_000
-/** How long the end may wait for the outbox, ms. */
-const LAST_DRAIN_MS = 3_000
+/** The operator is not ready if its objects have not been confirmed for this long, ms. */
+const STALE_MS = 300_000
 
+/**
+ *   opened ─▶ candidate ─▶ leading: objects and etcd read, tasks run ─▶ candidate again
+ *                              └ signal aborts ─▶ outbox drained, for seconds at most ─▶ closed
+ */
 export async function startOperator(options: StartOptions, signal: AbortSignal): Promise<Operator> {
-  const { config, clock, log } = options
-  const { mode } = config
-  await mkdir(mode.stateDir, { recursive: true, mode: 0o700 })
-  const lock = await flock(join(mode.stateDir, 'operator.lock'))
-  if (lock.kind === 'held')
-    throw new InvalidInput('--state', `${mode.stateDir} is in use by another operator`)
-  const release = () => void (lock.kind === 'locked' && lock.release())
-  const of = { stateDir: mode.stateDir, clock, log }
-  const over = new AbortController()
-  const { logStore, settled } = await usableLogStore(
-    config.logStore,
-    of,
-    AbortSignal.any([signal, over.signal]),
-  ).catch((error: unknown) => {
-    release()
-    throw error
-  })
-  const api = mode.kind === 'kubernetes' ? connectKubernetes(mode.kubeconfig) : undefined
-  const store = await keyStoreOf(config, api)
-  const identity = await openIdentity(store)
-  const authority = await openAuthority(store)
-  const keys = createKeys(config.prefix)
-  const tls = await tlsOf(config, authority)
-  const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
-  const lasting: AcrossTerms = {
-    outcomes: createOutcomeNotifier(logStore),
-    stateDir: mode.stateDir,
-    authority,
+  const opened = await open(options, signal)
+  const operator = new RunningOperator(options, opened)
+  const { health } = options.config
+  const server =
+    health && (await serveHealth({ ...health, ill: () => undefined, unready: () => operator.unready() }))
+  return {
+    context: () => operator.context,
+    setDraining: draining => operator.setDraining(draining),
+    healthPort: server?.port,
+    done: operator.run(signal, server),
   }
-  const state: { context?: Context | undefined; lookAtAll?: () => void; draining: boolean } = {
-    draining: config.draining,
+}
+
+class RunningOperator {
+  readonly #options: StartOptions
+  readonly #opened: Opened
+  readonly #outcomes: OutcomeNotifier
+  #draining: boolean
+  #context: Context | undefined
+  #enqueueAll: (() => void) | undefined
+
+  constructor(options: StartOptions, opened: Opened) {
+    this.#options = options
+    this.#opened = opened
+    this.#draining = options.config.draining
+    this.#outcomes = createOutcomeNotifier(opened.logStore)
   }
 
-  const whileLeading = async (leading: AbortSignal): Promise<void> => {
-    const term = new AbortController()
-    const until = AbortSignal.any([leading, term.signal])
-    const resources = await resourcesOf()
+  get context(): Context | undefined {
+    return this.#context
+  }
+
+  setDraining(draining: boolean): void {
+    this.#draining = draining
+    if (this.#context) this.#enqueueAll?.()
+  }
+
+  unready(): string | undefined {
+    const context = this.#context
+    if (!context) return 'this operator does not lead'
+    if (!context.mirrors.synced()) return 'etcd cannot be reached'
+    return context.resources.staleForMs() > STALE_MS ? 'the objects cannot be reached' : undefined
+  }
+
+  async run(signal: AbortSignal, health: Health | undefined): Promise<void> {
+    const ending = new AbortController()
+    const onAbort = () => void this.#waitForOutbox().finally(() => ending.abort(signal.reason))
+    if (signal.aborted) ending.abort(signal.reason)
+    else signal.addEventListener('abort', onAbort, { once: true })
+    this.#opened.logStoreChecked.catch((error: unknown) => ending.abort(error))
     try {
-      await resources.start(until)
+      await this.#campaign(ending.signal)
+      // It ended without being told to: the log store must not be used.
+      if (!signal.aborted) ending.signal.throwIfAborted()
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      await health?.close()
+      await this.#opened.close()
+    }
+  }
+
+  #waitForOutbox(): Promise<void> {
+    const { etcd, keys } = this.#opened
+    return waitForOutbox(etcd, keys, this.#options.clock)
+  }
+
+  /** In directory mode there is no election: the lock on the state directory admits one operator. */
+  async #campaign(signal: AbortSignal): Promise<void> {
+    const { clock, log, config } = this.#options
+    const { mode } = config
+    if (mode.kind === 'directory') return this.#serveTerm(signal)
+    const { namespace, identity } = mode
+    const election = { api: this.#opened.api as KubeApi, clock, log, namespace, name: LEASE, identity }
+    await lead(election, signal, leading => this.#serveTerm(leading))
+  }
+
+  async #serveTerm(leading: AbortSignal): Promise<void> {
+    const { clock, log, config } = this.#options
+    const { etcd, keys, identity, logStore } = this.#opened
+    const term = new AbortController()
+    const signal = AbortSignal.any([leading, term.signal])
+    const resources = await this.#createResources()
+    try {
+      await resources.start(signal)
       await leadOperator(
         {
           etcd,
@@ -108,23 +145,35 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
           identity,
           resources,
           memory: logStore,
-          allowWithoutPolicy: mode.kind === 'directory',
-          draining: () => state.draining,
-          parts: options.parts(lasting),
-          onLeading: (context, lookAtAll) => {
-            Object.assign(state, { context, lookAtAll })
-            log.info({ mode: mode.kind }, 'operator.ready')
-          },
+          allowWithoutPolicy: config.mode.kind === 'directory',
+          draining: () => this.#draining,
+          tasks: this.#tasks(),
+          onLeading: (context, enqueueAll) => this.#onLeading(context, enqueueAll),
         },
-        until,
+        signal,
       )
     } finally {
-      state.context = undefined
+      this.#context = undefined
       term.abort(new Error('the term is over'))
     }
   }
 
-  async function resourcesOf(): Promise<Resources> {
+  #tasks(): readonly LeaderTask[] {
+    const { authority } = this.#opened
+    const { stateDir } = this.#options.config.mode
+    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority })
+  }
+
+  #onLeading(context: Context, enqueueAll: () => void): void {
+    this.#context = context
+    this.#enqueueAll = enqueueAll
+    this.#options.log.info({ mode: this.#options.config.mode.kind }, 'operator.ready')
+  }
+
+  async #createResources(): Promise<Resources> {
+    const { clock, log, config } = this.#options
+    const { api, etcd, keys } = this.#opened
+    const { mode } = config
     if (mode.kind === 'kubernetes') return createKubernetesResources({ api: api as KubeApi, clock, log })
     const resources = createDirectoryResources({
       directory: mode.directory,
@@ -136,91 +185,4 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
     })
     return withAgents(resources, await localAgents(mode.stateDir))
   }
-
-  const health =
-    config.health &&
-    (await serveHealth({
-      ...config.health,
-      ill: () => undefined,
-      unready: () => unready(state.context),
-    }))
-
-  const run = async () => {
-    const ending = new AbortController()
-    const told = () =>
-      void lastDrain(etcd, { prefix: keys.results, clock }).finally(() => ending.abort(signal.reason))
-    if (signal.aborted) ending.abort(signal.reason)
-    else signal.addEventListener('abort', told, { once: true })
-    settled.catch((error: unknown) => ending.abort(error))
-    try {
-      if (mode.kind === 'kubernetes') {
-        const { namespace, identity: self } = mode
-        const election = { api: api as KubeApi, clock, log, namespace, name: LEASE, identity: self }
-        await lead(election, ending.signal, whileLeading)
-      } else await whileLeading(ending.signal)
-      // Not told to end, and ended: the log store is not one that may be used.
-      if (!signal.aborted) ending.signal.throwIfAborted()
-    } catch (error) {
-      if (!signal.aborted) throw error
-    } finally {
-      signal.removeEventListener('abort', told)
-      over.abort(new Error('the operator ends'))
-      await health?.close()
-      await etcd.close()
-      await logStore.close()
-      release()
-    }
-  }
-  return {
-    context: () => state.context,
-    setDraining(draining) {
-      state.draining = draining
-      if (state.context) state.lookAtAll?.()
-    },
-    healthPort: health?.port,
-    done: run(),
-  }
-}
-
-/** What agents recorded just before we were told to end is stored yet, if that is a matter of moments. */
-async function lastDrain(etcd: Etcd, { prefix, clock }: { prefix: string; clock: Clock }): Promise<void> {
-  const until = clock.monotonic() + LAST_DRAIN_MS
-  try {
-    while (clock.monotonic() < until && (await etcd.list(prefix)).items.length > 0) await clock.sleep(50)
-  } catch {
-    // Then the next one does it.
-  }
-}
-
-function unready(context: Context | undefined): string | undefined {
-  if (!context) return 'does not lead'
-  if (!context.mirrors.synced()) return 'etcd is out of reach'
-  return context.resources.silence() > SILENT_MS ? 'objects are out of reach' : undefined
-}
-
-async function keyStoreOf({ mode }: OperatorConfig, api: KubeApi | undefined): Promise<KeyStore> {
-  return mode.kind === 'kubernetes' && api
-    ? secretKeyStore({ api, namespace: mode.namespace, name: KEYS })
-    : fileKeyStore(keysDir(mode.stateDir))
-}
-
-/** Where a standalone operator keeps its keys. */
-export function keysDir(stateDir: string): string {
-  return join(stateDir, 'keys')
-}
-
-async function tlsOf(config: OperatorConfig, authority: Authority): Promise<Tls | undefined> {
-  if (config.etcdIdentity !== undefined) {
-    const dir = config.etcdIdentity
-    const read = async (name: string) => {
-      try {
-        return await readFile(join(dir, name), 'utf8')
-      } catch (error) {
-        throw new InvalidInput('--etcd-identity', `${dir} has no readable ${name}`, { cause: error })
-      }
-    }
-    return { ca: await read('ca.crt'), cert: await read('tls.crt'), key: await read('tls.key') }
-  }
-  if (!config.endpoints.some(endpoint => endpoint.startsWith('https:'))) return undefined
-  return { ca: authority.caCert, ...(await authority.client(OPERATOR_USER, CERTIFICATE_HOURS)) }
 }

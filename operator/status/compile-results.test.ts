@@ -20,48 +20,48 @@ beforeEach(() => {
   events = []
 })
 
-function say(refused: typeof mendable | undefined, before?: { reason: string; since?: number }) {
+function record(refused: typeof mendable | undefined, before?: { reason: string; since?: number }) {
   const resources = { event: (_ref: unknown, _uid: unknown, one: Occurrence) => void events.push(one) }
   const deps = { compileResults, resources, clock, log: silentLog } as unknown as Parameters<
     typeof recordCompileResult
   >[0]
   const { again } = recordCompileResult(deps, 'ShellCronJob', metadata, { refused, before })
-  return { again, verdict: compileResults.get('ShellCronJob', of.namespace, of.name) }
+  return { again, result: compileResults.get('ShellCronJob', of.namespace, of.name) }
 }
 
-test('what another object may mend is stalled after two minutes, and looked at again just then', async () => {
-  expect(say(mendable)).toMatchObject({ again: { inMs: 120_000 }, verdict: { stalled: false, since: T0 } })
+test('a refusal that another object may fix is Stalled after two minutes, and compiled again then', async () => {
+  expect(record(mendable)).toMatchObject({ again: { inMs: 120_000 }, result: { stalled: false, since: T0 } })
   await clock.goTo(T0 + 119_999)
-  expect(say(mendable)).toMatchObject({ again: { inMs: 1 }, verdict: { stalled: false } })
+  expect(record(mendable)).toMatchObject({ again: { inMs: 1 }, result: { stalled: false } })
   await clock.goTo(T0 + 120_000)
-  expect(say(mendable)).toEqual({ again: undefined, verdict: expect.objectContaining({ stalled: true }) })
+  expect(record(mendable)).toEqual({ again: undefined, result: expect.objectContaining({ stalled: true }) })
   expect(events.map(({ type, reason }) => `${type} ${reason}`)).toEqual([
     'Warning SecretNotFound',
     'Warning SecretNotFound',
   ])
 })
 
-test('a restart goes on counting from when the entry that stands was blocked', () => {
-  expect(say(mendable, { reason: 'SecretNotFound', since: T0 - 60_000 })).toMatchObject({
+test('a restart continues to count from when the stored entry was blocked', () => {
+  expect(record(mendable, { reason: 'SecretNotFound', since: T0 - 60_000 })).toMatchObject({
     again: { inMs: 60_000 },
-    verdict: { stalled: false, since: T0 - 60_000 },
+    result: { stalled: false, since: T0 - 60_000 },
   })
 })
 
-test('another reason counts anew', async () => {
-  say(mendable)
+test('another reason starts the count again', async () => {
+  record(mendable)
   await clock.goTo(T0 + 100_000)
   const other = blocked('PolicyRefused', 'spec.template.spec.host: no ShellPolicy allows it', true)
-  expect(say(other)).toMatchObject({ again: { inMs: 120_000 }, verdict: { since: T0 + 100_000 } })
+  expect(record(other)).toMatchObject({ again: { inMs: 120_000 }, result: { since: T0 + 100_000 } })
 })
 
-test('what only an edit mends is stalled at once', () => {
-  expect(say(final)).toEqual({ again: undefined, verdict: expect.objectContaining({ stalled: true }) })
+test('a refusal that only an edit can fix is Stalled at once', () => {
+  expect(record(final)).toEqual({ again: undefined, result: expect.objectContaining({ stalled: true }) })
 })
 
-test('mended, it is blocked no more, and nobody is warned', () => {
-  say(mendable)
-  expect(say(undefined).verdict).toMatchObject({ stalled: false, generation: 2 })
+test('a fixed object is no longer blocked, and has no further Event', () => {
+  record(mendable)
+  expect(record(undefined).result).toMatchObject({ stalled: false, generation: 2 })
   expect(compileResults.blocked()).toEqual([])
   expect(events).toHaveLength(1)
 })

@@ -5,44 +5,40 @@ import type { Log } from '../../platform/log.ts'
 import type { Again } from '../../platform/work-queue.ts'
 import type { Blocked } from '../compile/blocked.ts'
 import { identify } from '../compile/identify.ts'
+import type { ObjectName } from '../object-name.ts'
 import type { Resources } from '../resources/port.ts'
 
-/** What the compiler said last of each object: its conditions are built from it. In memory; every start compiles all anew. */
+/** The last compile result of an object, from which its conditions are built. Kept in memory: every start compiles all objects again. */
 export interface CompileResult {
   uid: string
   generation: number
-  /** undefined: it compiled. */
+  /** undefined: the object compiled. */
   blocked?: Omit<Blocked, 'kind'>
-  /** Since when it has been blocked with this reason, ms since the epoch. */
+  /** Since when it has been blocked for this reason, Unix ms. */
   since: number
-  /** Only an edit helps, or what could have mended it did not come in time: Stalled, no longer Reconciling. */
+  /** Whether it is Stalled instead of Reconciling: only an edit helps, or no other object has fixed it in time. */
   stalled: boolean
 }
 
 export type CompiledKind = 'ShellCronJob' | 'ShellRun'
 
-interface Name {
-  namespace: string
-  name: string
-}
-
 export interface CompileResults {
   get(kind: CompiledKind, namespace: string, name: string): CompileResult | undefined
-  /** Those that are blocked. */
+  /** The objects that are blocked. */
   blocked(): { kind: CompiledKind; namespace: string; name: string }[]
-  /** Answers whether it is another one than before. */
-  set(kind: CompiledKind, of: Name, verdict: CompileResult): boolean
-  forget(kind: CompiledKind, of: Name): void
-  /** A verdict is another one than before, or gone. */
-  onChange(listener: (kind: CompiledKind, of: Name) => void): void
+  /** True if the result differs from the last one. */
+  set(kind: CompiledKind, of: ObjectName, result: CompileResult): boolean
+  forget(kind: CompiledKind, of: ObjectName): void
+  /** The listener is called when a result has changed or is forgotten. */
+  onChange(listener: (kind: CompiledKind, of: ObjectName) => void): void
 }
 
 export function createCompileResults(): CompileResults {
   const known = new Map<string, CompileResult>()
   const blocked = new Set<string>()
   const listeners: Parameters<CompileResults['onChange']>[0][] = []
-  const keyOf = (kind: CompiledKind, { namespace, name }: Name) => `${kind}/${namespace}/${name}`
-  const tell = (kind: CompiledKind, of: Name) => {
+  const keyOf = (kind: CompiledKind, { namespace, name }: ObjectName) => `${kind}/${namespace}/${name}`
+  const notify = (kind: CompiledKind, of: ObjectName) => {
     for (const listener of listeners) listener(kind, of)
   }
   return {
@@ -52,19 +48,19 @@ export function createCompileResults(): CompileResults {
         const [kind = '', namespace = '', name = ''] = key.split('/')
         return { kind: kind as CompiledKind, namespace, name }
       }),
-    set(kind, of, verdict) {
+    set(kind, of, result) {
       const key = keyOf(kind, of)
       const before = known.get(key)
-      known.set(key, verdict)
-      if (verdict.blocked) blocked.add(key)
+      known.set(key, result)
+      if (result.blocked) blocked.add(key)
       else blocked.delete(key)
-      const same = before !== undefined && isSameResult(before, verdict)
-      if (!same) tell(kind, of)
+      const same = before !== undefined && isSameResult(before, result)
+      if (!same) notify(kind, of)
       return !same
     },
     forget(kind, of) {
       blocked.delete(keyOf(kind, of))
-      if (known.delete(keyOf(kind, of))) tell(kind, of)
+      if (known.delete(keyOf(kind, of))) notify(kind, of)
     },
     onChange: listener => void listeners.push(listener),
   }
@@ -81,8 +77,8 @@ function isSameResult(a: CompileResult, b: CompileResult): boolean {
 }
 
 /**
- * Records what the compiler said, and tells who edits the object if it is new. Answers when to look again: when a mendable refusal
- * turns into a stalled one. `before`: how the entry that stands is blocked, which a restart remembers.
+ * Records a compile result, and writes an Event if the object is newly refused. Returns when to compile again: when a refusal that another
+ * object may fix becomes Stalled. `before`: the refusal in the stored entry, which survives a restart.
  */
 export function recordCompileResult(
   {
@@ -104,7 +100,7 @@ export function recordCompileResult(
   const known = [last?.blocked && { reason: last.blocked.reason, since: last.since }, before]
   const since = known.find(each => refused && each?.reason === refused.reason)?.since ?? now
   const left = refused?.mendable ? since + STALLED_AFTER_MS - now : 0
-  const verdict: CompileResult = {
+  const result: CompileResult = {
     uid,
     generation,
     since,
@@ -113,11 +109,11 @@ export function recordCompileResult(
       ? { blocked: { reason: refused.reason, message: refused.message, mendable: refused.mendable } }
       : {}),
   }
-  const isNew = compileResults.set(kind, { namespace, name }, verdict)
+  const isNew = compileResults.set(kind, { namespace, name }, result)
   if (refused && isNew) {
     const { reason, message } = refused
     resources.event({ kind, namespace, name }, uid, { type: 'Warning', reason, message })
-    log.info({ kind, namespace, name, reason, stalled: verdict.stalled }, 'object.blocked')
+    log.info({ kind, namespace, name, reason, stalled: result.stalled }, 'object.blocked')
   }
   return refused && left > 0 ? { again: { inMs: left } } : {}
 }

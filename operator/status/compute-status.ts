@@ -5,25 +5,28 @@ import { readyStatus } from '../../core/status/ready-status.ts'
 import { runStatus } from '../../core/status/run-status.ts'
 import type { PreviousCondition } from '../../core/status/transition-times.ts'
 import { identify } from '../compile/identify.ts'
+import type { ObjectName } from '../object-name.ts'
 import type { ObjectRef } from '../resources/port.ts'
 import { agentFacts, type Deps, jobFacts, runFacts } from './gather-facts.ts'
 import type { StatusOf } from './write-budget.ts'
 
-/** Says what an object's status is now; undefined: there is none to tell of, or the compiler has yet to judge it. */
+/** Computes an object's present status. undefined: the object has none, or has not been compiled yet. */
 export function createStatusReader(deps: Deps): (ref: ObjectRef) => Promise<StatusOf | undefined> {
-  /** What was said last of each object, by uid: a condition's transition is not to be taken for new. */
-  const said = new Map<string, { uid: string; conditions: PreviousCondition[] }>()
+  /** The last conditions of each object, so that an unchanged condition keeps its transition time. */
+  const last = new Map<string, { uid: string; conditions: PreviousCondition[] }>()
 
   return async ref => {
     const key = `${ref.kind}/${ref.namespace}/${ref.name}`
-    const last = said.get(key)
-    const found = await statusOf(deps, ref, uid => (last?.uid === uid ? last.conditions : undefined))
-    if (!found) {
-      said.delete(key)
+    const previous = last.get(key)
+    const computed = await statusOf(deps, ref, uid =>
+      previous?.uid === uid ? previous.conditions : undefined,
+    )
+    if (!computed) {
+      last.delete(key)
       return undefined
     }
-    said.set(key, { uid: found.uid, conditions: (found.status.conditions ?? []).map(brief) })
-    return found
+    last.set(key, { uid: computed.uid, conditions: (computed.status.conditions ?? []).map(brief) })
+    return computed
   }
 }
 
@@ -31,11 +34,10 @@ function brief({ type, status, lastTransitionTime }: Condition): PreviousConditi
   return { type, status, lastTransitionTime }
 }
 
-type Spoken = { uid: string; status: { conditions?: Condition[] | undefined } } | undefined
+type Computed = { uid: string; status: { conditions?: Condition[] | undefined } } | undefined
 type PreviousOf = (uid: string) => PreviousCondition[] | undefined
-type Name = Pick<ObjectRef, 'namespace' | 'name'>
 
-async function statusOf(deps: Deps, { kind, ...of }: ObjectRef, previousOf: PreviousOf): Promise<Spoken> {
+async function statusOf(deps: Deps, { kind, ...of }: ObjectRef, previousOf: PreviousOf): Promise<Computed> {
   switch (kind) {
     case 'ShellCronJob':
       return ofJob(deps, of, previousOf)
@@ -55,19 +57,19 @@ async function statusOf(deps: Deps, { kind, ...of }: ObjectRef, previousOf: Prev
   }
 }
 
-async function ofJob(deps: Deps, { namespace, name }: Name, previousOf: PreviousOf): Promise<Spoken> {
+async function ofJob(deps: Deps, { namespace, name }: ObjectName, previousOf: PreviousOf): Promise<Computed> {
   const job = deps.resources.get('ShellCronJob', namespace, name)
   const facts = job && (await jobFacts(deps, job))
   return facts && { uid: facts.uid, status: jobStatus({ ...facts, previous: previousOf(facts.uid) }) }
 }
 
-async function ofRun(deps: Deps, { namespace, name }: Name, previousOf: PreviousOf): Promise<Spoken> {
+async function ofRun(deps: Deps, { namespace, name }: ObjectName, previousOf: PreviousOf): Promise<Computed> {
   const run = deps.resources.get('ShellRun', namespace, name)
   const facts = run && (await runFacts(deps, run))
   return facts && { uid: facts.uid, status: runStatus({ ...facts, previous: previousOf(facts.uid) }) }
 }
 
-function ofAgent(deps: Deps, { name }: Name, previousOf: PreviousOf): Spoken {
+function ofAgent(deps: Deps, { name }: ObjectName, previousOf: PreviousOf): Computed {
   const agent = deps.resources.get('ShellAgent', '', name)
   const facts = agent && agentFacts(deps, agent)
   return facts && { uid: facts.uid, status: agentStatus({ ...facts, previous: previousOf(facts.uid) }) }
@@ -75,9 +77,9 @@ function ofAgent(deps: Deps, { name }: Name, previousOf: PreviousOf): Spoken {
 
 function ofPlain(
   { resources, clock }: Deps,
-  { kind, name }: Name & { kind: 'ShellPolicy' | 'ShellPool' },
+  { kind, name }: ObjectName & { kind: 'ShellPolicy' | 'ShellPool' },
   previousOf: PreviousOf,
-): Spoken {
+): Computed {
   const object = resources.get(kind, '', name)
   if (!object) return undefined
   const { uid, createdAt: created, generation } = identify(object.metadata)

@@ -14,19 +14,19 @@ import type { Context } from '../context.ts'
 import { entryTimes } from '../entry-times.ts'
 import { runTargets } from '../runs/plan.ts'
 
-/** What a status is made of, from where it is known: objects, compile results, etcd, and the log store for finished fires. */
+/** Gathers the facts of a status: from the objects, compile results, etcd, and for finished fires the log store. */
 
 export type Deps = Pick<Context, 'resources' | 'mirrors' | 'compileResults' | 'clock' | 'keys'> & {
   logStore: Pick<LogStore, 'recent' | 'milestones'>
-  /** How many runs an agent has, in flight or pending. */
+  /** How many runs of an agent are in flight or pending. */
   runsOf: (pool: string, agent: string) => number
 }
 
 const NEXT_TIMES = 5
 
 /**
- * undefined: the compiler has not judged it yet, or what it made is not in force. While an edit is under way all is said of the
- * generation that is in force, so that nobody takes the new one for ready.
+ * undefined: the job has not been compiled yet, or its entry is not stored. During an edit the facts are of the generation that is in
+ * force, so that the new one does not appear ready too early.
  */
 export async function jobFacts(
   deps: Deps,
@@ -34,10 +34,10 @@ export async function jobFacts(
 ): Promise<(JobFacts & { uid: string }) | undefined> {
   const { mirrors, compileResults, clock, logStore } = deps
   const { namespace, name, uid, createdAt } = identify(metadata)
-  const standing = compileResults.get('ShellCronJob', namespace, name)
-  if (standing?.uid !== uid) return undefined
+  const compiled = compileResults.get('ShellCronJob', namespace, name)
+  if (compiled?.uid !== uid) return undefined
   const entry = mirrors.storedJobs(namespace, name).find(({ value }) => value?.uid === uid)?.value
-  if (!entry && !standing.blocked) return undefined
+  if (!entry && !compiled.blocked) return undefined
   const active = mirrors
     .activesOf('job', namespace, name)
     .map(({ value }) => value)
@@ -56,12 +56,12 @@ export async function jobFacts(
     now: clock.now(),
     created: createdAt,
     generation:
-      standing.blocked || !entry ? standing.generation : Math.min(entry.generation, standing.generation),
+      compiled.blocked || !entry ? compiled.generation : Math.min(entry.generation, compiled.generation),
     schedules: schedulesOf(spec),
     script,
     target: targetText({ pool, placement, container }),
     suspended: by !== undefined ? { by } : spec.suspend ? { by: '' } : undefined,
-    compileState: standing,
+    compileState: compiled,
     limits,
     active,
     fires,
@@ -79,7 +79,7 @@ function nextTimes(entry: JobEntry, now: number): number[] {
   return next
 }
 
-/** Members that are selected, alive or not; and those of them that live. */
+/** How many members are selected, and how many of them live. */
 function targetsOf(
   { mirrors }: Deps,
   pool: string,
@@ -90,43 +90,43 @@ function targetsOf(
   return { matched: matched.length, ready: ready.length }
 }
 
-/** undefined: not judged yet; or over, and the log store does not say how. */
+/** undefined: the ShellRun has not been compiled yet; or it has ended, and its result is not in the log store. */
 export async function runFacts(
   deps: Deps,
   { metadata }: ShellRun,
 ): Promise<(RunFacts & { uid: string }) | undefined> {
   const { mirrors, compileResults, clock, logStore } = deps
   const { namespace, name, uid, createdAt } = identify(metadata)
-  const standing = compileResults.get('ShellRun', namespace, name)
-  if (standing?.uid !== uid) return undefined
+  const compiled = compileResults.get('ShellRun', namespace, name)
+  if (compiled?.uid !== uid) return undefined
   const active = mirrors
     .activesOf('run', namespace, name)
     .map(({ value }) => value)
     .filter(value => value.uid === uid)
   const [fire] = await logStore.recent({ kind: 'run', uid }, { succeeded: 1, failed: 1 })
   const entry = mirrors.storedRuns(namespace, name).find(({ value }) => value?.uid === uid)?.value
-  if (!fire && entry && active.length === 0 && isOver(deps, entry)) return undefined
+  if (!fire && entry && active.length === 0 && hasEnded(deps, entry)) return undefined
   const { succeeded, failed, missed } = fire?.targets ?? { succeeded: 0, failed: 0, missed: 0 }
   const ended = succeeded + failed + missed + active.length
   return {
     uid,
     now: clock.now(),
     created: createdAt,
-    generation: standing.generation,
+    generation: compiled.generation,
     target: entry && targetText({ pool: entry.pool, ...entry.command }),
-    compileState: standing,
+    compileState: compiled,
     active,
     fire,
-    // Not before its entry stands is it known how many targets it has.
+    // The number of targets is known once the entry is stored.
     open: entry ? Math.max(0, runTargets(entry).length - ended) : 1,
   }
 }
 
 /**
- * Every target was taken and has ended. Its result is then in the outbox yet, or the log store has passed its retention or was lost:
- * what the object says already is truer than "Pending".
+ * Whether every target was claimed and has ended. The result is then still in the outbox, or the log store has deleted or lost it. The
+ * status that the object has is then better than "Pending".
  */
-function isOver({ mirrors }: Pick<Deps, 'mirrors'>, entry: RunEntry): boolean {
+function hasEnded({ mirrors }: Pick<Deps, 'mirrors'>, entry: RunEntry): boolean {
   const cells = mirrors.cellsOf('run', entry.namespace, entry.name)
   return runTargets(entry).every(target =>
     cells.some(

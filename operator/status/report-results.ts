@@ -4,32 +4,33 @@ import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
 import type { LeaderTask } from '../operator.ts'
 import type { CachedKind, ObjectRef } from '../resources/port.ts'
+import { every } from '../until-aborted.ts'
 import { createDrain } from '../upkeep/drain-outbox.ts'
 import { createStatusReader } from './compute-status.ts'
 import { createStatusWriter, type StatusWriter } from './write-budget.ts'
 
 /**
- * What becomes of what agents did: results into the log store, and from there, with all else that is known, into objects' statuses.
+ * Reports what agents did: stores results in the log store, and writes the objects' statuses.
  *
- *   outbox ──▶ drain ──▶ log store ──▶┐
- *                └─ touch             ├──▶ ask ──▶ writer ──▶ status
- *   compile results, objects, actives ─ touch┘
+ *   outbox ──▶ drain ──▶ log store ─────────┐
+ *                └─ touch                   ├──▶ status reader ──▶ status writer ──▶ status
+ *   compile results, objects, actives ─ touch
  */
 export interface ReportOptions {
   logStore: LogStore
   /** Default 20. */
   writesPerSecond?: number
-  /** Gets each status that is written. */
+  /** Called with each status that is written. */
   onStatus?(ref: ObjectRef, uid: string, status: object): void
-  /** Why outcomes are not stored for now; undefined: they are again. */
-  onTrouble?(why: string | undefined): void
+  /** Called with the reason while results cannot be stored, and with undefined once they can. */
+  onTrouble?(message: string | undefined): void
 }
 
-/** Whatever was told or not, each object is looked at so often, ms. */
+/** How often every status is computed again, in case an event was missed, ms. */
 const RESYNC_MS = 600_000
-/** How often it is seen whether agents came or went, ms. */
+/** How often jobs are updated after agents have joined or left, ms. */
 const FLEET_MS = 2_000
-/** Counts of living targets may take so much of the budget. */
+/** The part of the write budget that counts of living targets may use. */
 const FLEET_SHARE = 0.1
 const KINDS = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPool'] as const
 
@@ -67,8 +68,8 @@ export function createResultReporter({
     await Promise.all([
       writer.run(signal),
       drain.run(signal),
-      every(context, RESYNC_MS, signal, () => touchAll(context, writer)),
-      every(context, FLEET_MS, signal, fleetWatch(context, writer, writesPerSecond)),
+      every({ clock, ms: RESYNC_MS }, signal, () => touchAll(context, writer)),
+      every({ clock, ms: FLEET_MS }, signal, fleetWatch(context, writer, writesPerSecond)),
     ])
     stopped()
     log.debug({ stored: drain.stored, written: writer.written, synced: mirrors.synced() }, 'report.ended')
@@ -89,15 +90,15 @@ function touchAll({ resources }: Context, writer: StatusWriter): void {
       writer.touch({ kind, namespace: metadata.namespace ?? '', name: metadata.name })
 }
 
-/** The returned function ends what outlives the term. */
+/** Touches objects whose status may have changed. Returns a function that removes the listener of objects. */
 function watch(context: Context, writer: StatusWriter): () => void {
   const { resources, mirrors, compileResults, keys } = context
-  const isNews = news(context)
+  const isUrgent = urgency(context)
   const touchJob = ({ namespace, name }: { namespace: string; name: string }) => {
     const ref = refOf('job', namespace, name)
-    writer.touch(ref, isNews(ref))
+    writer.touch(ref, isUrgent(ref))
   }
-  compileResults.onChange((kind, of) => writer.touch({ kind, ...of }, isNews({ kind, ...of })))
+  compileResults.onChange((kind, of) => writer.touch({ kind, ...of }, isUrgent({ kind, ...of })))
   mirrors.jobs.onChange((_, now, before) => {
     const entry = (now ?? before)?.value
     if (entry) touchJob(entry)
@@ -113,9 +114,9 @@ function watch(context: Context, writer: StatusWriter): () => void {
     if (agent) writer.touch(agentRef(agent.agent), true)
   })
   return resources.onChange(ref => {
-    // A job's edit is news when it is in force. What the compiler does not judge is told of here only, and never at a start.
+    // An edit of a job is urgent once it is compiled. Kinds that are not compiled are only touched here, and never at a start.
     if (ref.kind === 'ShellCronJob') writer.touch(ref)
-    else if (ref.kind === 'ShellRun') writer.touch(ref, isNews(ref))
+    else if (ref.kind === 'ShellRun') writer.touch(ref, isUrgent(ref))
     else if (isReported(ref.kind)) writer.touch(ref, true)
   })
 }
@@ -125,10 +126,10 @@ function isReported(kind: ObjectRef['kind']): kind is (typeof KINDS)[number] {
 }
 
 /**
- * Is a change of an object one that somebody may wait for? All are, but for the first of one that is older than this term: at a start
- * everything is judged anew, mostly as before.
+ * Whether a user may wait for the status of a changed object. True for every change, except the first one of an object that is older than
+ * this term: at a start every object is compiled again, mostly with the same result.
  */
-function news({ resources, clock }: Context): (ref: ObjectRef) => boolean {
+function urgency({ resources, clock }: Context): (ref: ObjectRef) => boolean {
   const began = clock.now()
   const seen = new Set<string>()
   return ref => {
@@ -141,7 +142,7 @@ function news({ resources, clock }: Context): (ref: ObjectRef) => boolean {
   }
 }
 
-/** Runs per agent, kept as they come and go. */
+/** Counts the runs of each agent as they come and go. */
 function countRuns({
   mirrors,
   keys,
@@ -165,8 +166,8 @@ function ownerOf(keys: Keys, key: string): string | undefined {
 }
 
 /**
- * Agents that come and go change how many targets of a job live: told at once for a few jobs, seldom for many, so that a rollout of all
- * agents does not spend the budget.
+ * Agents that join or leave change how many targets of a job live. A few jobs are updated at once, many jobs rarely, so that a rollout of
+ * all agents does not use up the budget.
  */
 function fleetWatch({ mirrors, keys, clock }: Context, writer: StatusWriter, budget: number): () => void {
   const changed = new Set<string>()
@@ -186,17 +187,5 @@ function fleetWatch({ mirrors, keys, clock }: Context, writer: StatusWriter, bud
     }
     changed.clear()
     notBefore = clock.monotonic() + (count / (budget * FLEET_SHARE)) * 1_000
-  }
-}
-
-async function every(
-  { clock }: Pick<Context, 'clock'>,
-  ms: number,
-  signal: AbortSignal,
-  work: () => void,
-): Promise<void> {
-  while (!signal.aborted) {
-    await clock.sleep(ms, signal).catch(() => undefined)
-    if (!signal.aborted) work()
   }
 }

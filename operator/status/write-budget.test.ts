@@ -17,14 +17,15 @@ afterEach(async () => {
   stop = undefined
 })
 
-/** A projection on a fake clock over objects whose status is a number, with what was written, when. */
-function world(over: Partial<StatusWriterOptions> = {}) {
+/** A writer on a fake clock, for objects whose status is a number. It records every write with its time. */
+function setup(over: Partial<StatusWriterOptions> = {}) {
   const clock: FakeClock = createFakeClock()
   const state = new Map<string, Record<string, unknown>>()
   const writes: { at: number; name: string; status: Record<string, unknown> }[] = []
-  const projection = createStatusWriter({
+  const writer = createStatusWriter({
     clock,
     log: silentLog,
+    random: () => 1,
     statusOf: ({ name }) => {
       const status = state.get(name)
       return status && { uid: `uid-${name}`, status }
@@ -36,7 +37,7 @@ function world(over: Partial<StatusWriterOptions> = {}) {
     ...over,
   })
   const aborter = new AbortController()
-  const done = projection.run(aborter.signal)
+  const done = writer.run(aborter.signal)
   stop = async () => {
     aborter.abort()
     await done
@@ -46,11 +47,11 @@ function world(over: Partial<StatusWriterOptions> = {}) {
     clock,
     state,
     writes,
-    projection,
+    writer,
     /** A new state of an object. */
     change: (name: string, { urgent = false, status = {} as Record<string, unknown> } = {}) => {
       state.set(name, { n: ++n, ...status })
-      projection.touch(ref(name), urgent)
+      writer.touch(ref(name), urgent)
     },
     names: () => writes.map(({ name }) => name),
   }
@@ -63,8 +64,8 @@ const ready = (succeeded: boolean) => ({
   ],
 })
 
-test('in no second are there more writes than the budget, and every object is written', async () => {
-  const { clock, change, writes, names } = world()
+test('no second has more writes than the budget, and every object is written', async () => {
+  const { clock, change, writes, names } = setup()
   for (let i = 0; i < 100; i++) change(`job-${i}`)
   await clock.goTo(4_999)
   expect(new Set(names()).size).toBe(100)
@@ -72,8 +73,8 @@ test('in no second are there more writes than the budget, and every object is wr
     expect(writes.filter(write => write.at >= at && write.at < at + 1_000).length).toBeLessThanOrEqual(20)
 })
 
-test('the newest state is written, and those between are not', async () => {
-  const { clock, change, writes, state } = world({ writesPerSecond: 1 })
+test('the newest status is written, and intermediate ones are not', async () => {
+  const { clock, change, writes, state } = setup({ writesPerSecond: 1 })
   change('first')
   for (let i = 0; i < 10; i++) change('job')
   await clock.goTo(500)
@@ -84,8 +85,8 @@ test('the newest state is written, and those between are not', async () => {
   ])
 })
 
-test('what is urgent overtakes a backlog', async () => {
-  const { clock, change, writes } = world()
+test('an urgent change overtakes a backlog', async () => {
+  const { clock, change, writes } = setup()
   for (let i = 0; i < 1_000; i++) change(`job-${i}`)
   await clock.goTo(1_500)
   change('failed', { urgent: true })
@@ -94,16 +95,16 @@ test('what is urgent overtakes a backlog', async () => {
 })
 
 test('an object that waits moves up when it becomes urgent', async () => {
-  const { clock, change, names, projection } = world({ writesPerSecond: 1 })
+  const { clock, change, names, writer } = setup({ writesPerSecond: 1 })
   for (const name of ['a', 'b', 'c', 'd']) change(name)
   await clock.goTo(100)
-  projection.touch(ref('d'), true)
+  writer.touch(ref('d'), true)
   await clock.goTo(60_000)
   expect(names()).toEqual(['a', 'd', 'b', 'c'])
 })
 
-test('however much is urgent, ordinary objects have a turn in four', async () => {
-  const { clock, change, writes } = world({ writesPerSecond: 4 })
+test('ordinary objects get every fourth turn, however many are urgent', async () => {
+  const { clock, change, writes } = setup({ writesPerSecond: 4 })
   for (let i = 0; i < 100; i++) change(`urgent-${i}`, { urgent: true })
   for (let i = 0; i < 10; i++) change(`job-${i}`)
   await clock.goTo(9_999)
@@ -111,8 +112,8 @@ test('however much is urgent, ordinary objects have a turn in four', async () =>
   expect(ordinary.map(({ at }) => at)).toEqual(Array.from({ length: 10 }, (_, n) => n * 1_000))
 })
 
-test('a job that runs every second is never more than two seconds behind, when the budget allows', async () => {
-  const { clock, change, writes, state } = world()
+test('within the budget, a job that runs every second is never more than two seconds behind', async () => {
+  const { clock, change, writes, state } = setup()
   const jobs = Array.from({ length: 15 }, (_, i) => `job-${i}`)
   const states: Map<string, unknown>[] = []
   for (let second = 1; second <= 60; second++) {
@@ -131,8 +132,8 @@ test('a job that runs every second is never more than two seconds behind, when t
   for (const job of jobs) expect(writes.findLast(({ name }) => name === job)?.status).toEqual(state.get(job))
 })
 
-test('with more changes than budget the intervals stretch, alike for all', async () => {
-  const { clock, change, writes } = world()
+test('with more changes than the budget allows, the intervals of all objects grow evenly', async () => {
+  const { clock, change, writes } = setup()
   for (let second = 0; second < 100; second++) {
     for (let i = 0; i < 100; i++) change(`job-${i}`)
     await clock.goTo((second + 1) * 1_000)
@@ -144,11 +145,11 @@ test('with more changes than budget the intervals stretch, alike for all', async
   }
 })
 
-test('a status that is as it was is not written, and costs nobody a turn', async () => {
-  const { clock, change, writes, projection } = world({ writesPerSecond: 2 })
+test('an unchanged status is not written, and uses no budget', async () => {
+  const { clock, change, writes, writer } = setup({ writesPerSecond: 2 })
   change('a')
   await clock.goTo(5_000)
-  for (let i = 0; i < 10; i++) projection.touch(ref('a'), true)
+  for (let i = 0; i < 10; i++) writer.touch(ref('a'), true)
   change('b')
   change('c')
   await clock.goTo(5_999)
@@ -159,19 +160,19 @@ test('a status that is as it was is not written, and costs nobody a turn', async
   ])
 })
 
-test('a thousand that are as they were do not keep one that changed waiting', async () => {
-  const { clock, change, writes, projection, state } = world({ writesPerSecond: 1_000 })
+test('a thousand unchanged statuses do not delay a changed one', async () => {
+  const { clock, change, writes, writer, state } = setup({ writesPerSecond: 1_000 })
   for (let i = 0; i < 1_000; i++) change(`job-${i}`)
   await clock.goTo(10_000)
-  for (const name of state.keys()) projection.touch(ref(name))
+  for (const name of state.keys()) writer.touch(ref(name))
   change('new')
   await clock.goTo(10_001)
   expect(writes.at(-1)).toMatchObject({ at: 10_000, name: 'new' })
   expect(writes).toHaveLength(1_001)
 })
 
-test('an urgent change does not wait for the rest after an ordinary write, but for that after an urgent one', async () => {
-  const { clock, change, writes } = world()
+test('an urgent change waits for the rest after an urgent write, but not after an ordinary one', async () => {
+  const { clock, change, writes } = setup()
   change('job')
   await clock.goTo(100)
   change('job', { urgent: true })
@@ -181,8 +182,8 @@ test('an urgent change does not wait for the rest after an ordinary write, but f
   expect(writes.map(({ at }) => at)).toEqual([0, 100, 1_100])
 })
 
-test('while an object is in trouble every change of it is urgent, as it may be the end of that', async () => {
-  const { clock, change, writes, names } = world({ writesPerSecond: 1 })
+test('while an object is in trouble, every change of it is urgent', async () => {
+  const { clock, change, writes, names } = setup({ writesPerSecond: 1 })
   change('job', { urgent: true, status: ready(false) })
   for (let i = 0; i < 10; i++) change(`other-${i}`)
   await clock.goTo(1_500)
@@ -196,19 +197,19 @@ test('while an object is in trouble every change of it is urgent, as it may be t
 })
 
 test("an agent's counts are written once a minute, its transitions at once", async () => {
-  const { clock, state, writes, projection } = world()
+  const { clock, state, writes, writer } = setup()
   for (let second = 0; second < 130; second++) {
     state.set('agent', { second })
-    projection.touch(ref('agent', 'ShellAgent'), second === 70)
+    writer.touch(ref('agent', 'ShellAgent'), second === 70)
     await clock.goTo((second + 1) * 1_000)
   }
   expect(writes.map(({ at }) => at)).toEqual([0, 60_000, 70_000, 130_000])
 })
 
-test('a write that fails is tried again, later each time, with the newest state', async () => {
+test('a failed write is retried with backoff, with the newest status', async () => {
   const tries: number[] = []
   let fails = 4
-  const { clock, change, projection, state } = world({
+  const { clock, change, writer, state } = setup({
     apply: async (_, __, status) => {
       tries.push(Number(status.n))
       if (fails-- > 0) throw new Unavailable('no answer')
@@ -224,12 +225,12 @@ test('a write that fails is tried again, later each time, with the newest state'
   // After 0.5, 1, 2 and 4 s.
   expect(tries).toHaveLength(5)
   expect(tries.at(-1)).toBe(state.get('job')?.n)
-  expect(projection.waiting).toBe(0)
+  expect(writer.waiting).toBe(0)
 })
 
-test('when only the answer was lost, the same status is written again', async () => {
+test('if only the answer was lost, the same status is written again', async () => {
   let lose = false
-  const { clock, change, projection } = world({
+  const { clock, change, writer } = setup({
     apply: async () => {
       applied++
       if (lose) throw new Unavailable('no answer')
@@ -245,11 +246,11 @@ test('when only the answer was lost, the same status is written again', async ()
   lose = false
   await clock.goTo(10_000)
   expect(applied).toBe(3)
-  expect(projection.written).toBe(2)
+  expect(writer.written).toBe(2)
 })
 
-test('an object that cannot be asked does not hold back the others', async () => {
-  const { clock, change, names } = world({
+test('an object whose status cannot be computed does not hold up the others', async () => {
+  const { clock, change, names } = setup({
     statusOf: ({ name }) => {
       if (name === 'bad') throw new Error('a bug')
       return { uid: 'u', status: { name } }
@@ -261,10 +262,10 @@ test('an object that cannot be asked does not hold back the others', async () =>
   expect(names()).toEqual(['good'])
 })
 
-test('what is gone is forgotten, and written again when it comes back with the same state', async () => {
+test('a deleted object is forgotten, and written again if it returns with the same status', async () => {
   const gone = new Set<string>()
   const writes: string[] = []
-  const { clock, state, projection } = world({
+  const { clock, state, writer } = setup({
     apply: async ({ name }) => {
       writes.push(name)
       return gone.has(name) ? 'gone' : 'applied'
@@ -273,23 +274,23 @@ test('what is gone is forgotten, and written again when it comes back with the s
   state.set('a', { n: 1 })
   state.set('b', { n: 1 })
   gone.add('a')
-  for (const name of ['a', 'b', 'c']) projection.touch(ref(name))
+  for (const name of ['a', 'b', 'c']) writer.touch(ref(name))
   await clock.goTo(5_000)
   expect(writes).toEqual(['a', 'b'])
   state.delete('b')
-  for (const name of ['a', 'b']) projection.touch(ref(name))
+  for (const name of ['a', 'b']) writer.touch(ref(name))
   await clock.goTo(10_000)
   state.set('b', { n: 1 })
-  projection.touch(ref('b'))
+  writer.touch(ref('b'))
   await clock.goTo(15_000)
   expect(writes).toEqual(['a', 'b', 'a', 'b'])
-  expect(projection.waiting).toBe(0)
+  expect(writer.waiting).toBe(0)
 })
 
-test('a change during the write of an object is written after it, never beside it', async () => {
+test('a change during a write of its object is written afterwards, never concurrently', async () => {
   let inFlight = 0
   const shown: unknown[] = []
-  const { clock, change } = world({
+  const { clock, change } = setup({
     apply: async (_, __, status) => {
       expect(++inFlight).toBe(1)
       await clock.sleep(300)
@@ -305,9 +306,9 @@ test('a change during the write of an object is written after it, never beside i
   expect(shown).toEqual([1, 2])
 })
 
-test('when it is stopped, writes in flight end first', async () => {
+test('on a stop, writes in flight end first', async () => {
   let ended = false
-  const { clock, change } = world({
+  const { clock, change } = setup({
     apply: async () => {
       await clock.sleep(1_000)
       ended = true

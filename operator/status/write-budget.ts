@@ -1,30 +1,28 @@
 import { createHash } from 'node:crypto'
 import type { Condition } from '../../core/schema/status.ts'
-import { createBackoff } from '../../platform/backoff.ts'
+import { type Backoff, createBackoff } from '../../platform/backoff.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { ObjectRef, Written } from '../resources/port.ts'
 
 /**
- * Statuses are written within a budget for all objects together, as every write is one in the cluster's own etcd. Level-triggered: an
- * object is marked, and when its turn comes it is asked what its status is now, so that the newest state wins and states between are
- * never written.
+ * Writes statuses within a budget for all objects together, as each write goes to the cluster's own etcd. Level-triggered: a changed object
+ * is marked, and its status is computed when its turn comes. So the newest status wins, and intermediate ones are never written.
  *
  *   touch ──▶ urgent ───┐ three turns of four
- *        └──▶ ordinary ─┴─▶ asked for its status ──▶ as it was: nothing
- *               ▲                                └─▶ written ──▶ rests for a second (an agent for a minute)
- *               └────────── failed: later, each time longer ◀─┘
+ *        └──▶ ordinary ─┴─▶ status computed ──▶ unchanged: nothing
+ *               ▲                          └─▶ written ──▶ rests for a second (an agent for a minute)
+ *               └──────── failed: retried with backoff ◀─┘
  *
- * Both queues are first in, first out, and who was written goes to the end: with more changes than budget the objects' intervals stretch
- * evenly.
+ * Both queues are first in, first out. If there are more changes than the budget allows, the intervals of all objects grow evenly.
  */
 export interface StatusWriter {
-  /** Its status may be another. `urgent`: a condition may change, or something failed. Once what was last written is trouble, all is. */
+  /** The object's status may have changed. `urgent`: a condition may change, or a run has failed. After a status with trouble, every change is urgent. */
   touch(ref: ObjectRef, urgent?: boolean): void
-  /** Objects that wait for their turn. */
+  /** How many objects wait for their turn. */
   readonly waiting: number
-  /** Writes so far. */
+  /** How many statuses have been written. */
   readonly written: number
   /** Writes until the signal aborts; resolves when none is in flight. */
   run(signal: AbortSignal): Promise<void>
@@ -38,37 +36,39 @@ export interface StatusOf {
 export interface StatusWriterOptions {
   clock: Clock
   log: Log
-  /** Over any second, at least 1. Default 20. */
+  /** The limit over any second, at least 1. Default 20. */
   writesPerSecond?: number
-  /** As it is now; undefined: there is no such object. */
+  /** The present status; undefined: there is no such object. */
   statusOf(ref: ObjectRef): StatusOf | undefined | Promise<StatusOf | undefined>
   apply(ref: ObjectRef, uid: string, status: StatusOf['status']): Promise<Written>
+  /** For tests: the source of the backoff's jitter. */
+  random?: () => number
 }
 
 interface Mark {
   key: string
   ref: ObjectRef
   urgent: boolean
-  /** Failed before: not earlier than this, monotonic ms. */
+  /** After a failure: not before this instant, monotonic ms. */
   notBefore: number
   failures: number
 }
 
-/** What is remembered of an object's last write; times are monotonic ms. */
+/** An object's last write. Times are monotonic ms. */
 interface Last {
   digest: string
   at: number
   urgentAt: number
-  /** Not Ready, or the last run did not succeed: what comes next may be the end of that. */
+  /** Whether the status was not Ready, or its last run did not succeed. The next change may end that. */
   trouble: boolean
 }
 
-const SECOND = 1_000
+const SECOND_MS = 1_000
 const AGENT_REST_MS = 60_000
 const IN_FLIGHT = 4
-const backoff = createBackoff({ firstMs: 500, longestMs: 60_000 })
-/** One turn in so many is an ordinary one, however much is urgent. */
-const FAIR = 4
+const BACKOFF = { firstMs: 500, longestMs: 60_000 }
+/** Every fourth turn is for an ordinary change, however many are urgent. */
+const TURNS_PER_ORDINARY = 4
 
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   return new BudgetedStatusWriter(options)
@@ -77,6 +77,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
 class BudgetedStatusWriter implements StatusWriter {
   readonly #options: StatusWriterOptions
   readonly #budget: number
+  readonly #backoff: Backoff
   readonly #urgent = new Map<string, Mark>()
   readonly #ordinary = new Map<string, Mark>()
   readonly #last = new Map<string, Last>()
@@ -90,6 +91,8 @@ class BudgetedStatusWriter implements StatusWriter {
   constructor(options: StatusWriterOptions) {
     this.#options = options
     this.#budget = options.writesPerSecond ?? 20
+    const { random } = options
+    this.#backoff = createBackoff({ ...BACKOFF, ...(random ? { random } : {}) })
   }
 
   get waiting(): number {
@@ -110,7 +113,7 @@ class BudgetedStatusWriter implements StatusWriter {
   #mark(mark: Mark): void {
     const { key } = mark
     const before = this.#urgent.get(key) ?? this.#ordinary.get(key)
-    // What failed waits out its pause, also when it is touched meanwhile.
+    // A failed write keeps its backoff, even if the object is touched meanwhile.
     const { notBefore, failures } = before && before.failures > mark.failures ? before : mark
     const next = { ...mark, notBefore, failures }
     if (before?.urgent) this.#urgent.set(key, { ...next, urgent: true })
@@ -133,13 +136,13 @@ class BudgetedStatusWriter implements StatusWriter {
     await Promise.all(this.#inFlight.values())
   }
 
-  /** Whose turn it is; else when to look again. */
+  /** The mark whose turn it is; otherwise when to choose again. */
   #choose(now: number): Mark | number {
     const [oldest] = this.#spent
-    if (this.#spent.length >= this.#budget && oldest !== undefined && now < oldest + SECOND)
-      return oldest + SECOND
+    if (this.#spent.length >= this.#budget && oldest !== undefined && now < oldest + SECOND_MS)
+      return oldest + SECOND_MS
     const queues = [this.#urgent, this.#ordinary]
-    if (this.#turn % FAIR === FAIR - 1) queues.reverse()
+    if (this.#turn % TURNS_PER_ORDINARY === TURNS_PER_ORDINARY - 1) queues.reverse()
     let soonest = Infinity
     for (const queue of queues) {
       for (const mark of queue.values()) {
@@ -152,12 +155,12 @@ class BudgetedStatusWriter implements StatusWriter {
     return soonest
   }
 
-  /** A change that is urgent does not wait for the rest after an ordinary one. */
+  /** An urgent change does not wait for the rest after an ordinary write. */
   #restsUntil({ key, ref, urgent, notBefore }: Mark): number {
     const last = this.#last.get(key)
     if (!last) return notBefore
-    const rest = ref.kind === 'ShellAgent' ? AGENT_REST_MS : SECOND
-    return Math.max(notBefore, urgent ? last.urgentAt + SECOND : last.at + rest)
+    const rest = ref.kind === 'ShellAgent' ? AGENT_REST_MS : SECOND_MS
+    return Math.max(notBefore, urgent ? last.urgentAt + SECOND_MS : last.at + rest)
   }
 
   async #sleepUntil(at: number): Promise<void> {
@@ -175,7 +178,7 @@ class BudgetedStatusWriter implements StatusWriter {
     if (this.#spent.length >= this.#budget) this.#spent.shift()
     this.#spent.push(now)
     this.#turn++
-    const work = this.#project(mark, now)
+    const work = this.#write(mark, now)
       .catch((error: unknown) => this.#failed(mark, error))
       .finally(() => {
         this.#inFlight.delete(key)
@@ -184,30 +187,30 @@ class BudgetedStatusWriter implements StatusWriter {
     this.#inFlight.set(key, work)
   }
 
-  async #project(mark: Mark, now: number): Promise<void> {
+  async #write(mark: Mark, now: number): Promise<void> {
     const { key, ref, urgent } = mark
     const options = this.#options
     const last = this.#last.get(key)
-    let asked: StatusOf | undefined
+    let computed: StatusOf | undefined
     let digest = ''
     try {
-      asked = await options.statusOf(ref)
-      digest = asked ? digestOf(asked) : ''
+      computed = await options.statusOf(ref)
+      digest = computed ? digestOf(computed) : ''
     } finally {
       if (digest === '' || digest === last?.digest) this.#giveBack(now)
     }
-    if (!asked) this.#last.delete(key)
-    // Many may be as they were: others have to come to their turn between them.
-    if (!asked || digest === last?.digest) return await options.clock.sleep(0)
-    if ((await options.apply(ref, asked.uid, asked.status)) === 'gone') this.#last.delete(key)
+    if (!computed) this.#last.delete(key)
+    // Many statuses may be unchanged: other work must get its turn between them.
+    if (!computed || digest === last?.digest) return await options.clock.sleep(0)
+    if ((await options.apply(ref, computed.uid, computed.status)) === 'gone') this.#last.delete(key)
     else {
       this.#written++
       const urgentAt = urgent ? now : (last?.urgentAt ?? -Infinity)
-      this.#last.set(key, { digest, at: now, urgentAt, trouble: isTrouble(asked.status) })
+      this.#last.set(key, { digest, at: now, urgentAt, trouble: isTrouble(computed.status) })
     }
   }
 
-  /** Nothing was written: somebody else may. */
+  /** Nothing was written: the budget is free for another object. */
   #giveBack(at: number): void {
     const index = this.#spent.lastIndexOf(at)
     if (index >= 0) this.#spent.splice(index, 1)
@@ -218,8 +221,8 @@ class BudgetedStatusWriter implements StatusWriter {
     const { clock, log } = this.#options
     const { key } = mark
     const failures = mark.failures + 1
-    const inMs = backoff(failures)
-    // It may have been written all the same.
+    const inMs = this.#backoff(failures)
+    // The write may have succeeded all the same: the next one must not be skipped.
     const last = this.#last.get(key)
     if (last) this.#last.set(key, { ...last, digest: '' })
     this.#mark({ ...mark, failures, notBefore: clock.monotonic() + inMs })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { entryTimes } from '../entry-times.ts'
-import { decideUnclaimed, lookAt } from './decide-unclaimed.ts'
+import { decideUnclaimed, firstLook } from './decide-unclaimed.ts'
 
 const T0 = Date.UTC(2026, 0, 1)
 const MINUTE = 60_000
@@ -43,19 +43,19 @@ function at({ now, entry = {}, cell, living = false, settledAt = 0 }: At) {
   })
 }
 
-test('a time is the agents own affair for three seconds, then it is offered', () => {
+test('a time is left to the agents for three seconds, then it is offered', () => {
   expect(at({ now: MINUTE + 2_999, living: true })).toEqual({ settle: [], at: T0 + MINUTE + 3_000 })
   expect(at({ now: MINUTE + 3_000, living: true })).toMatchObject({ offer: T0 + MINUTE, settle: [] })
 })
 
-test('with nobody alive the newest stays open, and what it closes is Missed', () => {
+test('without a living agent the newest time stays open, and the times before it are Missed', () => {
   expect(at({ now: MINUTE + 3_000 })).toEqual({ settle: [], at: T0 + 2 * MINUTE + 3_000 })
   expect(at({ now: 3 * MINUTE + 6_000 }).settle).toEqual([
     { first: T0 + MINUTE, last: T0 + 2 * MINUTE, count: 2, outcome: 'Missed', reason: 'NotCaughtUp' },
   ])
 })
 
-test('a deadline closes it, also while an agent lives that does not take it', () => {
+test('a deadline closes a time, even if a living agent does not claim it', () => {
   const entry = { startingDeadlineSeconds: 10 }
   expect(at({ now: MINUTE + 10_500, entry, living: true }).settle).toMatchObject([
     { reason: 'DeadlineExceeded' },
@@ -70,18 +70,18 @@ test('one target is settled at most every ten seconds', () => {
   })
 })
 
-test('a blocked job has its times recorded with that reason', () => {
+test('the times of a blocked job are recorded with its reason', () => {
   const entry = { blocked: { reason: 'PolicyRefused', message: 'no' } }
   expect(at({ now: MINUTE, entry, living: true }).settle).toMatchObject([
     { outcome: 'Missed', reason: 'PolicyRefused', count: 1 },
   ])
 })
 
-test('a suspended one has none', () => {
+test('a suspended job has no times', () => {
   expect(at({ now: MINUTE, entry: { suspended: true } })).toEqual({ settle: [], at: undefined })
 })
 
-test('what waits in a cell past its deadline is Skipped; before it, once nothing runs, it is offered', () => {
+test('a waiting time is Skipped after its deadline; before it, it is offered once no run is active', () => {
   const entry = { concurrencyPolicy: 'Forbid', startingDeadlineSeconds: 30 }
   const cell = { lastFire: T0 + MINUTE, waiting: { time: T0 + MINUTE, by: 'gone' } }
   expect(at({ now: MINUTE + 31_000, entry, cell, living: true }).settle).toMatchObject([
@@ -90,7 +90,7 @@ test('what waits in a cell past its deadline is Skipped; before it, once nothing
   expect(at({ now: MINUTE + 20_000, entry, cell, living: true })).toMatchObject({ offer: T0 + MINUTE })
 })
 
-test('what waits for its place is not offered; when its agent is away it stands until a newer one is due', () => {
+test('a time that waits for a wave slot is not offered; while its agent is away it stays until a newer one is due', () => {
   const cell = { lastFire: T0 + MINUTE, waiting: { time: T0 + MINUTE, by: 'a', wave: true } }
   const now = MINUTE + 30_000
   expect(at({ now, cell, living: true })).toEqual({ settle: [], at: T0 + 2 * MINUTE + 3_000 })
@@ -106,15 +106,15 @@ test('what waits for its place is not offered; when its agent is away it stands 
   ])
 })
 
-test('with nobody alive the operator puts what concurrency holds back into the cell', () => {
+test('without a living agent the operator puts a time that concurrency holds back into the cell', () => {
   const entry = { concurrencyPolicy: 'Forbid' }
   const cell = { active: [{ run: 'ops.a.1', agent: 'dead', attempt: 1 }] }
   expect(at({ now: MINUTE + 3_000, entry, cell })).toMatchObject({ wait: T0 + MINUTE })
 })
 
-test('the first look is three seconds after the next time; a waiting slot whose run has ended is looked at soon', () => {
+test('the first decision is three seconds after the next time; soon, if the run before a waiting time has ended', () => {
   const entry = entryOf()
   const cell: Cell = { uid: 'u', lastFire: T0 + MINUTE, active: [], waiting: { time: T0 + MINUTE, by: 'a' } }
-  expect(lookAt({ entry, ...entryTimes(entry), cell: undefined, now: T0 })).toBe(T0 + MINUTE + 3_000)
-  expect(lookAt({ entry, ...entryTimes(entry), cell, now: T0 + MINUTE })).toBe(T0 + MINUTE + 3_000)
+  expect(firstLook({ entry, ...entryTimes(entry), cell: undefined, now: T0 })).toBe(T0 + MINUTE + 3_000)
+  expect(firstLook({ entry, ...entryTimes(entry), cell, now: T0 + MINUTE })).toBe(T0 + MINUTE + 3_000)
 })

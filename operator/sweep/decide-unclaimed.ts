@@ -5,37 +5,37 @@ import { frontierOf, type Settlement, settleUpTo } from '../../core/fires/settle
 import { waitsUntil } from '../../core/fires/waiting.ts'
 
 /**
- * What the operator does about times that nobody took. Pure.
+ * Decides what the operator does about scheduled times that no agent has claimed. Pure.
  *
- *   T + jitter ── 3 s ──▶ open, an eligible agent lives ─▶ offered, and again while it stays open
- *                    └──▶ closed, or held back and nobody lives ─▶ settled, in ranges, at most every 10 s per target
+ *   T + jitter ── 3 s ──▶ open, and an eligible agent lives ─▶ offered, and again while it stays open
+ *                    └──▶ closed, or held back and no agent lives ─▶ settled, in ranges, at most every 10 s per target
  *
- * One that waits for its place in the wave is its agent's affair; while that is away it stands until a newer one is due.
+ * A time that waits for its slot in a wave belongs to its agent. While that agent is away, the time stays until a newer one is due.
  */
 export interface UnclaimedInput extends Omit<FireInput, 'lead'> {
-  /** An agent lives that may take it. */
+  /** Whether an eligible agent lives. */
   living: boolean
-  /** When this target was settled last, ms since the epoch. */
+  /** When this target was last settled, Unix ms. */
   settledAt: number
 }
 
 export interface UnclaimedDecision {
   settle: Settlement[]
-  /** A time that concurrency holds back, to be put into the cell. */
+  /** A time that the concurrency policy holds back: it must be put into the cell as waiting. */
   wait?: number
-  /** A time to be offered. */
+  /** A time to offer to all agents. */
   offer?: number
-  /** When to look again; undefined: when the entry or the cell changes. */
+  /** When to decide again; undefined: when the entry or the cell changes. */
   at: number | undefined
 }
 
-/** So long a time is the agents' own affair, ms. */
+/** For this long after it is due, a time is left to the agents, ms. */
 export const OPEN_FOR = 3_000
 const SETTLE_EVERY = 10_000
 const OFFER_AGAIN = 5_000
 
-/** When the operator first looks at a target, given how its cell is now. */
-export function lookAt({
+/** When the operator first has to decide about a target, given the present state of its cell. */
+export function firstLook({
   entry,
   times,
   offset,
@@ -81,7 +81,7 @@ function open(
   if (waited && waiting.wave) return inWave(input, time)
   const theirsUntil = time + offset + OPEN_FOR
   if (now < theirsUntil && !waited) return { settle: [], at: theirsUntil }
-  return living ? offered(input, decision) : nobodyThere(input, decision)
+  return living ? offered(input, decision) : withoutAgent(input, decision)
 }
 
 function inWave(input: UnclaimedInput, time: number): UnclaimedDecision {
@@ -90,7 +90,7 @@ function inWave(input: UnclaimedInput, time: number): UnclaimedDecision {
   const isDue = newer !== undefined && now >= newer + offset + OPEN_FOR
   if (!input.living && isDue && entry.catchUp !== 'All')
     return settled(input, [{ first: time, last: time, count: 1, outcome: 'Missed', reason: 'NotCaughtUp' }])
-  const at = lookAt(input)
+  const at = firstLook(input)
   return { settle: [], at: at === undefined ? undefined : Math.max(at, now + SETTLE_EVERY) }
 }
 
@@ -98,12 +98,12 @@ function offered(
   input: UnclaimedInput,
   { time, settle }: { time: number; settle: Settlement[] },
 ): UnclaimedDecision {
-  // Who takes it settles what is closed before it; only where nobody does, as all are busy, that is done here.
+  // The agent that claims it settles the closed times before it. If all agents are busy, the operator settles them.
   const { settle: closed } = settled(input, settle)
   return { settle: closed, offer: time, at: input.now + OFFER_AGAIN }
 }
 
-function nobodyThere(
+function withoutAgent(
   input: UnclaimedInput,
   decision: { kind: 'claim' | 'wait'; time: number; settle: Settlement[] },
 ): UnclaimedDecision {
@@ -115,7 +115,7 @@ function nobodyThere(
   return { settle, at: Math.max(now + SETTLE_EVERY, closesAt(input, decision.time)) }
 }
 
-/** When an open time may close next: by its deadline, or when a newer one is due. */
+/** When an open time may close: at its deadline, or when a newer one is due. */
 function closesAt({ entry, times, offset, now }: UnclaimedInput, time: number): number {
   if (entry.catchUp === 'None') return time + offset + CATCH_UP_AFTER
   const next = times.next(now - offset)
@@ -128,10 +128,10 @@ function closesAt({ entry, times, offset, now }: UnclaimedInput, time: number): 
   return Number.isFinite(at) ? at : now + 3_600_000
 }
 
-/** Settles now, or once the last settling of this target is long enough ago. */
+/** Settles now, or as soon as the last settlement of this target is old enough. */
 function settled({ now, settledAt, ...input }: UnclaimedInput, settle: Settlement[]): UnclaimedDecision {
   const free = settledAt + SETTLE_EVERY
   if (settle.length > 0) return now >= free ? { settle, at: undefined } : { settle: [], at: free }
-  const at = lookAt({ ...input, now })
+  const at = firstLook({ ...input, now })
   return { settle: [], at: at === undefined ? undefined : Math.max(at, now + OPEN_FOR) }
 }

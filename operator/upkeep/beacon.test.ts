@@ -7,14 +7,14 @@ import { nextBeacon, openBeacon } from './beacon.ts'
 const time = 1_000
 
 test.each([
-  ['the first one begins the first epoch', undefined, 0, { epoch: 1, n: 1 }],
-  ['it counts on', { epoch: 1, n: 7 }, 7, { epoch: 1, n: 8 }],
-  ['etcd may be ahead of what is remembered', { epoch: 1, n: 9 }, 7, { epoch: 1, n: 10 }],
-  ['without memory etcd is believed', { epoch: 3, n: 9 }, 0, { epoch: 3, n: 10 }],
+  ['the first beacon begins the first epoch', undefined, 0, { epoch: 1, n: 1 }],
+  ['the number increases by one', { epoch: 1, n: 7 }, 7, { epoch: 1, n: 8 }],
+  ['etcd may be ahead of the memory', { epoch: 1, n: 9 }, 7, { epoch: 1, n: 10 }],
+  ['without a memory, the number in etcd counts', { epoch: 3, n: 9 }, 0, { epoch: 3, n: 10 }],
   ['a lower number means a restored snapshot: a new epoch', { epoch: 1, n: 5 }, 9, { epoch: 10, n: 10 }],
-  ['so does an empty etcd after others', undefined, 40, { epoch: 41, n: 41 }],
-])('%s', (_, there, known, expected) => {
-  expect(nextBeacon(there && { ...there, time: 0 }, known, time)).toEqual({ ...expected, time })
+  ['so does an empty etcd', undefined, 40, { epoch: 41, n: 41 }],
+])('%s', (_, stored, known, expected) => {
+  expect(nextBeacon(stored && { ...stored, time: 0 }, known, time)).toEqual({ ...expected, time })
 })
 
 test('two restores of one snapshot begin two epochs', () => {
@@ -24,7 +24,7 @@ test('two restores of one snapshot begin two epochs', () => {
   expect(second.epoch).toBeGreaterThan(first.epoch)
 })
 
-test('a memory that is not to be had is waited for, and no longer than the term', async () => {
+test('an unavailable memory is waited for, until the term ends', async () => {
   let down = 2
   const memory = {
     async beacon() {

@@ -7,14 +7,14 @@ import { putKnown } from '../../store/protocol/operator-writes.ts'
 import { type MaybeAbsent, parseVersioned } from '../../store/protocol/versioned.ts'
 
 /**
- * `meta/beacon`: {epoch, n, time}, every 2 s. It carries the operator's clock, and its number tells a restored snapshot: the highest
- * that was ever written is also kept outside etcd. A lower one in etcd means that etcd was put back: a new epoch begins, in which every
- * job counts from now (jobs/plan.ts), and the gap is Missed.
+ * `meta/beacon`: {epoch, n, time}, written every 2 s. It carries the operator's clock. Its number reveals a restored snapshot, as the
+ * highest number is also kept outside etcd: if etcd has a lower one, it was restored. A new epoch then begins, in which every job counts
+ * from now (jobs/plan.ts), and the times in between are Missed.
  */
 
-/** The highest beacon, kept where a restore of etcd does not reach: the log store. */
+/** Keeps the highest beacon number where a restore of etcd does not affect it: in the log store. */
 export interface BeaconMemory {
-  /** 0: none yet. */
+  /** 0: there is none yet. */
   beacon(): Promise<number>
   raiseBeacon(n: number): Promise<void>
 }
@@ -27,19 +27,19 @@ export interface BeaconOptions {
   memory: BeaconMemory
   clock: Clock
   log: Log
-  /** A new epoch has begun. */
+  /** Called when a new epoch has begun. */
   onEpoch(epoch: number): void
 }
 
 /**
- * The first beacon of a leader: after it `epoch` is known. A memory that is not to be had is waited for, until the signal aborts: nothing
- * else can tell whether etcd was put back. Then `beat` until its signal aborts.
+ * Writes the first beacon of a leader; after it `epoch` is known. Waits for the memory until the signal aborts, because nothing else shows
+ * whether etcd was restored. `beat` then writes beacons until its signal aborts.
  */
 export async function openBeacon(
   options: BeaconOptions,
   signal: AbortSignal,
 ): Promise<{ epoch(): number; beat(signal: AbortSignal): Promise<void> }> {
-  let current = await begin(options, signal)
+  let current = await writeFirst(options, signal)
   return {
     epoch: () => current.value.epoch,
     async beat(signal) {
@@ -60,13 +60,13 @@ export async function openBeacon(
 
 type Written = MaybeAbsent<Beacon> & { value: Beacon }
 
-async function begin(options: BeaconOptions, signal: AbortSignal): Promise<Written> {
-  await untilRemembered(options, signal)
-  const there = parseVersioned(beaconSchema, options.key, await options.etcd.get(options.key))
-  return write(options, there)
+async function writeFirst(options: BeaconOptions, signal: AbortSignal): Promise<Written> {
+  await untilMemoryAnswers(options, signal)
+  const stored = parseVersioned(beaconSchema, options.key, await options.etcd.get(options.key))
+  return write(options, stored)
 }
 
-async function untilRemembered({ memory, clock, log }: BeaconOptions, signal: AbortSignal): Promise<void> {
+async function untilMemoryAnswers({ memory, clock, log }: BeaconOptions, signal: AbortSignal): Promise<void> {
   for (;;) {
     try {
       await memory.beacon()
@@ -79,19 +79,19 @@ async function untilRemembered({ memory, clock, log }: BeaconOptions, signal: Ab
   }
 }
 
-/** Over what we wrote last; if somebody else wrote meanwhile, over that: another leader, or a restore. */
+/** Continues from the beacon in etcd. It differs from our last one if another leader has written it, or etcd was restored. */
 async function advance(options: BeaconOptions, last: Written): Promise<Written> {
-  const there = parseVersioned(beaconSchema, options.key, await options.etcd.get(options.key))
-  return write(options, there, last.value)
+  const stored = parseVersioned(beaconSchema, options.key, await options.etcd.get(options.key))
+  return write(options, stored, last.value)
 }
 
-async function write(options: BeaconOptions, there: MaybeAbsent<Beacon>, mine?: Beacon): Promise<Written> {
+async function write(options: BeaconOptions, stored: MaybeAbsent<Beacon>, mine?: Beacon): Promise<Written> {
   const { etcd, key, memory, clock, log } = options
   const known = Math.max(await memory.beacon(), mine?.n ?? 0)
-  const value = nextBeacon(there.value, known, clock.now())
-  if (there.value && value.epoch !== there.value.epoch)
-    log.warn({ found: there.value.n, known, epoch: value.epoch }, 'etcd.restored')
-  const answer = await etcd.txn(putKnown(key, there.mod, JSON.stringify(value)))
+  const value = nextBeacon(stored.value, known, clock.now())
+  if (stored.value && value.epoch !== stored.value.epoch)
+    log.warn({ found: stored.value.n, known, epoch: value.epoch }, 'etcd.restored')
+  const answer = await etcd.txn(putKnown(key, stored.mod, JSON.stringify(value)))
   if (!answer.ok) {
     const now = parseVersioned(beaconSchema, key, answer.gets[0])
     return { ...now, value: now.value ?? value }
@@ -101,10 +101,10 @@ async function write(options: BeaconOptions, there: MaybeAbsent<Beacon>, mine?: 
 }
 
 /**
- * The beacon after what lies in etcd, given the highest number that is known to have been written. An epoch is named by its first
- * number, so that no two are alike, whatever snapshot is restored.
+ * The beacon that follows the stored one. `known`: the highest number that was ever written. An epoch is named by its first number, so that
+ * every epoch is unique, whatever snapshot is restored.
  */
-export function nextBeacon(there: Beacon | undefined, known: number, time: number): Beacon {
-  const n = Math.max(there?.n ?? 0, known) + 1
-  return !there || there.n < known ? { epoch: n, n, time } : { epoch: there.epoch, n, time }
+export function nextBeacon(stored: Beacon | undefined, known: number, time: number): Beacon {
+  const n = Math.max(stored?.n ?? 0, known) + 1
+  return !stored || stored.n < known ? { epoch: n, n, time } : { epoch: stored.epoch, n, time }
 }

@@ -15,8 +15,8 @@ type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'mirrors'>
 const EVERY_MS = 60_000
 
 /**
- * Burial where no agent is left to do it: attempts whose owner's session is gone end as Lost; and attempts that wait under nobody end
- * when it is too late for them. Every minute, from what is there, so that nothing is missed by a restart.
+ * Buries attempts where no agent is left to do it. An attempt whose owner's session is gone ends as Lost. A pending attempt without an
+ * owner ends after its deadline. Every minute all attempts are checked, so that a restart misses none.
  */
 export async function buryEveryMinute(deps: Deps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
@@ -26,7 +26,7 @@ export async function buryEveryMinute(deps: Deps, signal: AbortSignal): Promise<
   }
 }
 
-/** One round. What fails is told, and comes again with the next. */
+/** One round. A failure is logged, and tried again in the next round. */
 export async function bury(deps: Deps, signal?: AbortSignal): Promise<void> {
   const { mirrors, log } = deps
   for (const { active, verdict } of planBurial(deps)) {
@@ -51,7 +51,7 @@ export async function bury(deps: Deps, signal?: AbortSignal): Promise<void> {
   }
 }
 
-/** Places of waves whose runs nobody knows of are given back. */
+/** Frees the slots of waves whose runs are in no other record. */
 export async function freeWaveSlots(deps: Deps, signal?: AbortSignal): Promise<void> {
   const { mirrors, keys, etcd, log } = deps
   for (const wave of mirrors.cells.entries()) {
@@ -61,7 +61,7 @@ export async function freeWaveSlots(deps: Deps, signal?: AbortSignal): Promise<v
       if (signal?.aborted) return
       if (mirrors.actives.get(keys.active(ref.pool, holder.agent, holder.run))) continue
       try {
-        // The mirrors may differ in age: what counts is what the transaction compares. Whoever else is unknown has the next round.
+        // The mirrors may differ in age, so the transaction compares both records. Other slots of this wave follow in the next round.
         const { ok } = await etcd.txn(freeUnknownHolder(keys, ref.pool, { wave, holder }))
         if (ok) log.warn({ wave: wave.key, run: holder.run }, 'wave.freed')
       } catch (error) {
@@ -77,27 +77,28 @@ interface Burial {
 }
 
 function planBurial(deps: Deps): Burial[] {
-  const { mirrors, keys, clock } = deps
+  const { mirrors, keys } = deps
   const alive = new Set<string>()
   for (const { key } of mirrors.agents.entries()) alive.add(keys.parseAgent(key)?.pool ?? '')
   const burials: Burial[] = []
-  for (const held of mirrors.actives.entries()) {
-    const at = keys.parseActive(held.key)
+  for (const record of mirrors.actives.entries()) {
+    const at = keys.parseActive(record.key)
     if (!at) continue
-    const active = { ...held, pool: at.pool, owner: at.agent }
+    const active = { ...record, pool: at.pool, owner: at.agent }
     const reason =
-      at.agent === NOBODY ? overdue(deps, active) : alive.has(at.pool) ? undefined : gone(deps, active)
+      at.agent === NOBODY ? overdue(deps, active) : alive.has(at.pool) ? undefined : ownerLost(deps, active)
     if (reason) burials.push({ active, verdict: { outcome: 'Lost', reason } })
   }
   return burials
-
-  function gone({ mirrors }: Deps, { value, pool, owner }: ActiveSeen): string | undefined {
-    if (mirrors.sessionOf(pool, owner) === value.session) return undefined
-    return (value.buryAfter ?? 0) > clock.now() ? undefined : 'AgentLost'
-  }
 }
 
-/** A pending attempt waits for somebody until its deadline. */
+/** `buryAfter`: the launcher may keep the run alive until then. */
+function ownerLost({ mirrors, clock }: Deps, { value, pool, owner }: ActiveSeen): string | undefined {
+  if (mirrors.sessionOf(pool, owner) === value.session) return undefined
+  return (value.buryAfter ?? 0) > clock.now() ? undefined : 'AgentLost'
+}
+
+/** A pending attempt waits for an agent until its deadline. */
 function overdue(deps: Deps, { pool, value }: ActiveSeen): string | undefined {
   const entry = entryOf(deps, pool, value)?.value
   if (!entry) return undefined

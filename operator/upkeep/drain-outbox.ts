@@ -10,20 +10,20 @@ import type { LogStore, StoredResult } from '../../store/log/port.ts'
 import { parseValue } from '../../store/protocol/versioned.ts'
 
 /**
- * The outbox: results go from etcd into the log store, then away. A crash between any two steps leaves nothing lost or doubled, and two
- * operators that drain at once do no harm: storing twice is storing once, and only what was stored is deleted.
+ * Drains the outbox: results move from etcd into the log store. A crash between two steps loses or doubles nothing, and two operators may
+ * drain at once: storing a result again changes nothing, and only a stored revision is deleted.
  *
- *   results/… ──▶ stored ──▶ told ──▶ deleted, if it is still the revision that was stored
- *        └─ cannot be read, or never be stored ──▶ kept, logged once, counted
+ *   results/… ──▶ stored ──▶ listeners notified ──▶ deleted, if it is still the revision that was stored
+ *        └─ unreadable, or rejected by the log store ──▶ kept, logged once, counted
  */
 export interface Drain {
-  /** Drains until the signal aborts; resolves when nothing is in work any more. */
+  /** Drains until the signal aborts. Resolves when no work is in progress. */
   run(signal: AbortSignal): Promise<void>
-  /** Results stored by this process. */
+  /** How many results this process has stored. */
   readonly stored: number
-  /** Results that lie there and can be read, stored or not. */
+  /** How many readable results are in the outbox, stored or not. */
   readonly waiting: number
-  /** Results that lie there and cannot be read or stored: somebody has to look. */
+  /** How many results in the outbox are unreadable or cannot be stored. An administrator must look at them. */
   readonly kept: number
 }
 
@@ -33,13 +33,13 @@ export interface DrainOptions {
   store: Pick<LogStore, 'record'>
   clock: Clock
   log: Log
-  /** Called after a result was stored, and again for the same one after a crash: its object's status may be another now. */
+  /** Called after a result was stored; after a crash, again for the same one. Its object's status may have changed. */
   onOutcome(result: StoredResult): void
-  /** Why nothing is stored for now, at each try; undefined: it is again. */
-  onTrouble?(why: string | undefined): void
+  /** Called with the reason after each failed attempt to store, and with undefined after the next success. */
+  onTrouble?(message: string | undefined): void
 }
 
-const MOST_AT_ONCE = 100
+const BATCH_SIZE = 100
 const backoff = createBackoff({ firstMs: 100, longestMs: 30_000 })
 
 interface Item {
@@ -55,7 +55,7 @@ export function createDrain(options: DrainOptions): Drain {
 class OutboxDrain implements Drain {
   readonly #options: DrainOptions
   readonly #waiting = new Map<string, KeyValue>()
-  /** Revisions that are stored and not yet deleted: not stored again when only the deletion failed. */
+  /** Revisions that are stored and not yet deleted. If only the deletion fails, they are not stored again. */
   readonly #storedAt = new Map<string, number>()
   readonly #kept = new Set<string>()
   #stored = 0
@@ -88,7 +88,7 @@ class OutboxDrain implements Drain {
     while (!signal.aborted) {
       const items = this.#next()
       if (items.length > 0) await this.#drain(items, signal)
-      else if (this.#waiting.size === 0) await this.#change(signal)
+      else if (this.#waiting.size === 0) await this.#nextChange(signal)
     }
     signal.removeEventListener('abort', onAbort)
     await view.close()
@@ -104,7 +104,7 @@ class OutboxDrain implements Drain {
     this.#wake?.()
   }
 
-  async #change(signal: AbortSignal): Promise<void> {
+  async #nextChange(signal: AbortSignal): Promise<void> {
     await new Promise<void>(resolve => {
       this.#wake = resolve
       if (signal.aborted) resolve()
@@ -112,19 +112,19 @@ class OutboxDrain implements Drain {
     this.#wake = undefined
   }
 
-  /** The oldest ones; what cannot be read is put aside. */
+  /** The oldest results. Unreadable ones are set aside. */
   #next(): Item[] {
     const items: Item[] = []
     for (const [key, { mod, value }] of this.#waiting) {
       const result = this.#read(key, value)
       if (result) items.push({ key, mod, result })
       else this.#keep(key, 'result.unreadable')
-      if (items.length === MOST_AT_ONCE) break
+      if (items.length === BATCH_SIZE) break
     }
     return items
   }
 
-  /** What lies under a key is about what the key says, or it is nothing. */
+  /** A result that does not match its key counts as unreadable. */
   #read(key: string, value: string): StoredResult | undefined {
     const at = this.#options.keys.parseResult(key)
     const result = parseValue(resultSchema, value)
@@ -141,7 +141,7 @@ class OutboxDrain implements Drain {
 
   async #drain(items: readonly Item[], signal: AbortSignal): Promise<void> {
     try {
-      await this.#storeOrSay(items.filter(({ key, mod }) => this.#storedAt.get(key) !== mod))
+      await this.#storeAndReport(items.filter(({ key, mod }) => this.#storedAt.get(key) !== mod))
       await this.#delete(
         items.filter(({ key, mod }) => this.#storedAt.get(key) === mod),
         signal,
@@ -149,16 +149,16 @@ class OutboxDrain implements Drain {
       this.#failures = 0
     } catch (error) {
       if (signal.aborted) return
-      await this.#pause(error, signal)
+      await this.#waitAfter(error, signal)
     }
   }
 
-  async #storeOrSay(items: readonly Item[]): Promise<void> {
+  async #storeAndReport(items: readonly Item[]): Promise<void> {
     try {
       await this.#store(items)
     } catch (error) {
       this.#isInTrouble = true
-      this.#options.onTrouble?.(`outcomes are not stored for now, and wait in etcd: ${messageOf(error)}`)
+      this.#options.onTrouble?.(`results cannot be stored for now, and wait in etcd: ${messageOf(error)}`)
       throw error
     }
     if (this.#isInTrouble) this.#options.onTrouble?.(undefined)
@@ -173,18 +173,18 @@ class OutboxDrain implements Drain {
       if (error instanceof Unavailable) throw error
       const [only] = items
       if (items.length === 1 && only) return this.#keep(only.key, 'result.unstorable', error)
-      // One of them is not like the others: it must not hold them back.
+      // One of them is rejected. Stored one by one, it does not hold up the others.
       for (const item of items) await this.#store([item])
       return
     }
     for (const { key, mod, result } of items) {
       this.#storedAt.set(key, mod)
       this.#stored++
-      this.#tell(result)
+      this.#notify(result)
     }
   }
 
-  #tell(result: StoredResult): void {
+  #notify(result: StoredResult): void {
     try {
       this.#options.onOutcome(result)
     } catch (error) {
@@ -192,7 +192,7 @@ class OutboxDrain implements Drain {
     }
   }
 
-  /** Exactly the revisions that were stored: another one under the same key is a result that has yet to be. */
+  /** Deletes exactly the revisions that were stored. Another revision of the same key has not been stored yet. */
   async #delete(items: readonly Item[], signal: AbortSignal): Promise<void> {
     const { etcd } = this.#options
     const answers = await etcd.batch(
@@ -208,7 +208,7 @@ class OutboxDrain implements Drain {
     if (failed) throw failed
   }
 
-  async #pause(cause: unknown, signal: AbortSignal): Promise<void> {
+  async #waitAfter(cause: unknown, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options
     const inMs = backoff(++this.#failures)
     const facts = { error: messageOf(cause), waiting: this.#waiting.size, inMs }

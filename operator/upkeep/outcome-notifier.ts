@@ -1,10 +1,10 @@
 import type { LogStore, StoredResult } from '../../store/log/port.ts'
 
-/** Outcomes as they are stored, for whoever listens at the moment. */
+/** Notifies listeners of results when they are stored. */
 export interface OutcomeNotifier {
-  /** The store, whose every record is told of afterwards. A result that is stored twice is told twice. */
+  /** The log store; it notifies after each `record`. A result that is stored twice is reported twice. */
   readonly logStore: LogStore
-  /** Returns the way to stop listening. */
+  /** Returns a function that removes the listener. */
   listen(listener: (result: StoredResult) => void): () => void
 }
 

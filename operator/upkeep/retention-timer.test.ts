@@ -21,13 +21,13 @@ afterEach(async () => {
   await rm(directory, { recursive: true })
 })
 
-/** Pauses of minutes are none. */
+/** Shortens long sleeps. */
 const hasty: Clock = {
   ...systemClock,
   sleep: (ms, signal) => systemClock.sleep(ms > 1_000 ? 20 : ms, signal),
 }
 
-test('the newest fires of an object stay also when it can only be read by a newer version', async () => {
+test('the newest fires of an object are kept, even if only a newer version can read it', async () => {
   const key = 'ShellCronJob/default/newer'
   const stored = new Map([
     [
@@ -40,7 +40,7 @@ test('the newest fires of an object stay also when it can only be read by a newe
     put: (at, value) => Promise.resolve(void stored.set(at, value)),
     delete: at => Promise.resolve(void stored.delete(at)),
   }
-  // Neither can this version read its file.
+  // This version cannot read its file either.
   await writeFile(join(directory, 'a.yaml'), 'apiVersion: shellcron.dev/v1alpha1\nkind: [')
   const resources = createDirectoryResources({
     directory,

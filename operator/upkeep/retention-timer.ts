@@ -2,29 +2,29 @@ import { messageOf } from '../../platform/errors.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import type { LeaderTask } from '../operator.ts'
 
-/** How long the log store keeps what it has: days after the scheduled time; output as bytes. undefined: for ever, all. */
+/** How many days after its scheduled time a result is kept, and how much output in bytes. undefined: no limit. */
 export interface RetentionOptions {
   days?: number
   outputBytes?: number
 }
 
-/** After a start there is other work first. */
+/** After a start, other work comes first. */
 const FIRST_MS = 60_000
 const EVERY_MS = 600_000
-/** Between two parts others write. */
+/** Between two batches other writers get their turn. */
 const PAUSE_MS = 100
 const DAY_MS = 86_400_000
 
-/** Removes what is past retention, a little at a time, every ten minutes. */
+/** Deletes results and output past retention, in small batches, every ten minutes. */
 export function retentionTimer(
   store: Pick<LogStore, 'prune'>,
   { days, outputBytes }: RetentionOptions,
 ): LeaderTask {
   return async ({ clock, log, resources }, signal) => {
     if (days === undefined && outputBytes === undefined) return
-    /** What cannot be read, as a newer version wrote it, lives too: its status rests on what is spared. */
+    // Unreadable objects count as living too: their statuses need their newest results.
     const living = () => new Set([...resources.uids('ShellCronJob'), ...resources.uids('ShellRun')])
-    const round = async (): Promise<void> => {
+    const pruneAll = async (): Promise<void> => {
       const uids = living()
       const keep = {
         ...(days === undefined ? {} : { after: clock.now() - days * DAY_MS }),
@@ -38,7 +38,7 @@ export function retentionTimer(
       await clock.sleep(pause, signal).catch(() => undefined)
       if (signal.aborted) return
       pause = EVERY_MS
-      await round().catch((error: unknown) => {
+      await pruneAll().catch((error: unknown) => {
         if (!signal.aborted) log.warn({ error: messageOf(error) }, 'retention.failed')
       })
     }

@@ -255,14 +255,14 @@ describe('conditions of a ShellCronJob', () => {
       what: 'pool',
       blocked: job('waits', 'true', { template: host('true', { target: { pool: 'far' } }) }),
       reason: 'PoolNotFound',
-      words: [`${T}.target.pool`, 'no pool far'],
+      words: [`${T}.target.pool`, 'pool far does not exist'],
       remedy: () => cluster('ShellPool', 'far', {}),
     },
     {
       what: 'ShellPolicy',
       blocked: job('waits', 'true', { namespace: STRICT }),
       reason: 'PolicyRefused',
-      words: [`${T}.host`, 'no ShellPolicy allows host mode as user root', 'ask for a rule'],
+      words: [`${T}.host`, 'no ShellPolicy allows host mode as user root', 'add a rule to a ShellPolicy'],
       remedy: () => policy(STRICT),
     },
   ]

@@ -149,7 +149,7 @@ test('runs a ShellRun from a file: with generateName any number of times, with a
   expect((await shellRun(inline('{ name: named, namespace: ops }', 'true'))).code).toBe(0)
   expect(await shellRun(inline('{ name: named, namespace: ops }', 'false'))).toMatchObject({
     code: 2,
-    stderr: 'shellcron: metadata.name: there is a ShellRun ops/named already; use another name\n',
+    stderr: 'shellcron: metadata.name: ShellRun ops/named exists already; use another name\n',
   })
   const strange = await shellRun(inline('{ name: strange }', 'true').replace('{}', '{ usr: x }'))
   expect(strange).toMatchObject({

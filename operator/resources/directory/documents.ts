@@ -3,7 +3,7 @@ import { CLUSTER_SCOPED } from '../port.ts'
 import type { FileContent, FileObject } from './plan.ts'
 import { keyOf } from './record.ts'
 
-/** What a file holds. */
+/** Parses the objects of a YAML file. */
 export function readFileText(file: string, text: string): FileContent {
   const { objects, problems } = parseDocuments(text)
   return {

@@ -33,70 +33,70 @@ async function put(path: string, text: string): Promise<void> {
 
 const files = () => [...folder.files.keys()].sort()
 
-test('YAML files are found at any depth, hidden ones and what objects refer to are not', async () => {
+test('YAML files are found at any depth, except hidden ones, Secrets and ConfigMaps', async () => {
   for (const path of ['a.yaml', 'x/y/b.yml', 'c.json', '.d.yaml', '.git/e.yaml', 'secrets/ops/f/g.yaml']) {
     await put(path, path)
   }
   await symlink('a.yaml', join(root, 'link.yaml'))
   await symlink('.', join(root, 'circle'))
-  expect(await folder.look()).toBe(false)
-  expect(await folder.look()).toBe(true)
+  expect(await folder.scan()).toBe(false)
+  expect(await folder.scan()).toBe(true)
   expect(files()).toEqual(['a.yaml', 'link.yaml', 'x/y/b.yml'])
 })
 
 test('an unchanged file is read once', async () => {
   await put('a.yaml', '1')
-  for (let i = 0; i < 4; i++) await folder.look()
+  for (let i = 0; i < 4; i++) await folder.scan()
   expect(read).toEqual(['a.yaml=1'])
 })
 
-test('a change, or its end, counts when two looks in a row have seen it', async () => {
+test('a change or deletion counts once two scans in a row have seen it', async () => {
   await put('a.yaml', '1')
-  await folder.look()
-  await folder.look()
+  await folder.scan()
+  await folder.scan()
   await put('a.yaml', '')
-  await folder.look()
+  await folder.scan()
   await put('a.yaml', '2, longer')
-  await folder.look()
-  expect(await folder.look()).toBe(true)
+  await folder.scan()
+  expect(await folder.scan()).toBe(true)
   expect(read).toEqual(['a.yaml=1', 'a.yaml=2, longer'])
 
   const { version } = folder
   await rename(join(root, 'a.yaml'), join(root, 'a.yaml~'))
-  expect(await folder.look()).toBe(false)
+  expect(await folder.scan()).toBe(false)
   await rename(join(root, 'a.yaml~'), join(root, 'a.yaml'))
-  await folder.look()
-  await folder.look()
+  await folder.scan()
+  await folder.scan()
   expect(files()).toEqual(['a.yaml'])
   await rm(join(root, 'a.yaml'))
-  await folder.look()
-  await folder.look()
+  await folder.scan()
+  await folder.scan()
   expect(files()).toEqual([])
   expect(folder.version).toBeGreaterThan(version)
 })
 
-test('a save stirs, in a folder that was made later too', async () => {
+test('a save is noticed at once, also in a folder that was created later', async () => {
   const stop = new AbortController()
-  await folder.look()
+  await folder.scan()
   await put('new/a.yaml', '1')
-  await folder.stirred(60_000, stop.signal)
-  await folder.look()
-  await folder.look()
+  await folder.changed(60_000, stop.signal)
+  await folder.scan()
+  await folder.scan()
   await writeFile(join(root, 'new/.tmp'), '2')
   await rename(join(root, 'new/.tmp'), join(root, 'new/a.yaml'))
-  await folder.stirred(60_000, stop.signal)
+  await folder.changed(60_000, stop.signal)
 })
 
-test('a directory that is away is a problem, and takes no file with it', async () => {
+test('a missing directory is a problem, and removes no file', async () => {
   await put('a.yaml', '1')
-  await folder.look()
-  await folder.look()
+  await folder.scan()
+  await folder.scan()
   await rename(root, `${root}-away`)
-  await folder.look()
-  await folder.look()
+  await folder.scan()
+  await folder.scan()
   expect(files()).toEqual(['a.yaml'])
   expect(folder.unreadable).toMatchObject([{ file: '.' }])
   await rename(`${root}-away`, root)
-  await folder.look()
+  await folder.scan()
   expect(folder.unreadable).toEqual([])
 })

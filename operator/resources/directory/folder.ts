@@ -10,20 +10,19 @@ import { isWithin, type Scan, scan, signatureOf } from './scan.ts'
 
 export interface FolderOptions {
   root: string
-  /** More folders, relative to it; they must be there. */
+  /** More folders, relative to the root. They must exist. */
   also?: readonly string[]
   clock: Clock
   parse: (file: string, text: string) => FileContent
 }
 
-/** A file that is larger is not a list of jobs. */
-const LARGEST = 4 * 1024 * 1024
-const NOTHING: FileContent = { objects: [], problems: [] }
+/** A larger file is refused, in bytes. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024
+const NO_CONTENT: FileContent = { objects: [], problems: [] }
 
 /**
- * The files below a directory as they are when nobody is writing them: a change counts when two looks in a row have seen it, so that
- * a file that is empty for a moment, or away between two renames, takes no job with it. Looks are made by `look`, whoever owns this
- * decides when; `stirred` says that something has happened.
+ * The files below a directory, read when no writer is at work: a change counts once two scans in a row have seen it. So a file that is
+ * empty for a moment, or missing between two renames, removes no job. The owner decides when to scan; `changed` tells it when to.
  */
 export class Folder {
   readonly #options: FolderOptions
@@ -31,7 +30,7 @@ export class Folder {
   readonly #contents = new Map<string, { signature: string; content: FileContent }>()
   #before: Scan | undefined
   #version = 0
-  #stir = Promise.withResolvers<void>()
+  #change = Promise.withResolvers<void>()
 
   constructor(options: FolderOptions) {
     this.#options = options
@@ -50,19 +49,29 @@ export class Folder {
     return this.#version
   }
 
-  /** Whether `files` is what lies there; if not, look again soon. */
-  async look(): Promise<boolean> {
-    this.#stir = Promise.withResolvers()
+  /** True if `files` equals what is on disk; otherwise scan again soon. */
+  async scan(): Promise<boolean> {
+    this.#change = Promise.withResolvers()
     const now = await scan(this.#options.root, this.#options.also)
     const before = this.#before
     this.#before = now
     if (!isDeepStrictEqual(now.unreadable, before?.unreadable)) this.#version++
     this.#watch(now.folders)
-    let settled = before !== undefined
+    const isRead = await this.#readChanged(now, before)
+    return this.#forgetRemoved(now, before) && isRead && before !== undefined
+  }
+
+  async #readChanged(now: Scan, before: Scan | undefined): Promise<boolean> {
+    let settled = true
     for (const [file, signature] of now.files) {
       if (this.#contents.get(file)?.signature === signature) continue
       if (before?.files.get(file) !== signature || !(await this.#read(file, signature))) settled = false
     }
+    return settled
+  }
+
+  #forgetRemoved(now: Scan, before: Scan | undefined): boolean {
+    let settled = true
     for (const file of this.#contents.keys()) {
       if (now.files.has(file) || now.unreadable.some(({ file: folder }) => isWithin(file, folder))) continue
       if (before?.files.has(file)) settled = false
@@ -71,11 +80,11 @@ export class Folder {
     return settled
   }
 
-  /** Resolves when something has happened since the last look began, or after `ms`. */
-  async stirred(ms: number, signal: AbortSignal): Promise<void> {
+  /** Resolves when a file has changed since the last scan began, or after `ms`. */
+  async changed(ms: number, signal: AbortSignal): Promise<void> {
     const over = new AbortController()
     const sleep = this.#options.clock.sleep(ms, AbortSignal.any([signal, over.signal]))
-    await Promise.race([this.#stir.promise, sleep.catch(() => undefined)])
+    await Promise.race([this.#change.promise, sleep.catch(() => undefined)])
     over.abort()
   }
 
@@ -89,8 +98,8 @@ export class Folder {
     try {
       const { size } = await stat(path)
       const content =
-        size > LARGEST
-          ? failed(file, `is larger than ${LARGEST} bytes`)
+        size > MAX_FILE_BYTES
+          ? failed(file, `is larger than ${MAX_FILE_BYTES} bytes; split it`)
           : this.#options.parse(file, await readFile(path, 'utf8'))
       if (signatureOf(await stat(path)) !== signature) return false
       this.#set(file, signature, content)
@@ -105,7 +114,7 @@ export class Folder {
     this.#version++
   }
 
-  /** Only to be quick: where watching fails (a limit, a network file system) the next look finds what changed. */
+  /** Watching only saves time. Where it fails (a limit, a network file system), the next scan finds the change. */
   #watch(folders: readonly string[]): void {
     const wanted = new Set(folders)
     for (const [folder, watcher] of this.#watchers) {
@@ -116,7 +125,7 @@ export class Folder {
     for (const folder of wanted) {
       if (this.#watchers.has(folder)) continue
       try {
-        const watcher = watch(join(this.#options.root, folder), () => this.#stir.resolve())
+        const watcher = watch(join(this.#options.root, folder), () => this.#change.resolve())
         watcher.on('error', () => {
           watcher.close()
           this.#watchers.delete(folder)
@@ -130,5 +139,5 @@ export class Folder {
 }
 
 function failed(file: string, message: string): FileContent {
-  return { ...NOTHING, problems: [{ file, message }] }
+  return { ...NO_CONTENT, problems: [{ file, message }] }
 }

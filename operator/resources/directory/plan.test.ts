@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type FileContent, type FileObject, plan, type World } from './plan.ts'
+import { type DirectoryState, type FileContent, type FileObject, plan } from './plan.ts'
 import type { ObjectRecord } from './record.ts'
 
 const KEY = 'ShellCronJob/ops/backup'
@@ -12,11 +12,11 @@ function file(...objects: FileObject[]): FileContent {
   return { objects, problems: [] }
 }
 
-/** The records after the plan for these files, as if everything had been written. */
+/** The records after the plan for these files, as if all its writes had succeeded. */
 function after(
   records: ReadonlyMap<string, ObjectRecord>,
   files: Record<string, FileContent>,
-  more: Partial<World> = {},
+  more: Partial<DirectoryState> = {},
 ) {
   const steps = plan({
     records,
@@ -35,7 +35,7 @@ const none = new Map<string, ObjectRecord>()
 const { next: one } = after(none, { 'a.yaml': file(object('a.yaml')) })
 const withFinalizer = new Map([...one].map(([key, record]) => [key, { ...record, finalizer: true }]))
 
-test('what is unchanged is not written', () => {
+test('an unchanged object is not written', () => {
   expect(after(one, { 'a.yaml': file(object('a.yaml')) }).writes).toBe(0)
 })
 
@@ -49,14 +49,14 @@ test('the generation grows with the spec, whatever the order of its fields, and 
   expect(edited.next.get(KEY)).toMatchObject({ generation: 2, uid: before.get(KEY)?.uid })
 })
 
-test('an object that comes back is another one', () => {
+test('an object that is created again has another uid', () => {
   const gone = after(one, {})
   expect(gone.next.size).toBe(0)
   const back = after(gone.next, { 'a.yaml': file(object('a.yaml')) }, { now: 2_000 })
   expect(back.next.get(KEY)?.uid).not.toBe(one.get(KEY)?.uid)
 })
 
-test('with our finalizer a removed object stays, marked, and does not come back before it is gone', () => {
+test('with our finalizer a removed object stays, marked as deleted, and is not created again before it is gone', () => {
   const marked = after(withFinalizer, {}, { now: 2_000 })
   expect(marked.next.get(KEY)?.deleted).toBe(2_000)
   expect(after(marked.next, {}, { now: 3_000 }).writes).toBe(0)
@@ -64,7 +64,7 @@ test('with our finalizer a removed object stays, marked, and does not come back 
   expect(again.next.get(KEY)).toEqual(marked.next.get(KEY))
 })
 
-test('nothing is taken away for a file that has a problem, or a folder that cannot be read', () => {
+test('no object of a file with a problem, or of an unreadable folder, is removed', () => {
   const broken = { objects: [], problems: [{ file: 'a.yaml', line: 3, message: 'bad indentation' }] }
   expect(after(one, { 'a.yaml': broken })).toMatchObject({ writes: 0, problems: broken.problems })
   const { next: deep } = after(none, { 'x/a.yaml': file(object('x/a.yaml')) })
@@ -74,7 +74,7 @@ test('nothing is taken away for a file that has a problem, or a folder that cann
   expect(after(deep, {}, { unreadable: [{ file: '.', message: 'EIO' }] }).next.size).toBe(1)
 })
 
-test('nothing is taken away while files are still to be read', () => {
+test('no object is removed before all files are read', () => {
   expect(after(one, {}, { settled: false }).writes).toBe(0)
 })
 
@@ -83,7 +83,7 @@ test('an object that moves to another file stays the same', () => {
   expect(moved.next.get(KEY)).toMatchObject({ uid: one.get(KEY)?.uid, generation: 1, file: 'b.yaml' })
 })
 
-test('of an object in two files the one that was there before stays in force, and both are named', () => {
+test('if an object is in two files, the earlier one stays in force, and the problem names both', () => {
   const files = { 'b.yaml': file(object('b.yaml', { other: true })), 'a.yaml': file(object('a.yaml')) }
   const { writes, problems } = after(one, files)
   expect(writes).toBe(0)
@@ -91,12 +91,12 @@ test('of an object in two files the one that was there before stays in force, an
     {
       file: 'b.yaml',
       line: 1,
-      message: 'ShellCronJob ops/backup is also in a.yaml (line 1), which stays in force: keep one of them',
+      message: 'ShellCronJob ops/backup is also in a.yaml (line 1), which stays in force; keep one of them',
     },
   ])
 })
 
-test('of an object that is new in two files neither is taken', () => {
+test('if a new object is in two files, neither is used', () => {
   const { next, problems } = after(none, { a: file(object('a')), b: file(object('b')) })
   expect(next.size).toBe(0)
   expect(problems.map(({ file: name, message }) => [name, message.includes('neither')])).toEqual([

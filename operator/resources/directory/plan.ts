@@ -2,7 +2,7 @@ import type { Problem } from '../port.ts'
 import { canonical, type ObjectRecord, uidOf } from './record.ts'
 import { isWithin } from './scan.ts'
 
-/** An object as a file has it. */
+/** An object in a file. */
 export interface FileObject {
   /** `kind/namespace/name` */
   key: string
@@ -15,15 +15,15 @@ export interface FileObject {
 
 export interface FileContent {
   objects: FileObject[]
-  /** With any of these the file may hold more than we can see. */
+  /** If there are any, the file may hold more objects than were read. */
   problems: Problem[]
 }
 
-export interface World {
+export interface DirectoryState {
   records: ReadonlyMap<string, ObjectRecord>
   files: ReadonlyMap<string, FileContent>
   unreadable: readonly Problem[]
-  /** Nothing is left to be read: what is in no file now is in none. */
+  /** True if all files have been read: an object that is in no file is removed. */
   settled: boolean
   /** Unix ms. */
   now: number
@@ -36,31 +36,31 @@ export interface Plan {
 }
 
 /**
- * What makes the records agree with the files. An object is taken away only if its file is there no more, or is there without any
- * problem and does not have it, and no file is left from which it could come.
+ * Plans how the records come to match the files. An object is removed only if its file is gone, or its file has no problem and does not
+ * hold it, and no other unread file could hold it.
  */
-export function plan(world: World): Plan {
-  const result: Plan = { puts: new Map(), deletes: [], problems: [...world.unreadable] }
+export function plan(state: DirectoryState): Plan {
+  const result: Plan = { puts: new Map(), deletes: [], problems: [...state.unreadable] }
   const wanted = new Map<string, FileObject[]>()
-  for (const { objects, problems } of world.files.values()) {
+  for (const { objects, problems } of state.files.values()) {
     result.problems.push(...problems)
     for (const object of objects) wanted.set(object.key, [...(wanted.get(object.key) ?? []), object])
   }
   for (const [key, versions] of wanted) {
-    const record = world.records.get(key)
+    const record = state.records.get(key)
     const chosen = choose(versions, record, result.problems)
-    if (chosen) take(chosen, record, { world, result })
+    if (chosen) apply(chosen, record, { state, result })
   }
-  for (const [key, record] of world.records) {
-    if (!wanted.has(key) && record.deleted === undefined && isSurelyGone(record, world)) {
-      if (record.finalizer) result.puts.set(key, { ...record, deleted: world.now })
+  for (const [key, record] of state.records) {
+    if (!wanted.has(key) && record.deleted === undefined && isSurelyGone(record, state)) {
+      if (record.finalizer) result.puts.set(key, { ...record, deleted: state.now })
       else result.deletes.push(key)
     }
   }
   return result
 }
 
-/** Of an object that several files hold, the version of the file that had it before stays in force, if there is one. */
+/** If several files hold an object, the file that held it before keeps it. If none did, the object is not created. */
 function choose(
   versions: readonly FileObject[],
   record: ObjectRecord | undefined,
@@ -72,34 +72,34 @@ function choose(
   for (const one of versions) {
     if (one === inForce) continue
     const other = inForce ?? versions.find(candidate => candidate !== one)
-    const which = inForce ? 'which stays in force' : 'and neither is taken'
+    const effect = inForce ? 'which stays in force' : 'and neither is used'
     problems.push({
       file: one.file,
       line: one.line,
-      message: `${describe(one.key)} is also in ${other?.file} (line ${other?.line}), ${which}: keep one of them`,
+      message: `${describe(one.key)} is also in ${other?.file} (line ${other?.line}), ${effect}; keep one of them`,
     })
   }
   return inForce
 }
 
-function take(
+function apply(
   object: FileObject,
   record: ObjectRecord | undefined,
-  { world, result }: { world: World; result: Plan },
+  { state, result }: { state: DirectoryState; result: Plan },
 ): void {
   const { key, file, line, labels, annotations, spec } = object
   if (!record) {
-    const created = world.now
+    const created = state.now
     const uid = uidOf(key, created)
     const fresh = { uid, created, generation: 1, finalizer: false, annotated: {} }
     result.puts.set(key, { ...fresh, file, labels, annotations, spec })
     return
   }
-  // It comes back as a new object, after the old one has ended.
+  // It becomes a new object after the old one is gone.
   if (record.deleted !== undefined) return
   const edited = canonical(record.spec) !== canonical(spec)
   if (edited && key.startsWith('ShellRun/')) {
-    const message = `${describe(key)} has begun as it was, its spec cannot be changed: use another name`
+    const message = `${describe(key)} has started, so its spec cannot be changed; use another name`
     result.problems.push({ file, line, field: 'spec', message })
     return
   }
@@ -114,7 +114,7 @@ function take(
   if (canonical(next) !== canonical(record)) result.puts.set(key, next)
 }
 
-function isSurelyGone(record: ObjectRecord, { files, unreadable, settled }: World): boolean {
+function isSurelyGone(record: ObjectRecord, { files, unreadable, settled }: DirectoryState): boolean {
   if (!settled) return false
   const content = files.get(record.file)
   if (content) return content.problems.length === 0

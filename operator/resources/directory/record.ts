@@ -1,23 +1,23 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 
-/** What etcd keeps of an object: enough to present it as Kubernetes would, also when its file cannot be read any more. */
+/** An object as it is kept in etcd: enough to present it as Kubernetes would, even if its file can no longer be read. */
 const recordSchema = z.object({
   uid: z.string(),
   /** Grows with the spec. */
   generation: z.number(),
-  /** Unix ms; also what makes the uid another one when an object comes back. */
+  /** Unix ms. It is part of the uid, so that an object that is created again gets another uid. */
   created: z.number(),
-  /** Unix ms of the removal from the directory. The object stays as long as it has our finalizer. */
+  /** When it was removed from the directory, Unix ms. The object stays while it has our finalizer. */
   deleted: z.number().optional(),
   finalizer: z.boolean().default(false),
-  /** The file that it is from, relative to the directory. */
+  /** Its file, relative to the directory. */
   file: z.string(),
   labels: z.record(z.string(), z.string()).default({}),
   annotations: z.record(z.string(), z.string()).default({}),
-  /** Annotations that the operator has set, or (null) taken away, over those of the file. */
+  /** Annotations that the operator has set, or removed (null). They override those of the file. */
   annotated: z.record(z.string(), z.string().nullable()).default({}),
-  /** The last good one, as the user wrote it: defaults are applied when it is read. */
+  /** The last valid spec, as the user wrote it. Defaults are applied when it is read. */
   spec: z.unknown(),
   status: z.record(z.string(), z.unknown()).optional(),
 })
@@ -29,8 +29,8 @@ export function parseRecord(text: string): ObjectRecord {
 }
 
 /**
- * In the form of a UUID. The time of creation serves as the counter that tells one life of a name from the next: nothing has to be
- * remembered of objects that are gone.
+ * A uid in the form of a UUID. The creation time distinguishes objects that have had the same name, so that nothing has to be remembered of
+ * deleted ones.
  */
 export function uidOf(key: string, created: number): string {
   const hash = createHash('sha256').update(`${key} ${created}`).digest('hex')
@@ -45,7 +45,7 @@ export function uidOf(key: string, created: number): string {
     .join('-')
 }
 
-/** JSON with its keys in order: equal for equal values, however they were written. */
+/** JSON with sorted keys: equal values give equal texts. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     inner !== null && typeof inner === 'object' && !Array.isArray(inner)

@@ -9,12 +9,12 @@ export interface Steps {
   deletes: readonly string[]
 }
 
-/** Writes in flight. */
-const AT_ONCE = 32
+/** Concurrent writes. */
+const MAX_IN_FLIGHT = 32
 
 /**
- * The records as the store has them: changed by one hand after the other, and shown only when the store has them, so that nobody acts
- * on an object, or a uid, that a crash would make undone.
+ * The records as the store has them. Changes are applied one after another, and are visible only once they are stored. So no other part
+ * acts on an object, or a uid, that a crash would undo.
  */
 export class Records {
   readonly #store: StatusStore
@@ -28,7 +28,7 @@ export class Records {
     this.#onChange = onChange
   }
 
-  /** How many have been removed: after each, an object of the same name may begin. */
+  /** How many records have been removed. After each removal an object of the same name may be created. */
   get removed(): number {
     return this.#removed
   }
@@ -37,26 +37,26 @@ export class Records {
     return this.#records.get(key)
   }
 
-  /** Of all records of a kind. */
+  /** The uids of all records of a kind. */
   uids(kind: string): string[] {
     return [...this.#records].flatMap(([key, { uid }]) => (key.startsWith(`${kind}/`) ? [uid] : []))
   }
 
-  /** Reads what the store has, however long it takes to answer. */
+  /** Reads the store, however long it takes to answer. */
   async load(signal: AbortSignal, clock: Clock, log: Log): Promise<void> {
     for (;;) {
       signal.throwIfAborted()
       try {
-        for (const [key, value] of await this.#store.load()) this.#show(key, parseRecord(value))
+        for (const [key, value] of await this.#store.load()) this.#setRecord(key, parseRecord(value))
         return
       } catch (error) {
-        log.warn({ error: messageOf(error) }, 'directory.store')
+        log.warn({ error: messageOf(error) }, 'directory.storeFailed')
         await clock.sleep(1_000, signal)
       }
     }
   }
 
-  /** Plans on what there is once all earlier changes are done, and does it; what the store does not take throws, and stays as it was. */
+  /** Waits for earlier changes, plans on their result, and applies the plan. Rejects if the store fails; the failed records stay as they were. */
   change(plan: (records: ReadonlyMap<string, ObjectRecord>) => Steps): Promise<void> {
     const turn = this.#last.then(() => this.#apply(plan(this.#records)))
     this.#last = turn.catch(() => undefined)
@@ -66,7 +66,7 @@ export class Records {
   async #apply({ puts, deletes }: Steps): Promise<void> {
     const writes = [...puts].map(([key, record]) => async () => {
       await this.#store.put(key, canonical(record))
-      this.#show(key, record)
+      this.#setRecord(key, record)
     })
     const removals = deletes.map(key => async () => {
       await this.#store.delete(key)
@@ -75,12 +75,12 @@ export class Records {
       this.#onChange(key, undefined)
     })
     const all = [...writes, ...removals]
-    for (let i = 0; i < all.length; i += AT_ONCE) {
-      await Promise.all(all.slice(i, i + AT_ONCE).map(write => write()))
+    for (let i = 0; i < all.length; i += MAX_IN_FLIGHT) {
+      await Promise.all(all.slice(i, i + MAX_IN_FLIGHT).map(write => write()))
     }
   }
 
-  #show(key: string, record: ObjectRecord): void {
+  #setRecord(key: string, record: ObjectRecord): void {
     this.#records.set(key, record)
     this.#onChange(key, record)
   }

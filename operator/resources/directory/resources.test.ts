@@ -37,15 +37,15 @@ async function start(over: StatusStore = store) {
     clock: systemClock,
     log: silentLog,
   })
-  const told: ObjectRef[] = []
-  resources.onChange(ref => told.push(ref))
+  const reported: ObjectRef[] = []
+  resources.onChange(ref => reported.push(ref))
   const stop = new AbortController()
   stops.push(stop)
   await resources.start(stop.signal)
-  return { resources, told, stop }
+  return { resources, reported, stop }
 }
 
-/** As editors do: written beside it, and renamed. */
+/** Writes a temporary file and renames it, as editors do. */
 async function save(file: string, text: string): Promise<void> {
   await mkdir(join(directory, file, '..'), { recursive: true })
   await writeFile(join(directory, `${file}.tmp`), text)
@@ -66,7 +66,7 @@ const job = (name: string): ObjectRef => ({ kind: 'ShellCronJob', namespace: 'de
 const get = (resources: Resources, name: string) => resources.get('ShellCronJob', 'default', name)
 const uidOf = (resources: Resources, name: string) => get(resources, name)?.metadata.uid ?? ''
 
-test('objects of all files are there when start has resolved, with defaults, and nothing else is', async () => {
+test('when start has resolved, exactly the objects of all files exist, with defaults', async () => {
   await save('a.yaml', `${yaml('one')}---\n${yaml('two', '@hourly', ', namespace: ops')}`)
   await save('deploy/web.yaml', 'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec: {}\n')
   await save('values.yaml', 'image: {{ not yaml }\n')
@@ -81,9 +81,9 @@ test('objects of all files are there when start has resolved, with defaults, and
   expect(resources.problems()).toEqual([])
 })
 
-test('an edit takes effect and raises the generation; a new file is seen; the end of one too', async () => {
+test('an edit takes effect and raises the generation; new and deleted files are noticed', async () => {
   await save('a.yaml', yaml('one'))
-  const { resources, told } = await start()
+  const { resources, reported } = await start()
   const uid = uidOf(resources, 'one')
   await save('a.yaml', yaml('one', '@hourly'))
   await eventually('the edit is seen', () => get(resources, 'one')?.spec.schedule === '@hourly')
@@ -92,11 +92,11 @@ test('an edit takes effect and raises the generation; a new file is seen; the en
   await eventually('the new one is seen', () => get(resources, 'two'))
   await rm(join(directory, 'a.yaml'))
   await eventually('the end is seen', () => !get(resources, 'one'))
-  expect(told).toContainEqual(job('one'))
+  expect(reported).toContainEqual(job('one'))
   expect(stored.size).toBe(1)
 })
 
-test('a file that is wrong is reported with line and field, and keeps its last good objects', async () => {
+test('an invalid file is reported with line and field, and keeps its last valid objects', async () => {
   await save('a.yaml', yaml('one'))
   const { resources } = await start()
   const reports: (readonly Problem[])[] = []
@@ -113,7 +113,7 @@ test('a file that is wrong is reported with line and field, and keeps its last g
   expect(resources.problems()).toEqual([])
 })
 
-test('one wrong object of a file does not stop the others', async () => {
+test('an invalid object of a file does not affect the others', async () => {
   const list = `kind: List\napiVersion: v1\nitems:\n- apiVersion: shellcron.dev/v1alpha1\n  kind: ShellCronJob\n`
   await save('a.yaml', `${yaml('good')}---\n${yaml('bad').replace('host', 'hots')}---\n${list}`)
   await save('b.yaml', yaml('headless').replace(/^kind.*\n/m, ''))
@@ -140,7 +140,7 @@ test('one object in two files is an error that names both', async () => {
   expect(get(resources, 'one')?.spec.schedule).toBe('@daily')
 })
 
-test('a restart changes nothing; a file that broke meanwhile keeps its objects, one that went takes its own', async () => {
+test('a restart changes nothing; a file that has become invalid keeps its objects, a deleted file loses them', async () => {
   await save('a.yaml', yaml('one'))
   await save('b.yaml', yaml('two'))
   await save('c.yaml', yaml('three'))
@@ -157,7 +157,7 @@ test('a restart changes nothing; a file that broke meanwhile keeps its objects, 
   expect(get(resources, 'three')?.metadata.deletionTimestamp).toBeDefined()
 })
 
-test('with our finalizer a removed object stays until it is taken away, and one that returns is new', async () => {
+test('with our finalizer a removed object stays until the finalizer is removed; one that returns is new', async () => {
   await save('a.yaml', yaml('one'))
   const { resources } = await start()
   const uid = uidOf(resources, 'one')
@@ -176,25 +176,25 @@ test('with our finalizer a removed object stays until it is taken away, and one 
   expect(await resources.setFinalizer(job('one'), uid, false)).toBe('gone')
 })
 
-test('status and annotations live in the store, for the right life of the object, and status is no news', async () => {
+test('status and annotations are stored for the right uid, and a status is not reported as a change', async () => {
   await save('a.yaml', yaml('one', '@daily', ', annotations: { a: "1", b: "1" }'))
-  const { resources, told } = await start()
+  const { resources, reported } = await start()
   const uid = uidOf(resources, 'one')
-  told.length = 0
+  reported.length = 0
   expect(await resources.applyStatus(job('one'), uid, { lastResult: 'Succeeded' })).toBe('applied')
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
   expect(JSON.parse(stored.get('ShellCronJob/default/one') ?? '')).toMatchObject({
     status: { lastResult: 'Succeeded' },
   })
   expect(await resources.annotate(job('one'), uid, { a: null, c: '2' })).toBe('applied')
   expect(get(resources, 'one')?.metadata.annotations).toEqual({ b: '1', c: '2' })
-  expect(told).toEqual([job('one')])
+  expect(reported).toEqual([job('one')])
   expect(await resources.applyStatus(job('one'), 'another', {})).toBe('gone')
   expect(await resources.annotate(job('none'), uid, {})).toBe('gone')
   expect(await resources.remove(job('one'), uid)).toBe('kept')
 })
 
-test('nothing is shown that the store has not taken', async () => {
+test('an object is visible only once it is stored', async () => {
   await save('a.yaml', yaml('one'))
   let away = false
   let refused = 0
@@ -215,12 +215,14 @@ test('nothing is shown that the store has not taken', async () => {
   await eventually('the edit shows', () => get(resources, 'one')?.spec.schedule === '@hourly')
 })
 
-test('a Secret that was looked up and is replaced is told', async () => {
+test('a looked-up Secret that is replaced is reported', async () => {
   await save('secrets/ops/db/password', 'old')
-  const { resources, told } = await start()
+  const { resources, reported } = await start()
   expect(await resources.lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { password: 'old' } })
   await save('secrets/ops/db/password', 'new one')
-  await eventually('it is told', () => told.some(({ kind, name }) => kind === 'Secret' && name === 'db'))
+  await eventually('it is reported', () =>
+    reported.some(({ kind, name }) => kind === 'Secret' && name === 'db'),
+  )
 })
 
 test('cluster-scoped objects have no namespace', async () => {
@@ -235,7 +237,7 @@ test('cluster-scoped objects have no namespace', async () => {
 const run = { namespace: 'ops', name: 'now', spec: { jobRef: { name: 'one' } } }
 const runRef: ObjectRef = { kind: 'ShellRun', namespace: 'ops', name: 'now' }
 
-test('a ShellRun that is made lies in a file of its own, is there for the next life, and can be removed', async () => {
+test('a created ShellRun has its own file, survives a restart, and can be removed', async () => {
   await save('a.yaml', yaml('one'))
   const first = await start()
   const made = await first.resources.createRun(run)
@@ -254,7 +256,7 @@ test('a ShellRun that is made lies in a file of its own, is there for the next l
   expect(get(resources, 'one')).toBeDefined()
 })
 
-test('a ShellRun that a file of the directory has is not made again, nor removed', async () => {
+test('a ShellRun from a file of the directory is neither created again nor removed', async () => {
   const spec = 'spec: { jobRef: { name: one } }\n'
   const text = `apiVersion: shellcron.dev/v1alpha1\nkind: ShellRun\nmetadata: { name: now, namespace: ops }\n${spec}`
   await save('run.yaml', text)

@@ -4,21 +4,21 @@ import { join, relative } from 'node:path'
 import { messageOf } from '../../../platform/errors.ts'
 import type { Problem } from '../port.ts'
 
-/** The files that may hold objects, as they are at this moment. Paths are relative to the directory, with slashes. */
+/** The files that may hold objects, at one moment. Paths are relative to the directory, with slashes. */
 export interface Scan {
-  /** By path, what changes whenever the file does. */
+  /** By path, a signature that changes whenever the file does. */
   files: Map<string, string>
   folders: string[]
-  /** Folders ('.' = all) that could not be read: nobody knows what they hold. */
+  /** Folders ('.' = all) that could not be read. Their contents are unknown. */
   unreadable: Problem[]
 }
 
-/** Not objects: what objects refer to, and other programs' things. */
+/** Folders without objects: Secrets, ConfigMaps, and other programs' files. */
 const SKIPPED = new Set(['secrets', 'configmaps', 'node_modules'])
 
 /**
- * Looks through `root` and below, and through the folders `also`, relative to it, which may be hidden or elsewhere. Follows links to
- * files, and `root` itself, but no links to folders, which may form a circle.
+ * Lists the files of `root` and its subfolders, and of the folders `also`, which are relative to it and may be hidden or outside. Follows
+ * symbolic links to files, and `root` itself if it is one, but no links to folders, which may form a loop.
  */
 export async function scan(root: string, also: readonly string[] = []): Promise<Scan> {
   const result: Scan = { files: new Map(), folders: [], unreadable: [] }
@@ -50,12 +50,12 @@ async function addFile(root: string, path: string, files: Map<string, string>): 
   if (found?.isFile()) files.set(path, signatureOf(found))
 }
 
-/** Another one after every save, also by rename, and within the same ms if the size differs. */
+/** Differs after every save, also one by rename. Two saves in the same ms need to differ in size. */
 export function signatureOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return [dev, ino, size, mtimeMs, ctimeMs].join(' ')
 }
 
-/** Whether `path` lies in `folder` ('.' = everything). */
+/** Whether `path` is in `folder` ('.' = everything). */
 export function isWithin(path: string, folder: string): boolean {
   return !relative(folder, path).startsWith('..')
 }

@@ -7,11 +7,11 @@ import { createFileLookups } from './secrets.ts'
 import { isWorldReadable } from './world-readable.ts'
 
 let root: string
-let told: ObjectRef[]
+let reported: ObjectRef[]
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'shellcron-secrets-'))
-  told = []
+  reported = []
 })
 afterEach(() => rm(root, { recursive: true }))
 
@@ -20,9 +20,9 @@ async function put(path: string, value: string | Uint8Array): Promise<void> {
   await writeFile(join(root, path), value)
 }
 
-const lookups = () => createFileLookups(root, ref => told.push(ref))
+const lookups = () => createFileLookups(root, ref => reported.push(ref))
 
-test('each key is a file, whose last line end is not part of the value', async () => {
+test('each key is a file; its last line end is not part of the value', async () => {
   await put('secrets/ops/db/user', 'root\n')
   await put('secrets/ops/db/password', 'two\nlines\n\n')
   await put('secrets/ops/db/.user.swp', 'x')
@@ -35,7 +35,7 @@ test('each key is a file, whose last line end is not part of the value', async (
   })
 })
 
-test('a ConfigMap is not a Secret, nor is a name a path', async () => {
+test('a ConfigMap is not a Secret, and a name is not a path', async () => {
   await put('configmaps/ops/conf/a', 'b')
   await put('outside/x/y', 'z')
   const { lookUp } = lookups()
@@ -45,32 +45,32 @@ test('a ConfigMap is not a Secret, nor is a name a path', async () => {
   expect(await lookUp('Secret', 'ops', '../../outside/x')).toEqual({ kind: 'absent' })
 })
 
-/** As often as it takes for a change to count. */
+/** Checks often enough for a change to count. */
 async function settle(check: () => Promise<boolean>): Promise<void> {
   while (!(await check()));
 }
 
-test('what was looked up is told when it changes, comes or goes, and nothing else', async () => {
+test('only objects that were looked up are reported when they change, come or go', async () => {
   await put('secrets/ops/db/user', 'root')
   const { lookUp, check } = lookups()
   await lookUp('Secret', 'ops', 'db')
   await lookUp('Secret', 'ops', 'later')
   await put('secrets/ops/other/x', 'y')
   expect(await check()).toBe(true)
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
   await put('secrets/ops/db/user', 'admin')
   await settle(check)
   await settle(check)
-  expect(told).toEqual([{ kind: 'Secret', namespace: 'ops', name: 'db' }])
+  expect(reported).toEqual([{ kind: 'Secret', namespace: 'ops', name: 'db' }])
   await put('secrets/ops/later/key', 'v')
   await settle(check)
-  expect(told.at(-1)).toEqual({ kind: 'Secret', namespace: 'ops', name: 'later' })
+  expect(reported.at(-1)).toEqual({ kind: 'Secret', namespace: 'ops', name: 'later' })
   await rm(join(root, 'secrets/ops/later'), { recursive: true })
   await settle(check)
-  expect(told).toHaveLength(3)
+  expect(reported).toHaveLength(3)
 })
 
-test('a value that is being written is not told before it is whole', async () => {
+test('a value is not reported before it is completely written', async () => {
   await put('secrets/ops/db/user', 'root')
   const { lookUp, check } = lookups()
   await lookUp('Secret', 'ops', 'db')
@@ -80,12 +80,12 @@ test('a value that is being written is not told before it is whole', async () =>
   }
   await put('secrets/ops/db/user', 'admin')
   expect(await check()).toBe(false)
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
   expect(await check()).toBe(true)
-  expect(told).toHaveLength(1)
+  expect(reported).toHaveLength(1)
 })
 
-test('a Secret that is away between two looks was never away', async () => {
+test('a Secret that is missing only between two checks is not reported', async () => {
   await put('secrets/ops/db/user', 'root')
   const { lookUp, check } = lookups()
   await lookUp('Secret', 'ops', 'db')
@@ -93,26 +93,26 @@ test('a Secret that is away between two looks was never away', async () => {
   expect(await check()).toBe(false)
   await rename(join(root, 'secrets/ops/aside'), join(root, 'secrets/ops/db'))
   await settle(check)
-  expect(told).toEqual([])
+  expect(reported).toEqual([])
 })
 
-test('a Secret that is mounted through links, as kubelet does, is read', async () => {
+test('a Secret that is mounted through symbolic links, as the kubelet does, is read', async () => {
   await put('secrets/ops/db/..2026/user', 'root')
   await symlink('..2026', join(root, 'secrets/ops/db/..data'))
   await symlink('..data/user', join(root, 'secrets/ops/db/user'))
   const { lookUp, check } = lookups()
   expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { user: 'root' } })
-  // Its rotation: another folder, and one rename of the link.
+  // A rotation creates another folder, and renames one link.
   await put('secrets/ops/db/..2027/user', 'admin')
   await symlink('..2027', join(root, 'secrets/ops/db/..data_tmp'))
   await rename(join(root, 'secrets/ops/db/..data_tmp'), join(root, 'secrets/ops/db/..data'))
   await settle(check)
-  expect(told).toHaveLength(1)
+  expect(reported).toHaveLength(1)
   expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { user: 'admin' } })
 })
 
-test('what every user can read is a problem that names the file, until it is mended', async () => {
-  // Whether they can depends on what lies above it too.
+test('a Secret that every user can read is a problem that names the file, until its mode is fixed', async () => {
+  // It also depends on the modes of the parent folders.
   await put('probe', 'x')
   for (const open of ['', 'probe']) await chmod(join(root, open), 0o755)
   const reachable = await isWorldReadable(join(root, 'probe'))
@@ -132,18 +132,18 @@ test('what every user can read is a problem that names the file, until it is men
   expect(problems()).toEqual(reachable ? [problem] : [])
   await chmod(join(root, 'secrets/ops/db'), 0o700)
   await settle(check)
-  expect(told).toHaveLength(1)
+  expect(reported).toHaveLength(1)
   await lookUp('Secret', 'ops', 'db')
   expect(problems()).toEqual([])
 })
 
-test('keys that came with the environment stand beside files, which are stronger', async () => {
+test('keys from the environment are added to those from files, which take precedence', async () => {
   const given = new Map([
     ['ops/db', { password: 'from-env', user: 'from-env' }],
     ['ops/api', { token: 't' }],
   ])
   await put('secrets/ops/db/user', 'root')
-  const { lookUp } = createFileLookups(root, ref => told.push(ref), given)
+  const { lookUp } = createFileLookups(root, ref => reported.push(ref), given)
   expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { password: 'from-env', user: 'root' } })
   expect(await lookUp('Secret', 'ops', 'api')).toMatchObject({ kind: 'found', data: { token: 't' } })
   expect(await lookUp('ConfigMap', 'ops', 'api')).toEqual({ kind: 'absent' })

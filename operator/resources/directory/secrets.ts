@@ -7,28 +7,28 @@ import { signatureOf } from './scan.ts'
 import { isWorldReadable } from './world-readable.ts'
 
 const FOLDERS: Record<LookedUpKind, string> = { Secret: 'secrets', ConfigMap: 'configmaps' }
-/** As in Kubernetes: letters, digits, '-', '_' and '.', but no name that leads elsewhere. */
+/** As in Kubernetes: letters, digits, '-', '_' and '.'. Neither '.' nor '..', which would leave the folder. */
 const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,253}$/
 
-/** Secrets and ConfigMaps as folders with a file for each key; keys of Secrets may have come with the environment too. */
+/** Secrets and ConfigMaps are folders with a file for each key. Keys of Secrets may also come from the operator's environment. */
 export interface FileLookups {
   lookUp: (kind: LookedUpKind, namespace: string, name: string) => Promise<Lookup>
   /**
-   * Tells of those that were looked up and have changed since. As with objects a change counts when two looks in a row have seen it, so
-   * that nobody gets the half of a value. Answers whether all has settled; if not, look again soon.
+   * Reports those that were looked up and have changed since. As with objects, a change counts once two checks in a row have seen it, so
+   * that no half-written value is used. True if nothing is changing; otherwise check again soon.
    */
   check: () => Promise<boolean>
-  /** Files of Secrets that every user of this machine can read. They serve nevertheless. */
+  /** Files of Secrets that every user of this machine can read. They are used all the same. */
   problems: () => readonly Problem[]
 }
 
 /** Values of Secrets by `namespace/name`, then by key. */
-export type Given = ReadonlyMap<string, Readonly<Record<string, string>>>
+export type GivenSecrets = ReadonlyMap<string, Readonly<Record<string, string>>>
 
 interface Used {
   ref: ObjectRef & { kind: LookedUpKind }
   signature: string
-  /** What the last look saw, if that is something else. */
+  /** The signature at the last check, if it differs. */
   seen?: string
   exposed: readonly string[]
 }
@@ -36,7 +36,7 @@ interface Used {
 export function createFileLookups(
   root: string,
   onChange: (ref: ObjectRef) => void,
-  given: Given = new Map(),
+  given: GivenSecrets = new Map(),
 ): FileLookups {
   const used = new Map<string, Used>()
   const folderOf = (ref: ObjectRef & { kind: LookedUpKind }) =>
@@ -46,42 +46,49 @@ export function createFileLookups(
       if (!NAME.test(namespace) || !NAME.test(name)) return { kind: 'absent' }
       const ref = { kind, namespace, name } as const
       const folder = folderOf(ref)
-      // Before the reading: what changes meanwhile is told.
+      // Taken before the values are read, so that a change during the read is reported.
       const signature = await folderSignature(folder)
       const exposed = kind === 'Secret' ? await exposedIn(folder) : []
       used.set(`${kind}/${namespace}/${name}`, { ref, signature, exposed })
-      const own = kind === 'Secret' ? given.get(`${namespace}/${name}`) : undefined
-      return withGiven(await contents(folder), own)
+      const fromEnv = kind === 'Secret' ? given.get(`${namespace}/${name}`) : undefined
+      return withGiven(await contents(folder), fromEnv)
     },
     async check() {
-      let settled = true
+      const results: CheckResult[] = []
       for (const one of used.values()) {
-        const now = await folderSignature(folderOf(one.ref))
-        const before = one.seen
-        if (now === one.signature) delete one.seen
-        else if (now === before) {
-          one.signature = now
-          onChange(one.ref)
-        } else {
-          one.seen = now
-          settled = false
-        }
+        const result = compareSignature(one, await folderSignature(folderOf(one.ref)))
+        if (result === 'changed') onChange(one.ref)
+        results.push(result)
       }
-      return settled
+      return !results.includes('changing')
     },
-    problems: () =>
-      [...used.values()]
-        .flatMap(({ exposed }) => exposed)
-        .map(path => ({
-          file: relative(root, path),
-          message: 'every user of this machine can read this Secret; take that right away (chmod o=)',
-        })),
+    problems: () => [...used.values()].flatMap(({ exposed }) => exposed.map(path => problemOf(root, path))),
   }
+}
+
+type CheckResult = 'same' | 'changing' | 'changed'
+
+function compareSignature(one: Used, now: string): CheckResult {
+  if (now === one.signature) {
+    delete one.seen
+    return 'same'
+  }
+  if (now !== one.seen) {
+    one.seen = now
+    return 'changing'
+  }
+  one.signature = now
+  return 'changed'
+}
+
+function problemOf(root: string, path: string): Problem {
+  const message = 'every user of this machine can read this Secret; remove that right (chmod o=)'
+  return { file: relative(root, path), message }
 }
 
 async function keysOf(folder: string): Promise<string[]> {
   const names = await readdir(folder)
-  // Hidden ones are editors', and the inner workings of a mounted Secret.
+  // Hidden files belong to editors, or to the mechanics of a mounted Secret.
   return names.filter(name => !name.startsWith('.') && NAME.test(name)).sort()
 }
 
@@ -102,15 +109,15 @@ async function exposedIn(folder: string): Promise<string[]> {
   return paths.filter((_, i) => exposed[i])
 }
 
-/** A key that has a file too is the file's, which can be rotated. */
+/** If a key also has a file, the file wins: it can be rotated. */
 function withGiven(found: Lookup, given: Readonly<Record<string, string>> | undefined): Lookup {
   if (!given || found.kind === 'forbidden') return found
   if (found.kind === 'absent') return { kind: 'found', data: given, notText: [] }
-  const own = Object.entries(given).filter(([key]) => !found.notText.includes(key))
-  return { ...found, data: { ...Object.fromEntries(own), ...found.data } }
+  const usable = Object.entries(given).filter(([key]) => !found.notText.includes(key))
+  return { ...found, data: { ...Object.fromEntries(usable), ...found.data } }
 }
 
-/** One line end at the end of a value is the editor's, not the value's, and is left out. */
+/** Editors add a line end to the last line; one is removed from each value. */
 async function contents(folder: string): Promise<Lookup> {
   const data: Record<string, string> = {}
   const notText: string[] = []

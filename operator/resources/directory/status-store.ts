@@ -1,18 +1,18 @@
 import type { Keys } from '../../../core/keys.ts'
 import type { Etcd } from '../../../store/etcd/client.ts'
 
-/** Where the directory's objects live on between two lives of the operator. Keys are `kind/namespace/name`. */
+/** Keeps the directory's objects across restarts of the operator. Keys are `kind/namespace/name`. */
 export interface StatusStore {
   load(): Promise<Map<string, string>>
-  /** Repeating it is harmless; throws `Unavailable` if it may not have been done. */
+  /** May be repeated. Throws `Unavailable` if the write may have failed. */
   put(key: string, value: string): Promise<void>
   delete(key: string): Promise<void>
 }
 
-/** What stands for the namespace of a cluster-scoped object: no part of a key may be empty. */
+/** The namespace part of a cluster-scoped object's key, as no part may be empty. */
 const NO_NAMESPACE = '-'
 
-/** Under `status/` in etcd. One operator writes there: standalone has one. */
+/** Keeps them under `status/` in etcd. Only the one standalone operator writes there. */
 export function createEtcdStatusStore(etcd: Etcd, keys: Keys): StatusStore {
   const at = (key: string): string => {
     const [kind = '', namespace = '', name = ''] = key.split('/')

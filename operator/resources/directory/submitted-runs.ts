@@ -4,16 +4,16 @@ import { stringify } from 'yaml'
 import { API_VERSION } from '../../../core/schema/objects.ts'
 import type { RunManifest } from '../port.ts'
 
-/** ShellRuns that came over the operator's socket, each as a file of its own, so that they are what they would be in the directory. */
+/** ShellRuns that were submitted over the operator's socket. Each becomes a file, so that it is treated like one in the directory. */
 export interface SubmittedRuns {
   open(): Promise<void>
   fileOf(of: { namespace: string; name: string }): string
-  /** false: there is such a file already. A file appears whole or not at all. */
+  /** False if the file exists already. A file appears whole or not at all. */
   write(manifest: RunManifest): Promise<boolean>
 }
 
 export function createSubmittedRuns(folder: string): SubmittedRuns {
-  // Neither part has a dot.
+  // Neither name has a dot.
   const fileOf = ({ namespace, name }: { namespace: string; name: string }) =>
     join(folder, `${namespace}.${name}.yaml`)
   return {

@@ -2,7 +2,7 @@ import { API_VERSION, parseStored, type ShellCronObject } from '../../../core/sc
 import { CLUSTER_SCOPED, FINALIZER } from '../port.ts'
 import type { ObjectRecord } from './record.ts'
 
-/** The object as an API server would show it. Throws InvalidObject if the spec is one that this version cannot read. */
+/** The object as an API server would show it. Throws InvalidObject if this version cannot read the spec. */
 export function toObject(key: string, record: ObjectRecord): ShellCronObject {
   const [kind = '', namespace = '', name = ''] = key.split('/')
   const annotations: Record<string, string> = { ...record.annotations }

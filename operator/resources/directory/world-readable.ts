@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 const READ_BY_OTHERS = 0o004
 const ENTER_BY_OTHERS = 0o001
 
-/** Whether every user of this machine can read the file: its own mode says so, and that of each folder on the way to it. */
+/** Whether every user of this machine can read the file, by its own mode and those of all its parent folders. */
 export async function isWorldReadable(path: string): Promise<boolean> {
   try {
     let at = await realpath(path)
@@ -15,7 +15,7 @@ export async function isWorldReadable(path: string): Promise<boolean> {
     }
     return true
   } catch {
-    // It is gone: that is told elsewhere.
+    // The file is gone: other code reports that.
     return false
   }
 }

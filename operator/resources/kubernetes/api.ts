@@ -6,60 +6,59 @@ import { deadline } from '../../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../../platform/errors.ts'
 
 /**
- * HTTP to the API server with a kubeconfig's credentials. Not through the generated client of client-node: it makes a new connection
- * pool, and so a TLS handshake, for every request, has no deadline, and its watch cuts what is silent for 30 s, which is shorter than
- * the interval of bookmarks.
+ * HTTP to the API server with a kubeconfig's credentials. The generated client of client-node is not used: it opens a new connection for
+ * every request, has no deadline, and cuts a watch that is silent for 30 s, which is shorter than the interval of bookmarks.
  */
 export interface KubeApi {
-  /** The answer, if it is one about the request (2xx, or 4xx but for 429). Throws `Unavailable` for all else. */
+  /** Resolves with a 2xx answer, or a 4xx other than 429. Throws `Unavailable` for anything else. */
   request: (call: Call) => Promise<Answer>
   /**
-   * The lines of a GET whose answer does not end by itself, once its head is there. `within` does not bound them, the signal does.
-   * Throws `Refused` for what is not 200. An orderly end ends the lines, a cut throws.
+   * The lines of a GET with an endless answer. Resolves with its head, throws `Refused` if that is not 200. The signal ends the lines, not
+   * `within`. An orderly end of the answer ends them too; a broken connection throws.
    */
   lines: (call: Call & { signal: AbortSignal }) => Promise<AsyncIterable<string>>
 }
 
 interface Call {
-  /** With its query. */
+  /** Including the query. */
   path: string
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   body?: unknown
-  /** Of the body; for PATCH it says which kind of patch. */
+  /** Of the body. For PATCH it selects the kind of patch. */
   contentType?: string
   accept?: string
   signal?: AbortSignal
-  /** How long the whole answer may take, in ms. */
+  /** The deadline of the whole answer, ms. */
   within?: number
 }
 
 export interface Answer {
   status: number
-  /** Parsed JSON; of an error its Status object. */
+  /** Parsed JSON. For an error, its Status object. */
   body: unknown
 }
 
 export const MERGE_PATCH = 'application/merge-patch+json'
 export const APPLY_PATCH = 'application/apply-patch+yaml'
 
-const DEFAULT_DEADLINE = 10_000
+const DEFAULT_DEADLINE_MS = 10_000
 
-/** The server understood and says no: not repeated without a change, but for Forbidden, which an administrator may mend. */
+/** The server has rejected the request. Only Forbidden is worth a retry: an administrator may grant the right. */
 export class Refused extends Error {
   override readonly name = 'Refused'
   readonly status: number
 
-  constructor(answer: Answer, what: string) {
+  constructor(answer: Answer, action: string) {
     const { message } = (answer.body ?? {}) as { message?: string }
-    super(`${what}: ${message ?? `status ${answer.status}`}`)
+    super(`${action}: ${message ?? `status ${answer.status}`}`)
     this.status = answer.status
   }
 }
 
-/** The body of a good answer; else `Refused`, or `Unavailable` if we lack a right that somebody may yet give. */
-export function accepted(answer: Answer, what: string): unknown {
+/** The body of a 2xx answer. Throws `Unavailable` for a missing right, which may be granted later, and `Refused` otherwise. */
+export function accepted(answer: Answer, action: string): unknown {
   if (answer.status < 300) return answer.body
-  const refused = new Refused(answer, what)
+  const refused = new Refused(answer, action)
   if (answer.status === 401 || answer.status === 403)
     throw new Unavailable(refused.message, { cause: refused })
   throw refused
@@ -78,7 +77,7 @@ export function createKubeApi(config: KubeConfig): KubeApi {
   }
   return {
     async request(call) {
-      const limit = deadline(call.within ?? DEFAULT_DEADLINE, call.signal)
+      const limit = deadline(call.within ?? DEFAULT_DEADLINE_MS, call.signal)
       try {
         return await wholeAnswer(await open({ ...call, signal: limit.signal }))
       } catch (error) {
@@ -90,7 +89,7 @@ export function createKubeApi(config: KubeConfig): KubeApi {
     },
     async lines(call) {
       const cut = new AbortController()
-      const limit = deadline(DEFAULT_DEADLINE)
+      const limit = deadline(DEFAULT_DEADLINE_MS)
       limit.signal.addEventListener('abort', () => cut.abort(limit.signal.reason))
       try {
         const response = await open({ ...call, signal: AbortSignal.any([call.signal, cut.signal]) })
@@ -108,13 +107,13 @@ interface Connection {
   options: https.RequestOptions
 }
 
-/** Credentials anew for each request: tokens and certificates are replaced while we run. The agent never mixes their connections. */
+/** Reads the credentials for each request, as tokens and certificates rotate. The HTTP agent keeps their connections apart. */
 function connector(config: KubeConfig): () => Promise<Connection> {
-  // `timeout` closes idle connections only; a busy one has the deadline of its request.
+  // `timeout` only closes idle connections. A busy one has its request's deadline.
   const agent = new https.Agent({ keepAlive: true, timeout: 30_000 })
   return async () => {
     const cluster = config.getCurrentCluster()
-    if (!cluster) throw new Unavailable('the kubeconfig names no current cluster')
+    if (!cluster) throw new Unavailable('the kubeconfig has no current cluster; set current-context')
     const options: https.RequestOptions = {}
     await config.applyToHTTPSOptions(options)
     if (!cluster.proxyUrl && !cluster.server.startsWith('http:')) options.agent = agent
@@ -122,16 +121,16 @@ function connector(config: KubeConfig): () => Promise<Connection> {
   }
 }
 
-/** An idle connection that the server closed meanwhile. Should the request have arrived all the same: each of ours may be repeated. */
-class Stale extends Error {
-  override readonly name = 'Stale'
+/** The server has closed an idle connection. The request is sent again, even if it has arrived: each of ours may be repeated. */
+class ClosedWhileIdle extends Error {
+  override readonly name = 'ClosedWhileIdle'
 }
 
 async function send(connection: Connection, call: Call): Promise<http.IncomingMessage> {
   try {
     return await sendOnce(connection, call)
   } catch (error) {
-    if (error instanceof Stale) return await sendOnce(connection, call)
+    if (error instanceof ClosedWhileIdle) return await sendOnce(connection, call)
     throw error
   }
 }
@@ -156,7 +155,7 @@ function sendOnce(connection: Connection, call: Call): Promise<http.IncomingMess
     request.on('response', resolve)
     request.on('error', (error: NodeJS.ErrnoException) => {
       if (call.signal?.aborted) reject(call.signal.reason)
-      else if (request.reusedSocket && error.code === 'ECONNRESET') reject(new Stale(error.message))
+      else if (request.reusedSocket && error.code === 'ECONNRESET') reject(new ClosedWhileIdle(error.message))
       else reject(error)
     })
     request.end(body)
@@ -167,12 +166,12 @@ async function wholeAnswer(response: http.IncomingMessage): Promise<Answer> {
   const status = response.statusCode ?? 0
   const body = await text(response)
   if (status === 429 || status >= 500 || status < 200) {
-    throw new Unavailable(`the API server answers ${status}: ${body.slice(0, 200)}`)
+    throw new Unavailable(`the API server answered ${status}: ${body.slice(0, 200)}`)
   }
   return { status, body: parsed(body) }
 }
 
-/** An error in between may be plain text of a proxy. */
+/** A proxy may answer with plain text. */
 function parsed(body: string): unknown {
   try {
     return JSON.parse(body)

@@ -2,8 +2,8 @@ import { KubeConfig } from '@kubernetes/client-node'
 import { createKubeApi, type KubeApi } from './api.ts'
 
 /**
- * The API server of a kubeconfig file, in its current context; without a file, the one of the pod that we run in, or else of the
- * user's own kubeconfig. Throws if there is none.
+ * The API server of a kubeconfig's current context. Without a file: that of the pod's service account, or of the user's own kubeconfig.
+ * Throws if there is none.
  */
 export function connectKubernetes(file?: string): KubeApi {
   const config = new KubeConfig()

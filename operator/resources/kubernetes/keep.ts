@@ -2,15 +2,15 @@ import { API_VERSION, parseStored } from '../../../core/schema/objects.ts'
 import type { CachedKind, Node, Objects } from '../port.ts'
 import type { RawObject } from './reflector.ts'
 
-/** A copy of the whole object, and by far its largest part. */
+/** kubectl's copy of the whole object, by far the largest annotation. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
-/** One of ours without what nobody reads: its status is written, never read. Throws InvalidObject if this version cannot read it. */
+/** One of our objects, without the parts that the operator never reads. Throws InvalidObject if this version cannot read it. */
 export function keepOurs<K extends Exclude<CachedKind, 'Node'>>(kind: K): (raw: RawObject) => Objects[K] {
   return raw => {
     const { resourceVersion: _, managedFields: __, annotations, ...metadata } = raw.metadata
     const { [LAST_APPLIED]: ___, ...kept } = annotations ?? {}
-    // The items of a list do not say what they are.
+    // The items of a list have no kind.
     const head = { apiVersion: API_VERSION, kind, metadata: { ...metadata, annotations: kept } }
     return parseStored({ ...raw, ...head }) as Objects[K]
   }

@@ -12,9 +12,9 @@ export interface LookupsOptions {
   clock: Clock
   log: Log
   onChange: (ref: ObjectRef) => void
-  /** As of a `Reflector`. */
-  silence?: number
-  /** How often what may be got but not listed is read again, in ms. */
+  /** See `ReflectorOptions`. */
+  silentMs?: number
+  /** How often an object is read again that may be read but not listed, ms. */
   pollInterval?: number
 }
 
@@ -23,105 +23,105 @@ const METADATA_ONLY = {
   watch: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
 }
 const NO_OBJECT = ''
-const POLL_INTERVAL = 60_000
+const POLL_INTERVAL_MS = 60_000
 
-/** One kind in one namespace. */
-interface Place {
+/** One kind in one namespace, with the versions of its objects. */
+interface Scope {
   kind: LookedUpKind
   namespace: string
-  /** By name, the version that was read or told last. */
-  told: Map<string, string>
+  /** By name, the version that was last read or reported. */
+  reported: Map<string, string>
   versions: Reflector<string>
   stop: AbortController
 }
 
 /**
- * Secrets and ConfigMaps: read when asked for, never kept. To see that one was replaced, the versions (not the values) of those of its
- * namespace are followed; where only `get` is allowed, as with a Role that names its Secrets, those in use are read again every minute.
+ * Secrets and ConfigMaps, read on demand and never cached. To notice changes, the versions (not the values) of their namespace are
+ * watched. If the operator may only `get` them, as with a Role that names its Secrets, those in use are read again every minute.
  */
 export class Lookups {
   readonly #options: LookupsOptions
-  readonly #places = new Map<string, Place>()
+  readonly #scopes = new Map<string, Scope>()
 
   constructor(options: LookupsOptions) {
     this.#options = options
   }
 
   async lookUp(kind: LookedUpKind, namespace: string, name: string): Promise<Lookup> {
-    const place = this.#placeOf(kind, namespace)
-    const before = listed(place, name)
-    const { lookup, version } = await this.#read(place, name)
-    place.told.set(name, version)
-    // It was replaced while we read: who asked may have the old one, and no event will come.
-    const now = listed(place, name)
-    if (now !== before) this.#compare(place, name, now)
+    const scope = this.#scopeOf(kind, namespace)
+    const before = listed(scope, name)
+    const { lookup, version } = await this.#read(scope, name)
+    scope.reported.set(name, version)
+    // It was replaced during the read: the caller may have the old one, and no event will follow.
+    const now = listed(scope, name)
+    if (now !== before) this.#compare(scope, name, now)
     return lookup
   }
 
-  /** Nothing of ours is left in the namespace: what was looked up there is of no interest any more. */
+  /** Stops watching a namespace in which none of our objects is left. */
   forget(namespace: string): void {
-    for (const [key, place] of this.#places) {
-      if (place.namespace !== namespace) continue
-      place.stop.abort()
-      this.#places.delete(key)
+    for (const [key, scope] of this.#scopes) {
+      if (scope.namespace !== namespace) continue
+      scope.stop.abort()
+      this.#scopes.delete(key)
     }
   }
 
-  /** Until the signal aborts, changes are told; never throws. */
+  /** Reports changes until the signal aborts. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, pollInterval = POLL_INTERVAL } = this.#options
+    const { clock, pollInterval = POLL_INTERVAL_MS } = this.#options
     while (!signal.aborted) {
       await clock.sleep(pollInterval, signal).catch(() => undefined)
-      for (const place of this.#places.values()) {
-        if (place.versions.denied && !signal.aborted) await this.#poll(place)
+      for (const scope of this.#scopes.values()) {
+        if (scope.versions.denied && !signal.aborted) await this.#poll(scope)
       }
     }
-    for (const place of this.#places.values()) place.stop.abort()
+    for (const scope of this.#scopes.values()) scope.stop.abort()
   }
 
-  #placeOf(kind: LookedUpKind, namespace: string): Place {
+  #scopeOf(kind: LookedUpKind, namespace: string): Scope {
     const key = `${kind}/${namespace}`
-    const known = this.#places.get(key)
+    const known = this.#scopes.get(key)
     if (known) return known
     const versions: Reflector<string> = new Reflector({
       ...this.#options,
       path: listPath(kind, namespace),
       accept: METADATA_ONLY,
       keep: raw => raw.metadata.resourceVersion,
-      onChange: (_, name) => this.#compare(place, name, listed(place, name)),
+      onChange: (_, name) => this.#compare(scope, name, listed(scope, name)),
     })
-    const place: Place = { kind, namespace, told: new Map(), versions, stop: new AbortController() }
-    this.#places.set(key, place)
-    void this.#follow(place)
-    return place
+    const scope: Scope = { kind, namespace, reported: new Map(), versions, stop: new AbortController() }
+    this.#scopes.set(key, scope)
+    void this.#follow(scope)
+    return scope
   }
 
-  async #follow(place: Place): Promise<void> {
-    void place.versions.run(place.stop.signal)
-    await place.versions.synced
-    // What was read before the first list, and is gone by then.
-    for (const name of place.told.keys()) this.#compare(place, name, listed(place, name))
+  async #follow(scope: Scope): Promise<void> {
+    void scope.versions.run(scope.stop.signal)
+    await scope.versions.synced
+    // Some objects were read before the first list, and deleted meanwhile.
+    for (const name of scope.reported.keys()) this.#compare(scope, name, listed(scope, name))
   }
 
-  #compare(place: Place, name: string, version: string): void {
-    const before = place.told.get(name)
+  #compare(scope: Scope, name: string, version: string): void {
+    const before = scope.reported.get(name)
     if (before === undefined || before === version) return
-    place.told.set(name, version)
-    this.#options.onChange({ kind: place.kind, namespace: place.namespace, name })
+    scope.reported.set(name, version)
+    this.#options.onChange({ kind: scope.kind, namespace: scope.namespace, name })
   }
 
-  async #poll(place: Place): Promise<void> {
-    const { kind, namespace } = place
-    for (const name of place.told.keys()) {
+  async #poll(scope: Scope): Promise<void> {
+    const { kind, namespace } = scope
+    for (const name of scope.reported.keys()) {
       try {
-        this.#compare(place, name, (await this.#read(place, name)).version)
+        this.#compare(scope, name, (await this.#read(scope, name)).version)
       } catch (error) {
         this.#options.log.warn({ kind, namespace, name, error: messageOf(error) }, 'lookup.failed')
       }
     }
   }
 
-  async #read({ kind, namespace }: Place, name: string): Promise<{ lookup: Lookup; version: string }> {
+  async #read({ kind, namespace }: Scope, name: string): Promise<{ lookup: Lookup; version: string }> {
     const answer = await this.#options.api.request({ path: objectPath({ kind, namespace, name }) })
     if (answer.status === 404) return { lookup: { kind: 'absent' }, version: NO_OBJECT }
     if (answer.status === 403) {
@@ -133,8 +133,8 @@ export class Lookups {
   }
 }
 
-function listed(place: Place, name: string): string {
-  return place.versions.get(place.namespace, name)?.version ?? NO_OBJECT
+function listed(scope: Scope, name: string): string {
+  return scope.versions.get(scope.namespace, name)?.version ?? NO_OBJECT
 }
 
 interface Stored {

@@ -17,7 +17,7 @@ export function apiVersionOf(kind: ObjectRef['kind']): string {
   return kind.startsWith('Shell') ? API_VERSION : 'v1'
 }
 
-/** The path of all objects of a kind, of one namespace or ('') of all. */
+/** The path of all objects of a kind, in one namespace or ('') in all. */
 export function listPath(kind: ObjectRef['kind'], namespace = ''): string {
   return `${apiRoot(kind)}${namespace ? `/namespaces/${namespace}` : ''}/${PLURALS[kind]}`
 }

@@ -6,23 +6,23 @@ import type { Log } from '../../../platform/log.ts'
 import { accepted, type KubeApi, Refused } from './api.ts'
 
 /**
- * A copy of one list of the API server, kept true:
+ * A copy of one list of the API server, kept up to date:
  *
  *   list ──► watch ──► ended by the server ──► watch from where it ended
  *    ▲         │
  *    └─ wait ◄─┴─ anything else: cut, silent, refused, expired (410), an error event
  *
- * Only an orderly end is trusted to have missed nothing. After anything else everything is listed anew and compared, which also sees
- * what was deleted meanwhile, and an API server whose etcd was restored to an earlier state.
+ * Only after an orderly end is the watch sure to have missed nothing. After anything else, everything is listed and compared. That also
+ * finds deletions, and an API server whose etcd was restored to an earlier state.
  */
 export interface Reflected<T> {
   version: string
   namespace: string
   name: string
   uid: string
-  /** undefined: it was never readable. */
+  /** undefined: the object was never readable. */
   object: T | undefined
-  /** Why the version that is there now cannot be read. */
+  /** Why the present version cannot be read. */
   unreadable?: string
 }
 
@@ -43,24 +43,24 @@ export interface ReflectorOptions<T> {
   api: KubeApi
   clock: Clock
   log: Log
-  /** Of the list, without a query. */
+  /** The path of the list, without a query. */
   path: string
-  /** Of a list and of a watch's events, which are no lists. */
+  /** The media types of a list and of a watch's events. */
   accept?: { list: string; watch: string }
-  /** What to keep of an object; a change of anything else is not told. If it throws, what was kept before stays. */
+  /** Selects what to keep of an object. A change of anything else is not reported. If it throws, the last kept form stays. */
   keep: (raw: RawObject) => T
-  /** After the copy has changed: the object is another one, or new, or gone. */
+  /** Called after the copy has changed: the object is new, different or gone. */
   onChange: (namespace: string, name: string) => void
-  /** A watch that says nothing for so long is cut. Bookmarks come about once a minute. In ms. */
-  silence?: number
+  /** A watch that is silent for this long is cut, ms. Bookmarks arrive about once a minute. */
+  silentMs?: number
   /** Objects in one page of a list. */
   pageSize?: number
 }
 
-const SILENCE = 180_000
-const LONGEST_WAIT = 10_000
-const backoff = createBackoff({ firstMs: 100, longestMs: LONGEST_WAIT })
-/** Within it the server ends each watch, so that one that is merely forgotten does not live on. In seconds. */
+const SILENT_MS = 180_000
+const LONGEST_WAIT_MS = 10_000
+const backoff = createBackoff({ firstMs: 100, longestMs: LONGEST_WAIT_MS })
+/** The server ends each watch after this time, so that an abandoned one does not stay open, s. */
 const WATCH_SECONDS = 300
 
 export class Reflector<T> {
@@ -82,13 +82,13 @@ export class Reflector<T> {
     return this.#first.promise
   }
 
-  /** The server's last word was that we may not list or watch. */
+  /** Whether the server last answered that the operator may not list or watch. */
   get denied(): boolean {
     return this.#denied
   }
 
-  /** ms since the server was last heard. */
-  silence(): number {
+  /** ms since the server last sent anything. */
+  staleForMs(): number {
     return this.#options.clock.monotonic() - this.#heardAt
   }
 
@@ -104,7 +104,7 @@ export class Reflector<T> {
     return Array.from(this.#items.values(), ({ uid }) => uid)
   }
 
-  /** Lists and watches until the signal aborts; never throws. */
+  /** Lists and watches until the signal aborts. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, path } = this.#options
     for (let failures = 0; !signal.aborted; failures++) {
@@ -114,7 +114,7 @@ export class Reflector<T> {
         while (!signal.aborted) version = await this.#watch(version, signal)
       } catch (error) {
         if (signal.aborted) return
-        if (clock.monotonic() - startedAt > LONGEST_WAIT) failures = 0
+        if (clock.monotonic() - startedAt > LONGEST_WAIT_MS) failures = 0
         this.#denied = isDenial(error)
         log.warn({ path, failures, error: messageOf(error) }, 'watch.failed')
         await clock.sleep(backoff(failures + 1), signal).catch(() => undefined)
@@ -124,7 +124,7 @@ export class Reflector<T> {
 
   async #list(signal: AbortSignal): Promise<string> {
     const { api, path } = this.#options
-    const seen = new Set<string>()
+    const listed = new Set<string>()
     for (let next = ''; ; ) {
       const query = new URLSearchParams(next ? { continue: next } : {})
       if (this.#pageSize > 0) query.set('limit', String(this.#pageSize))
@@ -133,34 +133,34 @@ export class Reflector<T> {
         signal,
         within: 60_000,
       })
-      // The snapshot that the pages were read from is gone: we are too slow for it, so take all at once.
+      // The snapshot of the pages has expired, as reading them took too long. From now on everything is read at once.
       if (answer.status === 410) this.#pageSize = 0
       const page = accepted(answer, `list ${path}`) as List
-      for (const raw of page.items ?? []) seen.add(this.#put(raw))
+      for (const raw of page.items ?? []) listed.add(this.#put(raw))
       this.#heard()
       next = page.metadata.continue ?? ''
       if (next === '') {
-        this.#sweep(seen)
+        this.#deleteUnlisted(listed)
         return page.metadata.resourceVersion
       }
     }
   }
 
-  #sweep(seen: ReadonlySet<string>): void {
+  #deleteUnlisted(listed: ReadonlySet<string>): void {
     for (const [key, { namespace, name }] of this.#items) {
-      if (!seen.has(key)) this.#delete(namespace, name)
+      if (!listed.has(key)) this.#delete(namespace, name)
     }
     this.#first.resolve()
   }
 
-  /** Follows one watch to its end. The version to go on from, or throws if nobody can know what was missed. */
+  /** Follows one watch to its end. Returns the version to continue from; throws if changes may have been missed. */
   async #watch(from: string, signal: AbortSignal): Promise<string> {
     const { api, path, clock } = this.#options
     const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${WATCH_SECONDS}&resourceVersion=${from}`
     const startedAt = clock.monotonic()
     const over = new AbortController()
     const whole = AbortSignal.any([signal, over.signal])
-    const guard = this.#cutWhenSilent(over)
+    const cutter = this.#cutWhenSilent(over)
     let version = from
     try {
       for await (const line of await api.lines({
@@ -171,18 +171,19 @@ export class Reflector<T> {
       }
     } finally {
       over.abort()
-      await guard
+      await cutter
     }
-    if (clock.monotonic() - startedAt < 1_000) throw new Unavailable('the watch ended at once')
+    if (clock.monotonic() - startedAt < 1_000) throw new Unavailable('the watch ended within a second')
     return version
   }
 
   async #cutWhenSilent(over: AbortController): Promise<void> {
-    const silence = this.#options.silence ?? SILENCE
+    const silentMs = this.#options.silentMs ?? SILENT_MS
     try {
       for (;;) {
-        await this.#options.clock.sleep(silence / 10, over.signal)
-        if (this.silence() > silence) over.abort(new Unavailable(`the watch is silent for ${silence} ms`))
+        await this.#options.clock.sleep(silentMs / 10, over.signal)
+        if (this.staleForMs() > silentMs)
+          over.abort(new Unavailable(`the watch was silent for ${silentMs} ms`))
       }
     } catch {
       // The watch is over.
@@ -240,7 +241,7 @@ export class Reflector<T> {
 
 interface List {
   metadata: { resourceVersion: string; continue?: string }
-  /** null for none, where only metadata is asked for. */
+  /** null for an empty list, if only metadata was requested. */
   items: RawObject[] | null
 }
 

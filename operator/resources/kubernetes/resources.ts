@@ -14,9 +14,9 @@ export interface KubernetesOptions {
   api: KubeApi
   clock: Clock
   log: Log
-  /** A watch that says nothing for so long is cut, in ms. Default 3 minutes. */
-  silence?: number
-  /** How often a Secret or ConfigMap that may be read but not watched is read again, in ms. Default 1 minute. */
+  /** A watch that is silent for this long is cut, ms. Default 3 minutes. */
+  silentMs?: number
+  /** How often a Secret or ConfigMap is read again that may be read but not watched, ms. Default 1 minute. */
   pollInterval?: number
 }
 
@@ -26,30 +26,13 @@ type Reflectors = { [K in CachedKind]: Reflector<Objects[K]> }
 export function createKubernetesResources(options: KubernetesOptions): Resources {
   const { api, log } = options
   const changes = createListeners<ObjectRef>(log)
-  const lookups = new Lookups({ ...options, onChange: changes.tell })
+  const lookups = new Lookups({ ...options, onChange: changes.notify })
   const events = createEvents(options)
-  const census = createCensus(lookups)
-  const reflect = <K extends CachedKind>(kind: K, keep: Keep<K>): Reflector<Objects[K]> => {
-    const reflector: Reflector<Objects[K]> = new Reflector({
-      ...options,
-      path: listPath(kind),
-      keep,
-      onChange: (namespace, name) => {
-        const ref = { kind, namespace, name }
-        if (namespace !== '') census(ref, reflector.get(namespace, name) !== undefined)
-        changes.tell(ref)
-      },
-    })
-    return reflector
-  }
-  const reflectors: Reflectors = {
-    ShellCronJob: reflect('ShellCronJob', keepOurs('ShellCronJob')),
-    ShellRun: reflect('ShellRun', keepOurs('ShellRun')),
-    ShellAgent: reflect('ShellAgent', keepOurs('ShellAgent')),
-    ShellPolicy: reflect('ShellPolicy', keepOurs('ShellPolicy')),
-    ShellPool: reflect('ShellPool', keepOurs('ShellPool')),
-    Node: reflect('Node', keepNode),
-  }
+  const forgetEmptyNamespace = countObjects(namespace => lookups.forget(namespace))
+  const reflectors = createReflectors(options, (ref, exists) => {
+    if (ref.namespace !== '') forgetEmptyNamespace(ref, exists)
+    changes.notify(ref)
+  })
   const all = Object.values(reflectors)
   return {
     async start(signal) {
@@ -63,37 +46,61 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     uids: kind => reflectors[kind].uids(),
     unreadable: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.unreadable,
     onChange: changes.add,
-    silence: () => Math.max(...all.map(one => one.silence())),
+    staleForMs: () => Math.max(...all.map(one => one.staleForMs())),
     lookUp: (kind, namespace, name) => lookups.lookUp(kind, namespace, name),
-    event: events.tell,
+    event: events.record,
     ...createWrites(api, ref => stored(reflectors, ref)),
     problems: () => [],
     onProblems: () => () => undefined,
   }
 }
 
-/** What the copy has of the object, for a write that is checked against its version. */
+function createReflectors(
+  options: KubernetesOptions,
+  onChange: (ref: ObjectRef, exists: boolean) => void,
+): Reflectors {
+  const reflect = <K extends CachedKind>(kind: K, keep: Keep<K>): Reflector<Objects[K]> => {
+    const reflector: Reflector<Objects[K]> = new Reflector({
+      ...options,
+      path: listPath(kind),
+      keep,
+      onChange: (namespace, name) =>
+        onChange({ kind, namespace, name }, reflector.get(namespace, name) !== undefined),
+    })
+    return reflector
+  }
+  return {
+    ShellCronJob: reflect('ShellCronJob', keepOurs('ShellCronJob')),
+    ShellRun: reflect('ShellRun', keepOurs('ShellRun')),
+    ShellAgent: reflect('ShellAgent', keepOurs('ShellAgent')),
+    ShellPolicy: reflect('ShellPolicy', keepOurs('ShellPolicy')),
+    ShellPool: reflect('ShellPool', keepOurs('ShellPool')),
+    Node: reflect('Node', keepNode),
+  }
+}
+
+/** The cached object, for a write that names its version. */
 function stored(reflectors: Reflectors, { kind, namespace, name }: ObjectRef): Stored | undefined {
   if (kind === 'Secret' || kind === 'ConfigMap' || kind === 'Node') return undefined
-  const there = reflectors[kind].get(namespace, name)
-  if (!there?.object) return undefined
-  const { uid = '', finalizers = [], deletionTimestamp } = there.object.metadata
+  const cached = reflectors[kind].get(namespace, name)
+  if (!cached?.object) return undefined
+  const { uid = '', finalizers = [], deletionTimestamp } = cached.object.metadata
   const deletion = deletionTimestamp ? { deletionTimestamp: String(deletionTimestamp) } : {}
-  return { metadata: { uid, resourceVersion: there.version, finalizers, ...deletion } }
+  return { metadata: { uid, resourceVersion: cached.version, finalizers, ...deletion } }
 }
 
 type Keep<K extends CachedKind> = ConstructorParameters<typeof Reflector<Objects[K]>>[0]['keep']
 
-/** Counts the objects of each namespace, so that what was looked up in one is forgotten with its last object. */
-function createCensus(lookups: Lookups): (ref: ObjectRef, exists: boolean) => void {
-  const inhabitants = new Map<string, Set<string>>()
+/** Counts the objects of each namespace, and calls `onEmpty` after the last one is gone. */
+function countObjects(onEmpty: (namespace: string) => void): (ref: ObjectRef, exists: boolean) => void {
+  const namespaces = new Map<string, Set<string>>()
   return ({ kind, namespace, name }, exists) => {
-    const here = inhabitants.get(namespace) ?? new Set<string>()
+    const objects = namespaces.get(namespace) ?? new Set<string>()
     if (exists) {
-      inhabitants.set(namespace, here.add(`${kind}/${name}`))
-    } else if (here.delete(`${kind}/${name}`) && here.size === 0) {
-      inhabitants.delete(namespace)
-      lookups.forget(namespace)
+      namespaces.set(namespace, objects.add(`${kind}/${name}`))
+    } else if (objects.delete(`${kind}/${name}`) && objects.size === 0) {
+      namespaces.delete(namespace)
+      onEmpty(namespace)
     }
   }
 }

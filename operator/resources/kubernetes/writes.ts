@@ -7,7 +7,7 @@ type Writes = Pick<
   'applyStatus' | 'setFinalizer' | 'annotate' | 'putAgent' | 'createRun' | 'remove'
 >
 
-/** What a write has to know of the object. */
+/** The fields of an object that a write needs. */
 export interface Stored {
   metadata: {
     uid: string
@@ -18,110 +18,130 @@ export interface Stored {
 }
 
 const APPLY = 'fieldManager=shellcron&force=true'
-const ATTEMPTS = 5
+const MAX_ATTEMPTS = 5
 
 /**
- * Every write names the uid that it is for, and the server refuses it for an object of the same name that came later; but for a
- * status, whose metadata it does not look at. There we look before, at what we know, and after.
+ * Every write names the uid that it is for, and the server rejects it for a later object of the same name. A status is the exception: the
+ * server ignores its metadata. So the uid is compared with the cached object before, and with the answer after. `cached`: the object as
+ * the watch last showed it.
  */
-export function createWrites(api: KubeApi, known: (ref: ObjectRef) => Stored | undefined): Writes {
-  const read = async (ref: ObjectRef, uid: string): Promise<Stored | undefined> => {
-    const answer = await api.request({ path: objectPath(ref) })
-    if (answer.status === 404) return undefined
-    const stored = accepted(answer, `get ${nameOf(ref)}`) as Stored
-    return stored.metadata.uid === uid ? stored : undefined
-  }
-  /** A refusal may be about the uid, which the server words in several ways; so look. */
-  const unlessGone = async (answer: Answer, ref: ObjectRef, uid: string): Promise<Written> => {
-    if (answer.status < 300) return 'applied'
-    if (answer.status === 404 || !(await read(ref, uid))) return 'gone'
-    accepted(answer, `write ${nameOf(ref)}`)
-    return 'applied'
-  }
-  const patch = (ref: ObjectRef, metadata: Record<string, unknown>): Promise<Answer> =>
-    api.request({ path: objectPath(ref), method: 'PATCH', body: { metadata }, contentType: MERGE_PATCH })
-
+export function createWrites(api: KubeApi, cached: (ref: ObjectRef) => Stored | undefined): Writes {
+  const writer = new Writer(api)
   return {
-    async applyStatus(ref, uid, status) {
-      if (known(ref)?.metadata.uid !== uid) return 'gone'
-      const { kind, namespace, name } = ref
-      const metadata = { name, ...(namespace ? { namespace } : {}) }
-      const answer = await api.request({
-        path: `${objectPath(ref)}/status?${APPLY}`,
-        method: 'PATCH',
-        body: { apiVersion: apiVersionOf(kind), kind, metadata, status },
-        contentType: APPLY_PATCH,
-      })
-      if (answer.status < 300 && (answer.body as Stored).metadata.uid !== uid) return 'gone'
-      return unlessGone(answer, ref, uid)
-    },
-
-    /**
-     * Not by server-side apply: it could not take away a finalizer that somebody else's update had also come to own, and the object
-     * would stay forever.
-     */
-    async setFinalizer(ref, uid, present) {
-      // What we know is good enough to try; to leave things as they are, or after a conflict, we look.
-      const first = known(ref)
-      let stored = first?.metadata.uid === uid && has(first) !== present ? first : await read(ref, uid)
-      for (let attempt = 1; ; attempt++) {
-        if (!stored) return 'gone'
-        if (has(stored) === present) return 'applied'
-        const { finalizers = [], resourceVersion, deletionTimestamp } = stored.metadata
-        if (present && deletionTimestamp !== undefined) return 'gone'
-        const others = finalizers.filter(one => one !== FINALIZER)
-        const answer = await patch(ref, {
-          resourceVersion,
-          finalizers: present ? [...others, FINALIZER] : others,
-        })
-        if (answer.status !== 409 || attempt === ATTEMPTS) return unlessGone(answer, ref, uid)
-        stored = await read(ref, uid)
-      }
-    },
-
-    async annotate(ref, uid, annotations) {
-      return unlessGone(await patch(ref, { uid, annotations }), ref, uid)
-    },
-
-    async putAgent(agent) {
-      const ref: ObjectRef = { kind: 'ShellAgent', namespace: '', name: agent.name }
-      const answer = await api.request({
-        path: `${objectPath(ref)}?${APPLY}`,
-        method: 'PATCH',
-        body: agentBody(agent),
-        contentType: APPLY_PATCH,
-      })
-      accepted(answer, `put ${nameOf(ref)}`)
-    },
-
-    async createRun(manifest) {
-      const { namespace, spec, ...rest } = manifest
-      const answer = await api.request({
-        path: listPath('ShellRun', namespace),
-        method: 'POST',
-        body: { apiVersion: API_VERSION, kind: 'ShellRun', metadata: rest, spec },
-      })
-      if (answer.status === 409) return { kind: 'exists' }
-      const { metadata } = accepted(answer, `create ShellRun ${namespace}/${manifest.name}`) as Stored
-      return { kind: 'created', uid: metadata.uid }
-    },
-
-    async remove(ref, uid) {
-      const answer = await api.request({
-        path: objectPath(ref),
-        method: 'DELETE',
-        body: { kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { uid } },
-      })
-      if (answer.status === 409 && (await read(ref, uid))) {
-        throw new Refused(answer, `delete ${nameOf(ref)}`)
-      }
-      if (answer.status !== 404 && answer.status !== 409) accepted(answer, `delete ${nameOf(ref)}`)
-      return 'removed'
-    },
+    applyStatus: (ref, uid, status) =>
+      cached(ref)?.metadata.uid === uid ? writer.applyStatus(ref, uid, status) : Promise.resolve('gone'),
+    setFinalizer: (ref, uid, present) => writer.setFinalizer({ ref, uid, present }, cached(ref)),
+    annotate: (ref, uid, annotations) => writer.annotate(ref, uid, annotations),
+    putAgent: agent => writer.putAgent(agent),
+    createRun: manifest => writer.createRun(manifest),
+    remove: (ref, uid) => writer.remove(ref, uid),
   }
 }
 
-function has({ metadata }: Stored): boolean {
+class Writer {
+  readonly #api: KubeApi
+
+  constructor(api: KubeApi) {
+    this.#api = api
+  }
+
+  async applyStatus(ref: ObjectRef, uid: string, status: object): Promise<Written> {
+    const { kind, namespace, name } = ref
+    const metadata = { name, ...(namespace ? { namespace } : {}) }
+    const body = { apiVersion: apiVersionOf(kind), kind, metadata, status }
+    const answer = await this.#apply(`${objectPath(ref)}/status`, body)
+    if (answer.status < 300 && (answer.body as Stored).metadata.uid !== uid) return 'gone'
+    return this.#unlessGone(answer, ref, uid)
+  }
+
+  /**
+   * A merge patch that names the resource version. Server-side apply could not remove a finalizer that another client's update had come to
+   * own, and the object would stay forever.
+   */
+  async setFinalizer(
+    { ref, uid, present }: { ref: ObjectRef; uid: string; present: boolean },
+    cached: Stored | undefined,
+  ): Promise<Written> {
+    // The cached object serves for a first attempt. It is read again after a conflict, and before "nothing to do" is returned.
+    const isUsable = cached?.metadata.uid === uid && hasFinalizer(cached) !== present
+    let stored = isUsable ? cached : await this.#read(ref, uid)
+    for (let attempt = 1; ; attempt++) {
+      if (!stored) return 'gone'
+      if (hasFinalizer(stored) === present) return 'applied'
+      const { finalizers = [], resourceVersion, deletionTimestamp } = stored.metadata
+      if (present && deletionTimestamp !== undefined) return 'gone'
+      const others = finalizers.filter(one => one !== FINALIZER)
+      const next = present ? [...others, FINALIZER] : others
+      const answer = await this.#patch(ref, { resourceVersion, finalizers: next })
+      if (answer.status !== 409 || attempt === MAX_ATTEMPTS) return this.#unlessGone(answer, ref, uid)
+      stored = await this.#read(ref, uid)
+    }
+  }
+
+  async annotate(
+    ref: ObjectRef,
+    uid: string,
+    annotations: Readonly<Record<string, string | null>>,
+  ): Promise<Written> {
+    return this.#unlessGone(await this.#patch(ref, { uid, annotations }), ref, uid)
+  }
+
+  async putAgent(agent: AgentManifest): Promise<void> {
+    const ref: ObjectRef = { kind: 'ShellAgent', namespace: '', name: agent.name }
+    accepted(await this.#apply(objectPath(ref), agentBody(agent)), `put ${describe(ref)}`)
+  }
+
+  async createRun(manifest: Parameters<Writes['createRun']>[0]): ReturnType<Writes['createRun']> {
+    const { namespace, spec, ...rest } = manifest
+    const answer = await this.#api.request({
+      path: listPath('ShellRun', namespace),
+      method: 'POST',
+      body: { apiVersion: API_VERSION, kind: 'ShellRun', metadata: rest, spec },
+    })
+    if (answer.status === 409) return { kind: 'exists' }
+    const { metadata } = accepted(answer, `create ShellRun ${namespace}/${manifest.name}`) as Stored
+    return { kind: 'created', uid: metadata.uid }
+  }
+
+  async remove(ref: ObjectRef, uid: string): Promise<'removed'> {
+    const answer = await this.#api.request({
+      path: objectPath(ref),
+      method: 'DELETE',
+      body: { kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { uid } },
+    })
+    const isConflict = answer.status === 409
+    if (isConflict && (await this.#read(ref, uid))) throw new Refused(answer, `delete ${describe(ref)}`)
+    if (!isConflict && answer.status !== 404) accepted(answer, `delete ${describe(ref)}`)
+    return 'removed'
+  }
+
+  async #read(ref: ObjectRef, uid: string): Promise<Stored | undefined> {
+    const answer = await this.#api.request({ path: objectPath(ref) })
+    if (answer.status === 404) return undefined
+    const stored = accepted(answer, `get ${describe(ref)}`) as Stored
+    return stored.metadata.uid === uid ? stored : undefined
+  }
+
+  /** A rejection may be about the uid, which the server words in several ways. Reading the object settles it. */
+  async #unlessGone(answer: Answer, ref: ObjectRef, uid: string): Promise<Written> {
+    if (answer.status < 300) return 'applied'
+    if (answer.status === 404 || !(await this.#read(ref, uid))) return 'gone'
+    accepted(answer, `write ${describe(ref)}`)
+    return 'applied'
+  }
+
+  #patch(ref: ObjectRef, metadata: Record<string, unknown>): Promise<Answer> {
+    const path = objectPath(ref)
+    return this.#api.request({ path, method: 'PATCH', body: { metadata }, contentType: MERGE_PATCH })
+  }
+
+  #apply(path: string, body: object): Promise<Answer> {
+    const query = `${path}?${APPLY}`
+    return this.#api.request({ path: query, method: 'PATCH', body, contentType: APPLY_PATCH })
+  }
+}
+
+function hasFinalizer({ metadata }: Stored): boolean {
   return metadata.finalizers?.includes(FINALIZER) ?? false
 }
 
@@ -131,6 +151,6 @@ function agentBody({ name, labels, node, spec }: AgentManifest) {
   return { apiVersion: API_VERSION, kind: 'ShellAgent', metadata, spec }
 }
 
-function nameOf({ kind, namespace, name }: ObjectRef): string {
+function describe({ kind, namespace, name }: ObjectRef): string {
   return `${kind} ${namespace ? `${namespace}/` : ''}${name}`
 }

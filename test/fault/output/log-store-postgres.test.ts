@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { usableLogStore } from '../../../operator/startup/open-log-store.ts'
+import { openCheckedLogStore } from '../../../operator/startup/open-log-store.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { silentLog } from '../../../platform/log.ts'
 import type { LogStore, OutputPiece, StoredResult } from '../../../store/log/port.ts'
@@ -259,13 +259,13 @@ test('a database that does not answer at the start is tried again, and refused i
   const config = { kind: 'postgres', url, passwordFile: postgres.passwordFile } as const
   const clock = { ...systemClock, sleep: (_: number, until?: AbortSignal) => systemClock.sleep(50, until) }
   const of = { stateDir: '/nowhere', clock, log: silentLog }
-  const { logStore, settled } = await usableLogStore(config, of, stop.signal)
+  const { logStore, checked: settled } = await openCheckedLogStore(config, of, stop.signal)
   opened.push(logStore)
   proxy.set({ kind: 'pass' })
   await expect(settled).rejects.toMatchObject({ name: 'InvalidInput', field: 'log store' })
-  await expect(usableLogStore(config, of, stop.signal)).rejects.toMatchObject({ name: 'InvalidInput' })
+  await expect(openCheckedLogStore(config, of, stop.signal)).rejects.toMatchObject({ name: 'InvalidInput' })
   await postgres.ask(`UPDATE schema_version SET version = ${known?.version}`, `f${databases}`)
-  const good = await usableLogStore(config, of, stop.signal)
+  const good = await openCheckedLogStore(config, of, stop.signal)
   opened.push(good.logStore)
-  await good.settled
+  await good.checked
 })

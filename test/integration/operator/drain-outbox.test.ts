@@ -188,7 +188,7 @@ test('while nothing can be stored the reason is logged, and afterwards the recov
   })
   await put(result(1))
   await eventually('it reports that', () => said[0])
-  expect(said[0]).toBe('outcomes are not stored for now, and wait in etcd: log store: it is locked')
+  expect(said[0]).toBe('results cannot be stored for now, and wait in etcd: log store: it is locked')
   isAway = false
   await eventually('an empty outbox', async () => (await outbox()).length === 0)
   await eventually('it is over', () => said.at(-1) === undefined)

@@ -47,10 +47,10 @@ beforeAll(async () => {
     {},
   )
   const log = createLog(process.env.TEST_LOG ?? 'silent')
-  const parts: Parameters<typeof startOperator>[0]['parts'] = ({ outcomes }) => [
+  const tasks: Parameters<typeof startOperator>[0]['tasks'] = ({ outcomes }) => [
     createResultReporter({ logStore: outcomes.logStore }),
   ]
-  operator = await startOperator({ config, clock: systemClock, log, parts }, stop.signal)
+  operator = await startOperator({ config, clock: systemClock, log, tasks }, stop.signal)
 })
 afterAll(async () => {
   stop.abort(new Error('the test is over'))

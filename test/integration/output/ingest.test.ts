@@ -72,7 +72,7 @@ test("another agent's output of a run is refused, also under the owner's name wi
     expect(await liar.send([piece('whose', 17, ['!'])], signal)).toMatchObject({
       kind: 'failed',
       isRejected: true,
-      why: expect.stringContaining(`is that of ${pool}/b, not of default/a`) as string,
+      why: expect.stringContaining(`is that of agent ${pool}/b, but the batch is from default/a`) as string,
     })
     liar.close()
   }

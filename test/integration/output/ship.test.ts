@@ -138,10 +138,10 @@ test('output and losses of unknown attempts are sent once the operator knows the
   const unknown = new Set(['early', 'gone'].map(name => attemptOf(name).run))
   const asked: string[] = []
   ingest = await startIngest(undefined, () => ({
-    of: async (attempts, speaker) =>
+    of: async (attempts, sender) =>
       attempts.map(({ run }) => {
         if (unknown.has(run)) asked.push(run)
-        return unknown.has(run) ? undefined : speaker
+        return unknown.has(run) ? undefined : sender
       }),
   }))
   ship = await shipping(launcherCommand, undefined)

@@ -45,9 +45,9 @@ interface Started {
   told: ObjectRef[]
 }
 
-async function start(options: { api?: KubeApi; silence?: number; file?: string } = {}): Promise<Started> {
-  const { api = connectKubernetes(options.file ?? kubeconfig), silence } = options
-  const timing = silence === undefined ? {} : { silence }
+async function start(options: { api?: KubeApi; silentMs?: number; file?: string } = {}): Promise<Started> {
+  const { api = connectKubernetes(options.file ?? kubeconfig), silentMs } = options
+  const timing = silentMs === undefined ? {} : { silentMs }
   const resources = createKubernetesResources({ api, clock: systemClock, log: silentLog, ...timing })
   const told: ObjectRef[] = []
   resources.onChange(ref => told.push(ref))
@@ -91,7 +91,7 @@ test('existing objects are there when start has resolved, and changes follow', a
   await drop('second')
   await eventually('its end is seen', () => !has(started, 'second'))
   expect(told).toContainEqual(job('second'))
-  expect(resources.silence()).toBeLessThan(60_000)
+  expect(resources.staleForMs()).toBeLessThan(60_000)
 })
 
 test('changes during a lost connection are seen afterwards, deletions too', async () => {
@@ -111,7 +111,7 @@ test('changes during a lost connection are seen afterwards, deletions too', asyn
 })
 
 test('a watch on a silent dead connection is cut, and started again', async () => {
-  const started = await start({ silence: 2_000 })
+  const started = await start({ silentMs: 2_000 })
   proxy.stall()
   await apply(manifest('after-silence'))
   await eventually('it is seen', () => has(started, 'after-silence'))

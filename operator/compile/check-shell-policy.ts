@@ -6,8 +6,8 @@ import type { TemplateSpec } from '../../core/schema/template.ts'
 import { type Blocked, blocked } from './blocked.ts'
 
 /**
- * ShellPolicy: who may run what where. Additive, as RBAC: one rule must allow the whole template, and order means nothing. Container
- * mode in pool `default` is always allowed. Pure.
+ * ShellPolicies decide which namespace may run which commands in which pool. They are additive, as in RBAC: one rule must allow the whole
+ * template, and their order has no meaning. Container mode in pool `default` is always allowed. Pure.
  */
 export interface Limits {
   maxJobs?: number | undefined
@@ -19,11 +19,18 @@ export interface PolicyQuestion {
   namespace: string
   template: Pick<TemplateSpec, 'target' | 'host' | 'container'>
   policies: readonly ShellPolicy[]
-  /** Standalone without any ShellPolicy: what the agents' local files allow is allowed. */
+  /** Standalone: without any ShellPolicy everything is allowed, and the agents' local policy files decide. */
   allowWithoutPolicy: boolean
 }
 
-export function checkPolicies(question: PolicyQuestion): { kind: 'allowed'; limits: Limits } | Blocked {
+export type PolicyDecision = { kind: 'allowed'; limits: Limits } | Blocked
+
+/** A refused template has no limits. */
+export function limitsOf(decision: PolicyDecision): Limits {
+  return decision.kind === 'allowed' ? decision.limits : {}
+}
+
+export function checkPolicies(question: PolicyQuestion): PolicyDecision {
   const { namespace, template, policies } = question
   const { pool } = template.target
   if (template.container && pool === 'default') return { kind: 'allowed', limits: {} }
@@ -47,17 +54,17 @@ function allows(rule: PolicyRule, { target, host, container }: PolicyQuestion['t
 function refusal({ namespace, template }: PolicyQuestion): Blocked {
   const { pool } = template.target
   const { host } = template
-  const what = host ? `host mode as user ${judgedUser(host)}` : 'container mode'
+  const mode = host ? `host mode as user ${judgedUser(host)}` : 'container mode'
   const because = host && whyJudged(host)
   const why = because ? ` (${because})` : ''
   return blocked(
     'PolicyRefused',
-    `spec.template.spec.${host ? 'host' : 'container'}: no ShellPolicy allows ${what}${why} in pool ${pool} for namespace ${namespace}; ask for a rule, or change the template`,
+    `spec.template.spec.${host ? 'host' : 'container'}: no ShellPolicy allows ${mode}${why} in pool ${pool} for namespace ${namespace}; add a rule to a ShellPolicy, or change the template`,
     true,
   )
 }
 
-/** The most generous first: unlimited before limited, more before less. */
+/** The most generous limits come first: unlimited before limited, more before less. */
 function byGenerosity(a: Limits, b: Limits): number {
   const of = ({ maxConcurrentRuns, maxJobs, minIntervalSeconds = 0 }: Limits) => [
     maxConcurrentRuns ?? Number.POSITIVE_INFINITY,

@@ -1,0 +1,98 @@
+import type { Clock } from '../../../platform/clock.ts'
+import { messageOf } from '../../../platform/errors.ts'
+import type { Log } from '../../../platform/log.ts'
+import type { Folder } from './folder.ts'
+import { plan } from './plan.ts'
+import type { ProblemReport } from './problem-report.ts'
+import type { Records } from './records.ts'
+import type { FileLookups } from './secrets.ts'
+
+export interface FollowerOptions {
+  directory: string
+  folder: Folder
+  records: Records
+  lookups: Pick<FileLookups, 'check'>
+  problems: ProblemReport
+  clock: Clock
+  log: Log
+}
+
+/** A change is read again after this, so that its writer can finish, ms. */
+export const SETTLE_MS = 150
+/** How often the directory is scanned when no file event arrives, ms. */
+const POLL_MS = 1_000
+
+/** Keeps the records in line with the files of the directory. */
+export class Follower {
+  readonly #options: FollowerOptions
+  /** The state of folder and records that was applied last. */
+  #applied = ''
+  #checkedAt: number
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+    this.#checkedAt = options.clock.monotonic()
+  }
+
+  /** ms since the directory was last scanned. */
+  staleForMs(): number {
+    return this.#options.clock.monotonic() - this.#checkedAt
+  }
+
+  /** Follows the directory until the signal aborts. The returned promise resolves once all its files are applied. */
+  start(signal: AbortSignal): Promise<void> {
+    const first = Promise.withResolvers<void>()
+    void this.#follow(signal, first)
+    return first.promise
+  }
+
+  async #follow(signal: AbortSignal, first: PromiseWithResolvers<void>): Promise<void> {
+    const { folder, clock } = this.#options
+    while (!signal.aborted) {
+      const startedAt = clock.monotonic()
+      const settled = await this.#tryScan()
+      if (settled) first.resolve()
+      // A large tree is scanned less often.
+      const cost = clock.monotonic() - startedAt
+      await clock.sleep(Math.max(SETTLE_MS, 5 * cost), signal).catch(() => undefined)
+      if (settled) await folder.changed(POLL_MS, signal)
+    }
+    folder.close()
+    first.reject(signal.reason)
+  }
+
+  async #tryScan(): Promise<boolean> {
+    try {
+      return await this.#scan()
+    } catch (error) {
+      const { directory, log } = this.#options
+      log.warn({ directory, error: messageOf(error) }, 'directory.failed')
+      return false
+    }
+  }
+
+  /** True if everything in the directory is applied; otherwise it must be scanned again soon. */
+  async #scan(): Promise<boolean> {
+    const { folder, records, lookups, clock } = this.#options
+    const settled = await folder.scan()
+    // Planned again only if something is different, as planning compares every object.
+    const state = `${settled} ${folder.version} ${records.removed}`
+    if (state !== this.#applied) {
+      await this.#apply(settled)
+      this.#applied = state
+    }
+    const lookupsSettled = await lookups.check()
+    this.#checkedAt = clock.monotonic()
+    return settled && lookupsSettled
+  }
+
+  async #apply(settled: boolean): Promise<void> {
+    const { folder, records, problems, clock } = this.#options
+    const { files, unreadable } = folder
+    await records.change(current => {
+      const steps = plan({ records: current, files, unreadable, settled, now: clock.now() })
+      problems.setOfFiles(steps.problems)
+      return steps
+    })
+  }
+}

@@ -1,0 +1,103 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { InvalidInput } from '../../core/errors.ts'
+import { createKeys, type Keys } from '../../core/keys.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { flock } from '../../platform/flock.ts'
+import type { Log } from '../../platform/log.ts'
+import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
+import type { Tls } from '../../store/etcd/connection.ts'
+import type { LogStore } from '../../store/log/port.ts'
+import { type Authority, OPERATOR_USER, openAuthority } from '../identity/authority.ts'
+import { type Identity, openIdentity } from '../identity/identity.ts'
+import { fileKeyStore, type KeyStore, keysDir } from '../identity/keystore.ts'
+import { secretKeyStore } from '../identity/keystore-secret.ts'
+import type { KubeApi } from '../resources/kubernetes/api.ts'
+import { connectKubernetes } from '../resources/kubernetes/connect.ts'
+import type { OperatorConfig } from './config.ts'
+import { openCheckedLogStore } from './open-log-store.ts'
+
+/** Everything that the operator opens at its start and keeps from one term of leadership to the next. */
+export interface Opened {
+  logStore: LogStore
+  /** Rejects if the log store must not be used: see open-log-store.ts. */
+  logStoreChecked: Promise<void>
+  /** undefined in directory mode. */
+  api: KubeApi | undefined
+  identity: Identity
+  authority: Authority
+  keys: Keys
+  etcd: Etcd
+  close(): Promise<void>
+}
+
+/** How long the operator's own certificate for etcd is valid, h. It gets a new one at each start. */
+const CERTIFICATE_HOURS = 24 * 365
+const KEYS_SECRET = 'shellcron-keys'
+
+export async function open(
+  { config, clock, log }: { config: OperatorConfig; clock: Clock; log: Log },
+  signal: AbortSignal,
+): Promise<Opened> {
+  const { mode } = config
+  const unlock = await lockStateDir(mode.stateDir)
+  const closing = new AbortController()
+  const { logStore, checked } = await openCheckedLogStore(
+    config.logStore,
+    { stateDir: mode.stateDir, clock, log },
+    AbortSignal.any([signal, closing.signal]),
+  ).catch((error: unknown) => {
+    unlock()
+    throw error
+  })
+  const api = mode.kind === 'kubernetes' ? connectKubernetes(mode.kubeconfig) : undefined
+  const store = await keyStoreOf(config, api)
+  const identity = await openIdentity(store)
+  const authority = await openAuthority(store)
+  const tls = await tlsOf(config, authority)
+  const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
+  const keys = createKeys(config.prefix)
+  const close = async () => {
+    closing.abort(new Error('the operator ends'))
+    await etcd.close()
+    await logStore.close()
+    unlock()
+  }
+  return { logStore, logStoreChecked: checked, api, identity, authority, keys, etcd, close }
+}
+
+/** Creates the directory. Returns the function that releases the lock. */
+async function lockStateDir(stateDir: string): Promise<() => void> {
+  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  const lock = await flock(join(stateDir, 'operator.lock'))
+  if (lock.kind === 'held')
+    throw new InvalidInput('--state', `${stateDir} is in use by another operator; use another directory`)
+  return () => void (lock.kind === 'locked' && lock.release())
+}
+
+async function keyStoreOf({ mode }: OperatorConfig, api: KubeApi | undefined): Promise<KeyStore> {
+  return mode.kind === 'kubernetes' && api
+    ? secretKeyStore({ api, namespace: mode.namespace, name: KEYS_SECRET })
+    : fileKeyStore(keysDir(mode.stateDir))
+}
+
+async function tlsOf({ etcdIdentity, endpoints }: OperatorConfig, authority: Authority) {
+  if (etcdIdentity !== undefined) return readTls(etcdIdentity)
+  if (!endpoints.some(endpoint => endpoint.startsWith('https:'))) return undefined
+  return { ca: authority.caCert, ...(await authority.client(OPERATOR_USER, CERTIFICATE_HOURS)) }
+}
+
+async function readTls(dir: string): Promise<Tls> {
+  const read = async (name: string) => {
+    try {
+      return await readFile(join(dir, name), 'utf8')
+    } catch (error) {
+      throw new InvalidInput(
+        '--etcd-identity',
+        `cannot read ${name} in ${dir}; it must hold ca.crt, tls.crt and tls.key`,
+        { cause: error },
+      )
+    }
+  }
+  return { ca: await read('ca.crt'), cert: await read('tls.crt'), key: await read('tls.key') }
+}
