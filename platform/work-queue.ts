@@ -1,5 +1,5 @@
 import { Alarms } from './alarms.ts'
-import { createBackoff } from './backoff.ts'
+import { type Backoff, createBackoff } from './backoff.ts'
 import type { Clock } from './clock.ts'
 import { messageOf, Unavailable } from './errors.ts'
 import type { Log } from './log.ts'
@@ -47,11 +47,13 @@ export interface QueueOptions {
   time?: 'monotonic' | 'wall'
   log: Log
   reconcile(key: string, signal: AbortSignal): Promise<ComeBack>
+  /** Delays after failures in a row; the default is 50 ms, doubling to a minute. */
+  backoff?: Backoff
   /** A fault that a retry cannot fix, such as invalid input. The key is not retried until it is added again. */
   isFinal?(error: unknown): boolean
 }
 
-const backoff = createBackoff({ firstMs: 50, longestMs: 60_000 })
+const defaultBackoff = createBackoff({ firstMs: 50, longestMs: 60_000 })
 
 /** The state changed after the work was planned. It is retried soon, and logged at debug level only. */
 export class Stale extends Unavailable {
@@ -160,7 +162,7 @@ class WorkQueue implements Queue {
   }
 
   #failed(key: string, error: unknown): Again {
-    const { log, name, isFinal } = this.#options
+    const { log, name, isFinal, backoff = defaultBackoff } = this.#options
     const stack = error instanceof Error ? error.stack : undefined
     if (isFinal?.(error)) {
       this.#failures.delete(key)

@@ -1,4 +1,5 @@
 import type { JobEntry } from '../../core/records/entry.ts'
+import { createBackoff } from '../../platform/backoff.ts'
 import { type ComeBack, createQueue, type Queue } from '../../platform/work-queue.ts'
 import type { Batcher } from '../../store/etcd/batcher.ts'
 import type { Context } from '../context.ts'
@@ -49,6 +50,8 @@ class UnclaimedSweep implements Sweep {
       clock,
       time: 'wall',
       log,
+      // A time that nobody claimed must not wait long for its outcome.
+      backoff: createBackoff({ firstMs: 1_000, longestMs: OPEN_FOR }),
       reconcile: cellKey => this.#visit(cellKey),
     })
   }
