@@ -8,7 +8,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, type StartedAgent } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** An agent that returns within its lease obeys changes that were made while it was away. */
+/** An agent that returns within its lease applies the changes that were made while it was away. */
 const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 beforeEach(() => {
   armed = Promise.withResolvers()
