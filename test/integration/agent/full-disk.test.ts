@@ -8,7 +8,7 @@ import { command, due } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { fill, mayMount, mountSmall, unmount } from '../../fixtures/small-disk.ts'
 
-/** The machine's disk is full. */
+/** The disk of the agent's state directory is full. */
 describe.skipIf(!mayMount)('an agent', () => {
   const pool = poolForEach({ ttlSeconds: 5, members: ['a'] })
   let disk: string

@@ -32,7 +32,7 @@ async function startDisconnectedRun(): Promise<StartedAgent> {
 
 const letItEnd = () => writeFile(join(pool.dir, 'go'), '')
 
-test('the run continues, and its real end is recorded', async () => {
+test('the run continues, and its real outcome is recorded', async () => {
   await startDisconnectedRun()
   await pool.agent('a')
   await eventually('the new session has taken the run over', async () => {
@@ -45,7 +45,7 @@ test('the run continues, and its real end is recorded', async () => {
   expect(await pool.ran()).toEqual(['begun', 'done'])
 })
 
-test('other agents that change its cell meanwhile do not remove it', async () => {
+test('the run is kept when other agents change its cell meanwhile', async () => {
   await startDisconnectedRun()
   let changes = 0
   const keyOfCell = pool.keys.cell({
@@ -74,7 +74,7 @@ test('other agents that change its cell meanwhile do not remove it', async () =>
   expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
 })
 
-test('a run that ended while no agent was there is recorded with its real end', async () => {
+test('a run that ended while no agent was running is recorded with its real outcome', async () => {
   await startDisconnectedRun()
   await letItEnd()
   await eventually('it is done', async () => (await pool.ran()).length === 2)
@@ -82,7 +82,7 @@ test('a run that ended while no agent was there is recorded with its real end', 
   expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
 })
 
-test('after a reboot it is Lost at once, and not run again', async () => {
+test('after a reboot, the run is Lost at once and is not retried', async () => {
   const agent = await startDisconnectedRun()
   await agent.reboot()
   await pool.agent('a')

@@ -5,7 +5,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** What an agent records of commands that print their Secrets. */
+/** The results of commands that print their Secrets. */
 const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 
 const SECRET = 'correct-horse-battery'
