@@ -1,7 +1,6 @@
 /**
- * The program as it is released: `dist/shellcron`, a folder that runs with Node alone, without packages and without TypeScript, which
- * costs a process 40 MB less than the checkout does. The folder has the layout of the sources, so that what is looked for beside a source
- * (package.json, the launchers) is found.
+ * Builds the release, `dist/shellcron`: a folder that needs only Node, no packages and no TypeScript. A process of it uses 40 MB less than one
+ * of the checkout. The folder has the layout of the sources, so that files beside a source (package.json, the launchers) are found.
  */
 import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
@@ -11,34 +10,34 @@ import { build, type Plugin } from 'esbuild'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(ROOT, 'dist')
 const ENTRIES = ['cli/main.ts']
-/** Taken as they are. */
+/** Copied unchanged. */
 const BESIDE = ['package.json', 'LICENSE', 'bin', 'scripts/node', 'scripts/etcd', 'crds']
-/** What etcd3 reads when it is loaded, from beside its own folder. */
+/** etcd3 reads these files when it is loaded, from the folder next to its own. */
 const ETCD3_PROTO = 'node_modules/etcd3/proto'
 
-/** Packages in CommonJS expect these. Every chunk lies one folder deep, as the program itself does; etcd3's protocol lies beside that folder. */
+/** CommonJS packages need these variables. Every chunk is one folder deep, as the program is, and etcd3's `proto` is next to that folder. */
 const BANNER = [
   "import { createRequire as requireFrom } from 'node:module'",
   'const require = requireFrom(import.meta.url), __dirname = import.meta.dirname, __filename = import.meta.filename',
 ].join('\n')
 
-/** Sources name what lies beside them by their own URL. A chunk lies elsewhere, so there the source's place is written out. */
-const places: Plugin = {
-  name: 'places',
+/** Sources find files beside them by `import.meta.url`. A chunk is in another folder, so this inserts the path of the source. */
+const sourceUrls: Plugin = {
+  name: 'source-urls',
   setup(builder) {
     builder.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const text = await readFile(path, 'utf8')
       if (!text.includes('import.meta.url') || path.includes('node_modules')) return undefined
-      const place = `new URL('../${relative(ROOT, dirname(path))}/${basename(path, '.ts')}.js', import.meta.url)`
+      const url = `new URL('../${relative(ROOT, dirname(path))}/${basename(path, '.ts')}.js', import.meta.url)`
       const contents = text
         .replaceAll(/new URL\('([^']+)\.ts', import\.meta\.url\)/g, "new URL('$1.js', import.meta.url)")
-        .replaceAll('import.meta.url', place)
+        .replaceAll('import.meta.url', url)
       return { contents, loader: 'ts' }
     })
   },
 }
 
-/** Makes the folder `out`, in place of what is there. */
+/** Builds the folder `out` and replaces an existing one. */
 export async function bundle(out: string): Promise<void> {
   const tmp = `${out}.new`
   await rm(tmp, { recursive: true, force: true })
@@ -57,7 +56,7 @@ export async function bundle(out: string): Promise<void> {
     minifyWhitespace: true,
     legalComments: 'external',
     banner: { js: BANNER },
-    plugins: [places],
+    plugins: [sourceUrls],
     logLevel: 'error',
     metafile: true,
   })
@@ -70,7 +69,7 @@ export async function bundle(out: string): Promise<void> {
   await rename(tmp, out)
 }
 
-/** The programs that scripts/go-programs.ts has built. A release without a launcher runs no agent. */
+/** The programs that scripts/go-programs.ts has built. Throws if there is no launcher, because agents need one. */
 async function builtPrograms(): Promise<string[]> {
   const names = await readdir(DIST).catch(() => [])
   const programs = names.filter(name => /^[a-z]+-linux-[a-z0-9]+$/.test(name))

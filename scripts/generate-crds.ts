@@ -1,4 +1,4 @@
-/** `make generate`: writes crds/ from core/schema. With --check it writes nothing and fails if a file is not as it would be written. */
+/** `make generate`: writes crds/ from core/schema. With --check it writes nothing, and fails if a file is out of date. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
@@ -17,7 +17,7 @@ for (const kind of Object.keys(KINDS) as Kind[]) {
   else if (read(file) !== text) stale.push(`crds/${kind.toLowerCase()}.yaml`)
 }
 if (stale.length > 0) {
-  process.stderr.write(`not fresh: ${stale.join(', ')}; run make generate\n`)
+  process.stderr.write(`out of date: ${stale.join(', ')}; run make generate\n`)
   process.exitCode = 1
 }
 

@@ -13,7 +13,7 @@ import { makeOnce } from '../platform/make-once.ts'
 
 const run = promisify(execFile)
 const MODULE = fileURLToPath(new URL('../launcher', import.meta.url))
-/** Their packages are `cmd/<program>`. */
+/** The package of a program is `cmd/<program>`. */
 type Program = 'launcher' | 'exec'
 const DIST = fileURLToPath(new URL('../dist', import.meta.url))
 
@@ -27,7 +27,7 @@ const RELEASED: readonly Platform[] = [
   { os: 'linux', arch: 'arm64' },
 ]
 
-/** The path in the cache of this machine's launcher. `tags`: Go's build tags; the program differs with them, even if no source has them. */
+/** The path in the cache of this machine's launcher. `tags`: Go build tags; each set makes another program, even if no source uses them. */
 export async function launcherBinary({ tags = [] }: { tags?: readonly string[] } = {}): Promise<string> {
   return built('launcher', await hostPlatform(readMachine()), tags)
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-/** A checkout with scripts/go and the launcher's go.mod, on a machine without Go, whose python3 has no pip. */
+/** A checkout with scripts/go and the launcher's go.mod, on a machine without Go whose python3 has no pip. */
 let root: string
 let bin: string
 beforeEach(async () => {
@@ -33,7 +33,7 @@ const systemGo = (version: string) =>
 const go = (...args: string[]) => run(join(root, 'scripts/go'), args, { env: { PATH: bin } })
 
 test.each(['go1.26.2', 'go1.26.10', 'go1.27rc1', 'go2.0', 'devel go1.28-a1b2c3'])(
-  "the system's %s serves, and downloads no other",
+  "the system's %s is used, and no other version is downloaded",
   async version => {
     await systemGo(version)
     expect((await go('build', './a b')).stdout).toBe('system local build ./a b\n')
@@ -41,7 +41,7 @@ test.each(['go1.26.2', 'go1.26.10', 'go1.27rc1', 'go2.0', 'devel go1.28-a1b2c3']
 )
 
 test.each(['go1.26.1', 'go1.9.9', 'go1.26', 'nonsense'])(
-  "the system's %s does not; without pip one line says what is needed",
+  "the system's %s is not used; without pip, one line says which version is needed",
   async version => {
     await systemGo(version)
     await expect(go('build')).rejects.toMatchObject({
@@ -51,7 +51,7 @@ test.each(['go1.26.1', 'go1.9.9', 'go1.26', 'nonsense'])(
   },
 )
 
-test('without Go it is installed once, whole or not at all', async () => {
+test('without Go, it is installed once, completely or not at all', async () => {
   const install = `[ "$3" = install ] || exit 0
     while [ "$1" != --target ]; do shift; done
     mkdir -p "$2/go/bin"; printf '#!/bin/sh\\necho fetched "$@"\\n' > "$2/go/bin/go"; chmod +x "$2/go/bin/go"`

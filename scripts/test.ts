@@ -1,4 +1,4 @@
-/** `make test`: all suites; the last line is `N passed, N failed`, which is also what the exit code says. */
+/** `make test`: runs all suites. The last line is `N passed, N failed`, and the exit code is 1 if a test failed. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -23,7 +23,7 @@ try {
     numFailedTests: number
   }
   passed = counts.numPassedTests
-  // A run can fail without a failed test (a suite that does not load, an unhandled rejection): never hide that.
+  // A run can fail without a failed test: a suite does not load, or a rejection is unhandled. Counts as one failure.
   failed = Math.max(failed, counts.numFailedTests)
 } finally {
   rmSync(dir, { recursive: true, force: true })

@@ -1,6 +1,6 @@
 /**
- * Before `make test`: installs and builds what the tests start, once for this machine, so that no test waits for a compiler. Who may not
- * install packages is told which tests are skipped without them.
+ * Runs before `make test`: installs and builds the programs that the tests start, once per machine, so that no test waits for a compiler.
+ * Packages need root. If they cannot be installed, the missing ones are listed, and their tests are skipped.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -14,7 +14,7 @@ await criProgram()
 await execBinary()
 installPackages()
 
-/** Debian's packages of what runs containers, and of PostgreSQL; by a program of each. */
+/** Installs the Debian packages of the container runtimes and PostgreSQL. A package is missing if its program is. */
 function installPackages(): void {
   const programs = {
     containerd: '/usr/bin/containerd',
@@ -28,7 +28,7 @@ function installPackages(): void {
   const missing = Object.entries(programs).flatMap(([name, path]) => (existsSync(path) ? [] : [name]))
   if (missing.length === 0) return
   try {
-    // Two may do so at once: the lock is waited for.
+    // Another process may hold the lock of dpkg: wait for it.
     const apt = (...args: string[]) =>
       execFileSync('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=600', ...args], {
         stdio: ['ignore', 'ignore', 'pipe'],
@@ -38,6 +38,6 @@ function installPackages(): void {
     apt('install', '-y', '--no-install-recommends', ...missing)
   } catch (error) {
     const why = messageOf(error).split('\n', 2).join(' ')
-    process.stderr.write(`no tests of these: ${missing.join(', ')} could not be installed (${why})\n`)
+    process.stderr.write(`${missing.join(', ')} could not be installed, so their tests are skipped: ${why}\n`)
   }
 }

@@ -1,16 +1,16 @@
-/** `make verify`: every check, each to its end, so that one run shows all that is wrong. */
+/** `make verify`: runs all checks, also after a failed one, so that one run shows every problem. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const node = process.execPath
 const go = fileURLToPath(new URL('./go', import.meta.url))
-/** All but the helper for containers, which are on Linux only. */
+/** All packages except the helper for containers, which is for Linux only. */
 const vetPortable = [go, '-C', 'launcher', 'vet', './cmd/launcher/...', './internal/...']
 
 interface Check {
   name: string
   command: string[]
-  /** The system that Go's code is checked for. */
+  /** The GOOS of the check. */
   os?: 'linux' | 'darwin' | 'windows'
   /** The check fails if it prints anything. */
   isSilent?: boolean

@@ -13,7 +13,7 @@ afterEach(() => rm(dist, { recursive: true }))
 const architecture = { x64: 'amd64' }[process.arch as string] ?? process.arch
 const named = (program: string) => join(dist, `${program}-${process.platform}-${architecture}`)
 
-test('the launcher of this machine is found, and each content is another build', async () => {
+test('the launcher of this machine is found, and another content has another build', async () => {
   await writeFile(named('launcher'), 'one', { mode: 0o755 })
   const one = await launcherProgram(dist)
   expect(one.command).toEqual([named('launcher')])
@@ -22,7 +22,7 @@ test('the launcher of this machine is found, and each content is another build',
   expect(two.build).not.toBe(one.build)
 })
 
-test('without a launcher, the message says where it was looked for and how to get it', async () => {
+test('without a launcher, the message has the path that was tried and says how to get one', async () => {
   await writeFile(join(dist, 'launcher-plan9-mips'), '', { mode: 0o755 })
   await expect(launcherProgram(dist)).rejects.toMatchObject({
     name: 'InvalidInput',

@@ -15,11 +15,11 @@ const launcher = ['/opt/launcher', '--state', '/var/lib/x']
 const at = { stateDir: '/var/lib/x', unit: 'u1', uid: 0 }
 const booted = () => mkdir(join(root, 'run/systemd/system'), { recursive: true })
 
-test('without systemd it is started as it is', () => {
+test('without systemd, the launcher is started directly', () => {
   expect(detachedCommand({ root }, launcher, at)).toEqual([launcher])
 })
 
-test('where systemd runs it gets a scope of its own with delegated groups, and is started plainly if that fails', async () => {
+test('with systemd, the launcher gets its own scope with delegated control groups, or is started directly if that fails', async () => {
   await booted()
   const [scope, plain] = detachedCommand({ root }, launcher, at)
   expect(scope?.slice(0, 2)).toEqual(['systemd-run', '--scope'])
@@ -29,7 +29,7 @@ test('where systemd runs it gets a scope of its own with delegated groups, and i
   expect(plain).toEqual(launcher)
 })
 
-test("who is not root asks the user's own systemd", async () => {
+test("an agent that is not root uses its user's systemd", async () => {
   await booted()
   expect(detachedCommand({ root }, launcher, { ...at, uid: 1000 })[0]?.slice(0, 3)).toEqual([
     'systemd-run',
@@ -38,7 +38,7 @@ test("who is not root asks the user's own systemd", async () => {
   ])
 })
 
-test("in a pod the host's namespaces are entered first, and the pod's control group is left", async () => {
+test("in a pod, the launcher enters the host's namespaces first, and leaves the pod's control group", async () => {
   const enter = ['nsenter', '-t', '1', '-m', '-u', '-i', '-n', '-C', '--']
   const plain = [...enter, ...launcher, '--leave-group', 'shellcron']
   expect(detachedCommand({ root, hostNamespaces: true }, launcher, at)).toEqual([plain])
@@ -48,14 +48,14 @@ test("in a pod the host's namespaces are entered first, and the pod's control gr
   expect(second).toEqual(plain)
 })
 
-test('a program is copied for the host, executable, in the place of an older one', async () => {
+test('the program copied to the host is executable and replaces an older one', async () => {
   const state = join(root, 'state')
   await mkdir(state)
   await writeFile(join(root, 'launcher'), 'one')
   const before = await copyToHost(join(root, 'launcher'), state, silentLog)
   await writeFile(join(root, 'launcher'), 'two')
   const path = await copyToHost(join(root, 'launcher'), state, silentLog)
-  // What was armed with the one finds the other.
+  // Runs that were armed with the old program's path use the new program.
   expect(path).toBe(before)
   expect(await readdir(state)).toEqual(['launcher'])
   expect(await readFile(path, 'utf8')).toBe('two')
@@ -63,7 +63,7 @@ test('a program is copied for the host, executable, in the place of an older one
 })
 
 test.runIf(process.platform === 'linux')(
-  'a program that the disk does not take leaves the older one; without one it is an error',
+  'if the disk is full, the older copy is kept; without an older copy it is an error',
   async () => {
     const [program, state] = [join(root, 'launcher'), join(root, 'state')]
     await mkdir(state)
@@ -73,7 +73,7 @@ test.runIf(process.platform === 'linux')(
     await expect(copyToHost(program, state, silentLog)).rejects.toThrow('copyfile')
     const path = await copyToHost(program, state, silentLog)
     await full()
-    // The same is not copied.
+    // An identical program is not copied again.
     expect(await copyToHost(program, state, silentLog)).toBe(path)
     await writeFile(program, 'two')
     expect(await copyToHost(program, state, silentLog)).toBe(path)

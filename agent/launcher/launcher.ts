@@ -4,13 +4,13 @@ interface ReadRequest {
   /** A position in the spool: 0, or `next` of an earlier read. */
   offset: number
   /**
-   * At most so many bytes of spool, but always at least one chunk if there is one. 0: only waits until there is; an older launcher
-   * answers with a chunk all the same.
+   * At most this many bytes of spool, but at least one chunk if there is one. 0: only waits for a chunk and returns none; an older launcher
+   * returns one.
    */
   length: number
-  /** Only this stream's chunks; `next` stays a position in the whole spool. */
+  /** Only chunks of this stream. `next` is still a position in the whole spool. */
   stream?: 'stdout' | 'stderr'
-  /** If nothing is there and the run goes on, wait at most so long for more. */
+  /** If there is no chunk and the run has not ended, waits at most this long for one. */
   waitMs?: number
 }
 
@@ -18,41 +18,41 @@ interface ReadResult {
   /** Whole chunks (core/output/chunks.ts). */
   bytes: Uint8Array
   next: number
-  /** The run has ended and nothing comes after `next`. */
+  /** The run has ended, and no output follows `next`. */
   end: boolean
 }
 
 /**
- * A connection to the launcher. Orders are sent in the order given and answered by events; a lost connection is told by
- * `onClosed`, and whoever owns this connects anew and compares `runs()`.
+ * A connection to the launcher. Orders are sent in the order of the calls and answered by events. `onClosed` reports a lost connection;
+ * the owner then connects again and compares `runs()`.
  */
 export interface Launcher {
-  /** Another life of the launcher has another instance. */
+  /** Identifies one process of the launcher: after a restart it differs. */
   readonly instance: string
   readonly implementation: string
-  /** Which program it is, as whoever started it said; undefined: that was not said. */
+  /** `LauncherProgram.build` of the agent that started the launcher. Undefined if that was not given. */
   readonly build: string | undefined
   readonly pid: number
-  /** `resources`, `tty`, `notes`, `rusage`, `oom`: an arm that needs what the launcher lacks is refused as `Unsupported`. */
+  /** `resources`, `tty`, `notes`, `rusage`, `oom`. An arm that needs a missing feature is refused as `Unsupported`. */
   readonly features: ReadonlySet<string>
-  /** Arming the same id twice is arming it once. Answered by `armed` or `refused`, then `started`, `ended`. */
+  /** Answered by `armed` or `refused`, then `started` and `ended`. Arming the same id again has no effect. */
   arm(runs: readonly Arm[]): void
-  /** Ends what is armed and not started, as `cancelled`; leaves what runs. */
+  /** Ends armed runs as `cancelled`. Running ones continue. */
   cancel(ids: readonly string[]): void
-  /** SIGTERM to the whole tree, SIGKILL after the run's grace. What is only armed ends without a start. */
+  /** Sends SIGTERM to the whole tree, and SIGKILL after the run's grace period. An armed run ends without a start. */
   kill(ids: readonly string[], reason: string): void
-  /** Until `untilBoottimeMs` (`boottimeMs()`) the runs of this session may live; may be raised and lowered. */
+  /** The runs of this session may live until `untilBoottimeMs` (see `boottimeMs()`). A later call can raise or lower it. */
   fence(session: string, untilBoottimeMs: number): void
   runs(signal?: AbortSignal): Promise<LauncherRun[]>
-  /** The exit records of these are taken over and their spools may go. */
+  /** Says that these exit records are stored, so the launcher may delete the runs and their spools. */
   forget(ids: readonly string[]): void
-  /** Rejects with SpoolUnreadable (pending-answers.ts) if only this spool is the matter, else if the connection ends. */
+  /** Rejects with SpoolUnreadable (pending-answers.ts) if this spool cannot be read, and with another error if the connection ends. */
   read(id: string, request: ReadRequest, signal?: AbortSignal): Promise<ReadResult>
-  /** Events that came before the first listener are kept for it. Returns the way to stop listening. */
+  /** Events before the first listener are kept for it. Returns a function that removes the listener. */
   onEvent(listener: (event: LauncherEvent) => void): () => void
-  /** Called once, also if it is closed already; `close` does not count. `reason`: Replaced, or what the socket said. */
+  /** Called once, at once if the connection is already closed, but not after `close`. `reason`: Replaced, or the error of the socket. */
   onClosed(listener: (reason: string) => void): () => void
-  /** Resolves when the launcher has ended: at its first idle moment, or at once with every run killed. */
+  /** Resolves when the launcher has ended: once it is idle, or at once after it has killed every run. */
   stop(whenIdle: boolean): Promise<void>
   close(): void
 }

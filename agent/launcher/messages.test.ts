@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type Arm, type ExitRecord, fromLauncher, type LauncherRun, type ToLauncher } from './messages.ts'
 
-/** The launcher's own tests hold Go's types against the same example messages: so both sides agree on every field. */
+/** The launcher's tests check Go's types against the same example messages, so both sides agree on every field. */
 const examples = JSON.parse(
   readFileSync(new URL('../../launcher/testdata/messages.json', import.meta.url), 'utf8'),
 ) as { toLauncher: { type: string }[]; fromLauncher: Message[] }
@@ -46,7 +46,7 @@ const withFewFields = {
   fenced: false,
 } satisfies Arm
 
-/** One entry for each type, so that a type that is new here needs an example. */
+/** One entry for each type, so that a new type must have an example. */
 const orders = {
   hello: [{ type: 'hello', version: 1, implementation: 'shellcron', pid: 4711 }],
   fence: [{ type: 'fence', session: 'session-1', until: 123_456_789.5 }],

@@ -1,8 +1,8 @@
 import * as z from 'zod'
 
 /**
- * The launcher's wire protocol as the agent sees it; launcher/protocol.md is the document. What the agent sends are plain types;
- * what it receives is parsed here, at the boundary. Unknown fields are ignored, unknown messages skipped.
+ * The launcher's wire protocol on the agent's side; launcher/protocol.md specifies it. Messages to the launcher are plain types. Messages
+ * from it are parsed here, at the boundary: unknown fields are ignored, and unknown messages are skipped.
  */
 export const PROTOCOL_VERSION = 1
 
@@ -16,24 +16,24 @@ interface Resources {
 export interface Arm {
   id: string
   session: string
-  /** Unix ms: started at this instant by the launcher's clock, never before; at once if it is past. */
+  /** Unix ms. The run starts at this instant of the launcher's clock, never before; at once if it has passed. */
   at: number
   argv: string[]
-  /** Exactly what the command gets, plus PATH where it is missing. */
+  /** The whole environment of the command. PATH is added if it is missing. */
   env: Record<string, string>
   workingDir: string
-  /** Name or number. Without it the launcher's own user. */
+  /** Name or number. Default: the launcher's user. */
   user?: string
-  /** Name or number. Without it the user's primary group. */
+  /** Name or number. Default: the user's primary group. */
   group?: string
-  /** Adds HOME, USER, LOGNAME and SHELL of the user where `env` does not name them. */
+  /** Adds HOME, USER, LOGNAME and SHELL of the user, unless `env` has them. */
   userEnv?: boolean
-  /** From the start; then SIGTERM, and SIGKILL after `graceMs`. */
+  /** Counted from the start. Then SIGTERM, and SIGKILL after `graceMs`. */
   deadlineMs?: number
   graceMs: number
-  /** Bytes of stdout and stderr together that are kept; the rest is counted as cut. */
+  /** Bytes of stdout and stderr together that are kept. The rest is counted as cut. */
   outputLimit: number
-  /** Base64; without it stdin is /dev/null. */
+  /** Base64. Default: stdin is /dev/null. */
   stdin?: string
   /** A pseudo-terminal of this size in place of the three pipes. */
   tty?: { columns: number; rows: number }
@@ -41,20 +41,20 @@ export interface Arm {
   /** False: `onDisconnect: Continue`, the run survives the fence. */
   fenced: boolean
   /**
-   * `NAME=value`, one of `env`, that no other run has: processes that left the tree are known by it, as are the leftovers of
-   * a launcher that died.
+   * `NAME=value`, a variable of `env` that no other run has. The launcher finds processes by it that have left the tree, or that a dead
+   * launcher left.
    */
   mark?: string
   /**
-   * It may name control groups that are its own as well, and leave a line for its record, in the file that SHELLCRON_NOTES names.
-   * For what is trusted like the launcher itself; needs the feature `notes`.
+   * The run may write to the file that SHELLCRON_NOTES names: control groups that belong to it too, and a line for its record. Only for
+   * programs that are trusted like the launcher itself. Needs the feature `notes`.
    */
   notes?: boolean
-  /** Told back with the run and its record. */
+  /** Returned with the run and its record. */
   labels?: Record<string, string>
 }
 
-/** Why a run ended; the first cause wins: a run that timed out stays so whatever its command then exits with. */
+/** Why a run ended. The first cause wins: a run that timed out is `timedOut`, whatever exit code follows. */
 const cause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('exited'), code: z.number().int() }),
   z.object({ kind: z.literal('signaled'), signal: z.string() }),
@@ -72,24 +72,24 @@ const exitRecord = z.object({
   id: z.string(),
   session: z.string(),
   cause,
-  /** The exit code, also of a command that was told to end; 126 and 127 for startFailed as a shell would say; else null. */
+  /** The exit code, also of a command that was killed and exited by itself. 126 or 127 for startFailed, as in a shell. Else null. */
   code: z.number().int().nullable(),
-  /** The signal's name, as `SIGKILL`, if one ended the process. */
+  /** The name of the signal that ended the process, such as `SIGKILL`; else null. */
   signal: z.string().nullable(),
-  /** Unix ms; null: never started. */
+  /** Unix ms; null if it never started. */
   startedAt: z.number().nullable(),
   endedAt: z.number(),
-  /** Of the process and those it waited for; only from a launcher with the feature. */
+  /** Of the process and the children that it waited for. Only from a launcher with the feature `rusage`. */
   rusage: z.object({ userMs: z.number(), systemMs: z.number(), maxRssBytes: z.number() }).optional(),
   oom: z.boolean().optional(),
-  /** `bytes` are in the spool, `cut` came after the limit (or could not be written) and are gone. */
+  /** `bytes` are in the spool. `cut` were above the limit, or could not be written, and are lost. */
   stdout: streamCount,
   stderr: streamCount,
-  /** Why some output could not be written, as `ENOSPC`. */
+  /** Why some output could not be written, such as `ENOSPC`. */
   spoolError: z.string().optional(),
-  /** The last 512 bytes of output, both streams as they came, as UTF-8 that starts at a character. */
+  /** The last 512 bytes of both streams, in order of arrival, as UTF-8 that starts at a whole character. */
   tail: z.string(),
-  /** What the run noted last for whoever armed it. */
+  /** The last `told` line in the notes of the run. */
   told: z.string().optional(),
   labels: z.record(z.string(), z.string()).optional(),
 })
@@ -108,7 +108,7 @@ const run = z.object({
   labels: z.record(z.string(), z.string()).optional(),
 })
 
-/** A run as the launcher knows it; `record` when it has ended. */
+/** A run as the launcher knows it. `record` is set once it has ended. */
 export type LauncherRun = z.infer<typeof run>
 
 const armed = z.object({ type: z.literal('armed'), id: z.string() })
@@ -129,7 +129,7 @@ const ended = z.object({ type: z.literal('ended'), id: z.string(), record: exitR
 /** A cancel or kill named a run that the launcher does not know. */
 const unknownRun = z.object({ type: z.literal('unknown'), id: z.string() })
 
-/** What the launcher tells by itself. After a reconnect every run's latest event is told again. */
+/** Messages that the launcher sends unasked. After a reconnect it sends the latest event of every run again. */
 export type LauncherEvent =
   | z.infer<typeof armed>
   | z.infer<typeof refused>
@@ -143,13 +143,13 @@ const hello = z.object({
   type: z.literal('hello'),
   version: z.number().int(),
   implementation: z.string(),
-  /** Another life of the launcher, or another boot, has another. */
+  /** Differs after a restart of the launcher, and after a reboot. */
   instance: z.string(),
   pid: z.number().int(),
   /** The launcher's CLOCK_BOOTTIME in ms. */
   boottime: z.number(),
   features: z.array(z.string()),
-  /** What `--build` said at its start. */
+  /** The value of `--build` at its start. */
   build: z.string().optional(),
 })
 
@@ -165,13 +165,13 @@ const runsAnswer = z.object({
 const readAnswer = z.object({
   type: z.literal('read'),
   seq: z.number(),
-  /** Spool bytes, whole chunks: base64, or decoded by `parseMessage`. */
+  /** Whole chunks of the spool: base64, or bytes if `parseMessage` has decoded them. */
   data: z.union([z.string(), z.instanceof(Buffer)]),
-  /** Where to read on. */
+  /** The offset of the next read. */
   next: z.number(),
-  /** Nothing will come after `next`. */
+  /** The run has ended, and no output follows `next`. */
   end: z.boolean(),
-  /** Why the spool cannot be read. An older launcher closes the connection. */
+  /** Why the spool cannot be read. An older launcher closes the connection instead. */
   error: z.string().optional(),
 })
 

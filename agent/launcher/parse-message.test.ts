@@ -4,16 +4,19 @@ import { parseMessage } from './parse-message.ts'
 
 const frame = (message: object) => Buffer.from(JSON.stringify(message))
 
-test.each([1, 2, 3, 3_070, 6_143, 6_144, 6_145, 65_536, 1_000_001])('%i bytes of output come out', length => {
-  const bytes = randomBytes(length)
-  const read = { type: 'read', seq: 7, data: bytes.toString('base64'), next: 9, end: false }
-  const { data, ...rest } = parseMessage(frame(read)) as { data: string | Buffer }
-  expect(Buffer.from(data as string, 'base64')).toEqual(bytes)
-  expect(rest).toEqual({ type: 'read', seq: 7, next: 9, end: false })
-  expect(typeof data).toBe(frame(read).length < 4_096 ? 'string' : 'object')
-})
+test.each([1, 2, 3, 3_070, 6_143, 6_144, 6_145, 65_536, 1_000_001])(
+  '%i bytes of output are decoded without a change',
+  length => {
+    const bytes = randomBytes(length)
+    const read = { type: 'read', seq: 7, data: bytes.toString('base64'), next: 9, end: false }
+    const { data, ...rest } = parseMessage(frame(read)) as { data: string | Buffer }
+    expect(Buffer.from(data as string, 'base64')).toEqual(bytes)
+    expect(rest).toEqual({ type: 'read', seq: 7, next: 9, end: false })
+    expect(typeof data).toBe(frame(read).length < 4_096 ? 'string' : 'object')
+  },
+)
 
-test('output without padding, and what else a launcher says, are taken as they are', () => {
+test('output without padding, and messages that only look like output, are parsed without a change', () => {
   const bytes = randomBytes(10_000)
   const unpadded = {
     type: 'read',
@@ -29,7 +32,7 @@ test('output without padding, and what else a launcher says, are taken as they a
   expect(parseMessage(frame(runs))).toEqual(runs)
 })
 
-test('what is no JSON is told', () => {
+test('a message that is not JSON throws a SyntaxError', () => {
   expect(() => parseMessage(Buffer.from(`{"type":"read"${' '.repeat(5_000)}`))).toThrow(SyntaxError)
   expect(() => parseMessage(Buffer.from(`{"type":"read","data":"${'A'.repeat(5_000)}",`))).toThrow(
     SyntaxError,

@@ -9,7 +9,7 @@ import { openLosses } from './losses.ts'
 
 const attempt = { uid: 'u', run: 'n.j.1', attempt: 1, namespace: 'n', name: 'j' }
 
-test('a launch that becomes ready again during the batch is in it once, and stays ready', async () => {
+test('a launch that becomes ready again while the batch is gathered is in it once, and stays ready', async () => {
   const launch = newLaunch('l')
   const ready = new Set<Launch>([launch])
   const batch = await gatherBatch({

@@ -67,7 +67,7 @@ test('each of 70,000 losses is reported once, the oldest first, across a crash',
   expect(await readdir(dir)).toEqual([])
 })
 
-test('nothing is reported while all losses in memory are excluded; the rest follow when these are acknowledged', async () => {
+test('while all losses in memory are excluded, none is reported; the rest follow once these are acknowledged', async () => {
   const losses = await opened()
   for (const all = many(70_000); all.length > 0; ) await losses.add(all.splice(0, 5_000))
   const excluded = new Set(await losses.first(70_000, none))

@@ -24,7 +24,7 @@ const entry = (name: string, over: Partial<JobEntry['command']> = {}): JobEntry 
     },
   })
 
-test('equal parts are kept once, and entries do not change', () => {
+test('equal parts are kept once, and the entries stay equal', () => {
   const intern = createEntryInterner()
   const [one, two] = [intern(entry('one')), intern(entry('two'))]
   expect(one).toEqual(entry('one'))
@@ -34,14 +34,14 @@ test('equal parts are kept once, and entries do not change', () => {
   expect(two.schedules).toBe(one.schedules)
 })
 
-test('parts that differ stay apart', () => {
+test('parts that differ are not merged', () => {
   const intern = createEntryInterner()
   intern(entry('one', { shell: ['/bin/sh', '-c'] }))
   expect(intern(entry('two', { shell: ['/bin/bash', '-c'] })).command.shell).toEqual(['/bin/bash', '-c'])
   expect(intern(entry('three', { labels: { team: 'dba' } })).command.labels).toEqual({ team: 'dba' })
 })
 
-test('few long parts are kept at a time; parts that are used again and again stay', () => {
+test('only a few long parts are cached at a time, and frequently used parts stay cached', () => {
   const intern = createEntryInterner()
   const long = (n: number) => entry(`j${n}`, { shell: [`${n}`.padStart(64 * 1024)] })
   const first = intern(long(0))

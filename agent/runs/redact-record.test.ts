@@ -20,29 +20,29 @@ const record = (over: Partial<ExitRecord>): ExitRecord => ({
 const failed = record({
   cause: { kind: 'startFailed', reason: 'NotFound', message: '/srv/hunter22 is missing' },
 })
-const told = record({ told: JSON.stringify({ reason: 'ContainerGone', message: 'of hunter22' }) })
+const reported = record({ told: JSON.stringify({ reason: 'ContainerGone', message: 'of hunter22' }) })
 
-test('tail and messages say nothing of a Secret', () => {
+test('Secrets are redacted in the tail and in messages', () => {
   expect(redactRecord(record({ tail: 'pw hunter22' }), ['hunter22']).tail).toBe('pw ***')
   expect(redactRecord(failed, ['hunter22']).cause).toMatchObject({
     reason: 'NotFound',
     message: '/srv/*** is missing',
   })
-  expect(endOf(redactRecord(told, ['hunter22']))).toMatchObject({
+  expect(endOf(redactRecord(reported, ['hunter22']))).toMatchObject({
     reason: 'ContainerGone',
     message: 'of ***',
   })
 })
 
-test('where nobody knows the Secrets any more neither is shown, and the reason is', () => {
-  for (const each of [failed, told, record({ tail: 'hunter22' })])
+test('if the Secrets are not known any more, the tail and the messages are withheld, and the reason is kept', () => {
+  for (const each of [failed, reported, record({ tail: 'hunter22' })])
     expect(JSON.stringify(redactRecord(each, undefined))).not.toContain('hunter22')
   expect(redactRecord(failed, undefined).cause).toMatchObject({ reason: 'NotFound' })
-  expect(endOf(redactRecord(told, undefined))).toMatchObject({ reason: 'ContainerGone' })
+  expect(endOf(redactRecord(reported, undefined))).toMatchObject({ reason: 'ContainerGone' })
   expect(redactRecord(record({}), undefined).tail).toBe('')
 })
 
-test('a Secret that reads like a part of JSON does not hide what a helper tells', () => {
+test('a Secret that looks like JSON syntax does not damage the report of the helper', () => {
   const oom = record({ told: '{"oom":true}' })
   expect(endOf(redactRecord(oom, ['true', 'oom"']))).toMatchObject({ kind: 'exited', code: 137, oom: true })
 })

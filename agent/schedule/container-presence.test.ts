@@ -9,8 +9,8 @@ import { ContainerPresence } from './container-presence.ts'
 
 const { signal } = new AbortController()
 
-/** Without a helper no agent has a container. */
-function nobody() {
+/** The presence without a helper: the agent has no container. */
+function withoutHelper() {
   const clock = createFakeClock(1_000_000)
   const presence = new ContainerPresence({ helper: undefined, endpoints: [], podsOnly: false }, clock)
   const until = (what: string, from: number, rank = 0) =>
@@ -38,7 +38,7 @@ const entry = jobEntrySchema.parse({
 })
 
 test('rank 0 claims a time 4.5 s after it is due if no agent has the container, however close the times are', async () => {
-  const { until, at } = nobody()
+  const { until, at } = withoutHelper()
   const due = [1_000_000, 1_001_000, 1_002_000]
   expect(await until('job', 1_000_000)).toBe(1_004_500)
   for (const time of due) {
@@ -49,16 +49,16 @@ test('rank 0 claims a time 4.5 s after it is due if no agent has the container, 
   }
 })
 
-test('an agent that comes late to a time leaves it to the others for as long, also after a pause', async () => {
-  const { until, at } = nobody()
+test('an agent that sees a time late gives the others the same 4.5 s, also after a pause', async () => {
+  const { until, at } = withoutHelper()
   expect(await until('late', 900_000)).toBe(1_004_500)
   await at(1_061_000)
   expect(await until('other', 1_061_000)).toBe(1_065_500)
   expect(await until('late', 1_061_000 - 5_000)).toBe(1_065_500)
 })
 
-test('an agent that is not first in rank looks every second', async () => {
-  expect(await nobody().until('job', 1_000_000, 1)).toBe(1_001_000)
+test('an agent of another rank looks every second', async () => {
+  expect(await withoutHelper().until('job', 1_000_000, 1)).toBe(1_001_000)
 })
 
 describe('the helper', () => {
@@ -68,8 +68,8 @@ describe('the helper', () => {
   })
   afterEach(() => rmSync(dir, { recursive: true }))
 
-  /** Each question is another one. It is answered by a script, which writes down who is there. */
-  const asking = (script: string) => {
+  /** A presence whose helper is this script, which logs its begin and end. Each name is another question, so none is answered from a cache. */
+  const askWith = (script: string) => {
     const helper = join(dir, 'helper')
     writeFileSync(helper, `#!/bin/sh\necho begin $$ >> ${dir}/log\n${script}\necho end $$ >> ${dir}/log\n`, {
       mode: 0o700,
@@ -82,8 +82,8 @@ describe('the helper', () => {
   const logged = () => readFileSync(join(dir, 'log'), 'utf8').trim().split('\n')
   const names = Array.from({ length: 12 }, (_, n) => `n${n}`)
 
-  test('of many that are asked for at once four are looked for at a time', async () => {
-    const ask = asking('sleep 0.1')
+  test('runs at most four times at once', async () => {
+    const ask = askWith('sleep 0.1')
     const answers = await Promise.all(names.map(name => ask(name, signal)))
     expect(answers).toEqual(names.map(() => undefined))
     const most = logged().reduce(
@@ -96,21 +96,21 @@ describe('the helper', () => {
     expect(most).toEqual({ now: 0, peak: 4 })
   })
 
-  test('is not waited for by who has ended, and ends with it', async () => {
-    const ask = asking('exec sleep 1000')
-    const given = new AbortController()
-    const answers = names.map(name => ask(name, given.signal))
+  test('is killed when its question is aborted, and the question rejects at once', async () => {
+    const ask = askWith('exec sleep 1000')
+    const asker = new AbortController()
+    const answers = names.map(name => ask(name, asker.signal))
     await expect.poll(() => logged().length, { timeout: 10_000 }).toBe(4)
-    given.abort(new Error('it is over'))
+    asker.abort(new Error('it is over'))
     for (const answer of answers) await expect(answer).rejects.toThrow('it is over')
     const pids = logged().map(line => Number(line.split(' ')[1]))
-    const isThere = (pid: number) => {
+    const isAlive = (pid: number) => {
       try {
         return process.kill(pid, 0)
       } catch {
         return false
       }
     }
-    await expect.poll(() => pids.filter(isThere), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([])
   })
 })

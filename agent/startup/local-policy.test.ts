@@ -20,7 +20,7 @@ async function policy(text: string): Promise<LocalPolicy> {
 const host = (user?: string, group?: string) =>
   jobEntry({ host: { ...(user ? { user } : {}), ...(group ? { group } : {}) } })
 
-test('a file refuses what it does not name', async () => {
+test('a policy refuses everything that it does not allow', async () => {
   const { refusal } = await policy(
     'allowHost: true\nallowedUsers: [nobody, app-*]\nallowedNamespaces: [ops]\n',
   )
@@ -34,13 +34,13 @@ test('a file refuses what it does not name', async () => {
   expect((await policy('allowedNamespaces: ["*"]')).refusal(host('nobody'))).toBe('allowHost is not set')
 })
 
-test('a group that can become root needs the permission for root', async () => {
+test('a group that can become root is refused unless root is allowed', async () => {
   const { refusal } = await policy('allowHost: true\nallowedUsers: [nobody]\nallowedNamespaces: ["*"]\n')
-  const said = (why: string) => `user root (${why}) is not in allowedUsers`
-  expect(refusal(host('nobody', 'docker'))).toBe(said('host.group docker can become root'))
-  expect(refusal(host('nobody', '0'))).toBe(said('host.group 0 can become root'))
-  expect(refusal(host('0'))).toBe(said('host.user is 0'))
-  expect(refusal(host())).toBe(said("host.user is not set, so the agent's own user counts"))
+  const refusedAsRoot = (why: string) => `user root (${why}) is not in allowedUsers`
+  expect(refusal(host('nobody', 'docker'))).toBe(refusedAsRoot('host.group docker can become root'))
+  expect(refusal(host('nobody', '0'))).toBe(refusedAsRoot('host.group 0 can become root'))
+  expect(refusal(host('0'))).toBe(refusedAsRoot('host.user is 0'))
+  expect(refusal(host())).toBe(refusedAsRoot("host.user is not set, so the agent's own user counts"))
   expect(refusal(host('nobody', 'nogroup'))).toBeUndefined()
   const asRoot = await policy('allowHost: true\nallowedUsers: [root]\nallowedNamespaces: ["*"]\n')
   expect([host(), host('0'), host('nobody', 'docker')].map(asRoot.refusal)).toEqual([

@@ -185,7 +185,7 @@ describe('maxParallel, while the wave has no free slot', () => {
     expect(at(19.6, {}, cell(10), full)).toEqual({ kind: 'idle', at: 20 * S })
     expect(at(20, {}, cell(10), full)).toMatchObject({ kind: 'wait', time: 20 * S, wave: true, settle: [] })
   })
-  test('a waiting time is no catch-up, and is claimed when a slot is free', () => {
+  test('a waiting time is not a catch-up, and is claimed when a slot is free', () => {
     const state = cell(20, waiting(20))
     expect(at(29, { catchUp: 'None' }, state, full)).toEqual({ kind: 'idle', at: 30 * S })
     expect(at(29, { catchUp: 'None' }, state)).toEqual({ kind: 'claim', time: 20 * S, settle: [] })
@@ -197,7 +197,7 @@ describe('maxParallel, while the wave has no free slot', () => {
       settle: [skipped(20, 20, 1, 'WaveFull')],
     })
   })
-  test('a time at which no agent looked is Missed as always', () => {
+  test('a time that no agent has seen in time is Missed', () => {
     expect(at(47, {}, cell(10), full)).toMatchObject({
       kind: 'wait',
       time: 40 * S,

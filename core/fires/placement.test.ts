@@ -4,7 +4,7 @@ import { isTarget, rank, rankOf, selects } from './placement.ts'
 
 const agents = Array.from({ length: 20 }, (_, i) => `node-${i}`)
 
-test('an agent that leaves moves only the jobs that it had', () => {
+test('when an agent leaves, only its jobs move', () => {
   for (let job = 0; job < 200; job++) {
     const before = rank(`uid-${job}`, agents)
     const after = rank(
@@ -25,7 +25,7 @@ test('jobs spread over all agents', () => {
   expect(Math.max(...first.values())).toBeLessThan(160)
 })
 
-test('an agent knows its own rank without sorting, -1 when it is not among them', () => {
+test('rankOf is the position in the sorted ranking, or -1 for an agent that is not in it', () => {
   for (let job = 0; job < 50; job++) {
     for (const agent of agents)
       expect(rankOf(`u${job}`, agent, agents)).toBe(rank(`u${job}`, agents).indexOf(agent))
@@ -33,7 +33,7 @@ test('an agent knows its own rank without sorting, -1 when it is not among them'
   expect(rankOf('u', 'elsewhere', agents)).toBe(-1)
 })
 
-test('selectors mean what they mean in Kubernetes', () => {
+test('selectors match as in Kubernetes', () => {
   const labels = { role: 'db', tier: '1' }
   const by = (key: string, operator: string, values: string[] = []) =>
     selects({ matchLabels: {}, matchExpressions: [{ key, operator, values }] }, labels)
@@ -47,7 +47,7 @@ test('selectors mean what they mean in Kubernetes', () => {
   expect(by('role', 'Near', ['db'])).toBe(false)
 })
 
-test('named agents are the only targets', () => {
+test('if agents are named, only they are targets', () => {
   const member = { labels: {}, cordoned: false, enrolledAt: 0 }
   expect(isTarget(placementSchema.parse({ agents: ['a'] }), 'a', member)).toBe(true)
   expect(isTarget(placementSchema.parse({ agents: ['a'] }), 'b', member)).toBe(false)

@@ -2,13 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { claimAfter, claimAgainAfter, endAgainAfter, paceOf, pollAfter } from './wave-timing.ts'
 
-describe('when an agent looks', () => {
+describe('when an agent reads the wave', () => {
   const turns = fc.record({
     agents: fc.integer({ min: 1, max: 2_000 }),
     slots: fc.integer({ min: 1, max: 500 }),
     turn: fc.nat(2_000),
   })
-  test('an agent that waits looks every 0.75 to 6.25 s, and about every second if its turn is near', () => {
+  test('a waiting agent reads every 0.75 to 6.25 s, and about every second if its turn is near', () => {
     fc.assert(
       fc.property(turns, fc.string(), ({ slots, turn }, agent) => {
         const after = pollAfter(turn, slots, { uid: 'u', agent })
@@ -18,7 +18,7 @@ describe('when an agent looks', () => {
       }),
     )
   })
-  test('agents whose turn it is claim from the lead on, one after another; the others look within two seconds of the instant', () => {
+  test('the agents for the free slots claim one after another from the lead on; the others read within two seconds of the instant', () => {
     fc.assert(
       fc.property(turns, ({ agents, slots, turn }) => {
         const at = (pace: number) => claimAfter({ turn, free: slots, agents, lead: 500, pace })

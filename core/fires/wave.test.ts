@@ -5,7 +5,7 @@ import { queuePosition } from './wave-timing.ts'
 
 const all = (maxParallel: number | string) => ({ mode: 'All' as const, maxParallel })
 
-describe('how many may run at a time', () => {
+describe('the number of slots', () => {
   test.each([
     [1, 5, 1],
     [3, 2, 3],
@@ -14,7 +14,7 @@ describe('how many may run at a time', () => {
     ['25%', 3, 1],
     ['1%', 0, 1],
     ['100%', 7, 7],
-  ])('%s of %i members: %i', (maxParallel, matched, slots) => {
+  ])('maxParallel %s of %i members is %i', (maxParallel, matched, slots) => {
     expect(slotsOf(all(maxParallel), matched)).toBe(slots)
   })
   test('without maxParallel, and in other modes, there is no limit', () => {
@@ -30,11 +30,11 @@ describe('a slot', () => {
     expect(wave.active).toEqual([{ run: 'r.a', agent: 'a', attempt: 1 }])
     expect([isFull(wave, 1), isFull(wave, 2), isFull(undefined, 1)]).toEqual([true, false, false])
   })
-  test('says whose turn is next', () => {
+  test('makes the next agent in order first in the queue', () => {
     const wave: Cell = holding(undefined, by('b'))
     expect(['a', 'b', 'c'].map(agent => queuePosition(['a', 'b', 'c'], agent, wave.turn))).toEqual([1, 2, 0])
   })
-  test('of an agent that is gone is ignored: the first in rank begins', () => {
+  test('of an agent that is gone is ignored: the first agent in order is first in the queue', () => {
     expect(['a', 'b'].map(agent => queuePosition(['a', 'b'], agent, 'x'))).toEqual([0, 1])
   })
 })

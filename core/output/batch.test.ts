@@ -19,7 +19,7 @@ const joined = (parts: readonly Uint8Array[]) => Uint8Array.from(parts.flatMap(p
 const batch = (...pieces: BatchPiece[]) => joined(encodeBatch({ pool: 'p', agent: 'a', pieces }))
 
 describe('a batch', () => {
-  test('is decoded to what was encoded', () => {
+  test('decodes to the value that was encoded', () => {
     const pieces = [
       piece({ offset: 10, next: 10 + cut.length, chunks: cut, end: true }),
       piece({ run: 'ä', total: 7, offset: 3, next: 3, chunks: cut }),

@@ -24,16 +24,16 @@ test.each([
   expect(whole(text, SECRET)).toBe(masked)
 })
 
-test.each(['', 'u', 'u:', 'us:'])('in base64 nothing of a value is left that follows "%s"', before => {
+test.each(['', 'u', 'u:', 'us:'])('a value after "%s" is fully redacted in base64', before => {
   const value = 'correct-horse-battery'
-  const said = whole(b64(`${before}${value}@host`), value)
-  expect(said).toContain('***')
-  const rest = said.split('***').map(part => Buffer.from(part, 'base64').toString('latin1'))
+  const redacted = whole(b64(`${before}${value}@host`), value)
+  expect(redacted).toContain('***')
+  const rest = redacted.split('***').map(part => Buffer.from(part, 'base64').toString('latin1'))
   for (let i = 0; i + 3 <= value.length; i++)
     for (const part of rest) expect(part).not.toContain(value.slice(i, i + 3))
 })
 
-test('wrapped base64 is found', () => {
+test('a value in wrapped base64 is redacted', () => {
   const lines = b64(`user:${'correct-horse-battery,'.repeat(8)}`).replaceAll(/(.{76})/g, '$1\n')
   expect(lines).toContain('\n')
   expect(whole(`Authorization: ${lines}`, 'correct-horse-battery,'.repeat(8))).toMatch(
@@ -41,7 +41,7 @@ test('wrapped base64 is found', () => {
   )
 })
 
-test('each line of a value is redacted, also indented, and with the line ends of a terminal', () => {
+test('each line of a value is redacted, also with indentation or CR LF', () => {
   expect(whole(PEM, PEM)).toBe('***\n')
   expect(whole(PEM.replaceAll('\n', '\r\n'), PEM)).not.toMatch(/BEGIN|MII|Bgk|AQE|END/)
   expect(whole('  key: |\n    BgkqhkiG9w0B\n', PEM)).toBe('  key: |\n    ***\n')
@@ -59,7 +59,7 @@ test('a value with fewer than four characters is not redacted', () => {
   expect(whole('a\n{\n', '{\n  "a": "long enough"\n}')).toBe('a\n{\n')
 })
 
-test('the rest of a value that was cut is redacted at the start, in any of its forms', () => {
+test('the end of a value at the start of a tail is redacted, in every encoding', () => {
   const value = 'correct-horse-battery'
   for (let from = 1; from < value.length; from++)
     expect(end(`${value.slice(from)} then more`, value)).toBe('*** then more')
@@ -68,7 +68,7 @@ test('the rest of a value that was cut is redacted at the start, in any of its f
   expect(whole('battery then more', value)).toBe('battery then more')
 })
 
-test('a text that lies within a value is redacted as a whole', () => {
+test('a text that is part of a value is redacted as a whole', () => {
   const long = Array.from({ length: 400 }, (_, i) => `k${i}`).join('')
   expect(end(long.slice(100, 612), long)).toBe('***')
   expect(end(b64(long).slice(100, 612), long)).toBe('***')
@@ -84,7 +84,7 @@ test('without values a text is not changed', () => {
   expect(end('', SECRET)).toBe('')
 })
 
-test('no character of a value is left, whatever surrounds it and wherever the tail begins', () => {
+test('no character of a value is left, whatever the text around it and the start of the tail', () => {
   const from = (letters: string, size: object) =>
     fc.string({ unit: fc.constantFrom(...letters.split('')), ...size })
   const line = from('ABC012+/', { minLength: 4, maxLength: 12 })

@@ -24,7 +24,7 @@ describe('an attempt', () => {
     expect(after(armed, { type: 'edited' }).order).toEqual({ do: 'cancel' })
     expect(after(armed, { type: 'edited' }, cancelled)).toEqual({ state: armed, order: { do: 'rearm' } })
   })
-  test('that started before the cancel runs on, and its end is recorded as it is', () => {
+  test('that started before the cancel continues, and its real end is recorded', () => {
     const step = after(armed, { type: 'edited' }, { type: 'started' })
     expect(step).toEqual({ state: running, order: { do: 'nothing' } })
     expect(stepRun(step.state, done).order).toEqual({ do: 'conclude', end: done.end })

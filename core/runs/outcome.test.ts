@@ -21,7 +21,7 @@ test('a message beside an exit code is kept, also for a success', () => {
   expect(verdictOf({ ...end, code: 1 }, command)).toMatchObject({ outcome: 'Failed', message: end.message })
 })
 
-test('every other end has its own outcome and reason', () => {
+test('every other cause of an end has its own outcome and reason', () => {
   expect(verdictOf({ kind: 'signaled', signal: 'SIGKILL', oom: true }, command)).toMatchObject({
     outcome: 'Failed',
     reason: 'OOMKilled',

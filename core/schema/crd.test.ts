@@ -14,7 +14,7 @@ interface Node {
 interface Found {
   path: string
   node: Node
-  /** Inside an item of a list. */
+  /** Whether the field is inside a list item. */
   listed: boolean
 }
 
@@ -28,7 +28,7 @@ function walk(node: Node, path: string, listed = false): Found[] {
   return [{ path, node, listed }, ...inside]
 }
 
-/** Without metadata, which is an API server's. */
+/** The schema without metadata, which the API server defines. */
 function fieldsOf(kind: Kind): Found[] {
   const { spec } = crdOf(kind) as { spec: { versions: { schema: { openAPIV3Schema: Node } }[] } }
   const { properties = {} } = spec.versions[0]?.schema.openAPIV3Schema ?? {}
@@ -47,38 +47,38 @@ describe.each(kinds)('the CRD of %s', kind => {
     expect(paths(named.filter(({ node }) => !node.description))).toEqual([])
   })
 
-  test('bounds every text, list and map, as CEL’s cost is estimated by them', () => {
-    const endless = fields.filter(({ node }) => {
+  test('limits every string, list and map, because the API server estimates the cost of CEL rules by the limits', () => {
+    const unlimited = fields.filter(({ node }) => {
       if (node.type === 'string') return node.maxLength === undefined && node.enum === undefined
       if (node.type === 'array') return node.maxItems === undefined
       return node.additionalProperties !== undefined && node.maxProperties === undefined
     })
-    expect(paths(endless)).toEqual([])
+    expect(paths(unlimited)).toEqual([])
   })
 
-  test('takes no negative number in spec, nor one without end', () => {
+  test('has a minimum of at least 0 and a maximum for every number in spec', () => {
     const unbounded = ofSpec
       .filter(({ node }) => isInt(node))
       .filter(({ node }) => !(Number(node.minimum) >= 0) || (node.type && node.maximum === undefined))
     expect(paths(unbounded)).toEqual([])
   })
 
-  test('has no default inside a list item, which server-side apply would see drift', () => {
+  test('has no default inside a list item, because server-side apply would report a difference', () => {
     expect(paths(fields.filter(({ node, listed }) => listed && node.default !== undefined))).toEqual([])
   })
 
-  test('says of each list how it is merged', () => {
+  test('has a list type for every list', () => {
     const lists = fields.filter(({ node }) => node.type === 'array')
     expect(paths(lists.filter(({ node }) => !node['x-kubernetes-list-type']))).toEqual([])
   })
 
-  test('is well below what an API server takes, and always the same', () => {
+  test('is well below the size limit of an API server, and the same each time', () => {
     expect(JSON.stringify(crdOf(kind)).length).toBeLessThan(256_000)
     expect(JSON.stringify(crdOf(kind))).toBe(JSON.stringify(crdOf(kind)))
   })
 })
 
-test('lists merge as users of server-side apply expect', () => {
+test('list types are those that server-side apply needs', () => {
   const typeOf = Object.fromEntries(
     [...fieldsOf('ShellCronJob'), ...fieldsOf('ShellRun')].flatMap(({ path, node }) =>
       node['x-kubernetes-list-type']

@@ -3,7 +3,7 @@ import { ACCEPTED, commanding, job, REFUSED } from '../../test/fixtures/objects.
 import { InvalidObject, parseObject } from './objects.ts'
 import type { Problem } from './problem-messages.ts'
 
-/** test/integration/resources/schema.test.ts puts the same tables before a real API server. */
+/** test/integration/resources/schema.test.ts checks the same tables with a real API server. */
 function problems(input: unknown): readonly Problem[] {
   try {
     parseObject(input)
@@ -13,9 +13,9 @@ function problems(input: unknown): readonly Problem[] {
     throw error
   }
 }
-const said = (input: unknown) => problems(input).map(({ field, message }) => `${field}: ${message}`)
+const messagesOf = (input: unknown) => problems(input).map(({ field, message }) => `${field}: ${message}`)
 
-describe('is refused, by the name of its field', () => {
+describe('an invalid object is refused with the name of the field', () => {
   test.each(REFUSED)('$what: $field', ({ object, field, says = '' }) => {
     const found = problems(object)
     expect(found.length).toBeGreaterThan(0)
@@ -30,33 +30,35 @@ test.each(ACCEPTED)('$what is accepted', ({ object }) => {
 })
 
 test('a problem names the field, the value and the remedy', () => {
-  expect(said(job({ jitterSeconds: -1 }))).toEqual(['spec.jitterSeconds: -1: must be at least 0'])
-  expect(said(job({ jitterSeconds: '30' }))).toEqual([
+  expect(messagesOf(job({ jitterSeconds: -1 }))).toEqual(['spec.jitterSeconds: -1: must be at least 0'])
+  expect(messagesOf(job({ jitterSeconds: '30' }))).toEqual([
     'spec.jitterSeconds: "30": must be a whole number, without quotes',
   ])
-  expect(said(job({ concurrencyPolicy: 'No' }))).toEqual([
+  expect(messagesOf(job({ concurrencyPolicy: 'No' }))).toEqual([
     'spec.concurrencyPolicy: "No": must be one of Allow, Forbid, Replace',
   ])
-  expect(said(job({ schedul: 1, timezone: 'UTC', xyz: 1 }))).toEqual([
+  expect(messagesOf(job({ schedul: 1, timezone: 'UTC', xyz: 1 }))).toEqual([
     'spec.schedul: is not a known field; did you mean schedule?',
     'spec.timezone: is not a known field; did you mean timeZone?',
     'spec.xyz: is not a known field; check its spelling and its indentation',
   ])
-  expect(said(commanding({ script: undefined }))).toEqual(['spec.template.spec.script: is required; set it'])
-  expect(said(commanding({ script: '' }))).toEqual([
+  expect(messagesOf(commanding({ script: undefined }))).toEqual([
+    'spec.template.spec.script: is required; set it',
+  ])
+  expect(messagesOf(commanding({ script: '' }))).toEqual([
     'spec.template.spec.script: "": must have at least 1 character',
   ])
-  expect(said(commanding({ env: [{ name: 'A', value: 8080 }] }))).toEqual([
+  expect(messagesOf(commanding({ env: [{ name: 'A', value: 8080 }] }))).toEqual([
     'spec.template.spec.env[0].value: 8080: must be a string; write "8080", with quotes',
   ])
-  expect(said(commanding({ env: { A: 'b' } }))).toEqual(['spec.template.spec.env: must be a list'])
-  expect(said(commanding({ host: 'root' }))).toEqual([
+  expect(messagesOf(commanding({ env: { A: 'b' } }))).toEqual(['spec.template.spec.env: must be a list'])
+  expect(messagesOf(commanding({ host: 'root' }))).toEqual([
     'spec.template.spec.host: "root": must be a map of fields, such as { name: value }',
   ])
-  expect(said(commanding({ host: { resources: { memory: 'much' } } }))).toEqual([
+  expect(messagesOf(commanding({ host: { resources: { memory: 'much' } } }))).toEqual([
     'spec.template.spec.host.resources.memory: "much": must be a quantity: a number with an optional unit, such as 500m, 2, 256Mi or 1Gi',
   ])
-  expect(said(commanding({ target: { selector: { matchLabels: { 'a b': 'c' } } } }))).toEqual([
+  expect(messagesOf(commanding({ target: { selector: { matchLabels: { 'a b': 'c' } } } }))).toEqual([
     'spec.template.spec.target.selector.matchLabels[a b]: "a b": must be a label name, such as role or example.org/role',
   ])
 })
@@ -79,6 +81,6 @@ test.each([
   [{ ...job(), metadata: undefined }, 'metadata', 'is required'],
   [job({}, { name: 'A' }), 'metadata.name', 'lower-case'],
   [job({}, { labels: { 'a b': 'c' } }), 'metadata.labels[a b]', 'a label name'],
-])('without the head of an object: %o', (input, field, says) => {
-  expect(problems(input)).toEqual([{ field, message: expect.stringContaining(says) as string }])
+])('an input without the head of an object is refused: %o', (input, field, message) => {
+  expect(problems(input)).toEqual([{ field, message: expect.stringContaining(message) as string }])
 })

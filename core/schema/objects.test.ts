@@ -42,11 +42,11 @@ test('an admitted object may have fields of a newer version', () => {
   expect(stored.status).toBeUndefined()
 })
 
-test('an admitted object with values that are not known here is refused', () => {
+test('an admitted object with unknown enum values is refused', () => {
   expect(() => parseStored(job({ catchUp: 'Someday' }))).toThrow(InvalidObject)
 })
 
-test('a kind that belongs to no namespace is refused in one', () => {
+test('a cluster-scoped object with a namespace is refused', () => {
   const pool = { apiVersion: 'shellcron.dev/v1alpha1', kind: 'ShellPool', metadata: { name: 'p' }, spec: {} }
   expect(() => parseObject({ ...pool, metadata: { name: 'p', namespace: 'ops' } })).toThrow(
     'has no namespace',

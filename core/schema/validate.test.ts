@@ -8,36 +8,40 @@ const jobOf = (object: object) => parseObject(object) as ShellCronJob
 const fields = (problems: { field: string }[]) => problems.map(({ field }) => field)
 const declaring = (...parameters: object[]) => job({ parameters })
 
-describe('a job is judged by code', () => {
+describe('validateJob finds what a schema cannot', () => {
   test.each<[string, object, string[]]>([
-    ['nothing is wrong', job(), []],
-    ['a line that is none', job({ schedule: '61 * * * *' }), ['spec.schedule']],
-    ['a day that never comes', job({ schedule: '0 0 30 2 *' }), ['spec.schedule']],
+    ['a valid job', job(), []],
+    ['an invalid schedule', job({ schedule: '61 * * * *' }), ['spec.schedule']],
+    ['a schedule that never fires', job({ schedule: '0 0 30 2 *' }), ['spec.schedule']],
     [
-      'one line of several',
+      'an invalid schedule among several',
       job({ schedule: undefined, schedules: ['@daily', 'nope'] }),
       ['spec.schedules[1]'],
     ],
-    ['one line, as a list', job({ schedule: undefined, schedules: ['nope'] }), ['spec.schedules[0]']],
-    ['a zone that is none', job({ timeZone: 'Mars/Olympus' }), ['spec.timeZone']],
-    ['a pattern that is none', declaring({ name: 'A', pattern: '(' }), ['spec.parameters[0].pattern']],
     [
-      'a pattern that only Perl has',
+      'an invalid schedule as a list of one',
+      job({ schedule: undefined, schedules: ['nope'] }),
+      ['spec.schedules[0]'],
+    ],
+    ['an unknown time zone', job({ timeZone: 'Mars/Olympus' }), ['spec.timeZone']],
+    ['an invalid pattern', declaring({ name: 'A', pattern: '(' }), ['spec.parameters[0].pattern']],
+    [
+      'a pattern with lookahead, which RE2 does not have',
       declaring({ name: 'A', pattern: '(?=a)' }),
       ['spec.parameters[0].pattern'],
     ],
     [
-      'a pattern that is too much work',
+      'a pattern that is too large',
       declaring({ name: 'A', pattern: '(x{1,30}){1,33}' }),
       ['spec.parameters[0].pattern'],
     ],
     [
-      'a default outside enum',
+      'a default that is not in enum',
       declaring({ name: 'A', default: 'x', enum: ['y'] }),
       ['spec.parameters[0].default'],
     ],
     [
-      'a default too long',
+      'a default that is too long',
       declaring({ name: 'A', default: 'xy', maxLength: 1 }),
       ['spec.parameters[0].default'],
     ],
@@ -47,7 +51,7 @@ describe('a job is judged by code', () => {
       ['spec.parameters[1].default'],
     ],
     [
-      'a default of which only a part matches',
+      'a default that matches only in part',
       declaring({ name: 'A', default: '1; rm', pattern: '[0-9]+' }),
       ['spec.parameters[0].default'],
     ],
@@ -57,19 +61,23 @@ describe('a job is judged by code', () => {
       ['spec.parameters[0].default'],
     ],
     ['an empty enum and pattern', declaring({ name: 'A', default: 'x', enum: [], pattern: '' }), []],
-    ['required without a default', declaring({ name: 'A', required: true }), ['spec.parameters[0].default']],
     [
-      'required without a default, of a job that only ShellRuns run',
+      'a required parameter without a default',
+      declaring({ name: 'A', required: true }),
+      ['spec.parameters[0].default'],
+    ],
+    [
+      'a required parameter without a default in a suspended job',
       job({ suspend: true, parameters: [{ name: 'A', required: true }] }),
       [],
     ],
     [
-      'a script longer than an argument',
+      'a script that is too long for an argument',
       commanding({ script: 'ü'.repeat(65_536) }),
       ['spec.template.spec.script'],
     ],
     [
-      'more variables than an entry holds',
+      'variables that are too large for an entry',
       commanding({
         env: Array.from({ length: 20 }, (_, i) => ({ name: `A${i}`, value: 'x'.repeat(32_000) })),
       }),
@@ -79,13 +87,13 @@ describe('a job is judged by code', () => {
     expect(fields(validateJob(jobOf(object)))).toEqual(expected)
   })
 
-  test('a pattern cannot stop who judges it', () => {
+  test('matching a pattern that backtracks in other engines ends at once', () => {
     const evil = declaring({ name: 'A', pattern: '(a+)+b', default: 'a'.repeat(4_096) })
     expect(fields(validateJob(jobOf(evil)))).toEqual(['spec.parameters[0].default'])
   })
 })
 
-describe('a ShellRun is judged by its job', () => {
+describe('validateRun checks a ShellRun against its job', () => {
   const declared = jobOf(
     declaring(
       { name: 'DB', default: 'orders', enum: ['orders', 'users'] },
@@ -117,13 +125,13 @@ describe('a ShellRun is judged by its job', () => {
     ])
   })
 
-  test('what is required and has no default must be given', () => {
+  test('a required parameter without a default must be given', () => {
     const of = jobOf(job({ suspend: true, parameters: [{ name: 'A', required: true }] }))
     expect(fields(judged({}, of))).toEqual(['spec.parameters'])
     expect(judged({ parameters: [{ name: 'A', value: '' }] }, of)).toEqual([])
   })
 
-  test('a job that is not there', () => {
+  test('a missing job is a problem of jobRef', () => {
     expect(validateRun(parseObject(run({ jobRef: { name: 'gone' } })) as ShellRun, undefined)).toMatchObject([
       { reason: 'JobNotFound', field: 'spec.jobRef.name' },
     ])
@@ -135,17 +143,17 @@ describe('a ShellRun is judged by its job', () => {
     [{ mode: 'Shards', shards: 3 }, ['0', '3', '01'], ['spec.targets[1]', 'spec.targets[2]']],
     [{ mode: 'All' }, ['w1'], []],
     [{ mode: 'All', agents: ['w1'] }, ['w1', 'w2'], ['spec.targets[1]']],
-  ])('of target %o the targets %o', (target, targets, expected) => {
+  ])('a job with target %o, a run with targets %o', (target, targets, expected) => {
     expect(fields(judged({ targets }, jobOf(commanding({ target }))))).toEqual(expected)
   })
 
-  test('an inline template is judged as a job’s', () => {
+  test('an inline template is checked like the template of a job', () => {
     const template = { spec: { host: {}, script: 'ü'.repeat(65_536) } }
     const own = parseObject(run({ template })) as ShellRun
     expect(fields(validateRun(own, undefined))).toEqual(['spec.template.spec.script'])
   })
 
-  test('its values go before the defaults', () => {
+  test('the values of the run override the defaults', () => {
     expect(parametersOf(declared.spec.parameters, [{ name: 'DB', value: 'users' }])).toEqual({
       DB: 'users',
       N: '1',

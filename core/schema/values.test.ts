@@ -18,7 +18,7 @@ test.each([
   expect(millisOf(quantity)).toBe(millis)
 })
 
-test('labels are bounded in number', () => {
+test('the number of labels is limited', () => {
   const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`a${i}`, '']))
   expect(labels.safeParse(many(64)).success).toBe(true)
   expect(labels.safeParse(many(65)).error?.issues[0]?.message).toBe('must have at most 64 labels')

@@ -122,7 +122,7 @@ describe('the conditions table', () => {
     expect(status).not.toHaveProperty('nextScheduleTime')
   })
 
-  test('each carries the generation that it is about', () => {
+  test('every condition has the generation that it describes', () => {
     const { conditions, observedGeneration } = jobStatus(facts())
     expect(observedGeneration).toBe(3)
     expect(conditions?.every(one => one.observedGeneration === 3)).toBe(true)
@@ -141,12 +141,17 @@ describe('LastRunSucceeded', () => {
       'TimedOut: DeadlineExceeded',
     ],
     [
-      'skipped says nothing of the command',
+      'a skipped time does not count',
       [fire(3, { outcome: 'Skipped' }), failed(2)],
       'False Failed',
       'Failed: exit code 7',
     ],
-    ['nor does cancelled', [fire(3, { outcome: 'Cancelled' }), fire(2)], 'True Succeeded', 'Succeeded'],
+    [
+      'a cancelled time does not count',
+      [fire(3, { outcome: 'Cancelled' }), fire(2)],
+      'True Succeeded',
+      'Succeeded',
+    ],
     [
       'failed on some targets',
       [
@@ -160,7 +165,7 @@ describe('LastRunSucceeded', () => {
       'Failed on 4 of 12 targets (a, b, c, …): exit code 7: no space',
     ],
     [
-      'missed times as one',
+      'missed times in one message',
       [
         fire(9, {
           outcome: 'Missed',
@@ -180,7 +185,7 @@ describe('LastRunSucceeded', () => {
     expect(last?.message.replace(/^\S+ /, '')).toBe(message)
   })
 
-  test('a fire that still runs on other targets is no last run', () => {
+  test('a fire that is still active on other targets is not the last run', () => {
     const active = [{ time: T0 + 2 * MINUTE, target: 'b', notBefore: T0 + 2 * MINUTE, attempt: 1 }]
     expect(conditionsOf({ fires: [failed(2), fire(1)], active }).LastRunSucceeded).toBe('True Succeeded')
     expect(jobStatus(facts({ fires: [failed(2), fire(1)], active }))).toMatchObject({
@@ -198,7 +203,7 @@ describe('lastTransitionTime', () => {
       (jobStatus(facts(over)).conditions ?? []).map(one => [one.type, one.lastTransitionTime]),
     )
 
-  test('is the same after a restart: it comes from facts', () => {
+  test('is the same after a restart, because it comes from facts', () => {
     const fires = [failed(9), failed(8), fire(7)]
     const milestones = { since: T0 + 4 * MINUTE + 1_500 }
     expect(at({ fires, milestones })).toEqual({
@@ -209,7 +214,7 @@ describe('lastTransitionTime', () => {
     })
   })
 
-  test('stays as long as the status does, whatever else changes', () => {
+  test('does not change while the status of the condition is the same', () => {
     const { conditions } = jobStatus(facts({ fires: [failed(5)], milestones: { since: T0 + 5 * MINUTE } }))
     const later = {
       fires: [failed(9)],
@@ -242,8 +247,8 @@ describe('lastTransitionTime', () => {
   })
 })
 
-describe('the rest of a status', () => {
-  test('columns', () => {
+describe('the other fields of a status', () => {
+  test('the columns of kubectl get are filled', () => {
     const status = jobStatus(
       facts({
         schedules: ['0 1 * * *', '@every 90s'],
@@ -282,7 +287,7 @@ describe('the rest of a status', () => {
     })
   })
 
-  test('the last schedule time is that of a fire which runs, if none is newer', () => {
+  test('the last schedule time is that of an active fire, if none is newer', () => {
     const active = [
       { time: T0 + 3 * MINUTE, target: 'a', notBefore: T0 + 3 * MINUTE + 10, attempt: 1 },
       { time: T0 + 3 * MINUTE, target: 'b', notBefore: T0 + 3 * MINUTE, attempt: 1 },
@@ -309,7 +314,7 @@ describe('the rest of a status', () => {
     )
   })
 
-  test('the log store is asked for what still runs besides, and for one of each in any case', () => {
+  test('the query to the log store adds the active fires, and asks for at least one of each outcome', () => {
     const active = [1, 1, 2].map(time => ({ time, target: 'x', notBefore: 0, attempt: 1 }))
     expect(firesNeeded({ succeeded: 0, failed: 3 }, active)).toEqual({ succeeded: 3, failed: 5 })
   })

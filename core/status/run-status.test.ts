@@ -83,7 +83,7 @@ describe('the conditions table', () => {
     expect(conditionsOf(waits(true))).toBe('Stalled PolicyRefused, not Ready')
   })
 
-  test('a policy that refuses it while it runs does not change what it says, nor after its end', () => {
+  test('a policy that refuses the run after its start does not change its conditions', () => {
     const compileState = { since: T0, blocked: { ...blocked, mendable: true }, stalled: true }
     expect(conditionsOf({ ...running, compileState })).toBe('Reconciling Running, not Ready')
     expect(conditionsOf({ ...ended(), compileState })).toBe('Ready Succeeded, Complete Succeeded')
@@ -98,7 +98,7 @@ test('between two attempts the message has the start of the next one, and startT
   expect(conditions?.[0]?.message).toBe('attempt 2, start time 2026-01-01T00:00:20Z')
 })
 
-test('it is not over before its last target is', () => {
+test('a run is not complete before its last target has ended', () => {
   const some = ended({ targets: { succeeded: 5, failed: 0, missed: 0 } })
   const { conditions, ...status } = runStatus(facts({ ...some, open: 2 }))
   expect(status).toMatchObject({ phase: 'Running', startTime: '2026-01-01T00:00:01Z' })
@@ -113,7 +113,7 @@ test('every phase fits the schema', () => {
     expect(runStatusSchema.safeParse(runStatus(facts(over))).error).toBeUndefined()
 })
 
-test('its transitions are those of its life, also after a restart', () => {
+test('transition times come from the facts of the run, so they survive a restart', () => {
   const at = (over: Partial<RunFacts>) =>
     Object.fromEntries(
       (runStatus(facts(over)).conditions ?? []).map(one => [one.type, one.lastTransitionTime.slice(14, 19)]),
@@ -145,13 +145,13 @@ describe("a ShellAgent's status", () => {
     return `${condition?.status} ${condition?.reason} ${condition?.lastTransitionTime.slice(14, 19)}`
   }
 
-  test('it is Ready as long as it is registered, cordoned or not', () => {
+  test('a registered agent is Ready, cordoned or not', () => {
     expect(ready({ registration })).toBe('True Connected 00:05')
     expect(ready({ registration, cordoned: true })).toBe('True Cordoned 00:05')
     expect(ready({})).toBe('False NotConnected 00:00')
   })
 
-  test('it is not Ready if it lives but claims nothing', () => {
+  test('a registered agent that claims nothing is not Ready', () => {
     const trouble = { reason: 'ClockSkewed', since: T0 + 9_000 }
     expect(ready({ registration: { ...registration, trouble } })).toBe('False ClockSkewed 00:09')
     const inherited = { ...registration, trouble: { ...trouble, reason: 'toString' } }
@@ -162,7 +162,7 @@ describe("a ShellAgent's status", () => {
     expect(ready({ registration: unknown, cordoned: true })).toBe('False OfALaterVersion 00:09')
   })
 
-  test('it says its session and version while it lives', () => {
+  test('the status has session and version while the agent is registered', () => {
     expect(agentStatus({ ...agent, registration, running: 3 })).toMatchObject({
       observedGeneration: 2,
       session: '42',
@@ -172,13 +172,13 @@ describe("a ShellAgent's status", () => {
     expect(agentStatus(agent)).not.toHaveProperty('session')
   })
 
-  test('when it goes the transition is now, not its creation', () => {
+  test('when the session ends, the transition time is now, not the creation', () => {
     const { conditions } = agentStatus({ ...agent, registration })
     expect(ready({ previous: conditions })).toBe('False NotConnected 01:00')
   })
 })
 
-test('where it runs, in a column', () => {
+test('the column of the targets names mode, agents and selector', () => {
   const selector = {
     matchLabels: { role: 'db' },
     matchExpressions: [{ key: 'gpu', operator: 'Exists', values: [] }],

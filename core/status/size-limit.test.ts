@@ -4,8 +4,8 @@ import { firstLine, head, jsonBytes, LARGEST_STATUS, short, tail, withFittingRun
 
 const anyText = fc.string({ unit: 'binary', maxLength: 400 })
 
-describe('texts are cut', () => {
-  test('to no more than they may weigh, and only if they must be', () => {
+describe('text is cut', () => {
+  test('to at most its limit in bytes, and only if it is longer', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 3, max: 300 }), (text, bytes) => {
         const fits = jsonBytes(text.toWellFormed()) - 2 <= bytes
@@ -26,19 +26,19 @@ describe('texts are cut', () => {
     expect(tail('\udd8a tail', 100)).toBe('\ufffd tail')
   })
 
-  test('what a Go server escapes weighs as much as it writes', () => {
+  test('characters that a Go server escapes count with their escaped length', () => {
     expect(jsonBytes('<>&')).toBe(20)
     expect(jsonBytes('\n"ü')).toBe(8)
   })
 })
 
-test('the first line is the first that has anything on it', () => {
+test('the first line is the first one that is not blank', () => {
   expect(firstLine('\n   \n  df -h && free -m \nmore', 80)).toBe('df -h && free -m')
   expect(firstLine('x'.repeat(81), 80)).toBe(`${'x'.repeat(79)}…`)
   expect(firstLine('', 80)).toBe('')
 })
 
-test('the oldest runs go first, and no more than must', () => {
+test('only as many runs as necessary are removed, the oldest first', () => {
   const run = (n: number) => ({ id: `${n}`.padEnd(1_000, '.') })
   const status = { other: 'x', runs: Array.from({ length: 40 }, (_, n) => run(n)) }
   const kept = withFittingRuns(status)

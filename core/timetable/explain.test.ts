@@ -31,11 +31,11 @@ test.each([
   expect(explain(schedule, 'ops/job')).toBe(sentence)
 })
 
-test('H is shown as the time that it means for this job', () => {
+test('H is shown as the time of this job', () => {
   expect(explain('H H * * *', 'ops/job')).toMatch(/^At \d\d:\d\d, every day\.$/)
 })
 
-test('H never changes: a change would move the times of jobs', () => {
+test('the value of H never changes, because that would move the times of jobs', () => {
   expect(explain('H H H H *', 'ops/job')).toBe('At 02:29, on the 17th of the month, in April.')
   expect(explain('0 0 * * H', 'ops/job')).toBe('At 00:00, on Wednesday.')
 })

@@ -4,7 +4,7 @@ import type { DaylightSaving } from './daylight-saving.ts'
 import { createTimetable } from './timetable.ts'
 import { pieceAt, type Zone, zoneOf } from './zone.ts'
 
-/** Half-hour and two-hour shifts, gaps at midnight, a day left out, two shifts a month apart. */
+/** Zones with half-hour and two-hour shifts, gaps at midnight, a skipped day, and two shifts in one month. */
 const ODD = [
   'Australia/Lord_Howe',
   'Antarctica/Troll',
@@ -58,22 +58,22 @@ function shiftsOf(name: string, from: number, to: number): number[] {
 const timetable = (schedules: readonly string[], timeZone: string, daylightSaving: DaylightSaving) =>
   createTimetable({ schedules, timeZone, daylightSaving, hashKey: 'ops/job' })
 
-/** Breaks of the law near one shift: each line asked from one time before it, and from between that and its answer. */
-function breaksAt(shift: number, zone: string): string[] {
-  const asked = LINES.flatMap((line, i) => {
+/** Violations of the law near one shift: for a time x near the shift and each line, three times y between x and next(x). */
+function violationsAt(shift: number, zone: string): string[] {
+  const samples = LINES.flatMap((line, i) => {
     const table = timetable([line], zone, POLICIES[(i + (shift % 7)) % POLICIES.length] as DaylightSaving)
     const x = shift - ((i * 7_919_011) % (3 * HOUR))
     const next = table.next(x) as number
     return [x + 1, Math.floor((x + next) / 2), next - 1].map(y => ({ line, table, y, next }))
   })
-  return asked
+  return samples
     .filter(({ table, y, next }) => y < next && table.next(y) !== next)
     .map(({ line, y }) => `${line} ${zone} ${y}`)
 }
 
 const zones = fc.oneof(fc.constantFrom(...ODD), fc.constantFrom(...ALL))
 const policies = fc.constantFrom(...POLICIES)
-/** Mostly where it hurts: around a shift. */
+/** Times within two days of a shift, if the zone has one. */
 const moments = fc
   .record({
     zone: zones,
@@ -82,13 +82,13 @@ const moments = fc
   })
   .map(({ zone, at, nudge }) => ({ zone, at: (shiftsOf(zone, at, at + 300 * DAY)[0] ?? at) + nudge }))
 
-describe('the law', () => {
+describe('next is constant between two fires', () => {
   test('x < y < next(x) ⇒ next(y) = next(x), at every shift of every zone in six years', () => {
-    const broken: string[] = []
+    const violations: string[] = []
     for (const zone of new Set([...ODD, ...ALL]))
       for (const shift of shiftsOf(zone, Date.UTC(2009, 0, 1), Date.UTC(2015, 0, 1)))
-        broken.push(...breaksAt(shift, zone))
-    expect(broken).toEqual([])
+        violations.push(...violationsAt(shift, zone))
+    expect(violations).toEqual([])
   })
 
   test('x < y < next(x) ⇒ next(y) = next(x), anywhere', () => {
@@ -130,7 +130,7 @@ test('previous is the inverse of next', () => {
   )
 })
 
-test('missed tells what next, asked again and again, would have told', () => {
+test('missed returns the first, last and count of the times that repeated calls of next return', () => {
   const spans = fc.integer({ min: 1, max: 3 * DAY })
   const sparse = LINES.filter(line => !line.startsWith('* *'))
   fc.assert(
@@ -153,7 +153,7 @@ test('missed tells what next, asked again and again, would have told', () => {
   )
 })
 
-test('every second over ten years is counted, not walked', () => {
+test('missed counts every second of ten years without iterating over them', () => {
   const table = timetable(
     ['* * * * * *', '@every 7s', '0 3 * * *'],
     'Europe/Berlin',
@@ -166,7 +166,7 @@ test('every second over ten years is counted, not walked', () => {
   })
 })
 
-test('the pieces of every zone have the offsets that Intl has', () => {
+test('the offsets of every zone equal those of Intl', () => {
   const wrong: string[] = []
   for (const name of ALL) {
     const format = new Intl.DateTimeFormat('en-US', {
@@ -184,7 +184,7 @@ test('the pieces of every zone have the offsets that Intl has', () => {
   expect(wrong).toEqual([])
 })
 
-describe('against a clock that is watched minute by minute', () => {
+describe('compared with a clock that is read every minute', () => {
   const someOf = (max: number) => fc.uniqueArray(fc.integer({ min: 0, max }), { minLength: 1, maxLength: 3 })
   const minutes = fc.oneof(
     someOf(59).map(values => ({ text: values.join(','), values, repeats: false })),
@@ -202,7 +202,7 @@ describe('against a clock that is watched minute by minute', () => {
     { text: '0,6', values: [0, 6] },
   )
 
-  test('fires are those that the policy says, around shifts of all zones', () => {
+  test('fires follow the daylight saving policy around shifts of all zones', () => {
     fc.assert(
       fc.property(
         moments,
@@ -222,7 +222,7 @@ describe('against a clock that is watched minute by minute', () => {
             )
           }
           const start = Math.floor(at / 60_000) * 60_000
-          const expected = watched({ zone, start, end: start + 2 * DAY }, { matches, interval, policy })
+          const expected = firesByClock({ zone, start, end: start + 2 * DAY }, { matches, interval, policy })
           const found: number[] = []
           for (
             let fire = table.next(start - 1);
@@ -248,8 +248,11 @@ interface Rule {
   policy: DaylightSaving
 }
 
-/** The fires in [start, end) by looking at the zone's clock each minute, from two days before. */
-function watched({ zone, start, end }: { zone: string; start: number; end: number }, rule: Rule): number[] {
+/** The fires in [start, end), found by reading the zone's clock every minute from two days before. */
+function firesByClock(
+  { zone, start, end }: { zone: string; start: number; end: number },
+  rule: Rule,
+): number[] {
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone: zone,
     hourCycle: 'h23',

@@ -49,7 +49,7 @@ function fires(of: Timetable, from: string, count: number): (string | undefined)
   return found
 }
 
-describe('what public suites expect', () => {
+describe('vectors of public test suites', () => {
   test.each(vectors)('$id $class: $expr_norm in $tz', vector => {
     const built = tryTimetable(vector.expr_norm, vector.tz)
     if (vector.kind === 'unsatisfiable') {

@@ -13,56 +13,56 @@ import (
 	"time"
 )
 
-// said is a session whose process has ended.
-type said struct {
+// endedSession is a session whose process has ended.
+type endedSession struct {
 	output, errors     *io.PipeReader
 	toOutput, toErrors *io.PipeWriter
 	code               int
 }
 
-func (s *said) stdin() io.Writer   { return io.Discard }
-func (s *said) stdout() io.Reader  { return s.output }
-func (s *said) stderr() io.Reader  { return s.errors }
-func (s *said) wait() (int, error) { return s.code, nil }
+func (s *endedSession) stdin() io.Writer   { return io.Discard }
+func (s *endedSession) stdout() io.Reader  { return s.output }
+func (s *endedSession) stderr() io.Reader  { return s.errors }
+func (s *endedSession) wait() (int, error) { return s.code, nil }
 
 // close looks like an end to the reader, as with SPDY.
-func (s *said) close() {
+func (s *endedSession) close() {
 	_ = s.toOutput.Close()
 	_ = s.toErrors.Close()
 }
 
-// slow takes its time for each write.
-type slow struct {
+// slowWriter delays each write.
+type slowWriter struct {
 	bytes.Buffer
 	each time.Duration
 }
 
-func (s *slow) Write(data []byte) (int, error) {
+func (s *slowWriter) Write(data []byte) (int, error) {
 	time.Sleep(s.each)
 	return s.Buffer.Write(data)
 }
 
-// followed follows a command that has ended, whose output `speak` writes, and says how long that took.
-func followed(to io.Writer, how *said, speak func(stdout, stderr *io.PipeWriter)) (c *command, code int, err error, took time.Duration) {
+// followed follows a command that has ended, whose output `write` writes. It also returns how long that took.
+func followed(to io.Writer, how *endedSession, write func(stdout, stderr *io.PipeWriter)) (c *command, code int, err error, took time.Duration) {
 	how.output, how.toOutput = io.Pipe()
 	how.errors, how.toErrors = io.Pipe()
 	c = &command{session: how, stdout: to, stderr: io.Discard, reader: bufio.NewReader(how.output), confined: &confinement{}}
-	spoken := make(chan struct{})
+	written := make(chan struct{})
 	go func() {
-		defer close(spoken)
-		speak(how.toOutput, how.toErrors)
+		defer close(written)
+		write(how.toOutput, how.toErrors)
 	}()
 	began := time.Now()
 	code, err = c.follow(c.copyErrors())
 	took = time.Since(began)
-	<-spoken
+	<-written
 	return c, code, err, took
 }
 
 func TestSlowOutputIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to := &slow{each: time.Minute}
-		c, code, err, _ := followed(to, &said{code: 3}, func(stdout, stderr *io.PipeWriter) {
+		to := &slowWriter{each: time.Minute}
+		c, code, err, _ := followed(to, &endedSession{code: 3}, func(stdout, stderr *io.PipeWriter) {
 			_ = stderr.Close()
 			for range 5 {
 				_, _ = stdout.Write([]byte("x"))
@@ -77,11 +77,11 @@ func TestSlowOutputIsWaitedFor(t *testing.T) {
 
 func TestARuntimeThatDoesNotEndTheOutputIsAbandonedAndThatIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		to := &slow{}
-		c, code, err, took := followed(to, &said{code: 3}, func(stdout, stderr *io.PipeWriter) {
+		to := &slowWriter{}
+		c, code, err, took := followed(to, &endedSession{code: 3}, func(stdout, stderr *io.PipeWriter) {
 			_ = stdout.Close()
 			for {
-				// A process that writes forever is not waited for either.
+				// A process that writes forever does not extend the wait.
 				if _, err := stderr.Write([]byte("x")); err != nil {
 					return
 				}
@@ -96,7 +96,7 @@ func TestARuntimeThatDoesNotEndTheOutputIsAbandonedAndThatIsReported(t *testing.
 
 func TestOutputThatBreaksOffIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, code, err, _ := followed(&slow{}, &said{}, func(stdout, stderr *io.PipeWriter) {
+		c, code, err, _ := followed(&slowWriter{}, &endedSession{}, func(stdout, stderr *io.PipeWriter) {
 			_ = stdout.CloseWithError(errors.New("broken off"))
 			_ = stderr.Close()
 		})

@@ -19,19 +19,17 @@ func everyByte() string {
 	return "\n" + string(all) + "'\n\n"
 }
 
-func talk(t *testing.T, shell string, asked *request, input string) (said []string, rest string) {
+// runBootstrap runs the bootstrap in a shell with this input. It returns up to three lines of its output, and the rest.
+func runBootstrap(t *testing.T, shell string, asked *request, input string) (lines []string, rest string) {
 	t.Helper()
 	command := exec.Command(shell, "-c", bootstrap, "word")
 	command.Stdin = strings.NewReader(input)
 	output, _ := command.Output()
-	lines := strings.SplitN(string(output), "\n", 4)
-	for n, line := range lines {
-		if n == 3 {
-			return said, line
-		}
-		said = append(said, line)
+	lines = strings.SplitN(string(output), "\n", 4)
+	if len(lines) < 4 {
+		return lines, ""
 	}
-	return said, ""
+	return lines[:3], lines[3]
 }
 
 func TestEveryShellTakesEveryByte(t *testing.T) {
@@ -47,9 +45,9 @@ func TestEveryShellTakesEveryByte(t *testing.T) {
 		if shell == "busybox" {
 			path = link(t, path)
 		}
-		said, rest := talk(t, path, asked, payload(asked, "word")+"\n")
-		if len(said) != 3 || said[1] != "word read" || said[2] != "word go" || rest != everyByte() {
-			t.Errorf("%s: %q %q", shell, said, rest)
+		lines, rest := runBootstrap(t, path, asked, payload(asked, "word")+"\n")
+		if len(lines) != 3 || lines[1] != "word read" || lines[2] != "word go" || rest != everyByte() {
+			t.Errorf("%s: %q %q", shell, lines, rest)
 		}
 	}
 }
@@ -66,7 +64,7 @@ func TestAScriptThatIsCutShortRunsNothing(t *testing.T) {
 	asked := &request{Shell: []string{"/bin/sh", "-c"}, Script: "echo ran", WorkingDir: "/"}
 	whole := payload(asked, "word")
 	for _, input := range []string{"", whole[:len(whole)-3], whole} {
-		if said, rest := talk(t, "/bin/sh", asked, input); strings.Contains(rest+strings.Join(said, " "), "ran") {
+		if lines, rest := runBootstrap(t, "/bin/sh", asked, input); strings.Contains(rest+strings.Join(lines, " "), "ran") {
 			t.Errorf("%q ran", input)
 		}
 	}
@@ -75,15 +73,15 @@ func TestAScriptThatIsCutShortRunsNothing(t *testing.T) {
 func TestAMissingDirectoryOrShellIsReported(t *testing.T) {
 	for _, each := range []struct {
 		asked request
-		says  string
+		want  string
 	}{
 		{request{Shell: []string{"/bin/sh"}, WorkingDir: "/no such"}, saysNoDirectory},
 		{request{Shell: []string{"/bin/no such"}, WorkingDir: "/"}, saysNoShell},
 		{request{Shell: []string{"no-such"}, WorkingDir: "/"}, saysNoShell},
 		{request{Shell: []string{"/tmp"}, WorkingDir: "/"}, saysNoShell},
 	} {
-		if said, _ := talk(t, "/bin/sh", &each.asked, payload(&each.asked, "word")+"\n"); said[2] != "word "+each.says {
-			t.Errorf("%v: %q", each.asked, said)
+		if lines, _ := runBootstrap(t, "/bin/sh", &each.asked, payload(&each.asked, "word")+"\n"); lines[2] != "word "+each.want {
+			t.Errorf("%v: %q", each.asked, lines)
 		}
 	}
 }

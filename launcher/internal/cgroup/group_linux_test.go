@@ -61,7 +61,7 @@ func TestLimitsOfVersion1(t *testing.T) {
 func TestALimitThatCannotBeWrittenFailsTheStart(t *testing.T) {
 	g := &Group{v2: t.TempDir(), v2HasLimits: true, limits: someLimits}
 	if g.limit() == nil {
-		t.Fatal("it did not")
+		t.Fatal("no failure")
 	}
 }
 
@@ -69,12 +69,12 @@ func TestOOMIsReadFromTheVersionThatCountsIt(t *testing.T) {
 	v2 := fakeGroup(t)
 	_ = os.WriteFile(filepath.Join(v2, "memory.events"), []byte("max 3\noom 1\noom_kill 2\noom_group_kill 1\n"), 0o600)
 	if was := (&Group{v2: v2, v2HasLimits: true}).WasOOM(); was == nil || !*was {
-		t.Error("version 2")
+		t.Error("version 2: the OOM kill is not found")
 	}
 	v1 := fakeGroup(t)
 	_ = os.WriteFile(filepath.Join(v1, "memory.oom_control"), []byte("oom_kill_disable 0\nunder_oom 0\noom_kill 0\n"), 0o600)
 	if was := (&Group{v1: map[string]string{"memory": v1}}).WasOOM(); was == nil || *was {
-		t.Error("version 1")
+		t.Error("version 1: the count of 0 is not read")
 	}
 	if (&Group{v2: v2}).WasOOM() != nil {
 		t.Error("it is not counted")

@@ -29,7 +29,7 @@ func TestTheProcessMovesBelowTheRootOrElseToTheRoot(t *testing.T) {
 
 func TestAGroupThatCannotBeLeftIsAFailure(t *testing.T) {
 	if moveBelow(t.TempDir(), "own") == nil {
-		t.Fatal("it is not")
+		t.Fatal("no failure")
 	}
 }
 
@@ -40,6 +40,6 @@ func TestAReadOnlyMountIsNoFailureIfAnotherIsWritable(t *testing.T) {
 	}
 	expectFiles(t, root, map[string]string{"cgroup.procs": strconv.Itoa(os.Getpid())})
 	if moveBelowAny([]string{t.TempDir(), t.TempDir()}, "own") == nil {
-		t.Fatal("none served")
+		t.Fatal("the writable mount is not used")
 	}
 }

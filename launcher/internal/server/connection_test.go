@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// connected returns a connection whose events are held back for `hold`, and a function that reads at its other end.
+// connected returns a connection that holds events back for `hold`, and a function that reads from its other end.
 func connected(t *testing.T, hold time.Duration) (c *connection, holding *atomic.Int64, received func(count int) string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")

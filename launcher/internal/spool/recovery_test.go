@@ -28,7 +28,7 @@ func spoolOf(t *testing.T, text string) string {
 	return path
 }
 
-// readSoFar is how much this process has read, the page cache included.
+// readSoFar is the number of bytes that this process has read, including reads from the page cache.
 func readSoFar(t *testing.T) int64 {
 	t.Helper()
 	counts, _ := os.ReadFile("/proc/self/io")
@@ -42,7 +42,7 @@ func readSoFar(t *testing.T) int64 {
 	return 0
 }
 
-// The tail from the end of the file must be the same as the tail from a walk through all of it.
+// The tail found from the end of the file must equal the tail of the whole file.
 func TestATailIsFoundFromTheEnd(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", MaxDataBytes/16)
 	lines := make([]string, 30_000)

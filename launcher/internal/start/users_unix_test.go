@@ -6,17 +6,17 @@ import "testing"
 
 func TestANameIsPreferredToANumber(t *testing.T) {
 	lines := []string{"broken", "daemon:x:1:1::/usr/sbin:", "1:x:5:6::/home/1:/bin/bash", ""}
-	if who := accountIn(lines, "1"); who == nil || who.uid != 5 || who.gid != 6 {
-		t.Errorf("%+v", who)
+	if account := accountIn(lines, "1"); account == nil || account.uid != 5 || account.gid != 6 {
+		t.Errorf("%+v", account)
 	}
-	if who := accountIn(lines, "5"); who == nil || who.name != "1" {
-		t.Errorf("%+v", who)
+	if account := accountIn(lines, "5"); account == nil || account.name != "1" {
+		t.Errorf("%+v", account)
 	}
-	if who := accountIn(lines, "daemon"); who == nil || who.shell != "/bin/sh" {
-		t.Errorf("%+v", who)
+	if account := accountIn(lines, "daemon"); account == nil || account.shell != "/bin/sh" {
+		t.Errorf("%+v", account)
 	}
-	if who := accountIn(lines, "nobody"); who != nil {
-		t.Errorf("%+v", who)
+	if account := accountIn(lines, "nobody"); account != nil {
+		t.Errorf("%+v", account)
 	}
 }
 
@@ -29,12 +29,12 @@ func TestANameServiceIsAskedForUsersThatTheFilesDoNotKnow(t *testing.T) {
 	if !NeedsNameService("far-away", "") {
 		t.Skip("this machine has such a user")
 	}
-	who, failure := identityOf("far-away", "", asked)
+	identity, failure := identityOf("far-away", "", asked)
 	if failure != nil && failure.Reason == "NotPermitted" {
 		t.Skip("only root can run commands as another user")
 	}
-	if failure != nil || who.uid != 90001 || who.gid != 90002 || len(who.groups) != 3 || who.account.home != "/home/far" {
-		t.Fatalf("%+v %+v", who, failure)
+	if failure != nil || identity.uid != 90001 || identity.gid != 90002 || len(identity.groups) != 3 || identity.account.home != "/home/far" {
+		t.Fatalf("%+v %+v", identity, failure)
 	}
 	if _, failure := identityOf("nobody-at-all", "", asked); failure == nil || failure.Reason != "NoSuchUser" {
 		t.Fatalf("%+v", failure)

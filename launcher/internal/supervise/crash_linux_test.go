@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Package end has the test that the commands' process groups are killed.
+// Package kill tests that a crash also kills the process groups of the commands.
 func TestACrashKillsTheGroupsThatNotesNameAndNoOthers(t *testing.T) {
 	named := filepath.Join(t.TempDir(), "shellcron-named")
 	foreign := filepath.Join(t.TempDir(), "foreign")

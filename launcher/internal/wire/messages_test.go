@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The example messages that the agent's tests read as well: both sides know every message and every field in them.
+// The example messages, which the agent's tests also read. Both sides must know every message and every field of them.
 type exampleMessages struct {
 	ToLauncher   []json.RawMessage `json:"toLauncher"`
 	FromLauncher []json.RawMessage `json:"fromLauncher"`

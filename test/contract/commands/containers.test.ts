@@ -5,9 +5,9 @@ import { helper, type Runtime, runtimes } from '../containers/suite.ts'
 import { bench } from '../launcher/launcher.ts'
 import { launcherForAll } from '../launcher/launcher-for-each.ts'
 import type { CommandRow } from './row.ts'
-import { carryOut, commands, entryOf, expectSeen, SESSION } from './suite.ts'
+import { commands, entryOf, expectSeen, runRow, SESSION } from './suite.ts'
 
-/** The table of commands in containers, as an agent launches them. */
+/** Runs the table of commands in containers, launched as by an agent. */
 
 const launcher = await launcherBinary()
 
@@ -21,7 +21,7 @@ describe.each(runtimes)('%s', (_, start) => {
   }, String(SESSION))
 
   const rows = commands
-    // Limits are the container's own.
+    // A container has its own limits.
     .filter(row => !row.hostOnly && !row.resources)
     .map(row => [row.name, inside(row)] as const)
 
@@ -29,11 +29,14 @@ describe.each(runtimes)('%s', (_, start) => {
     const containers = { helper, endpoints: [`unix://${runtime.socket}`], podsOnly: false }
     const selector = { matchLabels: { app: 'web' }, matchExpressions: [] }
     const entry = entryOf(row, { container: { selector, pick: 'One' } })
-    expectSeen(row, await carryOut(row, entry, { agent, containers }), { tty: false })
+    expectSeen(row, await runRow(row, entry, { agent, containers }), { tty: false })
   })
 })
 
-/** A runtime tells a signal as an exit code, and what is no shell is one word. The way into the container takes a part of a deadline. */
+/**
+ * The row with what a container runtime reports: exit code 128 + n for a signal, and NoSuchShell for each failure of the shell. The deadline
+ * is longer, because entering the container takes some of it.
+ */
 function inside(row: CommandRow): CommandRow {
   const { signal, startFailure, ...rest } = row.expect
   const expected = { ...rest }

@@ -5,14 +5,14 @@ import { bench, eventually, launcherCommand } from '../launcher/launcher.ts'
 import { launcherForAll } from '../launcher/launcher-for-each.ts'
 import { gigabyte } from './output.ts'
 import type { CommandRow } from './row.ts'
-import { carryOut, commands, entryOf, expectSeen, SESSION } from './suite.ts'
+import { commands, entryOf, expectSeen, runRow, SESSION } from './suite.ts'
 
-/** The table of commands on the host, by pipes and on a terminal, as an agent launches them. */
+/** Runs the table of commands on the host, with pipes and with a terminal, launched as by an agent. */
 
-/** By how much the launcher may grow while it takes a gigabyte of output. */
+/** The most that the launcher's memory may grow while it reads a gigabyte of output. */
 const MEGABYTES = 20
 
-test('there are at least 60 commands, each with its own name', () => {
+test('the table has at least 60 commands with unique names', () => {
   expect(new Set(commands.map(({ name }) => name)).size).toBe(commands.length)
   expect(commands.length).toBeGreaterThanOrEqual(60)
 })
@@ -24,10 +24,10 @@ describe.each([
   const agent = launcherForAll(() => bench(launcherCommand), String(SESSION))
   afterAll(async () => {
     const { instance } = agent.launcher
-    await eventually('no process of a run lives', () => withLaunchOf(instance).length === 0)
+    await eventually('no process of a run is alive', () => launchedBy(instance).length === 0)
   })
 
-  const cannot = (row: CommandRow): boolean => {
+  const isUnsupported = (row: CommandRow): boolean => {
     const { features } = agent.launcher
     if (tty && row.pipesOnly) return true
     if (row.needs === 'oom' && !features.has('oom')) return true
@@ -37,22 +37,22 @@ describe.each([
   const rows = commands.filter(row => row !== gigabyte).map(row => [row.name, row] as const)
   test.concurrent.each(rows)('%s', async (_name, row) => check(row))
 
-  test(`${gigabyte.name}, and costs the launcher little memory`, async () => {
+  test(`${gigabyte.name}, and the launcher's memory grows by at most ${MEGABYTES} MB`, async () => {
     const growth = growthOf(agent.launcher.pid)
     await check(gigabyte)
     expect(growth()).toBeLessThanOrEqual(MEGABYTES * 1_000_000)
   })
 
   const check = async (row: CommandRow) => {
-    if (cannot(row)) return
+    if (isUnsupported(row)) return
     const { resources } = row
     const entry = entryOf(row, { host: resources ? { resources } : {}, tty })
-    expectSeen(row, await carryOut(row, entry, { agent }), { tty })
+    expectSeen(row, await runRow(row, entry, { agent }), { tty })
   }
 })
 
-/** Processes that know they are of this launcher's. */
-function withLaunchOf(instance: string): string[] {
+/** The pids of the processes whose environment names this launcher instance. */
+function launchedBy(instance: string): string[] {
   return readdirSync('/proc').filter(pid => {
     if (!/^\d+$/.test(pid)) return false
     try {

@@ -1,7 +1,7 @@
 import type { ExitRecord } from '../../../agent/launcher/messages.ts'
 import type { Verdict } from '../../../core/runs/outcome.ts'
 
-/** One command of the table, and what is to be seen of it. */
+/** One command of the table, and its expected result. */
 export interface CommandRow {
   name: string
   script: string
@@ -13,41 +13,41 @@ export interface CommandRow {
   deadlineSeconds?: number
   graceSeconds?: number
   outputLimit?: number
-  /** Killed, because Requested, when it has said `ready`. */
+  /** Killed with reason Requested once it has written `ready`. */
   kill?: true
-  /** Only where runs have limits. */
+  /** Skipped if the launcher cannot limit resources. */
   resources?: { cpuMillis?: number; memoryBytes?: number; pids?: number }
-  /** Runs only where the launcher can tell an end by OOM. */
+  /** Skipped if the launcher cannot detect an OOM kill. */
   needs?: 'oom'
-  /** Of a plain server: what a container's image, user or runtime decides is another thing. */
+  /** Not run in containers, where the image, the user or the runtime decides the result. */
   hostOnly?: true
-  /** A terminal cannot show it. */
+  /** Not run with a terminal, which changes the result. */
   pipesOnly?: true
   expect: Expected
 }
 
 interface Expected {
   outcome: Verdict['outcome']
-  /** Default: what the outcome usually has. */
+  /** Default: the usual reason of the outcome. */
   reason?: string
   exitCode?: number
-  /** Where only exit codes are told it is 128 + its number. */
+  /** Containers report the exit code 128 + n instead. */
   signal?: string
-  /** The command never ran. The launcher's word for it, which a container's runtime may say otherwise. */
+  /** The launcher's reason why the command did not start. Containers may report another reason. */
   startFailure?: 'NotFound' | 'NotExecutable' | 'NoSuchDirectory' | 'TooBig'
   stdout?: string | RegExp
   stderr?: string | RegExp
-  /** What a terminal shows, if not the one of the two that is not empty. */
+  /** Output on a terminal. Default: stdout or stderr, if only one of them is expected. */
   onTty?: string | RegExp
-  /** The end of both streams, as they came. */
+  /** The tail of the record: both streams in order of arrival. */
   tail?: string
-  /** Of stdout. */
+  /** Hash of stdout. */
   sha256?: string
   /** Bytes kept and cut of both streams together. */
   counts?: { bytes: number; cut: number }
 }
 
-/** What came of a row. */
+/** The result of running a row. */
 export interface Seen {
   verdict: Verdict
   record: ExitRecord
@@ -57,13 +57,13 @@ export interface Seen {
 
 type More = Omit<CommandRow, 'name' | 'script' | 'expect'> & { expect?: Partial<Expected> }
 
-/** A row that succeeds and says `stdout`. */
-export function says(name: string, script: string, stdout: string | RegExp, more: More = {}): CommandRow {
+/** A row that succeeds and writes `stdout`. */
+export function prints(name: string, script: string, stdout: string | RegExp, more: More = {}): CommandRow {
   const { expect, ...rest } = more
   return { name, script, ...rest, expect: { outcome: 'Succeeded', stdout, ...expect } }
 }
 
-/** A row that fails with this exit code. */
+/** A row whose command fails with this exit code. */
 export function fails(name: string, script: string, exitCode: number, more: More = {}): CommandRow {
   const { expect, ...rest } = more
   return { name, script, ...rest, expect: { outcome: 'Failed', exitCode, ...expect } }

@@ -16,12 +16,12 @@ import { surroundings } from './surroundings.ts'
 import { text } from './text.ts'
 
 /**
- * What users' commands do, and what is to be said of them: one table for every environment. It is written for a POSIX shell as dash
- * and busybox both are, and reaches the environment as any job does: row → entry → launch → exit record → verdict.
+ * Commands as users write them, with their expected results: one table for every environment. The scripts run in dash and in busybox. Each
+ * row takes the way of a job: row → entry → launch → exit record → verdict.
  */
 export const commands: readonly CommandRow[] = [...text, ...endings, ...output, ...processes, ...surroundings]
 
-/** The entry of a row's job; `over` is the environment's part of the command. */
+/** The entry of a row's job. `over` overrides fields of the command for the environment. */
 export function entryOf(row: CommandRow, over: Partial<JobEntry['command']>): JobEntry {
   return jobEntrySchema.parse({
     kind: 'job',
@@ -50,12 +50,12 @@ export function entryOf(row: CommandRow, over: Partial<JobEntry['command']>): Jo
   })
 }
 
-/** The session of their agent. */
+/** The session of the agent that launches the rows. */
 export const SESSION = 17
 const poolKey = generateKeyPairSync('x25519').privateKey
 
-/** Runs a row's job as an agent does, and kills it where the row says so. */
-export async function carryOut(
+/** Runs a row's job as an agent does, and kills it if the row has `kill`. */
+export async function runRow(
   row: CommandRow,
   entry: JobEntry,
   by: { agent: HeldLauncher; containers?: ContainerSettings },
@@ -101,7 +101,7 @@ function nameOf({ name }: CommandRow): string {
   return createHash('sha256').update(name).digest('hex').slice(0, 12)
 }
 
-/** Holds what was seen against the row. `tty`: a terminal has one stream, and ends lines with CR LF. */
+/** Compares the result with the row. `tty`: a terminal has one stream, and ends lines with CR LF. */
 export function expectSeen(row: CommandRow, seen: Seen, { tty }: { tty: boolean }): void {
   const { verdict, record } = seen
   const { expect: wanted } = row
@@ -112,15 +112,15 @@ export function expectSeen(row: CommandRow, seen: Seen, { tty }: { tty: boolean 
     ...(wanted.signal === undefined ? {} : { signal: wanted.signal }),
   })
   const streams = tty
-    ? ([['stdout', wanted.onTty ?? alone(wanted)]] as const)
+    ? ([['stdout', wanted.onTty ?? onlyStream(wanted)]] as const)
     : ([
         ['stdout', wanted.stdout],
         ['stderr', wanted.stderr],
       ] as const)
   for (const [name, text] of streams) {
-    const told = plain(seen[name].toString(), tty)
-    if (typeof text === 'string') expect(told, name).toBe(text)
-    else if (text) expect(told, name).toMatch(text)
+    const written = plain(seen[name].toString(), tty)
+    if (typeof text === 'string') expect(written, name).toBe(text)
+    else if (text) expect(written, name).toMatch(text)
   }
   expectBytes(wanted, seen, tty)
   if (wanted.tail !== undefined) expect(plain(record.tail, tty)).toBe(wanted.tail)
@@ -144,10 +144,10 @@ function expectBytes(wanted: CommandRow['expect'], { record, stdout }: Seen, tty
   if (wanted.sha256 && !tty) expect(createHash('sha256').update(stdout).digest('hex')).toBe(wanted.sha256)
 }
 
-/** On a terminal the one stream holds both: nothing is said of rows where both are told of and `onTty` is not. */
-function alone({ stdout, stderr }: CommandRow['expect']): string | RegExp | undefined {
+/** The expected output on a terminal, which joins both streams. Undefined if both are expected: then only `onTty` can tell their order. */
+function onlyStream({ stdout, stderr }: CommandRow['expect']): string | RegExp | undefined {
   if (stderr === undefined || stderr === '') return stdout
   return stdout === undefined || stdout === '' ? stderr : undefined
 }
 
-const plain = (told: string, tty: boolean) => (tty ? told.replaceAll('\r\n', '\n') : told)
+const plain = (text: string, tty: boolean) => (tty ? text.replaceAll('\r\n', '\n') : text)

@@ -6,7 +6,7 @@ import { launcherBinary } from '../../../scripts/go-programs.ts'
 import type { TestMachine } from '../../servers/machine.ts'
 import { bench, bytesOf, eventually, farAway, SESSION } from '../launcher/launcher.ts'
 import { launcherForAll } from '../launcher/launcher-for-each.ts'
-import { inside, type Runtime, runtimes, type StartedContainer, toldOf } from './suite.ts'
+import { inside, type Runtime, reportOf, runtimes, type StartedContainer } from './suite.ts'
 
 const launcher = await launcherBinary()
 
@@ -33,7 +33,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     const chunks = await agent.output(id)
     return {
       record,
-      told: toldOf(record),
+      report: reportOf(record),
       stdout: bytesOf(chunks, 'stdout'),
       text: String(bytesOf(chunks, 'stdout')),
       errors: String(bytesOf(chunks, 'stderr')),
@@ -82,11 +82,12 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   })
 
   test('fails with a reason if its container, directory or shell is missing', async () => {
-    const reason = async (command: object, app?: string) => (await run('true', { command }, app)).told.reason
+    const reason = async (command: object, app?: string) =>
+      (await run('true', { command }, app)).report.reason
     expect(await reason({ workingDir: '/no/such' })).toBe('NoSuchDirectory')
     expect(await reason({ shell: ['/bin/zsh', '-c'] })).toBe('NoSuchShell')
     expect(await reason({ shell: ['zsh', '-c'] })).toBe('NoSuchShell')
-    expect(await reason({}, 'nobody')).toBe('ContainerNotFound')
+    expect(await reason({}, 'absent')).toBe('ContainerNotFound')
     const bare = await runtime.container({ app: 'bare', image: 'noshell' })
     expect(await reason({}, 'bare')).toBe('NoSuchShell')
     await bare.stop()
@@ -95,7 +96,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect(await reason({}, 'bare')).toBe('ContainerNotFound')
     const nowhere = inside({ socket: '/no/such.sock' }, 'web', { id: 'nowhere', script: 'true' })
     agent.launcher.arm([nowhere])
-    expect(toldOf(await agent.ended('nowhere')).reason).toBe('RuntimeUnavailable')
+    expect(reportOf(await agent.ended('nowhere')).reason).toBe('RuntimeUnavailable')
   })
 
   test('exits with 127 if it is not found, with 126 if it cannot be executed, with 128 + n for signal n', async () => {
@@ -120,7 +121,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     expect(stdout.indexOf('\n')).toBe(10_000_000)
   })
 
-  test('has its secret in no command line', async () => {
+  test('has its Secret in no command line', async () => {
     const secret = 'a-secret-of-the-test'
     const id = await begun('echo begun; sleep 30', { env: { SECRET: secret } })
     const shown = readdirSync('/proc').filter(pid => /^\d+$/.test(pid) && commandLine(pid).includes(secret))
@@ -135,7 +136,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     )
     expect(record.code).toBe(4)
     expect(text).toBe('left\n')
-    await eventually('nothing is left', () =>
+    await eventually('no process is left', () =>
       ['3001', '3002', '3003'].every(word => alive(word).length === 0),
     )
   })
@@ -150,7 +151,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     const record = await agent.ended(id)
     expect(record).toMatchObject({ cause: { kind: 'killed', reason: 'Test' }, code: 9 })
     expect(record.tail).toContain('ending\n')
-    await eventually('nothing is left', () => alive('3004').length === 0)
+    await eventually('no process is left', () => alive('3004').length === 0)
   })
 
   test('ends at its deadline, with SIGKILL if it ignores SIGTERM', async () => {
@@ -159,7 +160,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
       graceMs: 300,
     })
     expect(record.cause).toEqual({ kind: 'timedOut' })
-    await eventually('nothing is left', () => alive('3005').length === 0)
+    await eventually('no process is left', () => alive('3005').length === 0)
   })
 
   test('keeps all output until it was killed, and its exit code', async () => {
@@ -178,12 +179,12 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     process.kill(outerPid(runtime.machine, agent.launcher.pid), 'SIGKILL')
     await agent.connect()
     expect((await agent.ended(id)).cause).toEqual({ kind: 'lost', reason: 'LauncherDied' })
-    await eventually('nothing is left', () => alive('3006').length === 0)
+    await eventually('no process is left', () => alive('3006').length === 0)
     agent.launcher.fence(SESSION, farAway())
     const fenced = await begun('trap "" TERM; echo begun; setsid sleep 3007 & sleep 3007')
     agent.launcher.fence(SESSION, 0)
     expect((await agent.ended(fenced)).cause).toEqual({ kind: 'fenced' })
-    await eventually('nothing is left', () => alive('3007').length === 0)
+    await eventually('no process is left', () => alive('3007').length === 0)
     agent.launcher.fence(SESSION, farAway())
   })
 
@@ -202,7 +203,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     const id = await begun('trap "" TERM; echo begun; setsid sleep 3009 & sleep 3009')
     process.kill(outerPid(runtime.machine, (await agent.started(id)).pid), 'SIGKILL')
     expect((await agent.ended(id)).cause).toEqual({ kind: 'signaled', signal: 'SIGKILL' })
-    await eventually('nothing is left', () => alive('3009').length === 0)
+    await eventually('no process is left', () => alive('3009').length === 0)
   })
 
   test('continues while no agent is connected', async () => {
@@ -218,15 +219,15 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
       const short = await runtime.container({ app: 'short' })
       const id = await begun('echo begun; sleep 3008', {}, 'short')
       await short[how]()
-      expect(toldOf(await agent.ended(id)).reason).toBe('ContainerGone')
+      expect(reportOf(await agent.ended(id)).reason).toBe('ContainerGone')
       if (how === 'stop') await short.remove()
     },
   )
 
-  test('is killed if it allocates too much memory', async () => {
+  test('is killed if it exceeds the memory limit of the container', async () => {
     const tight = await runtime.container({ app: 'tight', memory: 64 * 1024 ** 2 })
-    const { told, record } = await run('head -c 300000000 /dev/zero | tail; exit 137', {}, 'tight')
-    expect([record.code, told.oom]).toEqual([137, true])
+    const { report, record } = await run('head -c 300000000 /dev/zero | tail; exit 137', {}, 'tight')
+    expect([record.code, report.oom]).toEqual([137, true])
     await tight.remove()
   })
 
@@ -264,7 +265,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     )
     const failing = await run('mkdir /tmp/first || exit 0; exit 3', one('Each'))
     expect(failing.record.code).toBe(3)
-    expect(failing.told.message).toMatch(/^failed in 2 of 2 containers: /)
+    expect(failing.report.message).toMatch(/^failed in 2 of 2 containers: /)
     await two.remove()
   })
 

@@ -8,11 +8,11 @@ import type { TestMachine } from '../../servers/machine.ts'
 import { type Podman, startPodman } from '../../servers/podman.ts'
 import { SESSION } from '../launcher/launcher.ts'
 
-/** A container runtime as the suite of the container environment uses it. */
+/** What the suite needs of a container runtime. */
 export interface Runtime {
   machine: TestMachine
   socket: string
-  /** Starts a container with this value of the label `app`. The result can end it. */
+  /** Starts a container with this value of the label `app`. */
   container(of: TestContainer): Promise<StartedContainer>
   /** Its name in messages and line prefixes. */
   nameOf(app: string): string
@@ -121,6 +121,6 @@ export function inside(
 }
 
 /** What the helper reported about a run. */
-export function toldOf({ told = '{}' }: ExitRecord): { reason?: string; message?: string; oom?: boolean } {
+export function reportOf({ told = '{}' }: ExitRecord): { reason?: string; message?: string; oom?: boolean } {
   return JSON.parse(told)
 }

@@ -8,21 +8,21 @@ import { bench, bytesOf, eventually, isAlive, launcherCommand, script } from './
 import { launcherForAll } from './launcher-for-each.ts'
 
 const isRoot = process.getuid?.() === 0
-/** A user of this machine that is in more than one group, if there is one. */
+/** A user of this machine with supplementary groups, if there is one. */
 const memberOfMore = /^[^:]+:[^:]*:\d+:([^,\n]+)/m.exec(readFileSync('/etc/group', 'utf8'))?.[1]
 
 describe('launcher: commands', () => {
   const agent = launcherForAll(() => bench(launcherCommand))
   const { run } = agent
 
-  test('an exit code is told with its times', async () => {
+  test('the record of a run has its exit code and its times', async () => {
     run(script('code', 'exit 37'))
     const record = await agent.ended('code')
     expect(record).toMatchObject({ cause: { kind: 'exited', code: 37 }, code: 37, signal: null })
     expect(record.endedAt).toBeGreaterThanOrEqual(record.startedAt ?? Infinity)
   })
 
-  test('the signal that ended a command is told by its name', async () => {
+  test('the record has the name of the signal that ended the command', async () => {
     run(script('signal', 'kill -USR1 $$'))
     expect(await agent.ended('signal')).toMatchObject({
       cause: { kind: 'signaled', signal: 'SIGUSR1' },
@@ -31,7 +31,7 @@ describe('launcher: commands', () => {
     })
   })
 
-  test('stdout and stderr are kept apart and in order, and counted', async () => {
+  test('stdout and stderr are separate, in order, and counted', async () => {
     run(script('streams', 'for n in 1 2 3; do echo out $n; echo err $n >&2; done'))
     const record = await agent.ended('streams')
     const chunks = await agent.output('streams')
@@ -42,7 +42,7 @@ describe('launcher: commands', () => {
     expect(record.tail).toContain('err 3')
   })
 
-  test('one stream can be read alone, and reading waits for what comes', async () => {
+  test('a read of one stream returns only that stream, and waits for its next output', async () => {
     const gate = join(agent.stateDir, 'gate')
     run(
       script(
@@ -69,23 +69,24 @@ describe('launcher: commands', () => {
     expect(bytesOf((await waiting).bytes, 'stdout').toString()).toBe('c\n')
   })
 
-  test('a read of no length waits for what comes, and leaves it there', async () => {
+  test('a read of length 0 waits for output and returns none of it', async () => {
     const gate = join(agent.stateDir, 'gate')
     run(script('wait', `until [ -e ${gate} ]; do sleep 0.02; done; echo a`))
     await agent.started('wait')
-    const look = (waitMs: number, offset = 0) => agent.launcher.read('wait', { offset, length: 0, waitMs })
-    expect(await look(0)).toMatchObject({ next: 0, end: false })
-    const waiting = look(30_000)
+    const readNothing = (waitMs: number, offset = 0) =>
+      agent.launcher.read('wait', { offset, length: 0, waitMs })
+    expect(await readNothing(0)).toMatchObject({ next: 0, end: false })
+    const waiting = readNothing(30_000)
     run(script('open the gate', `touch ${gate}`))
     expect((await waiting).bytes).toHaveLength(0)
     expect(await waiting).toMatchObject({ next: 0, end: false })
     await agent.ended('wait')
     const { bytes, next } = await agent.launcher.read('wait', { offset: 0, length: 100 })
     expect(bytesOf(bytes, 'stdout').toString()).toBe('a\n')
-    expect(await look(30_000, next)).toMatchObject({ next, end: true })
+    expect(await readNothing(30_000, next)).toMatchObject({ next, end: true })
   })
 
-  test('a spool that holds less than its run wrote is read as far as it goes, and then said to be short', async () => {
+  test('a truncated spool is read to its end, then the read fails with SpoolUnreadable', async () => {
     run(
       script('short', `echo one; sleep 0.1; printf '%99s' two >&2`),
       script('gone', 'echo gone'),
@@ -107,7 +108,7 @@ describe('launcher: commands', () => {
     expect(await agent.launcher.read('silent', { offset: 0, length: 1_000 })).toMatchObject({ end: true })
   })
 
-  test('binary output is kept byte for byte, also a lot of it', async () => {
+  test('5 MB of binary output is kept byte for byte', async () => {
     run(
       script('binary', `head -c 5000000 /dev/urandom > ${agent.stateDir}/noise; cat ${agent.stateDir}/noise`),
     )
@@ -117,13 +118,13 @@ describe('launcher: commands', () => {
     expect(digest(bytesOf(await agent.output('binary'), 'stdout'))).toBe(digest(noise))
   })
 
-  test('the tail is the last 512 bytes, from a whole character on', async () => {
+  test('the tail is the last 512 bytes and starts at a whole character', async () => {
     run(script('tail', `printf 'x%.0s' $(seq 700); printf 'ä%.0s' $(seq 255); printf 'end'`))
     const { tail } = await agent.ended('tail')
     expect(tail).toBe(`${'ä'.repeat(254)}end`)
   })
 
-  test('output past the limit is cut, and the cut is said in the record and in the spool', async () => {
+  test('output above the limit is cut, and the record and the spool have the number of cut bytes', async () => {
     run(script('limit', `printf '%5000s' a; printf 'the end'`, { outputLimit: 1_000 }))
     const record = await agent.ended('limit')
     expect(record.stdout).toEqual({ bytes: 1_000, cut: 4_007 })
@@ -133,7 +134,7 @@ describe('launcher: commands', () => {
     expect(chunks.at(-1)).toMatchObject({ stream: 'cut', stdout: 4_007, stderr: 0 })
   })
 
-  test('the standard streams can be opened by their names, also by another user', async () => {
+  test('a command of any user can open /dev/stdout and /dev/stderr', async () => {
     run(script('devices', 'echo out > /dev/stdout; echo err > /dev/stderr', isRoot ? { user: 'nobody' } : {}))
     expect(await agent.ended('devices')).toMatchObject({
       code: 0,
@@ -142,7 +143,7 @@ describe('launcher: commands', () => {
     })
   })
 
-  test('the environment is what was given, and PATH', async () => {
+  test('the environment is the given one, plus PATH if it is not given', async () => {
     run({ ...script('env', ''), argv: ['/usr/bin/env'], env: { A: '1', B: 'two words' } })
     await agent.ended('env')
     const lines = bytesOf(await agent.output('env'), 'stdout')
@@ -156,7 +157,7 @@ describe('launcher: commands', () => {
     expect(bytesOf(await agent.output('path'), 'stdout').toString()).toBe('PATH=/bin\n')
   })
 
-  test('a command has three descriptors, an empty stdin and a session of its own', async () => {
+  test('a command has three descriptors, an empty stdin and its own session', async () => {
     run(script('clean', 'ls /proc/self/fd | wc -l; wc -c; cut -d" " -f1,5,6 /proc/$$/stat'))
     await agent.ended('clean')
     const [descriptors, stdin, ids] = bytesOf(await agent.output('clean'), 'stdout')
@@ -168,34 +169,37 @@ describe('launcher: commands', () => {
     expect(new Set(ids?.split(' ')).size).toBe(1)
   })
 
-  test('what is given for stdin is read from it', async () => {
+  test('the command reads the given stdin', async () => {
     run(script('stdin', 'wc -c', { stdin: Buffer.alloc(300_000).toString('base64') }))
     expect((await agent.ended('stdin')).tail.trim()).toBe('300000')
   })
 
-  test('the working directory is the one that was given', async () => {
+  test('the command runs in the given working directory', async () => {
     run(script('pwd', 'pwd', { workingDir: '/usr' }))
     expect((await agent.ended('pwd')).tail).toBe('/usr\n')
   })
 
-  test.runIf(isRoot)('a command runs as its user and group, with the groups of that user', async () => {
-    run(script('user', 'id -un; id -gn; id -Gn', { user: 'nobody' }))
-    expect((await agent.ended('user')).tail).toBe('nobody\nnogroup\nnogroup\n')
-    run(script('group', 'id -un; id -gn; id -Gn', { user: 'nobody', group: 'daemon' }))
-    expect((await agent.ended('group')).tail).toBe('nobody\ndaemon\ndaemon\n')
-    run(script('number', 'id -u; id -g', { user: '4321', group: '4321' }))
-    expect((await agent.ended('number')).tail).toBe('4321\n4321\n')
-    run(
-      script('home', 'echo $HOME $USER $LOGNAME $SHELL', {
-        user: 'daemon',
-        userEnv: true,
-        env: { SHELL: 'mine' },
-      }),
-    )
-    expect((await agent.ended('home')).tail).toBe('/usr/sbin daemon daemon mine\n')
-  })
+  test.runIf(isRoot)(
+    'a command runs as its user and group, with the primary group of the user as the default',
+    async () => {
+      run(script('user', 'id -un; id -gn; id -Gn', { user: 'nobody' }))
+      expect((await agent.ended('user')).tail).toBe('nobody\nnogroup\nnogroup\n')
+      run(script('group', 'id -un; id -gn; id -Gn', { user: 'nobody', group: 'daemon' }))
+      expect((await agent.ended('group')).tail).toBe('nobody\ndaemon\ndaemon\n')
+      run(script('number', 'id -u; id -g', { user: '4321', group: '4321' }))
+      expect((await agent.ended('number')).tail).toBe('4321\n4321\n')
+      run(
+        script('home', 'echo $HOME $USER $LOGNAME $SHELL', {
+          user: 'daemon',
+          userEnv: true,
+          env: { SHELL: 'mine' },
+        }),
+      )
+      expect((await agent.ended('home')).tail).toBe('/usr/sbin daemon daemon mine\n')
+    },
+  )
 
-  test.runIf(isRoot && memberOfMore)('with a user come its supplementary groups', async () => {
+  test.runIf(isRoot && memberOfMore)('a command has the supplementary groups of its user', async () => {
     run(script('groups', 'id -u; id -G', { user: memberOfMore ?? '' }))
     const expected = execFileSync('sh', ['-c', `id -u ${memberOfMore}; id -G ${memberOfMore}`], {
       encoding: 'utf8',
@@ -204,13 +208,13 @@ describe('launcher: commands', () => {
   })
 
   test.each<[string, Partial<ReturnType<typeof script>>, number | null, string]>([
-    ['a program that is not there', { argv: ['/no/such/shell', '-c', 'true'] }, 127, 'NotFound'],
-    ['a name that PATH does not know', { argv: ['no-such-program'] }, 127, 'NotFound'],
-    ['a file that is no program', { argv: ['/etc/passwd'] }, 126, 'NotExecutable'],
-    ['no such directory', { workingDir: '/no/such/place' }, null, 'NoSuchDirectory'],
-    ['no such user', { user: 'no-such-user' }, null, 'NoSuchUser'],
-    ['no such group', { group: 'no-such-group' }, null, 'NoSuchGroup'],
-    ['a number that no user has, without a group,', { user: '4321' }, null, 'NoSuchGroup'],
+    ['a missing program', { argv: ['/no/such/shell', '-c', 'true'] }, 127, 'NotFound'],
+    ['a name that is not on PATH', { argv: ['no-such-program'] }, 127, 'NotFound'],
+    ['a file that is not executable', { argv: ['/etc/passwd'] }, 126, 'NotExecutable'],
+    ['a missing directory', { workingDir: '/no/such/place' }, null, 'NoSuchDirectory'],
+    ['an unknown user', { user: 'no-such-user' }, null, 'NoSuchUser'],
+    ['an unknown group', { group: 'no-such-group' }, null, 'NoSuchGroup'],
+    ['an unknown uid without a group', { user: '4321' }, null, 'NoSuchGroup'],
   ])('%s is a failed start with its reason', async (name, more, code, reason) => {
     run(script(name, 'true', more))
     expect(await agent.ended(name)).toMatchObject({
@@ -220,7 +224,7 @@ describe('launcher: commands', () => {
     })
   })
 
-  test('an order that is malformed or asks for what the launcher cannot do is refused', async () => {
+  test('an order is refused if it is malformed or needs a feature that the launcher does not have', async () => {
     run(script('no argv', '', { argv: [] }))
     expect(await agent.refused('no argv')).toBe('Invalid')
     run(script('bad env', '', { env: { 'A=B': 'c' } }))
@@ -230,7 +234,7 @@ describe('launcher: commands', () => {
     expect(await agent.refused('limits')).toBe('Unsupported')
   })
 
-  test('an id of any characters is a run like others', async () => {
+  test('an id may contain any characters', async () => {
     const ids = ['../../escape', '.', '..', 'a/b', 'ü ∞', 'x'.repeat(5_000), `${'x'.repeat(5_000)}y`]
     run(...ids.map((id, n) => script(id, `echo ${n}`)))
     for (const [n, id] of ids.entries()) {
@@ -239,32 +243,32 @@ describe('launcher: commands', () => {
     }
   })
 
-  test('a run is told back with its labels', async () => {
+  test('the record of a run has its labels', async () => {
     run(script('labels', 'true', { labels: { job: 'a' } }))
     expect((await agent.ended('labels')).labels).toEqual({ job: 'a' })
   })
 
-  test('a background child ends with its command', async () => {
+  test('a background child is killed when its command ends', async () => {
     run(script('background', 'sleep 1000 > /dev/null 2>&1 & echo $!'))
     const pid = Number((await agent.ended('background')).tail)
     await eventually('the child is dead', () => !isAlive(pid))
   })
 
-  test('a daemon that holds the pipes open does not hold up the end, and is found by its mark', async () => {
+  test('a run with a mark ends although its daemon holds the pipes open, and the daemon is killed', async () => {
     run(script('daemon', 'setsid sh -c "sleep 1000 & echo \\$!" & wait; exit 4', agent.marked()))
     const record = await agent.ended('daemon')
     expect(record.code).toBe(4)
     await eventually('the daemon is dead', () => !isAlive(Number(record.tail)))
   })
 
-  test('a daemon without a mark neither holds up the end nor outlives it', async () => {
+  test('a run without a mark ends although its daemon holds the pipes open, and the daemon is killed', async () => {
     run(script('unmarked', 'setsid sh -c "sleep 1000 & echo \\$!" & wait'))
     const record = await agent.ended('unmarked')
     expect(record.code).toBe(0)
     await eventually('the daemon is dead', () => !isAlive(Number(record.tail)))
   })
 
-  test('the state directory is for its owner alone', () => {
+  test('only the owner can read the state directory', () => {
     for (const name of ['launcher.sock', 'launcher.journal', 'launcher.log'])
       expect(statSync(join(agent.stateDir, name)).mode & 0o777).toBe(0o600)
     expect(statSync(join(agent.stateDir, 'spool')).mode & 0o777).toBe(0o700)

@@ -10,14 +10,14 @@ const isRoot = process.getuid?.() === 0
 describe('launcher: features', () => {
   const agent = launcherForAll(() => bench(launcherCommand))
   const { run } = agent
-  /** Limits need control groups that the launcher may write. */
-  const need = (feature: 'resources' | 'oom', { skip }: TestContext) => {
+  /** Limits need control groups that the launcher can write to. */
+  const requireFeature = (feature: 'resources' | 'oom', { skip }: TestContext) => {
     if (!agent.launcher.features.has(feature)) skip(`the launcher has no ${feature} on this machine`)
   }
 
   const tty = { columns: 132, rows: 43 }
 
-  test('a terminal has its size, is all three streams, and controls the session', async () => {
+  test('a run with tty has a controlling terminal of the given size as stdin, stdout and stderr', async () => {
     run(
       script('tty', 'stty size; test -t 1 && test -t 2 && echo err >&2; echo in charge > /dev/tty', { tty }),
     )
@@ -28,12 +28,12 @@ describe('launcher: features', () => {
     })
   })
 
-  test.runIf(isRoot)('a terminal belongs to the user of the command', async () => {
+  test.runIf(isRoot)('the terminal belongs to the user of the command', async () => {
     run(script('own tty', 'stat -c %U "$(tty)"; echo again > "$(tty)"', { tty, user: 'nobody' }))
     expect((await agent.ended('own tty')).tail).toBe('nobody\r\nagain\r\n')
   })
 
-  test('stdin is typed into a terminal, unseen, and ends', async () => {
+  test('a terminal delivers the given stdin without echo, then end-of-file', async () => {
     const base64 = (text: string) => Buffer.from(text).toString('base64')
     run(script('typed', 'cat', { tty, stdin: base64('a line\nand a rest') }))
     expect((await agent.ended('typed')).tail).toBe('a line\r\nand a rest')
@@ -43,28 +43,28 @@ describe('launcher: features', () => {
     expect((await agent.ended('much typed')).tail.trim()).toBe('20000')
   })
 
-  test('a terminal that a daemon holds open does not hold up the end', async () => {
+  test('a run ends although its daemon holds the terminal open', async () => {
     run(script('held tty', `trap '' HUP; setsid sleep 1000 & exit 3`, { tty }))
     expect((await agent.ended('held tty')).code).toBe(3)
   })
 
-  test('what the command and its children used is told', async () => {
+  test('the record has the CPU time and memory of the command and its children', async () => {
     run(script('rusage', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sh -c "exit 0"'))
     const { rusage } = await agent.ended('rusage')
     expect((rusage?.userMs ?? 0) + (rusage?.systemMs ?? 0)).toBeGreaterThan(10)
     expect(rusage?.maxRssBytes).toBeGreaterThan(500_000)
   })
 
-  test('memory over the limit is an end by OOM, and says so', async context => {
-    need('oom', context)
+  test('a command that exceeds its memory limit is killed, and its record has oom', async context => {
+    requireFeature('oom', context)
     run(script('oom', 'head -c 300000000 /dev/zero | tail', { resources: { memoryBytes: 32 * 1024 ** 2 } }))
     expect(await agent.ended('oom')).toMatchObject({ oom: true })
     run(script('enough', 'true', { resources: { memoryBytes: 32 * 1024 ** 2 } }))
     expect(await agent.ended('enough')).toMatchObject({ oom: false, code: 0 })
   })
 
-  test('no more processes than the limit, the command among them', async context => {
-    need('resources', context)
+  test('a run cannot have more processes than its limit, the command included', async context => {
+    requireFeature('resources', context)
     const many = `${untilLimited('4', 'pids.max')}; for n in 1 2 3 4 5 6; do sleep 1000 & echo $n; done`
     run(script('pids', many, { resources: { pids: 4 } }))
     expect((await agent.ended('pids')).tail).toMatch(/^1\n2\n3\n(?!4\n)/)
@@ -72,8 +72,8 @@ describe('launcher: features', () => {
     expect((await agent.ended('one')).tail).toBe('alone\n')
   })
 
-  test('a fork bomb stays inside its limit and dies at its deadline', async context => {
-    need('resources', context)
+  test('a fork bomb stays within its process limit and is killed at its deadline', async context => {
+    requireFeature('resources', context)
     const bomb = 'trap "" TERM; b() { b | b & wait; }; sleep 1000 & long=$!; b & wait $long'
     run(
       script('bomb', bomb, {
@@ -84,32 +84,32 @@ describe('launcher: features', () => {
       }),
     )
     expect(await agent.ended('bomb')).toMatchObject({ cause: { kind: 'timedOut' } })
-    await eventually('no splinter lives', () => withMark(agent.marked().mark) === 0)
+    await eventually('no process of the run is alive', () => withMark(agent.marked().mark) === 0)
   })
 
-  test('the share of a processor is limited', async context => {
-    need('resources', context)
-    const told = untilLimited('50000', 'cpu.max', 'cpu.cfs_quota_us')
-    run(script('cpu', told, { resources: { cpuMillis: 500 }, deadlineMs: 10_000 }))
+  test('the CPU share is limited', async context => {
+    requireFeature('resources', context)
+    const untilCpuLimited = untilLimited('50000', 'cpu.max', 'cpu.cfs_quota_us')
+    run(script('cpu', untilCpuLimited, { resources: { cpuMillis: 500 }, deadlineMs: 10_000 }))
     expect((await agent.ended('cpu')).cause).toEqual({ kind: 'exited', code: 0 })
   })
 
-  test('who is not root can gain no privileges', async () => {
-    const told = 'grep NoNewPrivs /proc/self/status'
-    run(script('bound', told, isRoot ? { user: 'nobody' } : {}))
+  test('a command of a user other than root cannot gain privileges', async () => {
+    const readNoNewPrivs = 'grep NoNewPrivs /proc/self/status'
+    run(script('bound', readNoNewPrivs, isRoot ? { user: 'nobody' } : {}))
     expect((await agent.ended('bound')).tail).toBe('NoNewPrivs:\t1\n')
     if (!isRoot) return
-    run(script('free', told))
+    run(script('free', readNoNewPrivs))
     expect((await agent.ended('free')).tail).toBe('NoNewPrivs:\t0\n')
   })
 
-  test('a daemon without a mark does not outlive its run', async () => {
+  test('a daemon of a run without a mark is killed when the run ends', async () => {
     run(script('unmarked', 'setsid sh -c "sleep 1000 & echo \\$!" < /dev/null & wait'))
     const { tail } = await agent.ended('unmarked')
     await eventually('the daemon is dead', () => !isAlive(Number(tail)))
   })
 
-  test('orphans that end are reaped', async () => {
+  test('the launcher reaps orphans', async () => {
     run(script('orphans', 'for n in 1 2 3 4 5; do setsid sh -c "sleep 0.01 &"; done; sleep 0.3'))
     await agent.ended('orphans')
     await eventually('there is no zombie', () =>
@@ -117,7 +117,7 @@ describe('launcher: features', () => {
     )
   })
 
-  test('a hundred runs leave no descriptor, zombie, cgroup or spool behind', async () => {
+  test('a hundred runs leave no descriptor, zombie, control group or spool file', async () => {
     const folder = `/proc/${agent.launcher.pid}/fd`
     const groups = () => execFileSync('sh', ['-c', FIND_GROUPS, 'sh', own], { encoding: 'utf8' }).trim()
     run(script('first', 'grep -o "shellcron-[^/]*" /proc/self/cgroup | head -n 1'))
@@ -127,7 +127,7 @@ describe('launcher: features', () => {
     run(...ids.map(id => script(id, 'echo out; setsid sleep 1000 > /dev/null 2>&1 < /dev/null & exit 0')))
     await Promise.all(ids.map(id => agent.ended(id)))
     agent.launcher.forget((await agent.launcher.runs()).map(({ id }) => id))
-    await eventually('all is gone', async () => {
+    await eventually('no run, control group, child or extra descriptor is left', async () => {
       if ((await agent.launcher.runs()).length > 0 || groups() !== '') return false
       return childrenOf(agent.launcher.pid).length === 0 && readdirSync(folder).length <= before
     })
@@ -135,7 +135,7 @@ describe('launcher: features', () => {
   })
 })
 
-/** What goes while it looks makes `find` fail. */
+/** `find` fails if a folder disappears while it runs. */
 const FIND_GROUPS = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1/run-*" 2> /dev/null || :'
 
 function childrenOf(pid: number): string[] {
@@ -146,7 +146,7 @@ function childrenOf(pid: number): string[] {
     .map(([, state]) => state ?? '')
 }
 
-/** Shell text that waits until one of these files of the run's own group begins with the value: with v1 limits come after the start. */
+/** A script that waits until one of these files of the run's control group begins with the value. With cgroup v1, limits are set after the start. */
 function untilLimited(value: string, ...files: string[]): string {
   const paths = files.map(file => `-path "*/$group/${file}"`).join(' -o ')
   return `

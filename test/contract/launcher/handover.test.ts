@@ -4,21 +4,21 @@ import { launcherBinary } from '../../../scripts/go-programs.ts'
 import { bytesOf, isAlive, launcherCommand, script } from './launcher.ts'
 import { launcherForEach } from './launcher-for-each.ts'
 
-/** Two builds with bytes and paths of their own; no source has these tags. */
+/** Two builds that differ in bytes and path. No source uses the tag `older`. */
 const older = [await launcherBinary({ tags: ['older'] }), '--build', 'older']
 const newer = [...launcherCommand, '--build', 'newer']
 
-/** `find` fails if a folder goes while it looks. */
+/** `find` fails if a folder disappears while it runs. */
 const FIND = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1/run-*" 2> /dev/null || :'
 
-/** An upgrade, and a downgrade: the next launcher continues with the state directory of the last one. */
+/** Upgrade and downgrade: the next launcher uses the state directory of the previous one. */
 describe.each([
   ['an older build, then a newer one', older, newer],
   ['a newer build, then an older one', newer, older],
 ])('launcher: %s', (_, from, to) => {
   const agent = launcherForEach(from)
 
-  test('what has ended is told with its record and output, and forgotten for good', async () => {
+  test('ended runs keep their records and output until they are forgotten', async () => {
     const ids = ['plain', 'Ünïcode/…', 'long'.repeat(100)]
     for (const [n, id] of ids.entries())
       agent.launcher.arm([script(id, `echo ${n}; echo >&2; exit ${n}`, { labels: { n: `${n}` } })])
@@ -37,9 +37,9 @@ describe.each([
     expect(await agent.launcher.runs()).toEqual([])
   })
 
-  test('the control groups of the runs of a launcher that died are gone', async () => {
-    const told = 'grep -o "shellcron-[^/]*" /proc/self/cgroup | head -n 1; exec sleep 1000'
-    agent.launcher.arm([script('grouped', told)])
+  test('the control groups of a dead launcher are removed', async () => {
+    const printGroup = 'grep -o "shellcron-[^/]*" /proc/self/cgroup | head -n 1; exec sleep 1000'
+    agent.launcher.arm([script('grouped', printGroup)])
     await agent.started('grouped')
     const first = await agent.launcher.read('grouped', { offset: 0, length: 100, waitMs: 1_000 })
     const own = bytesOf(first.bytes, 'stdout').toString().trim()
@@ -49,7 +49,7 @@ describe.each([
     expect(left).toBe('')
   })
 
-  test('what a launcher that died left running is killed and lost', async () => {
+  test('the runs of a dead launcher are killed and recorded as lost', async () => {
     agent.run(script('left', 'setsid sleep 1000 & echo $!; wait', agent.marked()))
     const { pid } = await agent.started('left')
     const { bytes } = await agent.launcher.read('left', { offset: 0, length: 100, waitMs: 30_000 })

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { eventually, farAway, launcherCommand, SESSION, script } from './launcher.ts'
 import { launcherForEach } from './launcher-for-each.ts'
 
-/** A launcher may die between the start of a process and the moment at which it has written down which one that is. */
+/** A launcher can die after it has started a process and before it has written the pid to the journal. */
 
 const TRIES = 5
 const BURST = 60
@@ -13,12 +13,12 @@ const BURST = 60
 describe('launcher: killed', () => {
   const agent = launcherForEach(launcherCommand)
 
-  /** Somewhere in the middle of it. */
-  const dieInBurst = async (round: number) => {
+  /** Kills the launcher while it starts many runs. */
+  const crashInBurst = async (round: number) => {
     agent.launcher.fence(SESSION, farAway())
     const runs = Array.from({ length: BURST }, (_, n) => {
       const name = `${round}-${n}`
-      // Each has left its tree when it is looked for.
+      // The `setsid` process is no longer in the command's tree when the next launcher looks for it.
       return script(name, 'setsid sleep 1000 & exec sleep 1000', {
         env: { BURST: `${agent.stateDir}/${name}` },
         mark: `BURST=${agent.stateDir}/${name}`,
@@ -31,18 +31,18 @@ describe('launcher: killed', () => {
     await agent.crash()
   }
 
-  test('killed while it starts runs, it leaves no process that the next one does not end', async () => {
+  test('after a crash during a burst of starts, the next launcher kills every process', async () => {
     for (let round = 0; round < TRIES; round++) {
-      await dieInBurst(round)
+      await crashInBurst(round)
       await agent.connect()
-      expect(alive(`BURST=${agent.stateDir}/`)).toEqual([])
+      expect(processesWith(`BURST=${agent.stateDir}/`)).toEqual([])
       const runs = await agent.launcher.runs()
       expect(new Set(runs.map(({ state }) => state))).toEqual(new Set(['ended']))
       expect(new Set(runs.map(({ record }) => record?.cause.kind))).toEqual(new Set(['lost']))
     }
   })
 
-  test('a spool that a power cut has damaged keeps no launcher from starting', async () => {
+  test('a launcher starts although a power cut has damaged a spool', async () => {
     agent.launcher.fence(SESSION, farAway())
     agent.launcher.arm([script('long', 'yes | head -c 5000', { outputLimit: 1_000 })])
     expect((await agent.ended('long')).stdout).toEqual({ bytes: 1_000, cut: 4_000 })
@@ -56,27 +56,33 @@ describe('launcher: killed', () => {
     ])
   })
 
-  test.runIf(process.platform === 'linux')('of what long spools hold the next one reads little', async () => {
-    const bytes = 200_000_000
-    const noise = `head -c ${bytes} /dev/zero; echo end`
-    agent.launcher.fence(SESSION, farAway())
-    agent.launcher.arm([
-      script('ended', noise, { outputLimit: 1e9 }),
-      script('lost', `{ ${noise}; } >&2; exec sleep 1000`, { outputLimit: 1e9, ...agent.marked() }),
-    ])
-    const { tail } = await agent.ended('ended')
-    const spool = join(agent.stateDir, 'spool', 'lost')
-    await eventually('the other has written', async () => (await lastOf(spool, 4)) === 'end\n')
-    await agent.crash()
-    await agent.connect()
-    const io = await readFile(`/proc/${agent.launcher.pid}/io`, 'utf8')
-    expect(Number(/rchar: (\d+)/.exec(io)?.[1])).toBeLessThan(bytes / 4)
-    expect((await agent.ended('ended')).tail).toBe(tail)
-    const { stdout, stderr, tail: last } = await agent.ended('lost')
-    expect([stdout.bytes + stderr.bytes, last.endsWith('end\n')]).toEqual([bytes + 4, true])
-  })
+  test.runIf(process.platform === 'linux')(
+    'the next launcher reads only a small part of long spools',
+    async () => {
+      const bytes = 200_000_000
+      const noise = `head -c ${bytes} /dev/zero; echo end`
+      agent.launcher.fence(SESSION, farAway())
+      agent.launcher.arm([
+        script('ended', noise, { outputLimit: 1e9 }),
+        script('lost', `{ ${noise}; } >&2; exec sleep 1000`, { outputLimit: 1e9, ...agent.marked() }),
+      ])
+      const { tail } = await agent.ended('ended')
+      const spool = join(agent.stateDir, 'spool', 'lost')
+      await eventually(
+        'the other run has written all its output',
+        async () => (await lastBytes(spool, 4)) === 'end\n',
+      )
+      await agent.crash()
+      await agent.connect()
+      const io = await readFile(`/proc/${agent.launcher.pid}/io`, 'utf8')
+      expect(Number(/rchar: (\d+)/.exec(io)?.[1])).toBeLessThan(bytes / 4)
+      expect((await agent.ended('ended')).tail).toBe(tail)
+      const { stdout, stderr, tail: last } = await agent.ended('lost')
+      expect([stdout.bytes + stderr.bytes, last.endsWith('end\n')]).toEqual([bytes + 4, true])
+    },
+  )
 
-  test('a mark that was only armed is forgotten by the next one', async () => {
+  test('a run that was only armed can be armed again, with the same mark, at the next launcher', async () => {
     agent.launcher.fence(SESSION, farAway())
     const order = script('later', 'true', { at: Date.now() + 3_600_000, ...agent.marked() })
     agent.launcher.arm([order])
@@ -90,13 +96,13 @@ describe('launcher: killed', () => {
   })
 })
 
-/** Processes with a variable that begins so. */
-function alive(mark: string): string[] {
-  const look = `grep -lz '^${mark}' /proc/[0-9]*/environ 2> /dev/null || :`
-  return execFileSync('sh', ['-c', look], { encoding: 'utf8' }).split('\n').filter(Boolean)
+/** The processes that have a variable beginning with `mark`. */
+function processesWith(mark: string): string[] {
+  const list = `grep -lz '^${mark}' /proc/[0-9]*/environ 2> /dev/null || :`
+  return execFileSync('sh', ['-c', list], { encoding: 'utf8' }).split('\n').filter(Boolean)
 }
 
-async function lastOf(path: string, bytes: number): Promise<string> {
+async function lastBytes(path: string, bytes: number): Promise<string> {
   const file = await open(path).catch(() => undefined)
   if (!file) return ''
   try {

@@ -2,19 +2,19 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import type { Arm } from '../../../agent/launcher/messages.ts'
 import { type Bench, bench, type Connected, eventually, farAway, isAlive, SESSION } from './launcher.ts'
 
-/** A launcher in a directory of its own, and a connection to it; both are there when the first test begins, the functions before. */
+/** A launcher in its own directory, and a connection to it. `launcher` and `stateDir` are set when the first test begins; the functions are set at once. */
 export interface HeldLauncher extends Connected {
   stateDir: string
   run(...orders: Arm[]): void
-  /** Of an order: a mark that nothing else on the machine has. Whoever has it is ended, of whatever launcher. */
+  /** Fields of an order: a mark that no other process on the machine has. The launcher kills every process that has it. */
   marked(): { mark: string; env: { RUN: string } }
-  /** Connects anew; starts a launcher if none lives: `by` this command in place of its own. That one has no fence yet. */
+  /** Connects again. If no launcher is running, starts one with `by` or else the usual command; the new launcher has no fence yet. */
   connect(by?: readonly string[]): Promise<void>
-  /** SIGKILL. */
+  /** Kills the launcher with SIGKILL. */
   crash(): Promise<void>
 }
 
-/** New for each test of the block. Its session is fenced far away. */
+/** A new launcher for each test of the block, with a fence that is far away. */
 export function launcherForEach(command: readonly string[]): HeldLauncher {
   const { held, begin, end } = heldLauncher()
   beforeEach(() => begin(bench(command)))
@@ -22,7 +22,7 @@ export function launcherForEach(command: readonly string[]): HeldLauncher {
   return held
 }
 
-/** One for all tests of the block, which `start` makes. Its `session` is fenced far away. */
+/** One launcher for all tests of the block, started in the bench that `start` returns, with a fence for `session` that is far away. */
 export function launcherForAll(start: () => Bench | Promise<Bench>, session = SESSION): HeldLauncher {
   const { held, begin, end } = heldLauncher()
   beforeAll(async () => begin(await start(), session))
@@ -31,11 +31,11 @@ export function launcherForAll(start: () => Bench | Promise<Bench>, session = SE
 }
 
 function heldLauncher() {
-  let on: Bench | undefined
+  let current: Bench | undefined
   const held = {
     run: (...orders) => held.launcher.arm(orders),
     marked: () => ({ mark: `RUN=${held.stateDir}`, env: { RUN: held.stateDir } }),
-    connect: async by => void Object.assign(held, await on?.connect(by)),
+    connect: async by => void Object.assign(held, await current?.connect(by)),
     async crash() {
       const { pid } = held.launcher
       process.kill(pid, 'SIGKILL')
@@ -45,11 +45,11 @@ function heldLauncher() {
   return {
     held,
     async begin(started: Bench, session = SESSION): Promise<void> {
-      on = started
+      current = started
       held.stateDir = started.stateDir
       await held.connect()
       held.launcher.fence(session, farAway())
     },
-    end: () => on?.end(),
+    end: () => current?.end(),
   }
 }

@@ -11,20 +11,20 @@ import { systemClock } from '../../../platform/clock.ts'
 import { silentLog } from '../../../platform/log.ts'
 import { launcherBinary } from '../../../scripts/go-programs.ts'
 
-/** What the contract suite needs of a launcher: a state directory, connections, and the events that came on them. */
+/** A launcher for the contract suite: its state directory, connections to it, and the events that arrived on them. */
 
 /** The launcher of these sources, built for this machine. */
 export const launcherCommand: readonly string[] = [await launcherBinary()]
 
 export const SESSION = 'session-1'
-const PATIENCE_MS = 60_000
+const DEADLINE_MS = 60_000
 
-/** Waits until `look` gives something. */
+/** Polls `look` until it returns something other than undefined and false. Throws after a minute. */
 export async function eventually<T>(
   what: string | (() => string),
   look: () => T | undefined | false | Promise<T>,
 ): Promise<T> {
-  const until = systemClock.monotonic() + PATIENCE_MS
+  const until = systemClock.monotonic() + DEADLINE_MS
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found
@@ -35,7 +35,7 @@ export async function eventually<T>(
   }
 }
 
-/** A zombie whose new parent takes its time is dead. */
+/** A zombie that its new parent has not reaped yet counts as dead. */
 export function isAlive(pid: number): boolean {
   const { status, stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' })
   return status === 0 && !stdout.startsWith('Z')
@@ -47,19 +47,19 @@ export interface Connected {
   ended(id: string): Promise<ExitRecord>
   started(id: string): Promise<{ at: number; pid: number }>
   refused(id: string): Promise<string>
-  /** All output of a run. */
+  /** The whole output of a run. */
   output(id: string): Promise<OutputChunk[]>
 }
 
 export interface Bench {
   stateDir: string
-  /** Starts a launcher if none lives: `by` this command in place of the bench's own. */
+  /** Connects. If no launcher is running, starts one with `by` or else the bench's command. */
   connect(by?: readonly string[]): Promise<Connected>
-  /** Kills what runs, ends the launcher, removes the directory. */
+  /** Kills all runs, ends the launcher and removes the directory. */
   end(): Promise<void>
 }
 
-/** `dieWith`: the launcher ends with this process; undefined: with what it is started in. */
+/** `dieWith`: the launcher ends when this process ends. Without it, the launcher ends with the machine that it is started in. */
 export function bench(
   command: readonly string[],
   dir = '',
@@ -82,7 +82,7 @@ export function bench(
 export function listenTo(launcher: Launcher): Connected {
   const events: LauncherEvent[] = []
   launcher.onEvent(event => events.push(event))
-  const told = <K extends LauncherEvent['type']>(type: K, id: string) =>
+  const eventOf = <K extends LauncherEvent['type']>(type: K, id: string) =>
     eventually(
       `${type} ${id}`,
       () =>
@@ -93,9 +93,9 @@ export function listenTo(launcher: Launcher): Connected {
   return {
     launcher,
     events,
-    ended: async id => (await told('ended', id)).record,
-    started: async id => told('started', id),
-    refused: async id => (await told('refused', id)).reason,
+    ended: async id => (await eventOf('ended', id)).record,
+    started: async id => eventOf('started', id),
+    refused: async id => (await eventOf('refused', id)).reason,
     output: id => readAll(launcher, id),
   }
 }
@@ -115,7 +115,7 @@ export function bytesOf(from: readonly OutputChunk[] | Uint8Array, stream: 'stdo
   return Buffer.concat(chunks.flatMap(chunk => (chunk.stream === stream ? [chunk.data] : [])))
 }
 
-/** An order to run a shell script now, with `more` in place of the defaults. */
+/** An order to run a shell script now. `more` overrides the defaults. */
 export function script(id: string, text: string, more: Partial<Arm> = {}): Arm {
   return {
     id,
@@ -131,5 +131,5 @@ export function script(id: string, text: string, more: Partial<Arm> = {}): Arm {
   }
 }
 
-/** A fence that will not fall during a test. */
+/** The time of a fence that does not fall during a test. */
 export const farAway = () => boottimeMs() + 600_000

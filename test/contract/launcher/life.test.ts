@@ -20,7 +20,7 @@ import {
 } from './launcher.ts'
 import { launcherForEach } from './launcher-for-each.ts'
 
-/** What is open stays so. */
+/** Limits the descriptors of a process. Open ones stay open. */
 const limitDescriptors = (pid: number, most: number) =>
   execFileSync('prlimit', ['--pid', `${pid}`, `--nofile=${most}:`])
 
@@ -30,7 +30,7 @@ describe('launcher: ends, fences, lives', () => {
   const later = () => Date.now() + 3_600_000
 
   describe('instants', () => {
-    test('a run never starts before its instant, by its own clock', async () => {
+    test('a run never starts before its instant', async () => {
       const at = Date.now() + 700
       run(...[0, 1, 2, 3, 4].map(n => script(`${n}`, 'date +%s%3N', { at: at + n * 7 })))
       for (const n of [0, 1, 2, 3, 4]) {
@@ -40,24 +40,27 @@ describe('launcher: ends, fences, lives', () => {
       }
     })
 
-    test('a past instant is now', async () => {
+    test('a run whose instant has passed starts at once', async () => {
       run(script('past', 'exit 1', { at: Date.now() - 86_400_000 }))
       expect((await agent.ended('past')).code).toBe(1)
     })
 
-    test('the same id armed twice is started once, and told again', async () => {
+    test('a run that is armed twice starts once, and its end is reported again', async () => {
       const log = join(agent.stateDir, 'starts')
       const order = script('twice', `echo x >> ${log}`)
       run(order, order)
       await agent.ended('twice')
       run(order)
-      await eventually('told again', () => agent.events.filter(event => event.type === 'ended').length === 2)
+      await eventually(
+        'its end is reported again',
+        () => agent.events.filter(event => event.type === 'ended').length === 2,
+      )
       run(script('after', 'true'))
       await agent.ended('after')
       expect(readFileSync(log, 'utf8')).toBe('x\n')
     })
 
-    test('200 runs at one instant leave the socket answering in between', async () => {
+    test('the launcher answers requests while it starts 200 runs of one instant', async () => {
       const ids = Array.from({ length: 200 }, (_, n) => `burst-${n}`)
       run(...ids.map(id => script(id, 'exit 5', { at: Date.now() + 400 })))
       const seen = await eventually('an answer in the middle of the burst', async () => {
@@ -72,7 +75,7 @@ describe('launcher: ends, fences, lives', () => {
   })
 
   describe('ends', () => {
-    test('at the deadline comes SIGTERM, and what the command then says is told', async () => {
+    test('at the deadline the command gets SIGTERM, and its record has its last output and exit code', async () => {
       run(script('deadline', `trap 'echo bye; exit 9' TERM; sleep 1000 & wait`, { deadlineMs: 300 }))
       expect(await agent.ended('deadline')).toMatchObject({
         cause: { kind: 'timedOut' },
@@ -81,18 +84,18 @@ describe('launcher: ends, fences, lives', () => {
       })
     })
 
-    test('who ignores SIGTERM gets SIGKILL after the grace', async () => {
+    test('a command that ignores SIGTERM gets SIGKILL after the grace period', async () => {
       run(script('stubborn', `trap '' TERM; while :; do sleep 0.1; done`, { deadlineMs: 300, graceMs: 200 }))
       expect(await agent.ended('stubborn')).toMatchObject({ cause: { kind: 'timedOut' }, signal: 'SIGKILL' })
     })
 
-    test('a grandchild in a session of its own does not outlive the deadline', async () => {
+    test('a grandchild in its own session is killed at the deadline', async () => {
       run(script('setsid', 'setsid sleep 1000 & echo $!; wait', { deadlineMs: 300, graceMs: 200 }))
       const { tail } = await agent.ended('setsid')
       await eventually('the grandchild is dead', () => !isAlive(Number(tail)))
     })
 
-    test('a kill ends what runs with its reason, and the first cause of an end wins', async () => {
+    test('a kill ends a running command with its reason, and the first reason wins', async () => {
       run(script('kill', `trap '' TERM; while :; do sleep 0.1; done`, { graceMs: 300 }))
       await agent.started('kill')
       agent.launcher.kill(['kill'], 'Deleted')
@@ -103,24 +106,24 @@ describe('launcher: ends, fences, lives', () => {
       })
     })
 
-    test('a kill ends what is only armed without a start', async () => {
+    test('a kill ends an armed run without starting it', async () => {
       run(script('armed', 'true', { at: later() }))
       agent.launcher.kill(['armed'], 'Deleted')
       expect(await agent.ended('armed')).toMatchObject({ cause: { kind: 'killed' }, startedAt: null })
     })
 
-    test('a cancel ends what has not started and spares what has', async () => {
+    test('a cancel ends armed runs and leaves running ones', async () => {
       run(script('waiting', 'true', { at: later() }), script('running', 'sleep 0.5; exit 6'))
       await agent.started('running')
-      agent.launcher.cancel(['waiting', 'running', 'nobody'])
+      agent.launcher.cancel(['waiting', 'running', 'absent'])
       expect(await agent.ended('waiting')).toMatchObject({ cause: { kind: 'cancelled' }, startedAt: null })
       expect((await agent.ended('running')).code).toBe(6)
-      expect(agent.events).toContainEqual({ type: 'unknown', id: 'nobody' })
+      expect(agent.events).toContainEqual({ type: 'unknown', id: 'absent' })
     })
   })
 
   describe('fences', () => {
-    test('a session without a fence, or not the last fenced, is refused', async () => {
+    test('an order is refused unless its session is the last one that was fenced', async () => {
       run(script('other', 'true', { session: 'session-0' }))
       expect(await agent.refused('other')).toBe('WrongSession')
       agent.launcher.fence('session-2', farAway())
@@ -129,7 +132,7 @@ describe('launcher: ends, fences, lives', () => {
       expect((await agent.ended('newer')).code).toBe(0)
     })
 
-    test('the fence kills without grace, drops what is armed, refuses, and spares who continues', async () => {
+    test('the fence kills without grace, drops armed runs, refuses orders, and spares runs that are not fenced', async () => {
       const deaf = `trap '' TERM; sleep 1000 & echo $!; wait`
       run(
         script('fenced', deaf),
@@ -152,7 +155,7 @@ describe('launcher: ends, fences, lives', () => {
       expect((await agent.ended('continues')).code).toBe(8)
     })
 
-    test('a fence is raised and lowered, and one that fell is lifted', async () => {
+    test('a fence can be raised and lowered, and lifted after it fell', async () => {
       agent.launcher.fence(SESSION, boottimeMs() + 300)
       agent.launcher.fence(SESSION, farAway())
       run(script('raised', 'sleep 0.6'))
@@ -166,7 +169,7 @@ describe('launcher: ends, fences, lives', () => {
       expect((await agent.ended('lifted')).code).toBe(0)
     })
 
-    test('a new session leaves the fence of the old one where it is', async () => {
+    test('a new session does not change the fence of the old one', async () => {
       run(script('old', 'sleep 1000'))
       await agent.started('old')
       agent.launcher.fence(SESSION, boottimeMs() + 300)
@@ -176,7 +179,7 @@ describe('launcher: ends, fences, lives', () => {
       expect((await agent.ended('new')).code).toBe(0)
     })
 
-    test('in a burst no fenced run starts after the fence', async () => {
+    test('no fenced run of a burst starts after the fence', async () => {
       const ids = Array.from({ length: 200 }, (_, n) => `late-${n}`)
       run(...ids.map(id => script(id, 'sleep 1000', { at: Date.now() + 300 })))
       await agent.started('late-0')
@@ -187,7 +190,7 @@ describe('launcher: ends, fences, lives', () => {
   })
 
   describe('lives', () => {
-    test('an agent that comes back gets what runs and what has ended', async () => {
+    test('an agent that reconnects gets the running and the ended runs', async () => {
       const gate = join(agent.stateDir, 'gate')
       run(script('over', 'echo said; exit 3'), script('going', `until [ -e ${gate} ]; do sleep 0.02; done`))
       await agent.started('going')
@@ -203,9 +206,9 @@ describe('launcher: ends, fences, lives', () => {
       expect((await agent.ended('going')).code).toBe(0)
     })
 
-    test('what a command says is in its spool alone, and its end is told by the next launcher too', async () => {
-      const said = ['echo first; echo second >&2', 'printf %s fir; printf %s sec >&2; echo third']
-      run(script('whole', said[0] ?? ''), script('limited', said[1] ?? '', { outputLimit: 5 }))
+    test('output is in the spool only, not in the journal, and the next launcher reports the same records', async () => {
+      const scripts = ['echo first; echo second >&2', 'printf %s fir; printf %s sec >&2; echo third']
+      run(script('whole', scripts[0] ?? ''), script('limited', scripts[1] ?? '', { outputLimit: 5 }))
       run(script('nothing', 'echo fourth', { outputLimit: 0 }), script('silent', 'true'))
       const ids = ['whole', 'limited', 'nothing', 'silent']
       const before = await Promise.all(ids.map(agent.ended))
@@ -218,7 +221,7 @@ describe('launcher: ends, fences, lives', () => {
       expect(await Promise.all(ids.map(agent.ended))).toEqual(before)
     })
 
-    test('a run is kept until it is forgotten, with its output', async () => {
+    test('a run and its output are kept until the run is forgotten', async () => {
       run(script('kept', 'echo output'))
       await agent.ended('kept')
       await agent.connect()
@@ -232,7 +235,7 @@ describe('launcher: ends, fences, lives', () => {
       expect(agent.events).toEqual([])
     })
 
-    test('a spool folder that somebody took away is made again', async () => {
+    test('a removed spool folder is created again', async () => {
       for (const folder of ['spool', 'notes'])
         rmSync(join(agent.stateDir, folder), { recursive: true, force: true })
       run(script('again', 'echo output', { notes: true }))
@@ -241,7 +244,7 @@ describe('launcher: ends, fences, lives', () => {
       expect(statSync(join(agent.stateDir, 'spool')).mode & 0o777).toBe(0o700)
     })
 
-    test('a spool that cannot be opened for want of descriptors is read when there are some', async () => {
+    test('a read waits while the launcher has no free descriptor', async () => {
       run(script('kept', 'echo output'))
       await agent.ended('kept')
       const { pid } = agent.launcher
@@ -252,7 +255,7 @@ describe('launcher: ends, fences, lives', () => {
       expect(bytesOf((await reading).bytes, 'stdout').toString()).toBe('output\n')
     })
 
-    test('the newer connection acts, the older is told and closed', async () => {
+    test('a new connection replaces the older one, which is closed with Replaced', async () => {
       const closed = new Promise(resolve => agent.launcher.onClosed(resolve))
       const newer = listenTo(await connectLauncher(join(agent.stateDir, 'launcher.sock')))
       expect(await closed).toBe('Replaced')
@@ -261,7 +264,7 @@ describe('launcher: ends, fences, lives', () => {
       await expect(agent.launcher.runs()).rejects.toThrow('Replaced')
     })
 
-    test('two that start a launcher at once get the same one', async () => {
+    test('two agents that start a launcher at the same time get the same one', async () => {
       await agent.launcher.stop(false)
       const options = {
         stateDir: agent.stateDir,
@@ -273,7 +276,7 @@ describe('launcher: ends, fences, lives', () => {
       expect(both[0]?.instance).toBe(both[1]?.instance)
     })
 
-    test('after a launcher that died the next kills what is left and reports it lost', async () => {
+    test('the next launcher kills the runs of a dead one and reports them lost', async () => {
       run(script('done', 'exit 2'))
       await agent.ended('done')
       run(
@@ -294,7 +297,7 @@ describe('launcher: ends, fences, lives', () => {
       expect(pids.filter(isAlive)).toEqual([])
     })
 
-    test('told to stop when idle it ends with its last run, whose record the next one tells', async () => {
+    test('stop when idle ends the launcher after its last run, and the next launcher reports that run', async () => {
       run(script('last', 'sleep 0.5; exit 4'))
       await agent.started('last')
       await agent.launcher.stop(true)
@@ -302,7 +305,7 @@ describe('launcher: ends, fences, lives', () => {
       expect((await agent.ended('last')).code).toBe(4)
     })
 
-    test('told to stop at once it kills all and ends', async () => {
+    test('stop at once kills all runs and ends the launcher', async () => {
       run(script('long', 'setsid sleep 1000 & echo $!; wait'), script('armed', 'true', { at: later() }))
       const { bytes } = await agent.launcher.read('long', { offset: 0, length: 100, waitMs: 30_000 })
       const { pid } = await agent.started('long')
@@ -314,7 +317,7 @@ describe('launcher: ends, fences, lives', () => {
         await eventually(`${left} is dead`, () => !isAlive(left))
     })
 
-    test('it ends with its runs when the process it is bound to is gone', async () => {
+    test('a launcher and its runs end when the process given by dieWith ends', async () => {
       await agent.launcher.stop(false)
       const parent = spawn('sleep', ['1000'], { stdio: 'ignore' })
       const bound = await ensureLauncher({
@@ -331,10 +334,10 @@ describe('launcher: ends, fences, lives', () => {
       bound.arm([script('bound', 'sleep 1000')])
       const pid = await started
       parent.kill('SIGKILL')
-      await eventually('all are dead', () => !isAlive(pid) && !isAlive(bound.pid))
+      await eventually('the run and the launcher are dead', () => !isAlive(pid) && !isAlive(bound.pid))
     })
 
-    test('a state directory may lie deeper than a socket path is long', async () => {
+    test('the path of the state directory may be longer than the limit for socket paths', async () => {
       const deep = bench(launcherCommand, join(...Array.from({ length: 20 }, () => 'a-folder-name')))
       const { launcher } = await deep.connect()
       expect(existsSync(join(deep.stateDir, 'launcher.sock'))).toBe(true)
@@ -342,7 +345,7 @@ describe('launcher: ends, fences, lives', () => {
       await deep.end()
     })
 
-    test('nobody there is Unavailable', async () => {
+    test('connecting to a missing socket throws Unavailable', async () => {
       await expect(connectLauncher(join(agent.stateDir, 'nothing.sock'))).rejects.toMatchObject({
         name: 'Unavailable',
       })

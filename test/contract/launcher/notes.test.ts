@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { bench, eventually, farAway, launcherCommand, SESSION, script } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 
-/** Where a process can be put into a group of its own, with or without controllers. */
+/** A hierarchy in which a process can get its own group, with or without controllers. */
 const hierarchy = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find(dir =>
   existsSync(join(dir, 'cgroup.procs')),
 )
@@ -18,18 +18,21 @@ describe('launcher: notes', () => {
   afterEach(() => {
     for (const outsider of outsiders.splice(0)) outsider.remove()
   })
-  const outside = (program: string, name?: string) => {
+  const startOutside = (program: string, name?: string) => {
     const outsider = startOutsider(program, name)
     outsiders.push(outsider)
     return outsider
   }
-  const naming = (id: string, outsider: Outsider, then: string, more = {}) =>
+  const withGroupNote = (id: string, outsider: Outsider, then: string, more = {}) =>
     script(id, `echo "cgroup ${outsider.group}" >> "$SHELLCRON_NOTES"; ${then}`, { notes: true, ...more })
 
-  test('what a run tells last goes into its record, and its file goes with it', async () => {
-    const tell =
+  test('the last note of a run is in its record, and the notes file is removed with the run', async () => {
+    const writeNotes =
       'echo "told one" >> "$SHELLCRON_NOTES"; printf "told two words\\nother\\ntold cut" >> "$SHELLCRON_NOTES"'
-    agent.launcher.arm([script('told', tell, { notes: true }), script('silent', 'echo "$SHELLCRON_NOTES"')])
+    agent.launcher.arm([
+      script('told', writeNotes, { notes: true }),
+      script('silent', 'echo "$SHELLCRON_NOTES"'),
+    ])
     expect((await agent.ended('told')).told).toBe('two words')
     const silent = await agent.ended('silent')
     expect(silent).not.toHaveProperty('told')
@@ -38,7 +41,7 @@ describe('launcher: notes', () => {
     await eventually('the file is gone', () => readdirSync(join(agent.stateDir, 'notes')).length === 0)
   })
 
-  test('a run whose notes cannot be made does not start, and the others do', async () => {
+  test('a run does not start if its notes file cannot be created, and other runs do', async () => {
     const folder = join(agent.stateDir, 'notes')
     rmSync(folder, { recursive: true, force: true })
     writeFileSync(folder, '')
@@ -52,10 +55,10 @@ describe('launcher: notes', () => {
     mkdirSync(folder, { mode: 0o700 })
   })
 
-  test.runIf(canGroup)('a kill reaches a group that the run has named', async () => {
-    const outsider = outside('sleep 1000')
+  test.runIf(canGroup)('a kill also ends the control group that the run has named', async () => {
+    const outsider = startOutside('sleep 1000')
     const untilAlone = `trap "" TERM; echo named; while read -r pid < ${outsider.group}/cgroup.procs; do sleep 0.05; done`
-    agent.launcher.arm([naming('killed', outsider, untilAlone)])
+    agent.launcher.arm([withGroupNote('killed', outsider, untilAlone)])
     await agent.launcher.read('killed', { offset: 0, length: 1, waitMs: 30_000 })
     agent.launcher.kill(['killed'], 'Test')
     expect((await agent.ended('killed')).cause).toEqual({ kind: 'killed', reason: 'Test' })
@@ -63,62 +66,74 @@ describe('launcher: notes', () => {
     expect(existsSync(outsider.group)).toBe(false)
   })
 
-  test.runIf(canGroup)('who ignores SIGTERM in there dies after the grace', async () => {
-    const outsider = outside(`perl -e '$SIG{TERM} = "IGNORE"; $| = 1; print "ready\n"; sleep 1000'`)
-    await outsider.ready
-    agent.launcher.arm([
-      naming('stubborn', outsider, 'trap "" TERM; while :; do sleep 0.1; done', {
-        deadlineMs: 200,
-        graceMs: 300,
-      }),
-    ])
-    expect((await agent.ended('stubborn')).cause).toEqual({ kind: 'timedOut' })
-    expect(await outsider.ended).toBe('SIGKILL')
-  })
+  test.runIf(canGroup)(
+    'a process in the named group that ignores SIGTERM is killed after the grace period',
+    async () => {
+      const outsider = startOutside(`perl -e '$SIG{TERM} = "IGNORE"; $| = 1; print "ready\n"; sleep 1000'`)
+      await outsider.ready
+      agent.launcher.arm([
+        withGroupNote('stubborn', outsider, 'trap "" TERM; while :; do sleep 0.1; done', {
+          deadlineMs: 200,
+          graceMs: 300,
+        }),
+      ])
+      expect((await agent.ended('stubborn')).cause).toEqual({ kind: 'timedOut' })
+      expect(await outsider.ended).toBe('SIGKILL')
+    },
+  )
 
-  test.runIf(canGroup)('who runs it there may still say how that ended, but not for long', async () => {
-    const stubborn = () => outside(`perl -e '$SIG{TERM} = "IGNORE"; $| = 1; print "ready\n"; sleep 1000'`)
-    const untilAlone = ({ group }: Outsider) =>
-      `while read -r pid < ${group}/cgroup.procs; do sleep 0.05; done`
-    const [first, second] = [stubborn(), stubborn()]
-    await Promise.all([first.ready, second.ready])
-    const deaf = 'trap "" TERM; echo deaf'
-    const grace = { graceMs: 100 }
-    agent.launcher.arm([
-      naming('teller', first, `${deaf}; ${untilAlone(first)}; echo last words; exit 5`, grace),
-      naming('talker', second, `${deaf}; ${untilAlone(second)}; while :; do sleep 0.1; done`, grace),
-    ])
-    for (const id of ['teller', 'talker'])
-      await agent.launcher.read(id, { offset: 0, length: 1, waitMs: 30_000 })
-    agent.launcher.kill(['teller', 'talker'], 'Test')
-    const cause = { kind: 'killed', reason: 'Test' }
-    expect(await agent.ended('teller')).toMatchObject({ cause, code: 5, tail: 'deaf\nlast words\n' })
-    expect(await agent.ended('talker')).toMatchObject({ cause, signal: 'SIGKILL' })
-    expect(await first.ended).toBe('SIGKILL')
-  })
+  test.runIf(canGroup)(
+    'after the group is killed, the command gets a short time for its last output and exit code',
+    async () => {
+      const stubborn = () =>
+        startOutside(`perl -e '$SIG{TERM} = "IGNORE"; $| = 1; print "ready\n"; sleep 1000'`)
+      const untilAlone = ({ group }: Outsider) =>
+        `while read -r pid < ${group}/cgroup.procs; do sleep 0.05; done`
+      const [first, second] = [stubborn(), stubborn()]
+      await Promise.all([first.ready, second.ready])
+      const ignoreTerm = 'trap "" TERM; echo ready'
+      const grace = { graceMs: 100 }
+      agent.launcher.arm([
+        withGroupNote('brief', first, `${ignoreTerm}; ${untilAlone(first)}; echo last words; exit 5`, grace),
+        withGroupNote(
+          'endless',
+          second,
+          `${ignoreTerm}; ${untilAlone(second)}; while :; do sleep 0.1; done`,
+          grace,
+        ),
+      ])
+      for (const id of ['brief', 'endless'])
+        await agent.launcher.read(id, { offset: 0, length: 1, waitMs: 30_000 })
+      agent.launcher.kill(['brief', 'endless'], 'Test')
+      const cause = { kind: 'killed', reason: 'Test' }
+      expect(await agent.ended('brief')).toMatchObject({ cause, code: 5, tail: 'ready\nlast words\n' })
+      expect(await agent.ended('endless')).toMatchObject({ cause, signal: 'SIGKILL' })
+      expect(await first.ended).toBe('SIGKILL')
+    },
+  )
 
-  test.runIf(canGroup)("what is left in there does not outlive the run's own end", async () => {
-    const outsider = outside('sleep 1000')
-    agent.launcher.arm([naming('over', outsider, 'exit 0')])
+  test.runIf(canGroup)('the named group is killed when the run ends by itself', async () => {
+    const outsider = startOutside('sleep 1000')
+    agent.launcher.arm([withGroupNote('over', outsider, 'exit 0')])
     await agent.ended('over')
-    // Not a moment later: a launcher that dies now has told the end, and the next one looks for nothing.
+    // It must be gone when the end is reported: if the launcher dies now, the next one does not look for it.
     expect(existsSync(outsider.group)).toBe(false)
     expect(await outsider.ended).toBe('SIGKILL')
   })
 
-  test.runIf(canGroup)('a group that is not named as one of ours is left alone', async () => {
-    const outsider = outside('sleep 1000', 'foreign')
-    const told = `echo "cgroup ${outsider.group}" >> "$SHELLCRON_NOTES"; echo "cgroup ${hierarchy}" >> "$SHELLCRON_NOTES"`
-    agent.launcher.arm([script('foreign', told, { notes: true })])
+  test.runIf(canGroup)('a named group without the prefix shellcron- is not killed', async () => {
+    const outsider = startOutside('sleep 1000', 'foreign')
+    const nameForeign = `echo "cgroup ${outsider.group}" >> "$SHELLCRON_NOTES"; echo "cgroup ${hierarchy}" >> "$SHELLCRON_NOTES"`
+    agent.launcher.arm([script('foreign', nameForeign, { notes: true })])
     await agent.ended('foreign')
     agent.launcher.arm([script('after', 'sleep 1')])
     await agent.ended('after')
     expect(outsider.child.exitCode ?? outsider.child.signalCode).toBe(null)
   })
 
-  test.runIf(canGroup)('the next launcher kills what is left of a run whose launcher died', async () => {
-    const outsider = outside('sleep 1000')
-    agent.launcher.arm([naming('orphaned', outsider, 'echo named; sleep 1000')])
+  test.runIf(canGroup)('the next launcher kills the named group of a run whose launcher died', async () => {
+    const outsider = startOutside('sleep 1000')
+    agent.launcher.arm([withGroupNote('orphaned', outsider, 'echo named; sleep 1000')])
     await agent.launcher.read('orphaned', { offset: 0, length: 1, waitMs: 30_000 })
     process.kill(agent.launcher.pid, 'SIGKILL')
     await agent.connect()
@@ -127,39 +142,39 @@ describe('launcher: notes', () => {
     agent.launcher.fence(SESSION, farAway())
   })
 
-  test.runIf(canGroup)(
-    'also of one whose launcher died before it could say that it had started',
-    async () => {
-      const outsider = outside('sleep 1000')
-      agent.launcher.arm([naming('untold', outsider, 'echo named; sleep 1000', agent.marked())])
-      await agent.launcher.read('untold', { offset: 0, length: 1, waitMs: 30_000 })
-      await agent.crash()
-      const journal = join(agent.stateDir, 'launcher.journal')
-      const untold = readFileSync(journal, 'utf8').replace(/^.*"type":"started","id":"untold".*\n/m, '')
-      writeFileSync(journal, untold)
-      await agent.connect()
-      expect(await agent.launcher.runs()).not.toContainEqual(expect.objectContaining({ id: 'untold' }))
-      expect(await outsider.ended).toBe('SIGKILL')
-      await eventually('the group is gone', () => !existsSync(outsider.group))
-      expect(readdirSync(join(agent.stateDir, 'notes'))).not.toContain('untold')
-      agent.launcher.fence(SESSION, farAway())
-    },
-  )
+  test.runIf(canGroup)('the next launcher also kills it if the start is not in the journal', async () => {
+    const outsider = startOutside('sleep 1000')
+    agent.launcher.arm([withGroupNote('unrecorded', outsider, 'echo named; sleep 1000', agent.marked())])
+    await agent.launcher.read('unrecorded', { offset: 0, length: 1, waitMs: 30_000 })
+    await agent.crash()
+    const journal = join(agent.stateDir, 'launcher.journal')
+    const withoutStart = readFileSync(journal, 'utf8').replace(
+      /^.*"type":"started","id":"unrecorded".*\n/m,
+      '',
+    )
+    writeFileSync(journal, withoutStart)
+    await agent.connect()
+    expect(await agent.launcher.runs()).not.toContainEqual(expect.objectContaining({ id: 'unrecorded' }))
+    expect(await outsider.ended).toBe('SIGKILL')
+    await eventually('the group is gone', () => !existsSync(outsider.group))
+    expect(readdirSync(join(agent.stateDir, 'notes'))).not.toContain('unrecorded')
+    agent.launcher.fence(SESSION, farAway())
+  })
 })
 
 interface Outsider {
   group: string
   child: ChildProcess
-  /** It has said something. */
+  /** Resolves when it has written output. */
   ready: Promise<unknown>
-  /** By what signal. */
+  /** Resolves to the signal that ended it. */
   ended: Promise<string | null>
   remove(): void
 }
 
 let made = 0
 
-/** A process that is no child of a launcher, in a group of its own. */
+/** Starts a process that is no child of a launcher, in its own control group. */
 function startOutsider(program: string, name = 'shellcron-notes'): Outsider {
   const group = join(hierarchy ?? '', `${name}-${process.pid}-${made++}`)
   mkdirSync(group)

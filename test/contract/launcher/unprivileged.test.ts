@@ -10,7 +10,7 @@ import { type Connected, farAway, listenTo, SESSION, script } from './launcher.t
 const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
 
-/** A launcher whose user is not root. */
+/** A launcher that runs as a user other than root. */
 describe.runIf(isRoot)('launcher: without privileges', () => {
   let root: string
   let agent: Connected
@@ -35,13 +35,13 @@ describe.runIf(isRoot)('launcher: without privileges', () => {
     rmSync(root, { recursive: true })
   })
 
-  test('commands run as who it runs as, with that home, and gain nothing', async () => {
-    const told = 'id -u; echo $USER; grep NoNewPrivs /proc/self/status | cut -f 2'
-    agent.launcher.arm([script('own', told, { userEnv: true })])
+  test('commands run as the user of the launcher, and cannot gain privileges', async () => {
+    const printUser = 'id -u; echo $USER; grep NoNewPrivs /proc/self/status | cut -f 2'
+    agent.launcher.arm([script('own', printUser, { userEnv: true })])
     expect((await agent.ended('own')).tail).toBe(`${NOBODY}\nnobody\n1\n`)
   })
 
-  test('another user is not permitted, which is a reason of its own', async () => {
+  test('a command of another user or group fails with NotPermitted', async () => {
     agent.launcher.arm([script('root', 'true', { user: 'root' }), script('group', 'true', { group: 'root' })])
     for (const id of ['root', 'group'])
       expect(await agent.ended(id)).toMatchObject({

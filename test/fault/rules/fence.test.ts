@@ -8,8 +8,8 @@ import { eventually } from '../eventually.ts'
 import { type Proxy, startProxy } from '../proxy.ts'
 
 /**
- * The shortest counterexamples of the protocol's model for the rules of the fence: agent a is cut from etcd, its lease ends, b buries
- * its run. A process of it that lives after that, or starts, is what the model calls ALIVE.
+ * Replays the model's shortest traces for the rules of the fence: agent a is cut from etcd, its lease ends, b buries its run. The fault is
+ * what the model calls ALIVE: a process of the run is alive, or starts, after the burial.
  */
 let etcd: Cluster
 let pool: ScriptedPool
@@ -34,11 +34,11 @@ afterEach(async () => {
   await proxy.close()
 })
 
-/** A job of a with one time that is due, and no other for weeks. */
+/** A schedule with one due time, and no other for weeks. */
 const once = () => ({ schedules: ['@every 1000h'], scheduleChangedAt: Date.now() - 3_600_000_000 })
 const placement = { agents: ['a'] }
 
-/** Starts agent b, and agent a behind the proxy. a's launcher is built without `rule`, or with all rules. */
+/** Starts agent b, and agent a behind the proxy. The launcher of a is built without `rule`, or with all rules. */
 async function startBoth(rule?: 'drop' | 'kill'): Promise<() => Launcher> {
   let launcher: Launcher | undefined
   await pool.agent('a', {
@@ -61,8 +61,8 @@ async function cutUntilBuried(attempt: number): Promise<void> {
   expect(await pool.actives()).toEqual([])
 }
 
-describe('KILL: the fence is SIGKILL, whatever grace the run was promised', () => {
-  /** a's command takes no notice of SIGTERM. Answers whether it lives after its burial. */
+describe('KILL: the fence sends SIGKILL, however long the grace period of the run is', () => {
+  /** The command of a ignores SIGTERM. Returns whether it is alive after its burial. */
   async function replay(without?: 'kill'): Promise<boolean> {
     await startBoth(without)
     await pool.putJob({
@@ -81,16 +81,16 @@ describe('KILL: the fence is SIGKILL, whatever grace the run was promised', () =
     return isAlive(pid ?? 0)
   }
 
-  test('with it the process is dead when its run is buried', async () => {
+  test('with the rule, the process is dead when its run is buried', async () => {
     expect(await replay()).toBe(false)
   })
-  test('without it the process lives on after the burial', async () => {
+  test('without the rule, the process is alive after the burial', async () => {
     expect(await replay('kill')).toBe(true)
   })
 })
 
-describe('DROP: the fence drops what is armed', () => {
-  /** a has armed a retry, due in ten seconds. Answers the attempts that were started, when that instant has passed. */
+describe('DROP: the fence drops armed runs', () => {
+  /** Agent a has armed a retry that is due in ten seconds. Returns the attempts that have started once that instant has passed. */
   async function replay(without?: 'drop'): Promise<string[]> {
     const launcher = await startBoth(without)
     await pool.putJob({
@@ -99,10 +99,13 @@ describe('DROP: the fence drops what is armed', () => {
       command: command(`echo $SHELLCRON_ATTEMPT >> ${pool.truth}; exit 1`, { placement, backoffLimit: 1 }),
     })
     const isArmed = async () => (await launcher().runs()).some(({ state }) => state === 'armed')
-    const { notBefore } = await eventually('the first attempt is over, the second armed', async () => {
-      const [active] = await pool.actives()
-      return active?.attempt === 2 && (await isArmed()) && active
-    })
+    const { notBefore } = await eventually(
+      'the first attempt has ended, and the second is armed',
+      async () => {
+        const [active] = await pool.actives()
+        return active?.attempt === 2 && (await isArmed()) && active
+      },
+    )
     await cutUntilBuried(2)
     expect(await pool.ran()).toEqual(['1'])
     await eventually('the instant has passed, and nothing is armed or running', async () => {
@@ -112,10 +115,10 @@ describe('DROP: the fence drops what is armed', () => {
     return pool.ran()
   }
 
-  test('with it an attempt that was buried while it was armed is never started', async () => {
+  test('with the rule, an armed attempt that was buried never starts', async () => {
     expect(await replay()).toEqual(['1'])
   })
-  test('without it it is started after its burial', async () => {
+  test('without the rule, it starts after its burial', async () => {
     expect(await replay('drop')).toEqual(['1', '2'])
   })
 })

@@ -94,7 +94,7 @@ test('a suspended or deleted job is not claimed again, and a claimed run that ha
   expect((await pool.cell('late'))?.lastFire).toBe(frontier)
 })
 
-test('after a time without agents Latest runs the newest time, and the others are recorded as one range', async () => {
+test('after a period without agents, Latest runs the newest time and records the others as one range', async () => {
   const now = Date.now()
   await pool.putJob({
     name: 'missed',
@@ -113,7 +113,7 @@ test('after a time without agents Latest runs the newest time, and the others ar
   expect(missed[0]).toMatchObject({ reason: 'NotCaughtUp', final: true, attempt: 0 })
 })
 
-test('a ShellRun is claimed once, its request is deleted, and a kill is its outcome', async () => {
+test('a ShellRun is claimed once, its request is deleted, and a kill ends it as Killed', async () => {
   await pool.agent('a')
   await pool.putRun({ name: 'once', command: command(`${stamp()}; exec sleep 60`) })
   await pool.request('run.test.once.-', {

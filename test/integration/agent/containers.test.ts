@@ -152,11 +152,11 @@ describe.runIf(canRun)('jobs in containers', () => {
     await agent()
     await pool.agent('b', { containers: { helper, endpoints: [`unix://${node.socket}`], podsOnly: false } })
     await bothLive()
-    await start('nobody', 'true', labels({ app: 'nothing' }))
-    expect(await result('nobody')).toMatchObject({ outcome: 'Failed', reason: 'ContainerNotFound' })
+    await start('absent', 'true', labels({ app: 'nothing' }))
+    expect(await result('absent')).toMatchObject({ outcome: 'Failed', reason: 'ContainerNotFound' })
   })
 
-  test('with several containers running in a Pod one must be named', async () => {
+  test('if several containers of a Pod are running, container.name must name one', async () => {
     await node.pod({ name: 'pair', labels: { app: 'pair' }, containers: { left: {}, right: {} } })
     await agent()
     await start('either', 'true', labels({ app: 'pair' }))
@@ -168,7 +168,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     expect(await result('left')).toMatchObject({ outcome: 'Succeeded' })
   })
 
-  test('an engine with two sockets counts once', async () => {
+  test('a runtime with two sockets counts once', async () => {
     await node.pod({ name: 'solo', labels: { app: 'solo' }, containers: { app: {} } })
     const socket = `unix://${node.socket}`
     await agent({ containers: { helper, endpoints: [socket, socket], podsOnly: false } })
@@ -183,7 +183,7 @@ describe.runIf(canRun)('jobs in containers', () => {
     expect([reason, message]).toEqual(['RuntimeUnavailable', expect.stringContaining('--runtime-endpoint')])
   })
 
-  test('without the helper no container is tried', async () => {
+  test('without the helper, a run in a container fails with Unsupported', async () => {
     await agent({ containers: { helper: undefined, endpoints: [], podsOnly: false } })
     await start('helpless', 'true', {})
     expect(await result('helpless')).toMatchObject({
@@ -194,7 +194,7 @@ describe.runIf(canRun)('jobs in containers', () => {
   })
 })
 
-/** The name of a job for which this agent, of a and b, has rank 0. */
+/** The uid of a job for which this agent has rank 0 among a and b. */
 function uidFor(agent: string): string {
   for (let n = 0; ; n++) if (rank(`uid-${n}`, ['a', 'b'])[0] === agent) return `uid-${n}`
 }

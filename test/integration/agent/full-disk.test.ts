@@ -8,7 +8,7 @@ import { command, due } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 import { fill, mayMount, mountSmall, unmount } from '../../fixtures/small-disk.ts'
 
-/** The machine's disk is full. */
+/** The disk of the agent's state directory is full. */
 describe.skipIf(!mayMount)('an agent', () => {
   const pool = poolForEach({ ttlSeconds: 5, members: ['a'] })
   let disk: string
@@ -30,7 +30,7 @@ describe.skipIf(!mayMount)('an agent', () => {
 
   const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
 
-  test('with a full disk keeps its session and runs jobs, and so does the next one', async () => {
+  test('with a full disk keeps its session and runs jobs, and so does the next agent', async () => {
     fill(disk)
     const first = await pool.agent('a', { etcd: counted })
     await pool.putJob({ name: 'one', ...due(), command: command(`echo x >> ${pool.truth}`) })
@@ -45,7 +45,7 @@ describe.skipIf(!mayMount)('an agent', () => {
     expect((await registered())?.create).not.toBe(session)
   })
 
-  test('that stops with a full disk leaves its session to the next one as it is', async () => {
+  test('that stops with a full disk leaves its session and lease unchanged for the next agent', async () => {
     const first = await pool.agent('a', { etcd: counted })
     const { session, finish } = await startLongRun(pool)
     const { lease } = (await registered()) ?? {}

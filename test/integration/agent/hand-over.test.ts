@@ -12,16 +12,16 @@ const pool = poolForEach({ ttlSeconds: TTL, members: ['a', 'b'] })
 
 const registered = () => pool.etcd.get(pool.keys.agent('default', 'a'))
 
-/** The events, in order. */
-let told: string[] = []
+/** Fences and registrations, in order. */
+let events: string[] = []
 const fences = (real: Launcher): Launcher => ({
   ...real,
   fence: (session, until) => {
-    told.push(`fence ${until - boottimeMs() > TTL * 1_000 ? 'long' : 'short'}`)
+    events.push(`fence ${until - boottimeMs() > TTL * 1_000 ? 'long' : 'short'}`)
     real.fence(session, until)
   },
 })
-/** `fail`: a registration is applied, but its answer is lost. */
+/** `fail`: every registration after the first is applied, but its answer is lost. */
 const registrations =
   (fail = false) =>
   (real: Etcd): Etcd => ({
@@ -29,35 +29,35 @@ const registrations =
     txn: async txn => {
       const isMine = txn.then.some(op => 'put' in op && op.put === pool.keys.agent('default', 'a'))
       const answer = await real.txn(txn)
-      if (isMine) told.push('registered')
-      if (isMine && fail && told.filter(each => each === 'registered').length > 1)
+      if (isMine) events.push('registered')
+      if (isMine && fail && events.filter(each => each === 'registered').length > 1)
         throw new Error('the answer was lost')
       return answer
     },
   })
 
 async function longRun(options: Parameters<typeof pool.agent>[1]) {
-  told = []
+  events = []
   const first = await pool.agent('a', options)
   return { first, ...(await startLongRun(pool)) }
 }
 
 test('a run outlives the TTL without an agent, and is adopted in the same session', async () => {
   const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations() })
-  told = []
+  events = []
   await first.agent.handOver()
-  expect(told).toEqual(['registered', 'fence long'])
+  expect(events).toEqual(['registered', 'fence long'])
   await first.crash()
   const left = Date.now()
   await pool.agent('b')
   await eventually('the TTL has passed twice', () => Date.now() > left + 2 * TTL * 1_000)
   expect(await pool.ended('long')).toBeUndefined()
 
-  told = []
+  events = []
   await pool.agent('a', { launcher: fences, etcd: registrations() })
-  await eventually('it is back', () => told.includes('registered'))
-  // Lowered before the request is sent.
-  expect(told.slice(0, 2)).toEqual(['fence short', 'registered'])
+  await eventually('it is back', () => events.includes('registered'))
+  // The fence is lowered before the registration is sent.
+  expect(events.slice(0, 2)).toEqual(['fence short', 'registered'])
   const back = await registered()
   expect(back?.create).toBe(session)
   expect(await pool.etcd.keepAlive(back?.lease ?? '', 5_000)).toBeLessThanOrEqual(TTL)
@@ -65,27 +65,27 @@ test('a run outlives the TTL without an agent, and is adopted in the same sessio
   expect(await pool.ran()).toHaveLength(1)
 })
 
-test('if the answer is lost the fence is not raised, and the next agent still finds the session', async () => {
+test('if the answer is lost, the fence is not raised, and the next agent still finds the session', async () => {
   const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations(true) })
-  told = ['registered']
+  events = ['registered']
   await expect(first.agent.handOver()).rejects.toThrow('lost')
-  expect(told).not.toContain('fence long')
+  expect(events).not.toContain('fence long')
   await first.crash()
   await pool.agent('a')
   await finish()
   expect((await registered())?.create).toBe(session)
 })
 
-test('a lease that is long enough is never shortened, and is kept when the next agent comes', async () => {
+test('a lease that is long enough is never shortened, and the next agent keeps it', async () => {
   const long = { ttlSeconds: 200, paused: false, draining: false, sealKey: '' }
   await pool.etcd.txn({
     compare: [],
     then: [{ put: pool.keys.pool('default'), value: JSON.stringify(long) }],
   })
   const { first, session, finish } = await longRun({ launcher: fences, etcd: registrations() })
-  told = []
+  events = []
   await first.agent.handOver()
-  expect(told).toEqual(['registered', 'fence long'])
+  expect(events).toEqual(['registered', 'fence long'])
   const left = await registered()
   expect(await pool.etcd.keepAlive(left?.lease ?? '', 5_000)).toBe(200)
   await first.crash()
@@ -95,9 +95,9 @@ test('a lease that is long enough is never shortened, and is kept when the next 
 })
 
 test('an agent without runs hands nothing over', async () => {
-  told = []
+  events = []
   const idle = await pool.agent('a', { launcher: fences, etcd: registrations() })
   await eventually('a session', registered)
   await idle.agent.handOver()
-  expect(told).not.toContain('fence long')
+  expect(events).not.toContain('fence long')
 })

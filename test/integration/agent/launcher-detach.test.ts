@@ -10,7 +10,7 @@ import { silentLog } from '../../../platform/log.ts'
 import { launcherBinary } from '../../../scripts/go-programs.ts'
 import { eventually } from '../../fault/eventually.ts'
 
-/** Where launchers are started: in a scope of systemd's, and from a pod on its host. */
+/** Launchers are detached from the agent: in a systemd scope, or from a pod on its host. */
 
 const run = promisify(execFile)
 const isRoot = process.getuid?.() === 0
@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
 
 describe('systemd', () => {
-  /** Notes what it is told, and does what `systemd-run --scope` does: becomes the command. */
+  /** Installs this script as systemd-run. */
   const systemd = async (text: string) => {
     const systemdRun = join(dir, 'systemd-run')
     await mkdir(join(dir, 'run/systemd/system'), { recursive: true })
@@ -39,23 +39,24 @@ describe('systemd', () => {
     return launcher
   }
 
-  test('the launcher is started in a scope of its own with delegated groups', async () => {
-    const fake = `echo "$@" > ${dir}/told; while [ "$1" != -- ]; do shift; done; shift; exec "$@"`
+  test('the launcher is started in its own scope with delegated control groups', async () => {
+    // Like `systemd-run --scope`: becomes the command after `--`.
+    const fake = `echo "$@" > ${dir}/arguments; while [ "$1" != -- ]; do shift; done; shift; exec "$@"`
     expect((await launched(await systemd(fake))).build).toBe('b1')
-    const told = await readFile(join(dir, 'told'), 'utf8')
-    expect(told).toMatch(
+    const given = await readFile(join(dir, 'arguments'), 'utf8')
+    expect(given).toMatch(
       /--scope --quiet --collect --unit=shellcron-launcher-\S+ .*-p Delegate=yes -p TasksMax=infinity -- \S+launcher /,
     )
-    expect(told.startsWith(isRoot ? '--scope' : '--user --scope')).toBe(true)
+    expect(given.startsWith(isRoot ? '--scope' : '--user --scope')).toBe(true)
   })
 
-  test('where systemd will not, it is started plainly', async () => {
+  test('if systemd-run fails, the launcher is started without a scope', async () => {
     expect((await launched(await systemd('exit 1'))).build).toBe('b1')
   })
 })
 
 describe.runIf(isRoot)('a pod', () => {
-  /** A machine of our own, with a first process whose namespaces can be entered; in it a pod, as `text` has it. */
+  /** A machine in its own namespaces. `inPod` runs the agent's fixture in a pod on it. */
   const machine = () => {
     const init = spawn(
       'unshare',
@@ -83,7 +84,7 @@ describe.runIf(isRoot)('a pod', () => {
     return { init, inPod, ready: new Promise(resolve => init.stdout.once('data', resolve)) }
   }
 
-  test('starts its runs on the host, once, and they outlive it', async () => {
+  test('starts its runs on the host, and they outlive the pod', async () => {
     const { init, inPod, ready } = machine()
     const group = await podGroup()
     try {
@@ -118,18 +119,18 @@ describe.runIf(isRoot)('a pod', () => {
 })
 
 const INIT = 'mount --make-rprivate /; hostname the-host; echo up; while :; do sleep 1000 & wait; done'
-/** Its own group, if there is one, its own name, and a file that only it sees. */
+/** The pod has its own control group if there is one, its own host name, and a file that only the pod sees. */
 const POD =
   'if [ -n "$0" ]; then mkdir -p "$0"; echo $$ > "$0/cgroup.procs"; fi; hostname the-pod; mount -t tmpfs pod /mnt; : > /mnt/inside-pod; exec "$@"'
 
-/** Where the kernel can end a pod's group at once; else ''. */
+/** The path of the pod's control group; '' without cgroup v2, which alone can kill a group at once. */
 async function podGroup(): Promise<string> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8')
   const place = / \/ (\S+) .* - cgroup2 /.exec(mounts)?.[1]
   return place === undefined ? '' : join(place, `test-pod-${process.pid}`)
 }
 
-/** As the kubelet does; that the group can go shows that nothing is left in there. */
+/** Ends the pod as the kubelet does. The group can be removed only if no process is left in it. */
 async function endPod(group: string): Promise<void> {
   if (group === '') return
   await writeFile(join(group, 'cgroup.kill'), '1').catch(() => undefined)

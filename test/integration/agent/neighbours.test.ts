@@ -4,7 +4,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, due, type ScriptedPool, startScriptedPool } from '../../fixtures/pool.ts'
 import { type EtcdCluster, startEtcd } from '../../servers/etcd.ts'
 
-/** Two independent ShellCrons on one machine. */
+/** Two independent installations of ShellCron on one machine. */
 const etcds: EtcdCluster[] = []
 const pools: ScriptedPool[] = []
 
@@ -23,7 +23,7 @@ afterAll(async () => {
   for (const etcd of etcds) await etcd.stop()
 })
 
-test('the kill of a run does not touch the run of the same name and time of the other one', async () => {
+test('a kill ends the run of one installation, and not the run with the same id of the other one', async () => {
   const [mine, other] = pools as [ScriptedPool, ScriptedPool]
   await mine.putJob({ name: 'j', ...due(), command: command('exec sleep 600') })
   await eventually('it is claimed', async () => (await mine.actives())[0])

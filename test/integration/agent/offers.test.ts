@@ -5,24 +5,24 @@ import { eventually } from '../../fault/eventually.ts'
 import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** What an agent beyond the first three ranks does, and how much an agent claims. */
+/** Agents beyond the first three ranks claim times that are offered to them. No agent exceeds its limit of runs. */
 const pool = poolForEach({ ttlSeconds: 30 })
 
 const HOUR = 3_600_000
 
-/** Four agents without a free slot. Resolves to the last one in rank for the job. */
+/** Starts four agents without a free slot. Resolves to the last one in rank for the job. */
 async function fourAgents(): Promise<string> {
   const names = ['a', 'b', 'c', 'd']
   for (const name of names) await pool.putMember(name, { maxConcurrentRuns: 0 })
   for (const name of names) await pool.agent(name)
   await eventually(
-    'all live',
+    'all have a session',
     async () => (await pool.etcd.list(pool.keys.agents('default'))).items.length === 4,
   )
   return rank('uid-1', names)[3] ?? ''
 }
 
-/** A job whose last time is unclaimed, and offered. `settledTo`: how far its cell moved since the agents read it. */
+/** Puts a job whose last time is unclaimed, and offers that time. `settledTo`: the frontier of its cell, which the agents have not read yet. */
 async function offer(settledTo: number): Promise<void> {
   const now = Date.now()
   const time = now - (now % HOUR)

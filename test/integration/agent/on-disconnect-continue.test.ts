@@ -6,13 +6,13 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, due, type StartedAgent } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** onDisconnect Continue: a run outlives the session of its agent, and the next session of that agent records it. */
+/** With onDisconnect Continue, a run outlives the session of its agent, and the next session of that agent records it. */
 const pool = poolForEach({ ttlSeconds: 2, members: ['a'] })
 
 const ended = () => pool.ended('j')
 
-/** A run that writes `begun`, and `done` once the file `go` exists. Its agent and session are gone. */
-async function leftAlone(): Promise<StartedAgent> {
+/** Starts a run that writes `begun`, and `done` once the file `go` exists, and ends its agent and session. */
+async function startDisconnectedRun(): Promise<StartedAgent> {
   const agent = await pool.agent('a')
   await pool.putJob({
     name: 'j',
@@ -30,23 +30,23 @@ async function leftAlone(): Promise<StartedAgent> {
   return agent
 }
 
-const goOn = () => writeFile(join(pool.dir, 'go'), '')
+const letItEnd = () => writeFile(join(pool.dir, 'go'), '')
 
-test('the run continues, and its real end is recorded', async () => {
-  await leftAlone()
+test('the run continues, and its real outcome is recorded', async () => {
+  await startDisconnectedRun()
   await pool.agent('a')
-  await eventually('it is of the new session', async () => {
+  await eventually('the new session has taken the run over', async () => {
     const [active] = await pool.actives()
     const registration = await pool.etcd.get(pool.keys.agent('default', 'a'))
     return registration !== undefined && active?.session === registration.create
   })
-  await goOn()
+  await letItEnd()
   expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
   expect(await pool.ran()).toEqual(['begun', 'done'])
 })
 
-test('other agents that change its cell meanwhile do not remove it', async () => {
-  await leftAlone()
+test('the run is kept when other agents change its cell meanwhile', async () => {
+  await startDisconnectedRun()
   let changes = 0
   const keyOfCell = pool.keys.cell({
     pool: 'default',
@@ -70,20 +70,20 @@ test('other agents that change its cell meanwhile do not remove it', async () =>
   })
   await pool.agent('a', { etcd: changing })
   await eventually('its cell has changed three times', () => changes === 3)
-  await goOn()
+  await letItEnd()
   expect(await eventually('it has ended', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
 })
 
-test('a run that ended while no agent was there is recorded with its real end', async () => {
-  await leftAlone()
-  await goOn()
+test('a run that ended while no agent was running is recorded with its real outcome', async () => {
+  await startDisconnectedRun()
+  await letItEnd()
   await eventually('it is done', async () => (await pool.ran()).length === 2)
   await pool.agent('a')
   expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Succeeded', attempt: 1 })
 })
 
-test('after a reboot it is Lost at once, and not run again', async () => {
-  const agent = await leftAlone()
+test('after a reboot, the run is Lost at once and is not retried', async () => {
+  const agent = await startDisconnectedRun()
   await agent.reboot()
   await pool.agent('a')
   expect(await eventually('it is recorded', ended)).toMatchObject({ outcome: 'Lost', final: true })

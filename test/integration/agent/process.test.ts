@@ -12,7 +12,7 @@ import { type Child, startChild } from '../../../platform/child-process.ts'
 import { bytesOf, isAlive } from '../../contract/launcher/launcher.ts'
 import { eventually } from '../../fault/eventually.ts'
 
-/** Operator and agent as separate processes, as on servers: what a restart of the agent means for its runs. */
+/** Operator and agent as separate processes, as on servers: the runs of an agent that restarts. */
 const program = fileURLToPath(new URL('../../../bin/shellcron', import.meta.url))
 const ends: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -88,7 +88,7 @@ spec:
       script: echo started >> ran; sleep 4; echo ended >> ran
 `
 
-test('SIGTERM ends an agent at once and leaves its run; the next agent adopts and records it', async () => {
+test('SIGTERM ends an agent at once, its run continues, and the next agent adopts and records the run', async () => {
   const { dir, agent, recorded } = await fleet()
   const first = await agent()
   await writeFile(join(dir, 'run.yaml'), job(dir))
@@ -124,7 +124,7 @@ metadata: { name: sleeper }
 spec: { template: { spec: { host: {}, workingDir: "${dir}", script: "echo $$ >> pids; exec sleep 600" } } }
 `
 
-test('an agent that is stopped for a moment and then killed loses no exit code and no byte; one that hangs is fenced', async () => {
+test('an agent that is paused and then killed loses no exit code and no output; an agent that hangs is fenced', async () => {
   const { dir, agent, recorded, output } = await fleet()
   const first = await agent()
   await writeFile(join(dir, 'run.yaml'), writer(dir))
@@ -194,7 +194,7 @@ test.each(['agent', 'operator'])('the %s ends on SIGTERM even if etcd is unreach
     onLine: line => void lines.push(line),
   })
   ends.push(() => alone.stop(0))
-  await eventually('it says why it waits', () => lines.some(line => line.includes('no etcd member')))
+  await eventually('it logs why it waits', () => lines.some(line => line.includes('no etcd member')))
   alone.signal('SIGTERM')
   expect(await alone.ended).toEqual({ code: 0, signal: null })
 })

@@ -8,7 +8,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command, type StartedAgent } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** An agent that returns within its lease obeys changes that were made while it was away. */
+/** An agent that returns within its lease applies the changes that were made while it was away. */
 const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 beforeEach(() => {
   armed = Promise.withResolvers()
@@ -27,7 +27,7 @@ async function mark(over: Partial<Active>): Promise<void> {
   await put(pool.keys.active('default', 'a', active?.run ?? ''), { ...active, ...over })
 }
 
-/** The first attempt of a run that starts in an hour, as a claim leaves it. Its owner is away. */
+/** Puts the first attempt of a run that starts in an hour, as a claim does. Its owner is not running. */
 async function claimedAhead(owner: StartedAgent): Promise<void> {
   const registration = await eventually('a session', () => pool.etcd.get(pool.keys.agent('default', 'a')))
   const { instance } = JSON.parse(registration.value)
@@ -55,7 +55,7 @@ async function claimedAhead(owner: StartedAgent): Promise<void> {
   })
 }
 
-/** The agent returns, arms the run, and leaves again. */
+/** Starts the agent until it has armed the run, and ends it again. */
 async function armedAhead(): Promise<void> {
   await claimedAhead(await pool.agent('a'))
   const back = await pool.agent('a', { launcher: watched })

@@ -5,7 +5,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** What an agent records of commands that print their Secrets. */
+/** The results of commands that print their Secrets. */
 const pool = poolForEach({ ttlSeconds: 30, members: ['a'] })
 
 const SECRET = 'correct-horse-battery'
@@ -20,15 +20,15 @@ const start = async (name: string, script: string, over: object = {}) => {
 
 test('a Secret is redacted in the recorded output, and a ConfigMap is not', async () => {
   await pool.agent('a')
-  await start('says', `echo "$SECRET and $SETTING"; echo "$SECRET" | base64; exit 3`)
-  expect(await result('says')).toMatchObject({
+  await start('prints', `echo "$SECRET and $SETTING"; echo "$SECRET" | base64; exit 3`)
+  expect(await result('prints')).toMatchObject({
     outcome: 'Failed',
     exitCode: 3,
     tail: '*** and in-the-open\n***\n',
   })
 })
 
-test('a value of which the tail has only the end is redacted', async () => {
+test('a value whose end is at the start of the tail is redacted', async () => {
   await pool.agent('a')
   const rest = 512 - 'battery'.length
   await start('cut', `printf %s "$SECRET"; head -c ${rest} /dev/zero | tr '\\0' .`)
@@ -41,7 +41,7 @@ test('a value that is not known to be from a ConfigMap is redacted like a Secret
   expect((await result('older')).tail).toBe('***\n')
 })
 
-/** A run that has printed its Secret, and waits to be ended. */
+/** Starts a run that has printed its Secret and waits for its end. */
 async function halfway(name: string): Promise<{ crash(): Promise<void> }> {
   const { crash } = await pool.agent('a')
   await start(

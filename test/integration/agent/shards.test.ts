@@ -5,7 +5,7 @@ import { eventually } from '../../fault/eventually.ts'
 import { command } from '../../fixtures/pool.ts'
 import { poolForEach } from '../../fixtures/pool-for-each.ts'
 
-/** Mode Shards: each shard is a target of its own, and the first agent in its rank claims it. */
+/** Mode Shards: each shard is its own target, and the agent with rank 0 for it claims it. */
 const pool = poolForEach({ ttlSeconds: 5, members: ['a', 'b'] })
 
 const HOUR = 3_600_000
@@ -19,7 +19,7 @@ const sharded = (shards: number, file: string, over = {}) => ({
   ...command(stamp(file), over),
   placement: { mode: 'Shards' as const, shards, agents: [] },
 })
-/** The last time is due, and no older time. */
+/** A schedule whose last time is due, and no older one. */
 const dueNow = (now = Date.now()) => ({
   schedules: ['@every 1h'],
   scheduleChangedAt: now - (now % HOUR) - 1,

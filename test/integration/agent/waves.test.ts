@@ -15,7 +15,7 @@ const pool = poolForEach({ ttlSeconds: 5, members: NAMES })
 const HOUR = 3_600_000
 const ref = (target: string) => cellRef('j', target)
 
-/** As the operator does: puts the cells of all targets before the entry. */
+/** Puts the cells of all targets before the entry, as the operator does. */
 async function putTargets(lastFire: number): Promise<void> {
   const value = JSON.stringify({ uid: 'uid-1', lastFire, active: [] })
   const puts = NAMES.map(name => ({ put: pool.keys.cell(ref(name)), value }))
@@ -25,10 +25,10 @@ const wave = async () => {
   const item = await pool.etcd.get(pool.keys.cell(ref(WAVE)))
   return item && parseValue(cellSchema, item.value)
 }
-/** Records when it begins and ends. */
+/** A script that records when it begins and ends. */
 const span = (seconds: number) => {
-  const say = `echo "$SHELLCRON_RUN_ID $(date +%s%3N)" >> ${pool.truth}`
-  return `${say}; sleep ${seconds}; ${say}`
+  const record = `echo "$SHELLCRON_RUN_ID $(date +%s%3N)" >> ${pool.truth}`
+  return `${record}; sleep ${seconds}; ${record}`
 }
 const rolling = (maxParallel: number | string, seconds = 1): JobEntry['command'] =>
   command(span(seconds), { placement: { mode: 'All', agents: [], maxParallel } })
@@ -58,8 +58,8 @@ test('a retry whose machine is gone leaves its slot to others, and takes one whe
   const [a, b] = await Promise.all([pool.agent('a'), pool.agent('b')])
   const scheduleChangedAt = Date.now() - (Date.now() % HOUR) - 1
   await putTargets(scheduleChangedAt)
-  const say = `echo "$SHELLCRON_AGENT $SHELLCRON_ATTEMPT" >> ${pool.truth}`
-  const script = `${say}; [ $SHELLCRON_ATTEMPT = 2 ] || exec sleep 600`
+  const record = `echo "$SHELLCRON_AGENT $SHELLCRON_ATTEMPT" >> ${pool.truth}`
+  const script = `${record}; [ $SHELLCRON_ATTEMPT = 2 ] || exec sleep 600`
   const placement = { mode: 'All', agents: ['a', 'b'], maxParallel: 1 }
   const job = {
     schedules: ['@every 1h'],
