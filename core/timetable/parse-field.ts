@@ -121,7 +121,7 @@ function hashed(
 function stepOf(field: Field, text: string, item: string): number {
   const step = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN
   if (step >= 1 && step <= field.max) return step
-  const once = step > field.max ? `; to run once per cycle, write ${field.min}` : ''
+  const once = step > field.max ? `; a larger step would fire at ${field.min} only: write ${field.min}` : ''
   throw new ScheduleError(
     `${field.name} step in ${item} must be a whole number from 1 to ${field.max}${once}`,
   )

@@ -23,7 +23,7 @@ export function compileSchedule(schedule: string, hashKey: string, field: string
     return parse(schedule, hashKey)
   } catch (error) {
     if (!(error instanceof ScheduleError)) throw error
-    throw new InvalidInput(field, `schedule "${schedule}": ${error.message}`, { cause: error })
+    throw new InvalidInput(field, `"${schedule}": ${error.message}`, { cause: error })
   }
 }
 

@@ -196,7 +196,7 @@ describe('a refusal names the field, the value and the remedy', () => {
     ['* * * *', 'has 4 fields; write 5'],
     ['0 0 0 1 1 * 2024', 'has 7 fields; write 5'],
     ['*/61 * * * *', 'must be a whole number from 1 to 59'],
-    ['0 */24 * * *', 'to run once per cycle, write 0'],
+    ['0 */24 * * *', 'a larger step would fire at 0 only: write 0'],
     ['61 * * * *', 'minute 61 is out of range; use 0-59'],
     ['0 0 0 * *', 'day-of-month 0 is out of range; use 1-31'],
     ['0 0 * * 8', 'day-of-week 8 is out of range; use 0-7'],
