@@ -89,7 +89,7 @@ test('a ShellRun of some of its targets runs there only', async () => {
   const { conditions } = await see.settled(() => see.run('nowhere'), 'Reconciling')
   expect(conditions['Reconciling']).toMatchObject({
     reason: 'TargetNotFound',
-    message: expect.stringContaining('spec.targets: server-3') as string,
+    message: expect.stringContaining('spec.targets: the job selects no agent server-3') as string,
   })
   await kubectl('delete', 'scj/all', 'srun/again', 'srun/nowhere', '-n', NS, '--timeout=60s')
 })

@@ -205,7 +205,7 @@ describe('conditions of a ShellCronJob', () => {
       'spec.schedules[1]',
       'x',
     ],
-    ['day that never comes', { schedule: '0 0 30 2 *' }, 'InvalidSchedule', 'spec.schedule', 'correct'],
+    ['day that never comes', { schedule: '0 0 30 2 *' }, 'InvalidSchedule', 'spec.schedule', 'check'],
     ['zone', { timeZone: 'Mars/Base' }, 'InvalidSchedule', 'spec.timeZone', 'Mars/Base'],
     [
       'pattern',
