@@ -139,3 +139,12 @@ describe('validate', () => {
     expect(stdout).toMatch(/ShellCronJob default\/a is also defined in -:1; remove one of them/)
   })
 })
+
+test('a reader that closes the pipe early causes no error', () => {
+  const pipeline = `"$0" "$1" next --schedule '* * * * *' --count 1000 | head -n 1; sleep 0.1`
+  const { stdout, stderr } = spawnSync('sh', ['-c', pipeline, process.execPath, program], {
+    encoding: 'utf8',
+  })
+  expect(stdout.split('\n')).toHaveLength(2)
+  expect(stderr).toBe('')
+})

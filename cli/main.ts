@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
 import { Unavailable } from '../platform/errors.ts'
 import { version } from '../platform/version.ts'
+import { endQuietlyOnClosedPipe } from './closed-pipe.ts'
 
 type Add = (program: Command) => void
 
@@ -44,6 +45,10 @@ function addVersionCommand(program: Command): void {
 
 const WRONG_USE = 2
 
+/** These work until they are stopped, and do not end because their output has no reader. */
+const LASTING = ['up', 'operator', 'agent']
+
+if (!LASTING.includes(process.argv[2] ?? '')) endQuietlyOnClosedPipe()
 try {
   await (await program(process.argv[2])).parseAsync()
 } catch (error) {

@@ -46,7 +46,6 @@ export function addLogsCommand(program: Command): void {
 }
 
 async function logs(what: string, flags: LogsFlags): Promise<boolean> {
-  endQuietlyOnClosedPipe()
   const socket = socketIn(flags.state)
   const run = await runOf(socket, what, flags)
   const choose = chooser(flags.attempt)
@@ -116,15 +115,6 @@ function areGood(printed: ReadonlyMap<string, { isGood: boolean }>): boolean {
 
 function hasOutput({ output }: Attempt): boolean {
   return output !== undefined
-}
-
-/** `shellcron logs … | head` is no error: ends quietly when the reader closes the pipe. */
-function endQuietlyOnClosedPipe(): void {
-  for (const out of [process.stdout, process.stderr])
-    out.on('error', error => {
-      if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
-      throw error
-    })
 }
 
 /** A time, or how long ago. Answers Unix ms. */
