@@ -141,7 +141,7 @@ describe('validate', () => {
 })
 
 test('a reader that closes the pipe early causes no error', () => {
-  const pipeline = `"$0" "$1" next --schedule '* * * * *' --count 1000 | head -n 1; sleep 0.1`
+  const pipeline = `"$0" "$1" next --schedule '* * * * *' --count 10000 | head -n 1; sleep 0.1`
   const { stdout, stderr } = spawnSync('sh', ['-c', pipeline, process.execPath, program], {
     encoding: 'utf8',
   })
