@@ -54,14 +54,14 @@ async function validate(paths: string[]): Promise<{ findings: Finding[]; count: 
     }
   }
   for (const each of found) {
-    for (const { field, message } of judge(each, found)) {
+    for (const { field, message } of check(each, found)) {
       findings.push({ file: each.file, line: each.of.lineOf(field), field, message })
     }
   }
   return { findings: [...findings, ...duplicates(found)], count: found.length }
 }
 
-function judge(
+function check(
   { of: { object } }: FileObject,
   all: readonly FileObject[],
 ): { field: string; message: string }[] {
