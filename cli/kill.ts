@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
+import { escapeControls } from './escape-controls.ts'
 import { killObject, killRun } from './operator-client.ts'
 import { socketIn, stateOption } from './options/state.ts'
 
@@ -18,7 +19,9 @@ export function addKillCommand(program: Command): void {
       const attempts = await kill(socketIn(state), what, namespace)
       if (attempts === 0)
         throw new InvalidInput(what, 'has no active run; `shellcron history` lists finished runs')
-      process.stdout.write(`${what}: killing ${attempts} ${attempts === 1 ? 'run' : 'runs'}\n`)
+      process.stdout.write(
+        `${escapeControls(what)}: killing ${attempts} ${attempts === 1 ? 'run' : 'runs'}\n`,
+      )
     })
 }
 

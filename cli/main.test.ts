@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
@@ -133,6 +136,29 @@ describe('validate', () => {
     const wrong = [run('{ generateName: A- }'), run(`{ generateName: ${'a'.repeat(48)} }`), run('{}')]
     for (const text of [...wrong, job('@daily').replace('name: a', 'generateName: a-')])
       expect(shellcron(['validate', '-f', '-'], text).stdout).toMatch(/^-:3: metadata\.name: /)
+  })
+  test('nothing in a file or its name controls the terminal, as text or as JSON', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'shellcron-cli-'))
+    try {
+      const text = JSON.stringify({
+        apiVersion: 'shellcron.dev/v1\u009b2J\u007f',
+        kind: 'Shell\u001b]0;x\u0007',
+        metadata: { name: 'a', labels: { '\u202ekey': 'a\nb' } },
+        spec: { 'sche\u001bdule': 1 },
+      })
+      await writeFile(join(dir, 'a\u001b[2J\n\u202e.yaml'), `${text}\n---\n${job('@daily')}  "x\\e": 1\n`)
+      for (const format of ['text', 'json']) {
+        const { stdout, status } = shellcron(['validate', '-f', dir, '-o', format])
+        expect(status).toBe(1)
+        expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u)
+        expect(stdout).toContain('\\u001b[2J\\n\\u202e.yaml')
+        if (format === 'json')
+          for (const line of stdout.trim().split('\n'))
+            expect(JSON.parse(line)).toMatchObject({ file: join(dir, 'a\u001b[2J\n\u202e.yaml') })
+      }
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
   })
   test('an object that is defined twice is reported', () => {
     const { stdout } = shellcron(['validate', '-f', '-'], `${job('@daily')}---\n${job('@weekly')}`)

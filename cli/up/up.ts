@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePorts } from '../../platform/free-ports.ts'
+import { escapeLines } from '../escape-controls.ts'
 import { readMachine, takeVariables } from './config.ts'
 import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
 import { type EtcdServer, startEtcdServer, type TlsFiles } from './etcd-server.ts'
@@ -32,7 +33,7 @@ const DRAIN_SECONDS = 10
 const RECORD_GRACE_MS = 30_000
 
 export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
-  const say: Say = line => void process.stderr.write(`${line}\n`)
+  const say: Say = line => void process.stderr.write(`${escapeLines(line)}\n`)
   const setup = await setUp(options)
   const operator = await import('../../operator/main.ts')
   // Fails here, before anything is started: the agent would end and be started again without end.

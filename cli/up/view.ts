@@ -1,6 +1,7 @@
 import type { Result } from '../../core/records/state.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
+import { escapeControls, toJsonLine } from '../escape-controls.ts'
 import { type Overview, outcomes, readOverview } from '../operator-client.ts'
 import { keyOfResult, renderOutcome, renderProblem, renderTable, renderTroubles } from './table.ts'
 
@@ -36,7 +37,7 @@ async function followOutcomes(
     if (!isNew(told, result)) continue
     last.set(keyOfResult(result), result)
     if (format === 'lines') out.write(`${renderOutcome(result)}\n`)
-    if (format === 'json') out.write(`${JSON.stringify({ type: 'outcome', ...result })}\n`)
+    if (format === 'json') out.write(toJsonLine({ type: 'outcome', ...result }))
   }
 }
 
@@ -56,7 +57,9 @@ function createPoll(
     ])
     for (const line of now) {
       if (told.has(line) || screen) continue
-      out.write(format === 'json' ? `${JSON.stringify({ type: 'problem', message: line })}\n` : `! ${line}\n`)
+      out.write(
+        format === 'json' ? toJsonLine({ type: 'problem', message: line }) : `! ${escapeControls(line)}\n`,
+      )
     }
     told = now
   }
