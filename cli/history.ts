@@ -24,7 +24,10 @@ export function addHistoryCommand(program: Command): void {
   program
     .command('history')
     .description('list finished attempts, and times that did not run, newest first')
-    .argument('[job]', 'only this ShellCronJob: NAMESPACE/NAME, or NAME in namespace "default"')
+    .argument(
+      '[job]',
+      'only this ShellCronJob and its ShellRuns: NAMESPACE/NAME, or NAME in namespace "default"',
+    )
     .addOption(stateOption())
     .option('--shell-run', '[job] names a ShellRun')
     .option('--agent <name>', 'only attempts of this agent')

@@ -11,7 +11,7 @@ export function addKillCommand(program: Command): void {
     .description('kill active runs: SIGTERM to every process, SIGKILL after the grace period; outcome Killed')
     .argument(
       '<what>',
-      'a ShellCronJob or ShellRun (NAMESPACE/NAME or NAME): all its active runs; or the id of one run, as `shellcron history` shows it',
+      'a ShellCronJob or ShellRun (NAMESPACE/NAME or NAME): all its active runs, and those of ShellRuns of the job; or the id of one run, as `shellcron history` shows it',
     )
     .addOption(stateOption())
     .option('-n, --namespace <namespace>', 'namespace of the object, if <what> is only a name', 'default')
