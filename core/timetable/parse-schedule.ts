@@ -62,7 +62,7 @@ function parseFields(fields: string[], hashKey: string): CronLine {
     weekdays: weekdays.mask,
     rules: joined(days.rules, weekdays.rules),
     either: days.restricted && weekdays.restricted,
-    interval: hour.startsWith('*') || minute.split(',').some(repeats),
+    interval: hour.startsWith('*') || hour.includes('/') || minute.split(',').some(repeats),
   }
   return checked(line)
 }
