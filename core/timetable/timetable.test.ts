@@ -202,6 +202,9 @@ describe('a refusal names the field, the value and the remedy', () => {
     ['', 'is empty'],
     ['* * * *', 'has 4 fields; write 5'],
     ['0 0 0 1 1 * 2024', 'has 7 fields; write 5'],
+    ['0 0 0 1 1 ? *', 'A year is not supported: to run once, create a ShellRun'],
+    ['0 0 1 1 * 2027', 'ends with a year. A year is not supported'],
+    ['0 0 1 1 * 2027-2029', 'ends with a year'],
     ['*/61 * * * *', 'must be a whole number from 1 to 59'],
     ['0 */24 * * *', 'to run once per cycle, write 0'],
     ['61 * * * *', 'minute 61 is out of range; use 0-59'],
@@ -251,9 +254,6 @@ describe('a refusal names the field, the value and the remedy', () => {
 
   test.each([
     ['Shanghai', 'did you mean "Asia/Shanghai"?'],
-    ['+08:00', 'use an IANA name'],
-    ['Europe/Atlantis', 'use an IANA name'],
-    ['', 'use an IANA name'],
     ['BST', 'did you mean "Europe/London" or "Asia/Dhaka"?'],
     ['bst', 'did you mean "Europe/London" or "Asia/Dhaka"?'],
     ['IST', '"Asia/Kolkata"'],
@@ -264,6 +264,9 @@ describe('a refusal names the field, the value and the remedy', () => {
     ['SystemV/CST6CDT', 'did you mean "America/Chicago"?'],
     ['SystemV/OTHER', 'use an IANA name'],
     ['US/Pacific-New', '"America/Los_Angeles"'],
+    ['+08:00', 'use an IANA name'],
+    ['Europe/Atlantis', 'use an IANA name'],
+    ['', 'use an IANA name'],
     ['Local', 'use an IANA name'],
   ])('time zone %s', (timeZone, remedy) => {
     const error = refusal('@daily', { timeZone })
