@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { OUTCOMES } from '../core/records/state.ts'
+import { toJsonLine } from './escape-controls.ts'
 import { readHistory } from './operator-client.ts'
 import { timestamp, wholeNumber } from './options/parsers.ts'
 import { socketIn, stateOption } from './options/state.ts'
@@ -23,7 +24,10 @@ export function addHistoryCommand(program: Command): void {
   program
     .command('history')
     .description('list finished attempts, and times that did not run, newest first')
-    .argument('[job]', 'only this ShellCronJob: NAMESPACE/NAME, or NAME in namespace "default"')
+    .argument(
+      '[job]',
+      'only this ShellCronJob and its ShellRuns: NAMESPACE/NAME, or NAME in namespace "default"',
+    )
     .addOption(stateOption())
     .option('--shell-run', '[job] names a ShellRun')
     .option('--agent <name>', 'only attempts of this agent')
@@ -40,7 +44,7 @@ export function addHistoryCommand(program: Command): void {
 async function history(job: string | undefined, flags: HistoryFlags): Promise<void> {
   const { rows, cursor } = await read(socketIn(flags.state), queryOf(job, flags), flags.limit)
   if (flags.output === 'json') {
-    process.stdout.write(`${JSON.stringify({ rows, ...(cursor ? { cursor } : {}) })}\n`)
+    process.stdout.write(toJsonLine({ rows, ...(cursor ? { cursor } : {}) }))
     return
   }
   for (const row of rows) process.stdout.write(`${renderOutcome(row)}\n`)

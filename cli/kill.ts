@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
+import { escapeControls } from './escape-controls.ts'
 import { killObject, killRun } from './operator-client.ts'
 import { socketIn, stateOption } from './options/state.ts'
 
@@ -10,7 +11,7 @@ export function addKillCommand(program: Command): void {
     .description('kill active runs: SIGTERM to every process, SIGKILL after the grace period; outcome Killed')
     .argument(
       '<what>',
-      'a ShellCronJob or ShellRun (NAMESPACE/NAME or NAME): all its active runs; or the id of one run, as `shellcron history` shows it',
+      'a ShellCronJob or ShellRun (NAMESPACE/NAME or NAME): all its active runs, and those of ShellRuns of the job; or the id of one run, as `shellcron history` shows it',
     )
     .addOption(stateOption())
     .option('-n, --namespace <namespace>', 'namespace of the object, if <what> is only a name', 'default')
@@ -18,7 +19,9 @@ export function addKillCommand(program: Command): void {
       const attempts = await kill(socketIn(state), what, namespace)
       if (attempts === 0)
         throw new InvalidInput(what, 'has no active run; `shellcron history` lists finished runs')
-      process.stdout.write(`${what}: killing ${attempts} ${attempts === 1 ? 'run' : 'runs'}\n`)
+      process.stdout.write(
+        `${escapeControls(what)}: killing ${attempts} ${attempts === 1 ? 'run' : 'runs'}\n`,
+      )
     })
 }
 

@@ -1,9 +1,13 @@
 import { spawnSync } from 'node:child_process'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 /** Runs the program as a user does. */
 const program = fileURLToPath(new URL('main.ts', import.meta.url))
+const root = fileURLToPath(new URL('../', import.meta.url))
 
 function shellcron(args: string[], input = '') {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
@@ -86,6 +90,8 @@ describe('a mistake is reported in a line that names the flag, the value and the
       /^shellcron: --after: "soon" is not a time; use .*\n$/,
     ],
     [['history', '--outcome', 'Fine'], /^shellcron: .*Allowed choices/],
+    [['up', '.', '--retention-bytes', 'much'], /^shellcron: .*'much' is invalid\. Use a size/],
+    [['up', '.', '--runtime-endpoint', '/run/x.sock'], /^shellcron: .*Use URLs such as unix:/],
     [['up', '/nowhere'], /^shellcron: directory: "\/nowhere" is not a directory.*\n$/],
     [
       ['agent', '--endpoints', 'nonsense', '--identity', '/nowhere', '--state', '/tmp/x'],
@@ -100,6 +106,36 @@ describe('a mistake is reported in a line that names the flag, the value and the
     const { status, stderr } = shellcron(args)
     expect(stderr).toMatch(says)
     expect(status).toBe(2)
+  })
+})
+
+describe('without an operator', () => {
+  let dir: string
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'shellcron-cli-'))
+  })
+  afterEach(() => rm(dir, { recursive: true, force: true }))
+
+  test.each(['history', 'logs ops.a.1'])('%s says how to see what is kept', async line => {
+    const state = join(dir, '.shellcron')
+    const ask = () => shellcron([...line.split(' '), '--state', state])
+    await mkdir(state)
+    expect(ask().stderr).not.toContain('are kept')
+    await writeFile(join(state, 'shellcron.db'), '')
+    const message = `are kept in this directory: to read them, start the operator again, for example with \`shellcron up ${dir}\`\n`
+    expect(ask()).toMatchObject({ status: 2, stderr: expect.stringContaining(message) as string })
+    // An operator that was killed leaves its socket.
+    await writeFile(join(state, 'operator.sock'), '')
+    expect(ask()).toMatchObject({ status: 1, stderr: expect.stringContaining(message) as string })
+  })
+
+  test('a checkout without dependencies says how to install them', async () => {
+    await cp(join(root, 'bin'), join(dir, 'bin'), { recursive: true })
+    await mkdir(join(dir, 'cli'))
+    await writeFile(join(dir, 'cli/main.ts'), '')
+    const { status, stderr } = spawnSync(join(dir, 'bin/shellcron'), ['up'], { encoding: 'utf8' })
+    expect(stderr).toMatch(/^shellcron: this checkout has no dependencies yet; run `make up`.*\n$/)
+    expect(status).toBe(1)
   })
 })
 
@@ -133,6 +169,39 @@ describe('validate', () => {
     const wrong = [run('{ generateName: A- }'), run(`{ generateName: ${'a'.repeat(48)} }`), run('{}')]
     for (const text of [...wrong, job('@daily').replace('name: a', 'generateName: a-')])
       expect(shellcron(['validate', '-f', '-'], text).stdout).toMatch(/^-:3: metadata\.name: /)
+  })
+  test('nothing in a file or its name controls the terminal, as text or as JSON', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'shellcron-cli-'))
+    try {
+      const text = JSON.stringify({
+        apiVersion: 'shellcron.dev/v1\u009b2J\u007f',
+        kind: 'Shell\u001b]0;x\u0007',
+        metadata: { name: 'a', labels: { '\u202ekey': 'a\nb' } },
+        spec: { 'sche\u001bdule': 1 },
+      })
+      await writeFile(join(dir, 'a\u001b[2J\n\u202e.yaml'), `${text}\n---\n${job('@daily')}  "x\\e": 1\n`)
+      for (const format of ['text', 'json']) {
+        const { stdout, status } = shellcron(['validate', '-f', dir, '-o', format])
+        expect(status).toBe(1)
+        expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u)
+        expect(stdout).toContain('\\u001b[2J\\n\\u202e.yaml')
+        if (format === 'json')
+          for (const line of stdout.trim().split('\n'))
+            expect(JSON.parse(line)).toMatchObject({ file: join(dir, 'a\u001b[2J\n\u202e.yaml') })
+      }
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
+  })
+  test('a field of another scheduler is answered with what there is', () => {
+    const wished = (field: string) =>
+      shellcron(['validate', '-f', '-'], job('@daily').replace('spec:', `spec:\n  ${field}: 1`)).stdout
+    expect(wished('maxConcurrentRuns')).toMatch(/is not a known field; .*concurrencyPolicy.*maxParallel/)
+    expect(wished('concurrencyGroup')).toMatch(/is not a known field; .*flock/)
+    expect(wished('year')).toMatch(/is not a known field; .*ShellRun/)
+    expect(shellcron(['validate', '-f', '-'], job('0 0 1 1 * 2027')).stdout).toMatch(
+      /A year is not supported/,
+    )
   })
   test('an object that is defined twice is reported', () => {
     const { stdout } = shellcron(['validate', '-f', '-'], `${job('@daily')}---\n${job('@weekly')}`)

@@ -3,6 +3,7 @@ import { InvalidInput } from '../core/errors.ts'
 import { Unavailable } from '../platform/errors.ts'
 import { version } from '../platform/version.ts'
 import { endQuietlyOnClosedPipe } from './closed-pipe.ts'
+import { escapeLines } from './escape-controls.ts'
 
 type Add = (program: Command) => void
 
@@ -27,7 +28,9 @@ async function program(asked: string | undefined): Promise<Command> {
     .description('cron for fleets: every scheduled time ends in exactly one recorded outcome')
     .version(version, '-V, --version', 'print the version')
     .showHelpAfterError('Add --help for the commands and options.')
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'shellcron: ')) })
+    .configureOutput({
+      outputError: (text, write) => write(escapeLines(text.replace(/^error: /, 'shellcron: '))),
+    })
     .enablePositionalOptions()
     .exitOverride()
   const only = asked !== undefined && Object.hasOwn(COMMANDS, asked) ? COMMANDS[asked] : undefined
@@ -60,15 +63,15 @@ function report(error: unknown): number {
   // commander has printed the message. Its exit code is 0 for --help and --version.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE
   if (error instanceof InvalidInput) {
-    process.stderr.write(`shellcron: ${error.field}: ${error.message}\n`)
+    process.stderr.write(`shellcron: ${escapeLines(`${error.field}: ${error.message}`)}\n`)
     return WRONG_USE
   }
   if (error instanceof Unavailable) {
-    process.stderr.write(`shellcron: ${error.message}\n`)
+    process.stderr.write(`shellcron: ${escapeLines(error.message)}\n`)
     return 1
   }
   process.stderr.write(
-    `shellcron: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    `shellcron: ${escapeLines(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
   )
   return 1
 }

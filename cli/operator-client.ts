@@ -1,10 +1,12 @@
 import { type IncomingMessage, request } from 'node:http'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import * as z from 'zod'
 import { InvalidInput } from '../core/errors.ts'
 import { type Result, resultSchema } from '../core/records/state.ts'
 import { Unavailable } from '../platform/errors.ts'
 import { socketPath } from '../platform/unix-socket.ts'
+import { kept } from './options/state.ts'
 
 /** The requests of this program to the operator, over its socket. It talks to nothing else. */
 
@@ -146,9 +148,10 @@ async function send(
     })
     sent.on('error', cause =>
       reject(
-        new Unavailable(`the operator does not answer on ${socket}: ${cause.message}; is it running?`, {
-          cause,
-        }),
+        new Unavailable(
+          `the operator does not answer on ${socket}: ${cause.message}; is it running?${kept(dirname(socket))}`,
+          { cause },
+        ),
       ),
     )
     sent.end(body && JSON.stringify(body))

@@ -6,6 +6,7 @@ import { InvalidInput } from '../core/errors.ts'
 import { parseDocuments, type TextObject } from '../core/schema/documents.ts'
 import type { ShellCronJob, ShellRun } from '../core/schema/objects.ts'
 import { validateJob, validateRun } from '../core/schema/validate.ts'
+import { escapeControls, toJsonLine } from './escape-controls.ts'
 import { collect } from './options/parsers.ts'
 
 /** `shellcron validate`: checks objects in files as the operator would, before they are applied. */
@@ -33,7 +34,7 @@ export function addValidateCommand(program: Command): void {
     .action(async ({ filename, output }: { filename: string[]; output: string }) => {
       const { findings, count } = await validate(filename)
       for (const finding of findings)
-        process.stdout.write(output === 'json' ? `${JSON.stringify(finding)}\n` : render(finding))
+        process.stdout.write(output === 'json' ? toJsonLine(finding) : render(finding))
       if (output === 'text')
         process.stderr.write(`${counted(count, 'object')}, ${counted(findings.length, 'problem')}\n`)
       if (findings.length > 0) process.exitCode = 1
@@ -112,7 +113,7 @@ async function filesOf(path: string): Promise<string[]> {
 }
 
 function render({ file, line, field, message }: Finding): string {
-  return `${file}:${line}: ${field ? `${field}: ` : ''}${message}\n`
+  return `${escapeControls(`${file}:${line}: ${field ? `${field}: ` : ''}${message}`)}\n`
 }
 
 function counted(count: number, noun: string): string {

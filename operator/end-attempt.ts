@@ -46,14 +46,17 @@ export async function killRun(deps: Deps & Pick<Context, 'mirrors'>, id: string)
   return killAttempts(deps, attempts)
 }
 
-/** Ends all attempts of a ShellCronJob or ShellRun. Throws InvalidInput if there is none of this name. */
+/** Ends all attempts of a ShellCronJob with its ShellRuns, or of a ShellRun. Throws InvalidInput if there is none of this name. */
 export async function killObject(
   deps: Deps & Pick<Context, 'mirrors' | 'resources'>,
   namespace: string,
   name: string,
 ): Promise<number> {
   const { mirrors, resources } = deps
-  const running = (['job', 'run'] as const).flatMap(kind => mirrors.activesOf(kind, namespace, name))
+  const own = (['job', 'run'] as const).flatMap(kind => mirrors.activesOf(kind, namespace, name))
+  // A ShellRun may have its job's name.
+  const byKey = new Map([...own, ...mirrors.runsOf(namespace, name)].map(active => [active.key, active]))
+  const running = [...byKey.values()]
   const isThere = (['ShellCronJob', 'ShellRun'] as const).some(kind => resources.get(kind, namespace, name))
   if (!isThere && running.length === 0)
     throw new InvalidInput(`${namespace}/${name}`, 'there is no such ShellCronJob or ShellRun')

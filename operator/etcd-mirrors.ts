@@ -38,6 +38,8 @@ export interface EtcdMirrors extends Records {
   cellsOf(kind: CellKind, namespace: string, name: string): CellSeen[]
   /** Attempts of a job or ShellRun, in flight or pending. */
   activesOf(kind: CellKind, namespace: string, name: string): ActiveSeen[]
+  /** Attempts of the ShellRuns of a job (jobRef), in flight or pending. */
+  runsOf(namespace: string, jobName: string): ActiveSeen[]
   membersOf(pool: string): { agent: string; member: Member }[]
   /** An agent's session: the create revision of its registration. undefined: the agent does not live. */
   sessionOf(pool: string, agent: string): number | undefined
@@ -85,6 +87,7 @@ export async function mirrorEtcd(options: MirrorOptions, signal: AbortSignal): P
     storedRuns: storedByName(views.runs, records.runs, keys.parseRun),
     cellsOf: cellsByName(keys, views.cells, records.cells),
     activesOf: activesByName(keys, views.actives, records.actives),
+    runsOf: runsByJob(keys, views.actives, records.actives),
     membersOf: membersByPool(keys, views.members, records.members),
     sessionOf: (pool, agent) => records.agents.get(keys.agent(pool, agent))?.value.session,
     synced: () => all.every(view => view.synced),
@@ -165,11 +168,22 @@ function cellsByName(keys: Keys, view: View, cells: Records['cells']): EtcdMirro
 function activesByName(keys: Keys, view: View, actives: Records['actives']): EtcdMirrors['activesOf'] {
   const byName = groupKeys(view, key => kindKeyOf(actives.get(key)?.value))
   return (kind, namespace, name) =>
-    [...byName(`${kind}/${namespace}/${name}`)].flatMap(key => {
-      const active = actives.get(key)
-      const owner = keys.parseActive(key)
-      return active && owner ? [{ ...active, pool: owner.pool, owner: owner.agent }] : []
-    })
+    [...byName(`${kind}/${namespace}/${name}`)].flatMap(key => activeAt(key, keys, actives))
+}
+
+function runsByJob(keys: Keys, view: View, actives: Records['actives']): EtcdMirrors['runsOf'] {
+  const byJob = groupKeys(view, key => {
+    const { namespace = '', jobName } = actives.get(key)?.value ?? {}
+    return jobName === undefined ? undefined : nameKey({ namespace, name: jobName })
+  })
+  return (namespace, name) =>
+    [...byJob(nameKey({ namespace, name }))].flatMap(key => activeAt(key, keys, actives))
+}
+
+function activeAt(key: string, keys: Keys, actives: Records['actives']): ActiveSeen[] {
+  const active = actives.get(key)
+  const owner = keys.parseActive(key)
+  return active && owner ? [{ ...active, pool: owner.pool, owner: owner.agent }] : []
 }
 
 function membersByPool(keys: Keys, view: View, members: Records['members']): EtcdMirrors['membersOf'] {

@@ -28,7 +28,10 @@ export function addLogsCommand(program: Command): void {
   program
     .command('logs')
     .description('print the output of a run, byte for byte: its stdout to stdout, its stderr to stderr')
-    .argument('<what>', 'the id of a run, as `shellcron history` shows it; or a ShellCronJob: its latest run')
+    .argument(
+      '<what>',
+      'the id of a run, as `shellcron history` shows it; or a ShellCronJob: its latest run, or that of a ShellRun of it',
+    )
     .addOption(stateOption())
     .option('-n, --namespace <namespace>', 'namespace of the job, if <what> is only a name', 'default')
     .option('--shell-run', '<what> names a ShellRun')

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import type { OutputChunk } from '../../core/output/chunks.ts'
+import { escapeControls } from '../escape-controls.ts'
 import { createLastLines } from './last-lines.ts'
 import { createLineSplitter, type Line } from './line-splitter.ts'
 
@@ -38,7 +39,7 @@ export function createPrinter(options: PrinterOptions): Printer {
   const lastLines = createLastLines(tail, async ({ stream, bytes }: Line) => {
     if (bytes.length > 0 && !out[stream].write(bytes)) await once(out[stream], 'drain')
   })
-  const say = (message: string) => void out.stderr.write(`[shellcron: ${message}]\n`)
+  const say = (message: string) => void out.stderr.write(`[shellcron: ${escapeControls(message)}]\n`)
   const finish = async (prefix: string) => {
     for (const line of splitter.incomplete(prefix)) await lastLines.put(line, prefix)
   }

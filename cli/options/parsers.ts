@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { quantity } from '../../core/schema/values.ts'
 
 /** Parsers of option values. Each throws commander's InvalidArgumentError, whose message gives the remedy. */
 
@@ -11,6 +12,19 @@ export function commaSeparated(text: string): string[] {
   const parts = text.split(',').filter(part => part !== '')
   if (parts.length === 0) throw new InvalidArgumentError('Name at least one.')
   return parts
+}
+
+/** `up` starts the agent again whenever it ends, so it checks what the agent would refuse. */
+export function runtimeEndpoints(text: string): string[] {
+  const all = commaSeparated(text)
+  if (all.every(each => each.startsWith('unix:///'))) return all
+  throw new InvalidArgumentError('Use URLs such as unix:///run/containerd/containerd.sock.')
+}
+
+/** A size in bytes with an optional unit, as the operator takes it. */
+export function size(text: string): string {
+  if (quantity('0', '1000Ti').safeParse(text).success) return text
+  throw new InvalidArgumentError('Use a size from 0 to 1000Ti, such as 500Mi or 20Gi.')
 }
 
 export function number(text: string): number {

@@ -6,6 +6,7 @@ import { InvalidInput } from '../../core/errors.ts'
 import { parseDocuments } from '../../core/schema/documents.ts'
 import { API_VERSION } from '../../core/schema/objects.ts'
 import { messageOf } from '../../platform/errors.ts'
+import { escapeControls } from '../escape-controls.ts'
 import { makeRun } from '../operator-client.ts'
 import { collect, durationMs } from '../options/parsers.ts'
 import { socketIn, stateOption } from '../options/state.ts'
@@ -53,7 +54,9 @@ export function addRunCommand(program: Command): void {
       const object = await objectOf(job, flags)
       const socket = socketIn(flags.state)
       const made = await makeRun(socket, object)
-      process.stdout.write(`${made.namespace}/${made.name}: created; its run is ${made.run}\n`)
+      process.stdout.write(
+        `${escapeControls(`${made.namespace}/${made.name}: created; its run is ${made.run}`)}\n`,
+      )
       if (flags.wait) process.exitCode = await followRun(socket, made, flags.timeout)
     })
 }

@@ -2,6 +2,7 @@ import { isNamed } from '../../core/keys.ts'
 import type { Result } from '../../core/records/state.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
+import { escapeControls } from '../escape-controls.ts'
 import { readAttempts } from '../logs/client.ts'
 import { readHistory, readRun } from '../operator-client.ts'
 import { renderOutcome } from '../up/table.ts'
@@ -59,7 +60,7 @@ export async function followRun(
 function saying(what: string): <C extends number>(message: string, code: C) => C {
   let last = ''
   return (message, code) => {
-    if (message !== last) process.stderr.write(`shellcron: ${what}: ${message}\n`)
+    if (message !== last) process.stderr.write(`shellcron: ${what}: ${escapeControls(message)}\n`)
     last = message
     return code
   }

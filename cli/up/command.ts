@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { logLevelOption } from '../options/log-level.ts'
-import { wholeNumber } from '../options/parsers.ts'
+import { runtimeEndpoints, size, wholeNumber } from '../options/parsers.ts'
 import { secretFromEnvOption } from '../options/secret-from-env.ts'
 import { untilStopped } from '../until-stopped.ts'
 import { up } from './up.ts'
@@ -20,6 +20,17 @@ export function addUpCommand(program: Command): void {
       'port on 127.0.0.1 for the etcd that it starts (default: a free one)',
       wholeNumber(1, 65_535),
     )
+    .option(
+      '--retention-days <n>',
+      'how long to keep results; 0 keeps all (default: 90)',
+      wholeNumber(0, 999_999),
+    )
+    .option('--retention-bytes <size>', 'how much output to keep; 0 keeps all (default: 20Gi)', size)
+    .option(
+      '--runtime-endpoint <urls>',
+      'sockets of container runtimes, separated by commas, such as unix:///run/podman/podman.sock (default: the usual paths)',
+      runtimeEndpoints,
+    )
     .addOption(secretFromEnvOption())
     .addOption(
       new Option(
@@ -38,6 +49,9 @@ interface UpFlags {
   state?: string
   name?: string
   etcdPort?: number
+  retentionDays?: number
+  retentionBytes?: string
+  runtimeEndpoint?: string[]
   secretFromEnv: string[]
   output?: 'table' | 'lines' | 'json'
   logLevel: string

@@ -79,7 +79,29 @@ test('an agent that claims nothing is shown with the reason, one that is not con
 test('output of a command cannot control the terminal', () => {
   const line = renderOutcome(result({ tail: 'ok\u001b[2Jgone\n' }))
   expect(line).not.toContain('\u001b')
-  expect(line).toBe('1970-01-01T00:00:01Z ops/disk Succeeded in 0.25 s on web-1: ok [2Jgone')
+  expect(line).toBe('1970-01-01T00:00:01Z ops/disk Succeeded in 0.25 s on web-1: ok\\u001b[2Jgone')
+})
+
+/** ESC, BEL, CSI of C1, a newline and a right-to-left override. */
+const HOSTILE = 'a\u001b[2J\u0007\u009b2J\n\u202eb'
+const SAFE = 'a\\u001b[2J\\u0007\\u009b2J\\n\\u202eb'
+
+test('names, files, fields and messages cannot control the terminal', () => {
+  const line = renderOutcome(result({ name: HOSTILE, agent: HOSTILE, outcome: 'Missed', reason: HOSTILE }))
+  expect(line).toBe(`1970-01-01T00:00:01Z ops/${SAFE} Missed ${SAFE} in 0.25 s on ${SAFE}`)
+  const refused = [{ type: 'Ready', status: 'False', reason: HOSTILE, message: HOSTILE }]
+  const text = renderTable({
+    overview: {
+      objects: [job(HOSTILE, { conditions: refused, schedule: HOSTILE })],
+      problems: [{ file: HOSTILE, line: 3, field: HOSTILE, message: HOSTILE }],
+    },
+    last: new Map(),
+    now: 0,
+    width: 1_000,
+  })
+  expect(text.split('\n')).toHaveLength(4)
+  expect(text).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u)
+  expect(text).toContain(`! ${SAFE}:3: ${SAFE}: ${SAFE}`)
 })
 
 test('a range, an attempt that will be retried, and an exit code are printed', () => {

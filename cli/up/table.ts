@@ -1,4 +1,5 @@
 import type { Result } from '../../core/records/state.ts'
+import { escapeControls } from '../escape-controls.ts'
 import type { ObjectWithStatus, Overview } from '../operator-client.ts'
 
 /** The texts that `shellcron up` and `shellcron history` print. Pure. */
@@ -21,7 +22,7 @@ export function renderTable(shown: Shown): string {
   const rows = shown.overview.objects
     .filter(({ kind }) => kind === 'ShellCronJob' || kind === 'ShellRun')
     .sort((a, b) => nameOf(a).localeCompare(nameOf(b)))
-    .map(object => rowOf(object, shown))
+    .map(object => rowOf(object, shown).map(escapeControls))
   const widths = HEAD.map((title, i) => {
     const widest = Math.max(title.length, ...rows.map(row => row[i]?.length ?? 0))
     return Math.min(widest, LONGEST[i] ?? widest)
@@ -45,7 +46,9 @@ export function renderOutcome(result: Result): string {
     attempt > 1 || !result.final ? ` (attempt ${attempt}${result.final ? '' : ', will be retried'})` : ''
   const why = outcome === 'Succeeded' ? '' : ` ${reasonOf(result) ?? reason ?? ''}`
   const tail = lastLine(result.tail)
-  return `${which} ${namespace}/${name} ${outcome}${why}${took}${agent ? ` on ${agent}` : ''}${again}${tail ? `: ${tail}` : ''}`
+  return escapeControls(
+    `${which} ${namespace}/${name} ${outcome}${why}${took}${agent ? ` on ${agent}` : ''}${again}${tail ? `: ${tail}` : ''}`,
+  )
 }
 
 /** One line for a problem in a file. */
@@ -83,7 +86,7 @@ function rowOf(object: ObjectWithStatus, { last, now }: Shown): string[] {
 
 function problemLines({ overview }: Shown): string[] {
   const lines = [...overview.problems.map(renderProblem), ...renderTroubles(overview)]
-  return lines.length === 0 ? [] : ['', ...lines.map(line => `! ${line}`)]
+  return lines.length === 0 ? [] : ['', ...lines.map(line => `! ${escapeControls(line)}`)]
 }
 
 function nameOf({ metadata }: ObjectWithStatus): string {
@@ -94,17 +97,9 @@ function reasonOf({ exitCode, signal }: Result): string | undefined {
   return signal ?? (exitCode === undefined ? undefined : `(exit code ${exitCode})`)
 }
 
-/** The last line of output, without control characters: a command must not control the terminal. */
+/** The last line of output, on one line of ours. */
 function lastLine(tail = ''): string {
-  const line = tail.trimEnd().split('\n').at(-1) ?? ''
-  return Array.from(line)
-    .map(char => (isControl(char) ? ' ' : char))
-    .join('')
-}
-
-function isControl(char: string): boolean {
-  const code = char.codePointAt(0) ?? 0
-  return code < 32 || (code >= 127 && code < 160)
+  return (tail.trimEnd().split('\n').at(-1) ?? '').replaceAll('\t', ' ')
 }
 
 function iso(time: number): string {

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePorts } from '../../platform/free-ports.ts'
+import { escapeLines } from '../escape-controls.ts'
 import { readMachine, takeVariables } from './config.ts'
 import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
 import { type EtcdServer, startEtcdServer, type TlsFiles } from './etcd-server.ts'
@@ -17,6 +18,11 @@ export interface UpOptions {
   state?: string
   name?: string
   etcdPort?: number
+  retentionDays?: number
+  /** As the operator takes it, such as 20Gi. */
+  retentionBytes?: string
+  /** URLs of container runtimes' sockets. */
+  runtimeEndpoint?: string[]
   /** NAMESPACE/NAME/KEY=VARIABLE, as the operator takes them. */
   secretFromEnv: string[]
   format: Format
@@ -32,7 +38,16 @@ const DRAIN_SECONDS = 10
 const RECORD_GRACE_MS = 30_000
 
 export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
-  const say: Say = line => void process.stderr.write(`${line}\n`)
+  const say: Say = line => void process.stderr.write(`${escapeLines(line)}\n`)
+  const running = await start(options, say, stop).catch((error: unknown) => {
+    // Ctrl-C also reaches the programs that a start calls, so their errors say nothing.
+    if (!stop.aborted) throw error
+    say('\nStopped during the start. Nothing runs.')
+  })
+  if (running) await runUntilStopped(running, stop)
+}
+
+async function start(options: UpOptions, say: Say, stop: AbortSignal): Promise<Running> {
   const setup = await setUp(options)
   const operator = await import('../../operator/main.ts')
   // Fails here, before anything is started: the agent would end and be started again without end.
@@ -47,7 +62,7 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
   say(
     `ShellCron runs the jobs of ${setup.directory} on agent ${setup.name}. State directory: ${setup.state}. To stop, press Ctrl-C.`,
   )
-  await runUntilStopped({ options, setup, etcd, operatorEnv, say }, stop)
+  return { options, setup, etcd, operatorEnv, say }
 }
 
 function identityIn({ state }: Setup): string {
@@ -119,6 +134,8 @@ async function startParts(
     '--directory': setup.directory,
     '--state': setup.state,
     '--ingest': `127.0.0.1:${ingestPort}`,
+    ...flag('--retention-days', options.retentionDays),
+    ...flag('--retention-bytes', options.retentionBytes),
   }
   const agentFlags = {
     ...common,
@@ -128,6 +145,7 @@ async function startParts(
     '--state': join(setup.state, 'agent'),
     '--operator': `https://127.0.0.1:${ingestPort}`,
     '--drain-seconds': String(DRAIN_SECONDS),
+    ...flag('--runtime-endpoint', options.runtimeEndpoint?.join(',')),
   }
   const secrets = options.secretFromEnv.flatMap(each => ['--secret-from-env', each])
   const operatorArgs = [...Object.entries(operatorFlags).flat(), ...secrets]
@@ -135,6 +153,11 @@ async function startParts(
     operator: keepRunning({ say, name: 'operator', env: operatorEnv, args: operatorArgs }, ending),
     agent: keepRunning({ say, name: 'agent', args: Object.entries(agentFlags).flat() }, ending),
   }
+}
+
+/** The flag with its value, or nothing: the part then has its default. */
+function flag(name: string, value: string | number | undefined): Record<string, string> {
+  return value === undefined ? {} : { [name]: String(value) }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

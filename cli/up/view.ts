@@ -1,6 +1,7 @@
 import type { Result } from '../../core/records/state.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
+import { escapeControls, toJsonLine } from '../escape-controls.ts'
 import { type Overview, outcomes, readOverview } from '../operator-client.ts'
 import { keyOfResult, renderOutcome, renderProblem, renderTable, renderTroubles } from './table.ts'
 
@@ -36,7 +37,7 @@ async function followOutcomes(
     if (!isNew(told, result)) continue
     last.set(keyOfResult(result), result)
     if (format === 'lines') out.write(`${renderOutcome(result)}\n`)
-    if (format === 'json') out.write(`${JSON.stringify({ type: 'outcome', ...result })}\n`)
+    if (format === 'json') out.write(toJsonLine({ type: 'outcome', ...result }))
   }
 }
 
@@ -56,7 +57,9 @@ function createPoll(
     ])
     for (const line of now) {
       if (told.has(line) || screen) continue
-      out.write(format === 'json' ? `${JSON.stringify({ type: 'problem', message: line })}\n` : `! ${line}\n`)
+      out.write(
+        format === 'json' ? toJsonLine({ type: 'problem', message: line }) : `! ${escapeControls(line)}\n`,
+      )
     }
     told = now
   }
@@ -85,15 +88,18 @@ function refusals({ objects }: Overview): string[] {
 function createScreen({ out }: ViewOptions, last: ReadonlyMap<string, Result>): (overview: Overview) => void {
   let drawn = 0
   return overview => {
-    const height = Math.max(3, (out.rows ?? 24) - 1)
-    const lines = renderTable({ overview, last, now: systemClock.now(), width: out.columns ?? 120 }).split(
-      '\n',
-    )
+    const { width, height } = sizeOf(out)
+    const lines = renderTable({ overview, last, now: systemClock.now(), width }).split('\n')
     const shown =
       lines.length > height ? [...lines.slice(0, height - 1), `… ${lines.length - height + 1} more`] : lines
     out.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${shown.join('\n')}\n`)
     drawn = shown.length
   }
+}
+
+/** How much of a terminal the table may fill. Some terminals say that they are 0 x 0: their size is not known. */
+export function sizeOf({ columns, rows }: ViewOptions['out']): { width: number; height: number } {
+  return { width: columns || 120, height: Math.max(3, (rows || 24) - 1) }
 }
 
 /** Repeats `once`, because the operator may be starting or restarting. */

@@ -48,6 +48,49 @@ test('each line of a value is redacted, also with indentation or CR LF', () => {
   expect(whole(JSON.stringify(PEM.trim()), PEM)).toBe('"***"')
 })
 
+/** A key file of a cloud account: its JSON has the newlines of the key as \\n. */
+const KEY = PEM.replace('AQEFAASCBKcw', 'AQEF/ASCBKcw')
+const ACCOUNT = JSON.stringify({ project: 'p', private_key: KEY, nested: [{ token: 'tok"en-\\-1234' }] })
+
+/** As dash's `echo` prints a text. */
+const echoed = (text: string) => text.replaceAll('\\n', '\n').replaceAll('\\\\', '\\')
+
+test.each([
+  ['printed as it is', ACCOUNT],
+  ['printed by echo of dash', echoed(ACCOUNT)],
+  ['pretty-printed', JSON.stringify(JSON.parse(ACCOUNT), undefined, 2)],
+  ['decoded and one field of it printed', KEY],
+  ['decoded, and one field of it in base64', b64(KEY)],
+  ['decoded, and one field of it in a URL', encodeURIComponent(KEY)],
+  ['printed by echo and wrapped in base64', b64(echoed(ACCOUNT)).replaceAll(/(.{76})/g, '$1\n')],
+])('no key and no token of a JSON value is left when it is %s', (_, text) => {
+  const shown = whole(text, ACCOUNT)
+  const decoded = Buffer.from(shown.replaceAll(/\*{3}|\s/g, ''), 'base64').toString('latin1')
+  for (const each of [shown, decoded]) expect(each).not.toMatch(/MIIEv|Bgkqh|AQEF|BEGIN|en-\\+-1234/)
+  if (_ !== 'decoded and one field of it printed')
+    expect(end(text.slice(-60), ACCOUNT)).not.toMatch(/AQEF|1234/)
+})
+
+test.each([
+  ['echo of dash', String.raw`first\tword\0101\\end`, 'first\twordA\\end'],
+  ['printf', String.raw`first\tword\101\\end`, 'first\twordA\\end'],
+  ['echo -e of bash', String.raw`first\x41\u00fcword\e`, 'firstAüword\u001b'],
+  ['echo, up to the \\c at which it ends', String.raw`first-part\csecond`, 'first-part'],
+])('a value is redacted when %s has resolved its escapes', (_, value, printed) => {
+  expect(whole(`> ${printed} <`, value)).toMatch(/^> \*\*\*\s* <$/)
+})
+
+test('a part of a value with fewer than eight characters is not redacted', () => {
+  const value = JSON.stringify({ type: 'service', user: 'administrator' })
+  expect(whole('service administrator', value)).toBe('service ***')
+  expect(whole('seven77\neight888\n', 'seven77\neight888')).toBe('***\n')
+  expect(whole('seven77 and eight888', 'seven77\neight888')).toBe('seven77 and ***')
+})
+
+test('names of fields in JSON are not redacted', () => {
+  expect(whole('client_email: ***', '{"client_email":"someone@example.org"}')).toBe('client_email: ***')
+})
+
 test('overlapping values are redacted as one', () => {
   expect(whole('xabcdefx', 'abcd', 'cdef')).toBe('x***x')
   expect(whole('xabcdefx', 'abcd', 'abcdef')).toBe('x***x')
@@ -56,6 +99,7 @@ test('overlapping values are redacted as one', () => {
 
 test('a value with fewer than four characters is not redacted', () => {
   expect(whole('yes: abc', 'yes', '', ' \n', 'abc')).toBe('yes: abc')
+  expect(whole('yes: abcd', 'abcd')).toBe('yes: ***')
   expect(whole('a\n{\n', '{\n  "a": "long enough"\n}')).toBe('a\n{\n')
 })
 
@@ -87,7 +131,7 @@ test('without values a text is not changed', () => {
 test('no character of a value is left, whatever the text around it and the start of the tail', () => {
   const from = (letters: string, size: object) =>
     fc.string({ unit: fc.constantFrom(...letters.split('')), ...size })
-  const line = from('ABC012+/', { minLength: 4, maxLength: 12 })
+  const line = from('ABC012+/', { minLength: 8, maxLength: 12 })
   const value = fc.array(line, { minLength: 1, maxLength: 4 }).map(lines => lines.join('\n'))
   const around = from('xyz \n', { maxLength: 12 })
   const writing = fc.constantFrom<(text: string) => string>(

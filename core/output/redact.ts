@@ -1,11 +1,16 @@
+import { becomes } from './secret-forms.ts'
+
 /**
- * Redacts known secret values in a text that is shown: the tail of a command's output. It finds each value and each of its lines, also
- * as programs commonly write them: in JSON, in a URL, quoted by `sh -x`, and in base64, even wrapped or within other data. Pure.
+ * Redacts known secret values in a text that is shown: the tail of a command's output. It finds each value and what programs commonly
+ * make of it: its lines, its escapes resolved, the strings in its JSON (secret-forms.ts); and each of these as programs commonly write
+ * it: in JSON, in a URL, quoted by `sh -x`, and in base64, even wrapped or within other data. Pure.
  */
 
 const MASK = '***'
 /** A shorter value is not redacted, because it would be found everywhere. In characters. */
 const SHORTEST_REDACTED = 4
+/** The same for a part of a value, such as a line of it: parts are often ordinary words. */
+const SHORTEST_PART = 8
 
 type Span = readonly [from: number, to: number]
 
@@ -16,8 +21,11 @@ type Span = readonly [from: number, to: number]
 export function redact(text: string, values: readonly string[], { cut }: { cut: boolean }): string {
   const whole = values.map(value => value.trim()).filter(isLong)
   if (whole.length === 0 || text === '') return text
-  const plain = new Set(whole.flatMap(writings).filter(isLong))
-  const encoded = new Set(whole.flatMap(base64Writings).filter(isLong))
+  const made = whole.map(becomes)
+  const parts = made.flatMap(({ texts }) => texts).filter(part => part.length >= SHORTEST_PART)
+  const lines = made.flatMap(({ lines }) => lines).filter(line => line.length >= SHORTEST_PART)
+  const plain = new Set([...[...whole, ...parts].flatMap(writings).filter(isLong), ...lines])
+  const encoded = new Set([...whole, ...parts].flatMap(base64Writings).filter(isLong))
   const { squeezed, places } = squeeze(text)
   return replaced(text, [
     ...spansOf(text, plain, cut),
@@ -34,7 +42,6 @@ function writings(value: string): string[] {
   const strict = url.replaceAll(/[!'()*]/g, char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
   return [
     value,
-    ...value.split(/\r\n|\r|\n/).map(line => line.trim()),
     JSON.stringify(value).slice(1, -1),
     url,
     strict,

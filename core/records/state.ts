@@ -72,6 +72,8 @@ export type Active = z.infer<typeof activeSchema>
 
 export const resultSchema = z.object({
   ...attempt,
+  /** The job of a ShellRun with jobRef. */
+  jobName: z.string().optional(),
   agent: z.string().optional(),
   startedAt: z.number().optional(),
   endedAt: z.number(),

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { nearest } from './did-you-mean.ts'
+import { insteadOf } from './wished-fields.ts'
 
 /** Messages for invalid values. Each gives the value and what to write instead. */
 
@@ -43,7 +44,8 @@ function fieldsKnownTo(schema: unknown): string[] {
 
 function unknown(key: string, known: readonly string[]): string {
   const near = nearest(key, known)
-  return `is not a known field; ${near ? `did you mean ${near}?` : 'check its spelling and its indentation'}`
+  const remedy = near ? `did you mean ${near}?` : (insteadOf(key) ?? 'check its spelling and its indentation')
+  return `is not a known field; ${remedy}`
 }
 
 /** A path as people write it: spec.template.spec.env[0].name. */

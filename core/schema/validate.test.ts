@@ -8,6 +8,15 @@ const jobOf = (object: object) => parseObject(object) as ShellCronJob
 const fields = (problems: { field: string }[]) => problems.map(({ field }) => field)
 const declaring = (...parameters: object[]) => job({ parameters })
 
+test('a ShellRun of a job whose script is too big is refused, and the script is named', () => {
+  const big = jobOf(commanding({ script: '€'.repeat(60_000) }))
+  const [problem] = validateRun(parseObject(run({ jobRef: { name: 'a' } })) as ShellRun, big)
+  expect(problem).toMatchObject({ reason: 'InvalidTemplate', field: 'spec.jobRef.name' })
+  expect(problem?.message).toMatch(
+    /cannot run: spec\.template\.spec\.script: has 180000 bytes; at most 131071/,
+  )
+})
+
 describe('validateJob finds what a schema cannot', () => {
   test.each<[string, object, string[]]>([
     ['a valid job', job(), []],

@@ -33,9 +33,18 @@ export function validateJob(job: ShellCronJob): Problem[] {
 export function validateRun(run: ShellRun, job: ShellCronJob | undefined): Problem[] {
   const { jobRef, template } = run.spec
   if (template) return templateProblems(template.spec)
-  if (job) return [...givenProblems(run, job), ...targetProblems(run, job)]
+  if (job) return [...givenProblems(run, job), ...targetProblems(run, job), ...problemsOfJob(job)]
   const message = `ShellCronJob "${jobRef?.name}" does not exist in this namespace; create it or correct the name`
   return [{ reason: 'JobNotFound', field: 'spec.jobRef.name', message }]
+}
+
+/** The command of the job cannot start. A job with an invalid schedule only can. */
+function problemsOfJob({ metadata, spec }: ShellCronJob): Problem[] {
+  return templateProblems(spec.template.spec).map(({ reason, field, message }) => ({
+    reason,
+    field: 'spec.jobRef.name',
+    message: `ShellCronJob ${metadata.name} cannot run: ${field}: ${message}`,
+  }))
 }
 
 function timetableProblems({ spec, metadata }: ShellCronJob): Problem[] {
@@ -67,8 +76,8 @@ function declarationProblems({ parameters = [], suspend }: ShellCronJob['spec'])
   })
 }
 
-/** Linux's limit for one argument or variable, without its final NUL. */
-const MOST_STRING = 131_071
+/** Linux's limit for one argument or variable (NAME=VALUE), without its final NUL. */
+export const MOST_STRING = 131_071
 /** The limit for all together, because every agent of the pool keeps them in memory. */
 const MOST_TEXT = 524_288
 

@@ -196,6 +196,8 @@ describe('compared with a clock that is read every minute', () => {
     someOf(4).map(values => ({ text: values.join(','), values, repeats: false })),
     fc.constant({ text: '0-3', values: multiples(1, 4), repeats: false }),
     fc.constant({ text: '*', values: multiples(1, 24), repeats: true }),
+    fc.constant({ text: '0/1', values: multiples(1, 24), repeats: true }),
+    fc.constant({ text: '0-22/2', values: multiples(2, 24), repeats: true }),
   )
   const weekdays = fc.constantFrom<{ text: string; values: number[] }>(
     { text: '*', values: multiples(1, 7) },

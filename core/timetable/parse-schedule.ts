@@ -43,13 +43,13 @@ function parse(schedule: string, hashKey: string): Line {
   throw new ScheduleError(`is not a known macro; use ${known}`)
 }
 
+/** A year, or a list, range or step of years, as the last field of some crons. */
+const YEARS = /(^|[,-])(19|20)\d\d([,/-]|$)/
+const NO_YEAR =
+  'A year is not supported: to run once, create a ShellRun; to end a schedule, suspend or delete the job'
+
 function parseFields(fields: string[], hashKey: string): CronLine {
-  if (fields.length !== 5 && fields.length !== 6)
-    throw new ScheduleError(
-      `has ${fields.length} field${fields.length === 1 ? '' : 's'}; write 5 (minute hour day-of-month month day-of-week), or 6 with seconds first`,
-    )
-  const [second = '', minute = '', hour = '', date = '', month = '', weekday = ''] =
-    fields.length === 6 ? fields : ['0', ...fields]
+  const [second = '', minute = '', hour = '', date = '', month = '', weekday = ''] = sixFields(fields)
   const days = parseDaysOfMonth(date, hashKey)
   const weekdays = parseDaysOfWeek(weekday, hashKey)
   const line: CronLine = {
@@ -62,9 +62,20 @@ function parseFields(fields: string[], hashKey: string): CronLine {
     weekdays: weekdays.mask,
     rules: joined(days.rules, weekdays.rules),
     either: days.restricted && weekdays.restricted,
-    interval: hour.startsWith('*') || minute.split(',').some(repeats),
+    interval: hour.startsWith('*') || hour.includes('/') || minute.split(',').some(repeats),
   }
   return checked(line)
+}
+
+/** The fields with the seconds first, which are 0 if they are left out. */
+function sixFields(fields: string[]): string[] {
+  const { length } = fields
+  if (length !== 5 && length !== 6)
+    throw new ScheduleError(
+      `has ${length} field${length === 1 ? '' : 's'}; write 5 (minute hour day-of-month month day-of-week), or 6 with seconds first${length === 7 ? `. ${NO_YEAR}` : ''}`,
+    )
+  if (YEARS.test(fields.at(-1) ?? '')) throw new ScheduleError(`ends with a year. ${NO_YEAR}`)
+  return length === 6 ? fields : ['0', ...fields]
 }
 
 /** The values of a list, which must be in upper case. */

@@ -65,8 +65,15 @@ describe('daylight saving', () => {
         expect(fires(newYork('*/30 1-2 * * *', policy), ...spring)).toHaveLength(2)
         expect(fires(newYork('*/30 1 * * *', policy), ...autumn)).toHaveLength(4)
         expect(fires(newYork('0 * * * *', policy), ...autumn)).toHaveLength(25)
+        expect(fires(newYork('0 30 0/1 * * *', policy), ...autumn)).toHaveLength(25)
+        expect(fires(newYork('30 0-23/1 * * *', policy), ...spring)).toHaveLength(23)
       }
     }
+  })
+
+  test('a plain range of hours is fixed times of day, not an interval', () => {
+    expect(fires(newYork('30 0-3 * * *'), ...autumn)).toHaveLength(4)
+    expect(fires(newYork('30 1-3 * * *'), ...spring)).toHaveLength(3)
   })
 
   test.each([
@@ -195,6 +202,9 @@ describe('a refusal names the field, the value and the remedy', () => {
     ['', 'is empty'],
     ['* * * *', 'has 4 fields; write 5'],
     ['0 0 0 1 1 * 2024', 'has 7 fields; write 5'],
+    ['0 0 0 1 1 ? *', 'A year is not supported: to run once, create a ShellRun'],
+    ['0 0 1 1 * 2027', 'ends with a year. A year is not supported'],
+    ['0 0 1 1 * 2027-2029', 'ends with a year'],
     ['*/61 * * * *', 'must be a whole number from 1 to 59'],
     ['0 */24 * * *', 'a larger step would fire at 0 only: write 0'],
     ['61 * * * *', 'minute 61 is out of range; use 0-59'],
@@ -244,6 +254,16 @@ describe('a refusal names the field, the value and the remedy', () => {
 
   test.each([
     ['Shanghai', 'did you mean "Asia/Shanghai"?'],
+    ['BST', 'did you mean "Europe/London" or "Asia/Dhaka"?'],
+    ['bst', 'did you mean "Europe/London" or "Asia/Dhaka"?'],
+    ['IST', '"Asia/Kolkata"'],
+    ['JST', 'did you mean "Asia/Tokyo"?'],
+    ['CST', '"America/Chicago" or "Asia/Shanghai"'],
+    ['ACT', '"Australia/Sydney"'],
+    ['PDT', '"America/Los_Angeles"'],
+    ['SystemV/CST6CDT', 'did you mean "America/Chicago"?'],
+    ['SystemV/OTHER', 'use an IANA name'],
+    ['US/Pacific-New', '"America/Los_Angeles"'],
     ['+08:00', 'use an IANA name'],
     ['Europe/Atlantis', 'use an IANA name'],
     ['', 'use an IANA name'],

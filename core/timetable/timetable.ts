@@ -5,6 +5,7 @@ import type { Line } from './cron-line.ts'
 import { type DaylightSaving, nextFire } from './daylight-saving.ts'
 import { compileSchedule } from './parse-schedule.ts'
 import { type Zone, zoneOf } from './zone.ts'
+import { unknownZone } from './zone-names.ts'
 
 /** When a job fires. Times are ms since the Unix epoch. Fires are whole seconds. */
 export interface TimetableSpec {
@@ -52,16 +53,6 @@ export function createTimetable(spec: TimetableSpec, at = 'spec'): Timetable {
 /** The delay of a job's starts in ms: the same for every fire, at least 0 and less than `jitterSeconds` × 1000. */
 export function jitterMs(hashKey: string, jitterSeconds: number): number {
   return jitterSeconds > 0 ? hash53(`${hashKey}\njitter`) % (jitterSeconds * 1_000) : 0
-}
-
-/** Suggests a zone with the same last part, for names such as "Shanghai" or "US/Berlin". */
-function unknownZone(name: string): string {
-  const city = name.slice(name.lastIndexOf('/') + 1).toLowerCase()
-  const near = Intl.supportedValuesOf('timeZone').find(
-    zone => city && zone.toLowerCase().endsWith(`/${city}`),
-  )
-  const remedy = near ? `did you mean "${near}"?` : 'use an IANA name such as "Asia/Shanghai" or "UTC"'
-  return `time zone "${name}" is unknown; ${remedy}`
 }
 
 /** The four possible values, shared by all timetables. */

@@ -1,3 +1,5 @@
+import { isInTzDatabase } from './zone-names.ts'
+
 /**
  * A zone as pieces of constant offset. They are found from Intl by bisection, lazily, and once for all timetables, because asking ICU for
  * each offset would cost more than everything else here. Times are seconds since the Unix epoch, local times as on the wall clock.
@@ -32,12 +34,12 @@ const STEP = 4 * 86_400
 
 const zones = new Map<string, Zone>()
 
-/** The zone of an IANA name, links included, in any case as Intl takes it; undefined if unknown. Fixed offsets are no zones. */
+/** The zone of a name in the tz database, links included, in any case as Intl takes it; undefined if unknown. Fixed offsets are no zones. */
 export function zoneOf(name: string): Zone | undefined {
   const key = name.toLowerCase()
   const known = zones.get(key)
   if (known) return known
-  if (!/^[a-z]/.test(key)) return undefined
+  if (!/^[a-z]/.test(key) || !isInTzDatabase(key)) return undefined
   const canonical = canonicalName(name)
   if (canonical === undefined) return undefined
   const zone: Zone = { name: canonical === 'UTC' ? undefined : name, chunks: new Map() }

@@ -19,7 +19,8 @@ const historyQuery = z.strictObject({
 })
 
 /**
- *   GET  /v1/history?…       {"rows": [results, newest first], "cursor"?}; the query has the fields of HistoryQuery
+ *   GET  /v1/history?…       {"rows": [results, newest first], "cursor"?}; the query has the fields of HistoryQuery.
+ *                            For one job (namespace, name, kind=job): with the results of its ShellRuns
  */
 export function historyRoutes({ history }: Pick<LogStore, 'history'>): Routes {
   return server => {
@@ -29,8 +30,12 @@ export function historyRoutes({ history }: Pick<LogStore, 'history'>): Routes {
 
 function parseQuery(query: unknown): HistoryQuery {
   const { data, error } = historyQuery.safeParse(query)
-  if (data)
-    return Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined)) as never
+  if (data) {
+    const given = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined))
+    const { namespace, name, kind } = data
+    const isJob = kind === 'job' && namespace !== undefined && name !== undefined
+    return { ...given, limit: data.limit, ...(isJob ? { withRuns: true } : {}) }
+  }
   const [issue] = error.issues
   throw new InvalidInput(issue?.path.join('.') ?? 'query', issue?.message ?? 'is not valid')
 }

@@ -2,7 +2,7 @@ import type { Routes } from './server.ts'
 
 /**
  *   POST /v1/runs/ID/kill                      {"attempts": how many are to end}; ID as status and history show it
- *   POST /v1/objects/NAMESPACE/NAME/kill       the same for every run of a ShellCronJob or ShellRun
+ *   POST /v1/objects/NAMESPACE/NAME/kill       the same for every run of a ShellRun, or of a ShellCronJob and its ShellRuns
  */
 export function killRoutes(of: {
   /** Asks the owners to end all attempts of a run. Returns how many there were. */

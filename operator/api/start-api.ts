@@ -64,6 +64,6 @@ function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: C
           signal,
         ),
     }),
-    runRoutes({ resources, objectOf: ref => feed.object(resources, ref) }),
+    runRoutes({ resources, mirrors, objectOf: ref => feed.object(resources, ref) }),
   ]
 }

@@ -117,6 +117,12 @@ test.each<
     { reason: 'ValueNotText', mendable: true, known: true },
   ],
   [
+    'a value that no process can get',
+    job({}, fromSecret),
+    { lookedUp: () => found({ k: 'x'.repeat(131_072) }) },
+    { reason: 'ValueTooLarge', mendable: true, known: true },
+  ],
+  [
     'a short interval',
     job({ schedule: '* * * * *' }),
     { policies: [policy({ minIntervalSeconds: 90 })] },
@@ -158,6 +164,24 @@ test('values from Secrets are never in the entry; later sources override earlier
     ],
     secret: { C_Y: 'y', P: 'geheim' },
     notSecret: ['C_Y'],
+  })
+})
+
+test('a value that is too big is named, alone and among others', () => {
+  const sized = (...sizes: number[]) => {
+    const keys = sizes.map((_, i) => `k${i}`)
+    const env = keys.map((key, i) => ({ name: `V${i}`, valueFrom: { secretKeyRef: { name: 's', key } } }))
+    const data = Object.fromEntries(keys.map((key, i) => [key, 'x'.repeat(sizes[i] ?? 0)]))
+    return environmentOf({ host, env } as never, () => found(data))
+  }
+  expect(sized(10, 131_068, 20)).toMatchObject({ secret: {} })
+  expect(sized(10, 131_069, 20)).toMatchObject({
+    reason: 'ValueTooLarge',
+    message: expect.stringContaining('variable V1, from a Secret, has 131072 bytes') as string,
+  })
+  expect(sized(100_000, 120_000, 100_000)).toMatchObject({
+    reason: 'SecretsTooLarge',
+    message: expect.stringContaining('the largest is V1 with 120003 bytes') as string,
   })
 })
 

@@ -1,5 +1,6 @@
 import type { EnvFromSource, EnvVar } from '../../core/schema/env.ts'
 import type { TemplateSpec } from '../../core/schema/template.ts'
+import { MOST_STRING } from '../../core/schema/validate.ts'
 import type { LookedUpKind, Lookup } from '../resources/port.ts'
 import { type Blocked, blocked } from './blocked.ts'
 
@@ -84,14 +85,29 @@ function partition(values: Map<string, Value>): Environment | Blocked {
     else env.push({ name, value })
   }
   const notSecret = [...values.entries()].flatMap(([name, { from }]) => (from === 'ConfigMap' ? [name] : []))
+  const biggest = largest(secret)
+  if (biggest && biggest.size > MOST_STRING)
+    return blocked(
+      'ValueTooLarge',
+      `spec.template.spec.env: variable ${biggest.name}, from a ${values.get(biggest.name)?.from}, has ${biggest.size} bytes; a variable may have at most ${MOST_STRING}. Put the value into a file on the machine`,
+      true,
+    )
   const size = JSON.stringify(secret).length
   if (size <= MAX_SEALED_BYTES)
     return { env, secret, ...(notSecret.length > 0 ? { notSecret: notSecret.sort() } : {}) }
   return blocked(
     'SecretsTooLarge',
-    `spec.template.spec.env: the values from Secrets and ConfigMaps are ${size} bytes, the limit is ${MAX_SEALED_BYTES}; reference only the keys that are needed`,
+    `spec.template.spec.env: the values from Secrets and ConfigMaps are ${size} bytes, the limit is ${MAX_SEALED_BYTES}; the largest is ${biggest?.name} with ${biggest?.size} bytes; reference only the keys that are needed`,
     true,
   )
+}
+
+/** The largest variable, and the bytes of NAME=VALUE. */
+function largest(variables: Readonly<Record<string, string>>): { name: string; size: number } | undefined {
+  const [first] = Object.entries(variables)
+    .map(([name, value]) => ({ name, size: Buffer.byteLength(`${name}=${value}`) }))
+    .sort((a, b) => b.size - a.size)
+  return first
 }
 
 interface From {

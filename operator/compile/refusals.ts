@@ -13,7 +13,8 @@ export const JOB_CHECKS: readonly Check<JobFindings>[] = [
   policyAllows, //          PolicyRefused
   namespaceHasRoom, //      TooManyJobs
   intervalIsLongEnough, //  IntervalTooShort
-  valuesResolve, //         SecretNotFound, ConfigMapNotFound, …Forbidden, KeyNotFound, ValueNotText, PrefixRequired, SecretsTooLarge
+  valuesResolve, //         SecretNotFound, ConfigMapNotFound, …Forbidden, KeyNotFound, ValueNotText, PrefixRequired, ValueTooLarge,
+  //                        SecretsTooLarge
 ]
 
 export const RUN_CHECKS: readonly Check<RunFindings>[] = [

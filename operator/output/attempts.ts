@@ -32,7 +32,7 @@ export interface AttemptSeen {
   output?: Pick<OutputHead, 'stored' | 'bytes' | 'cut' | 'lost' | 'ended' | 'expired'>
 }
 
-type Deps = { mirrors: Pick<Context['mirrors'], 'activesOf'> } & {
+type Deps = { mirrors: Pick<Context['mirrors'], 'activesOf' | 'runsOf'> } & {
   store: Pick<LogStore, 'history'> & OutputStore
 }
 
@@ -81,18 +81,34 @@ export function isGoing({ activesOf }: Pick<Context['mirrors'], 'activesOf'>, of
   )
 }
 
-/** The newest fire of a ShellCronJob, or the only run of a ShellRun; undefined: there is none yet. */
+/** The newest fire of a ShellCronJob or newest run of its ShellRuns, or the only run of a ShellRun; undefined: there is none yet. */
 export async function latestRun(
   { mirrors, store }: Deps,
   of: { kind: CellKind; namespace: string; name: string },
 ): Promise<string | undefined> {
-  const { rows } = await store.history({ ...of, limit: PAGE })
-  const ended = rows.find(({ attempt }) => attempt > 0)
-  const going = mirrors.activesOf(of.kind, of.namespace, of.name).map(({ value }) => value)
+  const ended = await newestEnded(store, of)
+  const runs = of.kind === 'job' ? mirrors.runsOf(of.namespace, of.name) : []
+  const going = [...mirrors.activesOf(of.kind, of.namespace, of.name), ...runs].map(({ value }) => value)
   const [newest] = [...going, ...(ended ? [ended] : [])].sort((a, b) => b.time - a.time)
   if (!newest) return undefined
   const fire = { ...newest, target: ANYWHERE }
-  return of.kind === 'run' ? shellRunId(fire) : scheduledRunId(fire, newest.time)
+  return newest.kind === 'run' ? shellRunId(fire) : scheduledRunId(fire, newest.time)
+}
+
+/** A page may have no row of an attempt, and still others follow. */
+async function newestEnded(
+  store: Pick<LogStore, 'history'>,
+  of: { kind: CellKind; namespace: string; name: string },
+): Promise<StoredResult | undefined> {
+  const withRuns = of.kind === 'job' ? { withRuns: true } : {}
+  let cursor: string | undefined
+  do {
+    const page = await store.history({ ...of, ...withRuns, limit: PAGE, ...(cursor ? { cursor } : {}) })
+    const ended = page.rows.find(({ attempt }) => attempt > 0)
+    if (ended) return ended
+    cursor = page.cursor
+  } while (cursor)
+  return undefined
 }
 
 async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGenerator<StoredResult> {

@@ -32,7 +32,7 @@ const schema = z.strictObject({
   /** How long the log store keeps results after their scheduled time, days. 0: forever. */
   retentionDays: z.number().min(0).default(90),
   /** How much output the log store keeps, in bytes as stored. 0: all. */
-  retentionBytes: quantity('0', '1Pi').default('20Gi'),
+  retentionBytes: quantity('0', '1000Ti').default('20Gi'),
   /** A file, or postgres://… The default is a file in the state directory. */
   logStore: z.string().min(1).optional(),
   logStorePasswordFile: z.string().min(1).optional(),

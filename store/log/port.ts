@@ -17,6 +17,8 @@ export interface HistoryQuery {
   namespace?: string
   name?: string
   kind?: CellKind
+  /** With `namespace`, `name` and kind `job`: also the results of the job's ShellRuns (jobRef). */
+  withRuns?: boolean
   agent?: string
   outcome?: Outcome
   /**

@@ -136,7 +136,7 @@ function without({ key, value: cell }: Versioned<Cell>, e: Ending, again: Active
 }
 
 function resultOf({ active, verdict, now, facts, owner }: Ending, final: boolean): Result {
-  const { run, kind, uid, generation, namespace, name, target, attempt, time } = active.value
+  const { run, kind, uid, generation, namespace, name, jobName, target, attempt, time } = active.value
   return {
     run,
     kind,
@@ -144,6 +144,7 @@ function resultOf({ active, verdict, now, facts, owner }: Ending, final: boolean
     generation,
     namespace,
     name,
+    ...(jobName ? { jobName } : {}),
     target,
     ...(owner === NOBODY ? {} : { agent: owner }),
     attempt,

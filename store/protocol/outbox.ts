@@ -28,6 +28,7 @@ export function putSettlements(
       generation: entry.generation,
       namespace: ref.namespace,
       name: ref.name,
+      ...(entry.kind === 'run' && entry.jobRef ? { jobName: entry.jobRef.name } : {}),
       target: ref.target,
       ...(ref.target === ANYWHERE || entry.command.placement.mode === 'Shards' ? {} : { agent: ref.target }),
       attempt: 0,

@@ -23,6 +23,7 @@ const jobs = () => [
   job('fails', { suspend: true }, { script: 'exit 3' }),
   job('long', {}, { script: 'touch begun; exec sleep 600', workingDir: up.directory }),
   job('shards', {}, { script: 'echo $SHELLCRON_SHARD_INDEX', target: { mode: 'Shards', shards: 3 } }),
+  job('big', {}, { script: `: ${'€'.repeat(60_000)}` }),
   job(
     'blocked',
     {},
@@ -203,10 +204,49 @@ test('lets a ShellRun continue after --timeout; without its file it is killed', 
 })
 
 test('says why a ShellRun cannot start while it waits', async () => {
-  const { child, ran } = started(['run', 'ops/blocked', '--wait'])
+  const { child, ran } = started(['run', '-f', '-', '--wait'])
+  const env = 'env: [{ name: S, valueFrom: { secretKeyRef: { name: absent, key: k } } }]'
+  child.stdin?.end(`${inline('{ name: waits, namespace: ops }', 'true')}      ${env}\n`)
   await new Promise(resolve => child.stderr?.once('data', resolve))
   child.kill()
   expect((await ran).stderr).toMatch(
-    /^shellcron: ops\/blocked-\w{5}: not started: SecretNotFound: .*Secret absent does not exist/,
+    /^shellcron: ops\/waits: not started: SecretNotFound: .*Secret absent does not exist/,
   )
+})
+
+test('a job that cannot run is refused with the message of its condition', async () => {
+  const before = await files()
+  const refused = (name: string, message: RegExp) =>
+    eventually(`${name} is refused`, async () => {
+      const { code, stderr } = await shellcron('run', `ops/${name}`)
+      return code === 2 && message.test(stderr)
+    })
+  await refused(
+    'blocked',
+    /^shellcron: spec\.jobRef\.name: ShellCronJob blocked cannot run: SecretNotFound: .*Secret absent does not exist/,
+  )
+  await refused(
+    'big',
+    /ShellCronJob big cannot run: spec\.template\.spec\.script: has 180002 bytes; at most 131071/,
+  )
+  expect(await files()).toEqual(before)
+})
+
+test('logs, history and kill of a job include its ShellRuns', async () => {
+  const { stdout } = await shellcron('run', 'ops/dump', '--param', 'WHO=logs', '--wait')
+  const [, name = ''] = /^ops\/(\S+): created/.exec(stdout) ?? []
+  const rows = await shellcron('history', 'ops/dump', '-o', 'json')
+  expect(JSON.parse(rows.stdout).rows[0]).toMatchObject({ name, kind: 'run', jobName: 'dump' })
+  await eventually('its output is there', async () => {
+    const logs = await shellcron('logs', 'ops/dump')
+    return logs.code === 0 && logs.stdout === 'orders for logs\n'
+  })
+
+  const { ran } = started(['run', 'ops/long', '--wait'])
+  await eventually('it runs and is killed', async () => {
+    const { code, stdout } = await shellcron('kill', 'ops/long')
+    return code === 0 && stdout === 'ops/long: killing 1 run\n'
+  })
+  expect((await ran).stderr).toMatch(/: Killed: Requested\n$/)
+  await rm(join(up.directory, 'begun'), { force: true })
 })

@@ -134,6 +134,29 @@ test('a run that ignores Ctrl-C is killed after ten seconds, and recorded as suc
   expect(await processesOf(directory)).toEqual([])
 }, 120_000)
 
+test('Ctrl-C during the start ends it without a stack trace and leaves nothing running', async () => {
+  up = await upOn(undefined)
+  const { directory } = up
+  await eventually('it starts', async () => (await readdir(directory)).includes('.shellcron'))
+  expect(await up.interrupt()).toBe(0)
+  expect(up.lines().filter(line => /^\s+at |Error/.test(line))).toEqual([])
+  expect(up.lines().join('\n')).toMatch(/Stopped during the start|Stopping/)
+  expect(await processesOf(directory)).toEqual([])
+})
+
+test('--retention-bytes and --runtime-endpoint reach the operator and the agent', async () => {
+  up = await upOn(undefined, ['--retention-bytes', '1Gi', '--runtime-endpoint', 'unix:///nowhere/x.sock'])
+  const { directory } = up
+  await eventually('both run with them', async () => {
+    const lines = await processesOf(directory)
+    return (
+      lines.some(line => / operator .*--retention-bytes 1Gi/.test(line)) &&
+      lines.some(line => / agent .*--runtime-endpoint unix:\/\/\/nowhere\/x\.sock/.test(line))
+    )
+  })
+  await up.interrupt()
+})
+
 test('a busy port, a missing directory and a missing etcd give a clear message', async () => {
   const busy = createServer()
   await new Promise<void>(resolve => busy.listen(0, '127.0.0.1', resolve))

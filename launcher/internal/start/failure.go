@@ -3,6 +3,7 @@ package start
 import (
 	"errors"
 	"os"
+	"strconv"
 	"syscall"
 
 	"shellcron.dev/launcher/internal/wire"
@@ -16,6 +17,22 @@ type Failure struct {
 }
 
 func noResources(err error) *Failure { return &Failure{Reason: "NoResources", Message: err.Error()} }
+
+// largest names the longest argument or variable.
+func largest(order *wire.Arm) string {
+	name, size := "", -1
+	for i, argument := range order.Argv {
+		if len(argument) > size {
+			name, size = "argument "+strconv.Itoa(i), len(argument)
+		}
+	}
+	for variable, value := range order.Env {
+		if length := len(variable) + 1 + len(value); length > size {
+			name, size = "variable "+variable, length
+		}
+	}
+	return name + " has " + strconv.Itoa(size) + " bytes"
+}
 
 // failureOf explains the error of a fork or exec. ENOENT may mean the program or the working directory.
 func failureOf(err error, order *wire.Arm) *Failure {
@@ -36,7 +53,7 @@ func failureOf(err error, order *wire.Arm) *Failure {
 	case isBadFormat(number):
 		return &Failure{"NotExecutable", program + " has no format that can be executed", 126}
 	case number == syscall.E2BIG:
-		return &Failure{"TooBig", "arguments and environment are longer than the system allows", 126}
+		return &Failure{"TooBig", "arguments and environment are longer than the system allows: " + largest(order), 126}
 	default:
 		return noResources(err)
 	}

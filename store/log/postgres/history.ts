@@ -31,10 +31,11 @@ export function pageOf(query: HistoryQuery): PagePlan {
     const { time, id } = positionOf(query.cursor)
     terms.push(`time <= ${place(time)}`, `(time, id) < (${place(time)}, ${place(id)})`)
   }
-  const rest = FILTERS.filter(column => query[column] !== undefined && !known.includes(column)).map(equals)
-  const where = terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''
+  const rest = filtersOf(query)
+    .filter(column => query[column] !== undefined && !known.includes(column))
+    .map(equals)
   const order = 'ORDER BY time DESC, id DESC'
-  const all = `SELECT * FROM results ${where} ${order}`
+  const all = `SELECT * FROM ${query.withRuns ? jobAndRuns(terms) : `results ${whereOf(terms)}`} ${order}`
   if (rest.length === 0) return { sql: `${all} LIMIT ${place(query.limit)}`, parameters, isBounded: false }
   // The wanted rows, and the last row that was examined.
   const sql = `
@@ -43,6 +44,17 @@ export function pageOf(query: HistoryQuery): PagePlan {
       FROM (${all} LIMIT ${ROWS_PER_PAGE_SCAN}) AS looked) AS numbered
     WHERE wanted OR nth = ${ROWS_PER_PAGE_SCAN} ${order} LIMIT ${place(query.limit + 1)}`
   return { sql, parameters, isBounded: true }
+}
+
+function whereOf(terms: readonly string[]): string {
+  return terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''
+}
+
+/** The results of a job, and of its ShellRuns. Each part has an index, and PostgreSQL merges them in the order of the page. */
+function jobAndRuns(terms: readonly string[]): string {
+  const ofRuns = terms.map(term => term.replace(/^name = /, 'job_name = '))
+  return `(SELECT * FROM results ${whereOf([...terms, "kind = 'job'"])}
+    UNION ALL SELECT * FROM results ${whereOf([...ofRuns, "kind = 'run'"])}) AS merged`
 }
 
 /** The page, from the rows of the plan's statement. */
@@ -55,6 +67,11 @@ export function pageIn(rows: readonly Row[], { isBounded }: PagePlan, limit: num
 }
 
 const FILTERS: readonly Column[] = ['uid', 'namespace', 'name', 'kind', 'agent', 'outcome']
+
+/** The kind is a condition of both parts of a query for a job and its ShellRuns. */
+function filtersOf({ withRuns }: HistoryQuery): readonly Column[] {
+  return withRuns ? FILTERS.filter(column => column !== 'kind') : FILTERS
+}
 
 /** The columns that an index has before the time. */
 function knownOf({ uid, namespace, name, kind, agent }: HistoryQuery): Column[] {

@@ -118,6 +118,11 @@ const migrations: readonly string[] = [
   -- When its last piece arrived, ms since the epoch. Unknown for existing output, which counts from now.
   ALTER TABLE outputs ADD COLUMN said bigint NOT NULL DEFAULT extract(epoch FROM now()) * 1000;
   `,
+  `
+  -- The job of a ShellRun with jobRef.
+  ALTER TABLE results ADD COLUMN job_name text;
+  CREATE INDEX results_job_name ON results (namespace, job_name, time, id) WHERE job_name IS NOT NULL;
+  `,
 ]
 
 /** Key of the advisory lock for schema changes. Any number that no other program uses in this database. */

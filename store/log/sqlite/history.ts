@@ -28,11 +28,11 @@ export function pageOf(query: HistoryQuery): PagePlan {
   const terms = termsOf(query, known)
   if (known && known !== 'kind') terms.unshift([`${known} = ?`, query[known] ?? ''])
   const rest = restOf(query, known)
-  const most = rest.length > 0 ? ROWS_PER_PAGE_SCAN : undefined
+  const most = rest.length > 0 || query.withRuns ? ROWS_PER_PAGE_SCAN : undefined
   return {
     sql: `SELECT * FROM results INDEXED BY ${index} ${whereOf(terms)} ORDER BY time DESC, id DESC LIMIT ?`,
     parameters: [...parametersOf(terms), most ?? query.limit],
-    isWanted: row => rest.every(([column, value]) => row[column] === value),
+    isWanted: row => rest.every(([column, value]) => row[column] === value) && isOfJob(row, query),
     most,
   }
 }
@@ -76,9 +76,16 @@ function parametersOf(terms: readonly Term[]): Parameter[] {
   return terms.flatMap(([, ...values]) => values)
 }
 
+/** Whether a query for a job and its ShellRuns wants the row. True for any other query. */
+function isOfJob(row: Row, { withRuns, name }: HistoryQuery): boolean {
+  if (!withRuns) return true
+  return row.kind === 'job' ? row.name === name : row.job_name === name
+}
+
 /** The conditions that are tested for each row. */
 function restOf(query: HistoryQuery, known: Known | undefined): [string, string][] {
-  const { uid, namespace, name, kind, agent, outcome } = query
+  const { uid, namespace, agent, outcome, withRuns } = query
+  const { name, kind } = withRuns ? {} : query
   const asked = Object.entries({ uid, namespace, name, kind, agent, outcome })
   return asked.flatMap(([column, value]) =>
     value === undefined || column === known ? [] : [[column, value] as [string, string]],

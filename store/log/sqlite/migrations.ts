@@ -114,6 +114,10 @@ const migrations: readonly string[] = [
   ALTER TABLE outputs ADD COLUMN said INTEGER NOT NULL DEFAULT 0;
   UPDATE outputs SET began = unixepoch() * 1000, said = unixepoch() * 1000;
   `,
+  `
+  -- The job of a ShellRun with jobRef. Table objects then has its uid under the job's name too.
+  ALTER TABLE results ADD COLUMN job_name TEXT;
+  `,
 ]
 
 /** Migrates the schema to version `to`, each step in a transaction. Throws InvalidInput if a newer version created the file. */

@@ -13,7 +13,7 @@ const PAGES_AT_ONCE = 1_000
 const START = { time: Number.MIN_SAFE_INTEGER, id: 0 }
 
 const OLD_RESULTS = `
-  SELECT id, uid, run, attempt, time, namespace, name FROM results INDEXED BY results_time
+  SELECT id, uid, run, attempt, time, namespace, name, job_name FROM results INDEXED BY results_time
   WHERE time < :after AND (time, id) > (:time, :id) ORDER BY time, id LIMIT ${ROWS_AT_ONCE}`
 const DELETE_RESULT = 'DELETE FROM results WHERE id = ?'
 const ANY_OF_FIRE = 'SELECT 1 FROM results INDEXED BY results_uid WHERE uid = ? AND time = ? LIMIT 1'
@@ -89,8 +89,9 @@ export class Retention {
     this.#deleteResult.run(number(row.id) ?? 0)
     if (this.#anyOfFire.get(uid, time)) return true
     fires.remove(uid, time)
-    if (!this.#anyOfObject.get(uid))
-      this.#deleteObject.run(text(row.namespace) ?? '', text(row.name) ?? '', uid)
+    if (this.#anyOfObject.get(uid)) return true
+    for (const name of [text(row.name), text(row.job_name)])
+      if (name !== undefined) this.#deleteObject.run(text(row.namespace) ?? '', name, uid)
     return true
   }
 

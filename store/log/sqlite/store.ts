@@ -117,6 +117,7 @@ function partsOn(db: DatabaseSync) {
         const { changes, lastInsertRowid } = insert.run(columnsOf(result))
         if (changes === 0) continue
         named.run(result.namespace, result.name, result.uid)
+        if (result.jobName) named.run(result.namespace, result.jobName, result.uid)
         fires.add(result, Number(lastInsertRowid))
       }
     },

@@ -30,6 +30,32 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
     expect(await all()).toEqual([range, rich, result(1)])
   })
 
+  test('returns the ShellRuns of a job with the job, if asked, page by page', async () => {
+    const run = (n: number, name: string, over: Partial<StoredResult> = {}) =>
+      result(n, { kind: 'run', uid: `r-${name}`, run: `ops.${name}.run-${n}`, name, ...over })
+    const own = [result(1), failed(4)]
+    const runs = [run(2, 'report-x', { jobName: 'report' }), run(5, 'report-y', { jobName: 'report' })]
+    const others = [
+      run(3, 'report'),
+      run(6, 'other-x', { jobName: 'other' }),
+      result(7, { uid: 'u3', name: 'other' }),
+    ]
+    await store.record([...own, ...runs, ...others])
+    const job = { namespace: 'ops', name: 'report', kind: 'job', withRuns: true } as const
+    const pages: StoredResult[][] = []
+    let cursor: string | undefined
+    do {
+      const page = await store.history({ ...job, limit: 3, ...(cursor ? { cursor } : {}) })
+      pages.push(page.rows)
+      cursor = page.cursor
+    } while (cursor)
+    expect(pages.flat()).toEqual([runs[1], own[1], runs[0], own[0]])
+    expect((await store.history({ ...job, outcome: 'Failed', limit: 10 })).rows).toEqual([own[1]])
+    const { withRuns: _, ...alone } = job
+    expect((await store.history({ ...alone, limit: 10 })).rows).toEqual([own[1], own[0]])
+    expect((await store.history({ ...alone, kind: 'run', limit: 10 })).rows).toEqual([others[0]])
+  })
+
   test('keeps any text in reasons and signals; lone surrogates become U+FFFD', async () => {
     await store.record([failed(1, { reason: 'a\u0000b\u{10FFFF}0', signal: '\u0000', tail: '\udc00 end' })])
     const said = { reason: 'a\u0000b\u{10FFFF}0', signal: '\u0000', tail: '\ufffd end' }

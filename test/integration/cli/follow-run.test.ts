@@ -33,7 +33,11 @@ beforeEach(async () => {
   const none = () => Promise.reject(new Error('nobody asks for it'))
   const routes = [
     historyRoutes(store),
-    runRoutes({ resources: { get: () => undefined, createRun: none }, objectOf: () => undefined }),
+    runRoutes({
+      resources: { get: () => undefined, createRun: none },
+      mirrors: { storedJobs: () => [] },
+      objectOf: () => undefined,
+    }),
     outputRoutes({
       latest: none,
       attempts: async () => going.map(run => ({ uid: 'u', run, attempt: 1, going: true })),
