@@ -17,7 +17,10 @@ export function addAgentCommand(program: Command): void {
       '--local-policy <file>',
       'what this machine allows (default: /etc/shellcron/agent.yaml, if it exists)',
     )
-    .option('--operator <url>', "the operator's ingest, to which output is sent: https://HOST:PORT")
+    .option(
+      '--operator <url>',
+      "the operator's ingest, to which output is sent: https://HOST:PORT, or unix:PATH",
+    )
     .option(
       '--spool-quota <bytes>',
       'how much finished output may wait for the operator, such as 500Mi (default: 1Gi)',

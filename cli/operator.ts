@@ -27,7 +27,10 @@ export function addOperatorCommand(program: Command): void {
     .option('--log-store-password-file <file>', 'file with the password for --log-store postgres://…')
     .option('--health <host:port>', 'address on which to serve /healthz and /readyz')
     .addOption(secretFromEnvOption())
-    .option('--ingest <host:port>', 'address on which to take output from agents (default: none)')
+    .option(
+      '--ingest <address>',
+      'where to take output from agents: HOST:PORT, or unix:PATH (default: nowhere)',
+    )
     .option(
       '--ingest-names <names>',
       "more DNS names for the ingest's certificate, separated by commas",

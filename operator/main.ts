@@ -32,7 +32,7 @@ function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: Acro
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
   const ingest = config.ingest
-    ? [startIngest({ listen: config.ingest, authority, store: logStore, notifier })]
+    ? [startIngest({ ingest: config.ingest, authority, store: logStore, notifier })]
     : []
   if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...ingest]
   const feed = createOverviewFeed(outcomes)

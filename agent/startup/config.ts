@@ -21,7 +21,10 @@ const schema = z.strictObject({
   /** The operator's ingest. Without it, output stays on this machine, within the quota. */
   operator: z
     .string()
-    .regex(/^https:\/\/[^/]+$/, 'must be like https://10.0.0.1:9443')
+    .regex(
+      /^(https:\/\/[^/]+|unix:.+)$/,
+      'must be like https://10.0.0.1:9443 or unix:/run/shellcron/ingest.sock',
+    )
     .optional(),
   /** Limit of ended and unstored output, as a Kubernetes quantity. */
   spoolQuota: quantity('0', '1000Ti').default('1Gi'),

@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePorts } from '../../platform/free-ports.ts'
 import { readMachine, takeVariables } from './config.ts'
 import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
 import { type EtcdServer, startEtcdServer, type TlsFiles } from './etcd-server.ts'
@@ -112,13 +111,14 @@ async function startParts(
   { options, setup, etcd, operatorEnv, say }: Running,
   ending: AbortSignal,
 ): Promise<{ operator: Part; agent: Part }> {
-  const [ingestPort = 0] = await freePorts(1)
+  // Not a port: another user could take it while the operator restarts.
+  const ingest = `unix:${join(setup.state, 'ingest.sock')}`
   const common = { '--endpoints': etcd.endpoint, '--log-level': options.logLevel }
   const operatorFlags = {
     ...common,
     '--directory': setup.directory,
     '--state': setup.state,
-    '--ingest': `127.0.0.1:${ingestPort}`,
+    '--ingest': ingest,
   }
   const agentFlags = {
     ...common,
@@ -126,7 +126,7 @@ async function startParts(
     '--name': setup.name,
     '--pool': POOL,
     '--state': join(setup.state, 'agent'),
-    '--operator': `https://127.0.0.1:${ingestPort}`,
+    '--operator': ingest,
     '--drain-seconds': String(DRAIN_SECONDS),
   }
   const secrets = options.secretFromEnv.flatMap(each => ['--secret-from-env', each])

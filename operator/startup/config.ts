@@ -12,6 +12,11 @@ const address = z
   .string()
   .regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be a port, or an address like 0.0.0.0:8081')
 
+const UNIX = 'unix:'
+const ingestAddress = z.union([address, z.string().regex(/^unix:./)], {
+  error: 'must be a port, an address like 0.0.0.0:9443, or a socket like unix:/run/shellcron/ingest.sock',
+})
+
 /** The settings of `shellcron operator`, named like its flags. */
 const schema = z.strictObject({
   endpoints: z
@@ -23,8 +28,8 @@ const schema = z.strictObject({
   etcdIdentity: z.string().min(1).optional(),
   prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
   health: address.optional(),
-  /** The address on which agents deliver output, with TLS. Without it the operator accepts none. */
-  ingest: address.optional(),
+  /** The address or Unix socket on which agents deliver output, with TLS. Without it the operator accepts none. */
+  ingest: ingestAddress.optional(),
   /** Names and addresses under which agents reach the ingest, besides those of this machine. */
   ingestNames: z.array(z.string().min(1)).default([]),
   /** Status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
@@ -49,12 +54,15 @@ interface Address {
   port: number
 }
 
+/** Where the ingest listens. A Unix socket is for agents of the same user on this machine. */
+export type Listen = Address | { path: string }
+
 export interface OperatorConfig {
   endpoints: string[]
   prefix: string
   etcdIdentity?: string
   health?: Address
-  ingest?: Address & { names: string[] }
+  ingest?: { listen: Listen; names: string[] }
   draining: boolean
   logLevel: string
   statusWrites: number
@@ -134,11 +142,11 @@ function ingestOf(
   env: Record<string, string | undefined>,
 ): Pick<OperatorConfig, 'ingest'> {
   if (ingest === undefined) return {}
-  const address = addressOf('--ingest', ingest)
+  const listen = ingest.startsWith(UNIX) ? { path: ingest.slice(UNIX.length) } : addressOf('--ingest', ingest)
   const own = ['localhost', '127.0.0.1', '::1', hostname().toLowerCase()]
   const service = env.POD_NAMESPACE === undefined ? [] : serviceNames(env.POD_NAMESPACE)
-  const given = address.host === undefined ? [] : [address.host]
-  return { ingest: { ...address, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
+  const given = 'host' in listen && listen.host !== undefined ? [listen.host] : []
+  return { ingest: { listen, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
 }
 
 /** The names of the operator's Service in the cluster's DNS. */

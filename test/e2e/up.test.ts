@@ -1,13 +1,16 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { systemClock } from '../../platform/clock.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 
 /** `shellcron up` as a user runs it: one machine, a directory, Ctrl-C. */
+const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
 let up: Up | undefined
 afterEach(async () => {
   await up?.remove()
@@ -53,6 +56,44 @@ test('the quickstart shows three jobs with outcome and output, and Ctrl-C leaves
   expect(up.problems()).toEqual([])
   expect(await up.interrupt()).toBe(0)
   expect(await processesOf(up.directory)).toEqual([])
+})
+
+/** The inodes of the TCP sockets of this machine that listen. */
+async function listening(): Promise<Set<string>> {
+  const tables = await Promise.all(
+    ['tcp', 'tcp6'].map(name => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')),
+  )
+  const rows = tables.flatMap(table => table.split('\n').map(row => row.trim().split(/\s+/)))
+  return new Set(rows.flatMap(row => (row[3] === '0A' ? [row[9] ?? ''] : [])))
+}
+
+async function listensOnPort(pid: string): Promise<boolean> {
+  const inodes = await listening()
+  const folder = `/proc/${pid}/fd`
+  const open = await Promise.all(
+    (await readdir(folder)).map(fd => readlink(join(folder, fd)).catch(() => '')),
+  )
+  return open.some(target => inodes.has(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? ''))
+}
+
+test('operator and agent listen on no port: nobody can take one while the operator restarts', async () => {
+  up = await upOn(undefined)
+  const { outcomes, directory } = up
+  await writeFile(join(directory, 'a.yaml'), job('a', 'echo said'))
+  await eventually('it runs', () => outcomes().length > 0, 60_000)
+  const pidOf = async (part: string) =>
+    (await processesOf(directory)).find(line => line.includes(` ${part} --endpoints`))?.split(' ')[0] ?? ''
+  for (const part of ['operator', 'agent']) expect(await listensOnPort(await pidOf(part))).toBe(false)
+
+  const before = await pidOf('operator')
+  process.kill(Number(before), 'SIGKILL')
+  await eventually('the operator is back', async () => !['', before].includes(await pidOf('operator')))
+  const socket = join(directory, '.shellcron/ingest.sock')
+  const logs = () =>
+    spawnSync(program, ['logs', 'a', '--state', join(directory, '.shellcron')], { encoding: 'utf8' })
+  await eventually('it takes output again', async () => {
+    return (await stat(socket).catch(() => undefined))?.isSocket() && logs().stdout === 'said\n'
+  })
 })
 
 test('an added or changed file is applied at once; an invalid one is reported, and the others continue', async () => {
