@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
@@ -102,6 +105,24 @@ describe('a mistake is reported in a line that names the flag, the value and the
     expect(status).toBe(2)
   })
 })
+
+test.each(['../../x', 'UP', 'a..b', '.', 'a/b', 'x'.repeat(254)])(
+  'up --name %s is refused before anything is written',
+  name => {
+    const base = mkdtempSync(join(tmpdir(), 'shellcron-name-'))
+    const jobs = join(base, 'a', 'jobs')
+    mkdirSync(jobs, { recursive: true })
+    const { status, stderr } = shellcron(['up', jobs, '--name', name])
+    expect(stderr).toBe(
+      `shellcron: --name: "${name}" is not a valid agent name; use lower-case letters, digits, dashes and dots\n`,
+    )
+    expect(status).toBe(2)
+    expect(new Set(readdirSync(base, { recursive: true, encoding: 'utf8' }))).toEqual(
+      new Set(['a', 'a/jobs']),
+    )
+    rmSync(base, { recursive: true })
+  },
+)
 
 describe('validate', () => {
   const job = (schedule: string) =>

@@ -1,3 +1,5 @@
+import { InvalidInput } from '../core/errors.ts'
+import { subdomainName } from '../core/schema/metadata.ts'
 import { systemClock } from '../platform/clock.ts'
 import { createLog } from '../platform/log.ts'
 import { createOverviewFeed } from './api/overview.ts'
@@ -60,6 +62,9 @@ export async function enrolLocal(of: {
   pool: string
   dir: string
 }): Promise<void> {
+  // The name becomes that of a file.
+  if (!subdomainName.safeParse(of.name).success)
+    throw new InvalidInput('name', `"${of.name}" is no agent's name`)
   const store = await fileKeyStore(keysDir(of.stateDir))
   const trust = { identity: await openIdentity(store), authority: await openAuthority(store) }
   const enrolment = { agent: of.name, pool: of.pool, hours: LOCAL_HOURS }

@@ -3,17 +3,14 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
+import { subdomainName } from '../../core/schema/metadata.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
 
 /** Settings of `shellcron agent`, named like its flags. */
 const schema = z.strictObject({
   endpoints: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be like https://10.0.0.1:2379')).min(1),
   identity: z.string().min(1),
-  name: z
-    .string()
-    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be lower-case letters, digits, dots and dashes')
-    .max(253)
-    .default(hostname().toLowerCase()),
+  name: subdomainName.default(hostname().toLowerCase()),
   pool: z.string().min(1).default('default'),
   state: z.string().min(1),
   prefix: z.string().endsWith('/').default(DEFAULT_PREFIX),

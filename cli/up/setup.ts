@@ -2,6 +2,7 @@ import { mkdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { InvalidInput } from '../../core/errors.ts'
+import { subdomainName } from '../../core/schema/metadata.ts'
 import { freePorts, isFree } from '../../platform/free-ports.ts'
 import type { Ports } from './etcd-server.ts'
 
@@ -13,14 +14,12 @@ export interface Setup {
   name: string
 }
 
-const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
-
 /** Checks the arguments and makes the state directory. */
 export async function setUp(given: { directory: string; state?: string; name?: string }): Promise<Setup> {
   const directory = await existing(given.directory)
   const state = resolve(given.state ?? join(directory, '.shellcron'))
   const name = given.name ?? hostname().toLowerCase()
-  if (!NAME.test(name) || name.length > 253)
+  if (!subdomainName.safeParse(name).success)
     throw new InvalidInput(
       '--name',
       `"${name}" is not a valid agent name; use lower-case letters, digits, dashes and dots`,
