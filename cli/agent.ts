@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { logLevelOption } from './options/log-level.ts'
 import { commaSeparated, number } from './options/parsers.ts'
+import { trustOwnerOption } from './options/trust-owner.ts'
 import { untilStopped } from './until-stopped.ts'
 
 export function addAgentCommand(program: Command): void {
@@ -39,6 +40,7 @@ export function addAgentCommand(program: Command): void {
       'on SIGTERM: wait this long for active runs, kill the rest, and leave the pool (default: leave runs to the next agent)',
       number,
     )
+    .addOption(trustOwnerOption())
     .addOption(logLevelOption('log level (default: info)'))
     .action(async (options: Record<string, unknown>) => {
       const { main } = await import('../agent/main.ts')

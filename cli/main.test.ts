@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,8 @@ function shellcron(args: string[], input = '') {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     encoding: 'utf8',
     input,
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
   })
   return { status, stdout, stderr }
 }
@@ -83,6 +85,14 @@ describe('a mistake is reported in a line that names the flag, the value and the
       /^shellcron: option '--tail <n>' argument 'x' is invalid\. Use a whole number/,
     ],
     [['up', '.', '--name', 'a b'], /^shellcron: --name: "a b" is not a valid agent name; use .*\n$/],
+    [
+      ['up', '.', '--trust-owner', 'no such user'],
+      /^shellcron: --trust-owner: this machine has no user "no such user"\n$/,
+    ],
+    [
+      ['operator', '--endpoints', 'https://localhost:1', '--trust-owner', 'no such user'],
+      /^shellcron: --trust-owner: this machine has no user "no such user"\n$/,
+    ],
     [['up', '.', '--log-level', 'loud'], /^shellcron: .*Allowed choices are debug/],
     [
       ['next', '--schedule', '@daily', '--after', 'soon'],
@@ -97,6 +107,20 @@ describe('a mistake is reported in a line that names the flag, the value and the
     [
       ['agent', '--endpoints', 'https://localhost:1', '--identity', '/nowhere', '--state', '/tmp/x'],
       /^shellcron: --identity: .*\n$/,
+    ],
+    [
+      [
+        'agent',
+        '--endpoints',
+        'https://localhost:1',
+        '--identity',
+        '/nowhere',
+        '--state',
+        '/x',
+        '--name',
+        'a..b',
+      ],
+      /^shellcron: --name: must be .*\n$/,
     ],
     [['operator', '--endpoints', 'nonsense'], /^shellcron: --endpoints: .*\n$/],
   ])('%j', (args, says) => {
@@ -123,6 +147,14 @@ test.each(['../../x', 'UP', 'a..b', '.', 'a/b', 'x'.repeat(254)])(
     rmSync(base, { recursive: true })
   },
 )
+
+test('a malformed flag of `up` makes no state directory', () => {
+  const jobs = mkdtempSync(join(tmpdir(), 'shellcron-flag-'))
+  const { status } = shellcron(['up', jobs, '--secret-from-env', 'x'])
+  expect(status).toBe(2)
+  expect(existsSync(join(jobs, '.shellcron'))).toBe(false)
+  rmSync(jobs, { recursive: true })
+})
 
 describe('validate', () => {
   const job = (schedule: string) =>

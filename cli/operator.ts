@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { logLevelOption } from './options/log-level.ts'
 import { commaSeparated, number } from './options/parsers.ts'
 import { secretFromEnvOption } from './options/secret-from-env.ts'
+import { trustOwnerOption } from './options/trust-owner.ts'
 import { untilStopped } from './until-stopped.ts'
 
 export function addOperatorCommand(program: Command): void {
@@ -36,6 +37,7 @@ export function addOperatorCommand(program: Command): void {
       "more DNS names for the ingest's certificate, separated by commas",
       commaSeparated,
     )
+    .addOption(trustOwnerOption())
     .addOption(logLevelOption('log level (default: info)'))
     .action(async (options: Record<string, unknown>) => {
       const { main } = await import('../operator/main.ts')

@@ -5,6 +5,8 @@ import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
 import { subdomainName } from '../../core/schema/metadata.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
+import { type Trust, trustIn } from '../../platform/trust.ts'
+import { existingUser } from '../../platform/users.ts'
 
 /** Settings of `shellcron agent`, named like its flags. */
 const schema = z.strictObject({
@@ -34,6 +36,8 @@ const schema = z.strictObject({
    * host.
    */
   hostNamespaces: z.boolean().default(false),
+  /** Users who may own the state directory, besides root and the agent's own. */
+  trustOwner: z.array(z.string().refine(...existingUser)).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Drain on SIGTERM: stop claiming, wait this long for runs, kill the rest, leave. Without it, runs go on for the next agent. */
   drainSeconds: z.number().min(0).optional(),
@@ -43,6 +47,7 @@ export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
   /** Bytes. */
   spoolQuota: number
   user: string
+  trust: Trust
   defaultPolicy: boolean
   policyPath: string
 }
@@ -62,6 +67,7 @@ export function readConfig(input: Record<string, unknown>): AgentConfig {
     ...parsed.data,
     spoolQuota: bytesOf(parsed.data.spoolQuota),
     user: userInfo().username,
+    trust: trustIn(parsed.data.trustOwner),
     defaultPolicy: parsed.data.localPolicy === undefined,
     policyPath: parsed.data.localPolicy ?? join('/etc/shellcron', 'agent.yaml'),
   }

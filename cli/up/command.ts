@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { logLevelOption } from '../options/log-level.ts'
 import { wholeNumber } from '../options/parsers.ts'
 import { secretFromEnvOption } from '../options/secret-from-env.ts'
+import { trustOwnerOption } from '../options/trust-owner.ts'
 import { untilStopped } from '../until-stopped.ts'
 import { up } from './up.ts'
 
@@ -21,6 +22,7 @@ export function addUpCommand(program: Command): void {
       wholeNumber(1, 65_535),
     )
     .addOption(secretFromEnvOption())
+    .addOption(trustOwnerOption())
     .addOption(
       new Option(
         '-o, --output <format>',
@@ -39,6 +41,7 @@ interface UpFlags {
   name?: string
   etcdPort?: number
   secretFromEnv: string[]
+  trustOwner: string[]
   output?: 'table' | 'lines' | 'json'
   logLevel: string
 }

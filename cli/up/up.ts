@@ -4,7 +4,7 @@ import { readMachine, takeVariables } from './config.ts'
 import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
 import { type EtcdServer, startEtcdServer, type TlsFiles } from './etcd-server.ts'
 import { keepRunning, type Part } from './keep-running.ts'
-import { portsFor, type Setup, setUp } from './setup.ts'
+import { judgeFlags, makeState, portsFor, type Setup } from './setup.ts'
 import { type Format, view } from './view.ts'
 
 /**
@@ -18,6 +18,8 @@ export interface UpOptions {
   etcdPort?: number
   /** NAMESPACE/NAME/KEY=VARIABLE, as the operator takes them. */
   secretFromEnv: string[]
+  /** Users who may own the directory, its files and the state directory, besides root and the caller. */
+  trustOwner: string[]
   format: Format
   logLevel: string
 }
@@ -32,11 +34,12 @@ const RECORD_GRACE_MS = 30_000
 
 export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
   const say: Say = line => void process.stderr.write(`${line}\n`)
-  const setup = await setUp(options)
+  const setup = await judgeFlags(options)
   const operator = await import('../../operator/main.ts')
-  // Fails here, before anything is started: the agent would end and be started again without end.
+  // Fails here, before anything is written or started: the agent would end and be started again without end.
   await (await import('../../agent/main.ts')).launcherProgram()
   const operatorEnv = takeVariables(operator.variablesOfSecrets(options.secretFromEnv))
+  await makeState(setup)
   const binary = await findEtcd({ machine: readMachine(), onLine: say, signal: stop })
   if (binary.warning) say(`warning: ${binary.warning}`)
 
@@ -130,10 +133,12 @@ async function startParts(
     '--drain-seconds': String(DRAIN_SECONDS),
   }
   const secrets = options.secretFromEnv.flatMap(each => ['--secret-from-env', each])
-  const operatorArgs = [...Object.entries(operatorFlags).flat(), ...secrets]
+  const owners = options.trustOwner.flatMap(each => ['--trust-owner', each])
+  const operatorArgs = [...Object.entries(operatorFlags).flat(), ...secrets, ...owners]
+  const agentArgs = [...Object.entries(agentFlags).flat(), ...owners]
   return {
     operator: keepRunning({ say, name: 'operator', env: operatorEnv, args: operatorArgs }, ending),
-    agent: keepRunning({ say, name: 'agent', args: Object.entries(agentFlags).flat() }, ending),
+    agent: keepRunning({ say, name: 'agent', args: agentArgs }, ending),
   }
 }
 

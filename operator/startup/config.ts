@@ -4,6 +4,8 @@ import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
+import { type Trust, trustAll, trustIn } from '../../platform/trust.ts'
+import { existingUser } from '../../platform/users.ts'
 import type { GivenSecrets } from '../resources/directory/secrets.ts'
 import { type LogStoreConfig, logStoreOf } from './open-log-store.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
@@ -45,6 +47,8 @@ const schema = z.strictObject({
   draining: z.boolean().default(false),
   /** Standalone: keys of Secrets whose values are in the operator's own environment. */
   secretFromEnv: z.array(z.string()).default([]),
+  /** Users who may own the state directory and the objects' files, besides root and the operator's own. */
+  trustOwner: z.array(z.string().refine(...existingUser)).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -66,6 +70,8 @@ export interface OperatorConfig {
   draining: boolean
   logLevel: string
   statusWrites: number
+  /** Who may own and write the state directory and the objects' files. */
+  trust: Trust
   logStore: LogStoreConfig
   /** Retention of the log store. undefined: keep everything forever. */
   retention: { days?: number; outputBytes?: number }
@@ -101,6 +107,7 @@ export function readConfig(
     draining,
     logLevel,
     statusWrites,
+    trust: trustOf(parsed.data, env),
     logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
     retention: retentionOf(parsed.data),
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
@@ -122,6 +129,15 @@ export function readConfig(
             secrets: secretsFromEnv(secretFromEnv, env),
           },
   }
+}
+
+/** A volume of a pod is often writable by everybody, and only the pod's own containers see it. */
+function trustOf(
+  { directory, trustOwner }: z.infer<typeof schema>,
+  env: Record<string, string | undefined>,
+): Trust {
+  const isVolume = directory === undefined && env.KUBERNETES_SERVICE_HOST !== undefined
+  return isVolume ? trustAll : trustIn(trustOwner)
 }
 
 function retentionOf(settings: z.infer<typeof schema>): OperatorConfig['retention'] {
