@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -190,5 +190,28 @@ describe('validate', () => {
   test('an object that is defined twice is reported', () => {
     const { stdout } = shellcron(['validate', '-f', '-'], `${job('@daily')}---\n${job('@weekly')}`)
     expect(stdout).toMatch(/ShellCronJob default\/a is also defined in -:1; remove one of them/)
+  })
+  test('FIFOs, devices, huge and endless files are problems, and the other files are checked', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'shellcron-validate-'))
+    spawnSync('mkfifo', [join(dir, 'a.yaml')])
+    symlinkSync('/dev/zero', join(dir, 'b.yaml'))
+    writeFileSync(join(dir, 'c.yaml'), `${job('99 * * * *')}${'#'.repeat(5_000_000)}`)
+    writeFileSync(join(dir, 'd.yaml'), job('99 * * * *'))
+    const { status, stdout, stderr } = shellcron(['validate', '-f', dir])
+    expect(stdout.split('\n')).toEqual([
+      `${join(dir, 'a.yaml')}:1: is a FIFO, not a regular file`,
+      `${join(dir, 'b.yaml')}:1: is a device, not a regular file`,
+      `${join(dir, 'c.yaml')}:1: is larger than 4194304 bytes; split it`,
+      expect.stringMatching(/d\.yaml:5: spec\.schedule: /),
+      '',
+    ])
+    expect(stderr).toBe('1 object, 4 problems\n')
+    expect(status).toBe(1)
+    expect(shellcron(['validate', '-f', join(dir, 'a.yaml')]).stdout).toMatch(/is a FIFO/)
+    expect(shellcron(['validate', '-f', '/dev/zero']).stdout).toBe(
+      '/dev/zero:1: is a device, not a regular file\n',
+    )
+    expect(shellcron(['validate', '-f', '-'], '#'.repeat(5_000_000)).stdout).toMatch(/^-:1: is larger than/)
+    rmSync(dir, { recursive: true })
   })
 })
