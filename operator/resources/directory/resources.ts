@@ -39,7 +39,7 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
   const submitted = createSubmittedRuns(options.made)
   const also = [relative(directory, options.made)]
   const folder = new Folder({ root: directory, also, trust, clock, parse: readFileText })
-  const lookups = createFileLookups(directory, changes.notify, options.given)
+  const lookups = createFileLookups(directory, changes.notify, { given: options.given, trust })
   const problems = new ProblemReport(log, lookups.problems)
   const follower = new Follower({ directory, folder, records, lookups, problems, clock, log })
   return {
