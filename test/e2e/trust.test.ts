@@ -80,3 +80,28 @@ describe.each(Object.entries(programs))('%s refuses a state directory in one lin
     expect(await readFile(target, 'utf8')).toBe('precious')
   })
 })
+
+describe.each(['up', 'operator'])('%s refuses a job directory in one line', name => {
+  const refuses = async (why: RegExp) => {
+    const { status, stderr } = (await programs[name]?.()) ?? {}
+    expect(stderr).toMatch(why)
+    expect(stderr).toMatch(/^shellcron: (--)?directory: .*\n$/)
+    expect(status).toBe(2)
+    expect(await readdir(state)).toEqual([])
+  }
+
+  test('that every user can write', async () => {
+    await chmod(jobs, 0o777)
+    await refuses(/can write .*jobs; run `chmod /)
+  })
+
+  test.runIf(isRoot)('that its group can write, as root', async () => {
+    await chmod(jobs, 0o775)
+    await refuses(/its group can write .*jobs; run `chmod g-w /)
+  })
+
+  test.runIf(isRoot)('of another user', async () => {
+    await chown(jobs, NOBODY, NOBODY)
+    await refuses(/jobs belongs to user nobody.*--trust-owner nobody/)
+  })
+})

@@ -1,5 +1,17 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -95,6 +107,29 @@ test('operator and agent listen on no port: nobody can take one while the operat
     return (await stat(socket).catch(() => undefined))?.isSocket() && logs().stdout === 'said\n'
   })
 })
+
+test.runIf(process.getuid?.() === 0)(
+  "another user's file does not run, and says why; it runs once that user is trusted",
+  async () => {
+    up = await upOn(undefined)
+    const { outcomes, problems, directory } = up
+    const foreign = join(directory, 'foreign.yaml')
+    // Renamed into place, so that it never belongs to root there.
+    await writeFile(`${foreign}.tmp`, job('foreign', 'id -u'))
+    await chown(`${foreign}.tmp`, 65_534, 65_534)
+    await rename(`${foreign}.tmp`, foreign)
+    await writeFile(join(directory, 'own.yaml'), job('own', 'true'))
+    const ran = (name: string) => outcomes().some(result => result.name === name)
+    await eventually('the own file runs', () => ran('own'), 60_000)
+    await eventually('the problem is reported', () =>
+      problems().some(line => /foreign\.yaml: is not used: .*chown.*--trust-owner nobody/.test(line)),
+    )
+    expect(ran('foreign')).toBe(false)
+    expect(await up.interrupt()).toBe(0)
+    await up.start(['--trust-owner', 'nobody'])
+    await eventually('it runs', () => ran('foreign'), 60_000)
+  },
+)
 
 test('an added or changed file is applied at once; an invalid one is reported, and the others continue', async () => {
   up = await upOn(undefined)
