@@ -9,9 +9,10 @@ BIN := node_modules
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
+# Whoever makes this trusts the owner of the checkout: this file and all programs are the owner's.
 up: node_modules/.installed go ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
 	@$(NODE) scripts/go-programs.ts --host
-	@bin/shellcron up examples/quickstart
+	@bin/shellcron up examples/quickstart --trust-owner "$$(ls -nd . | awk '{ print $$3 }')"
 
 test: build ## set up what the tests need and run all of them
 	@$(NODE) scripts/tools.ts

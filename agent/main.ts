@@ -26,7 +26,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
   const log = createLog(config.logLevel, { part: 'agent', agent: config.name, pool: config.pool })
   const identity = await readIdentity(config.identity)
   const policy = await readLocalPolicy(config.policyPath, !config.defaultPolicy, config.user)
-  const unlock = await lockState(config.state)
+  const unlock = await lockState(config.state, config.trust)
   const { program, helper } = await programsFor(config, log)
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
   const client = ingestClientOf(config, identity)
@@ -92,9 +92,11 @@ function outputOptions(config: AgentConfig, client: IngestClient | undefined, lo
 function launcherLifetime({
   drainSeconds,
   hostNamespaces,
-}: AgentConfig): Pick<LauncherOptions, 'dieWith' | 'surroundings'> {
+  trust,
+}: AgentConfig): Pick<LauncherOptions, 'dieWith' | 'owners' | 'surroundings'> {
   const outlivesAgent = drainSeconds === undefined
   return {
+    owners: [...trust.owners].filter(uid => uid !== 0 && uid !== trust.caller),
     ...(outlivesAgent ? {} : { dieWith: process.ppid }),
     ...(outlivesAgent || hostNamespaces ? { surroundings: { hostNamespaces } } : {}),
   }

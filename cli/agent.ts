@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { logLevelOption } from './options/log-level.ts'
 import { commaSeparated, number } from './options/parsers.ts'
+import { trustOwnerOption } from './options/trust-owner.ts'
 import { untilStopped } from './until-stopped.ts'
 
 export function addAgentCommand(program: Command): void {
@@ -17,7 +18,10 @@ export function addAgentCommand(program: Command): void {
       '--local-policy <file>',
       'what this machine allows (default: /etc/shellcron/agent.yaml, if it exists)',
     )
-    .option('--operator <url>', "the operator's ingest, to which output is sent: https://HOST:PORT")
+    .option(
+      '--operator <url>',
+      "the operator's ingest, to which output is sent: https://HOST:PORT, or unix:PATH",
+    )
     .option(
       '--spool-quota <bytes>',
       'how much finished output may wait for the operator, such as 500Mi (default: 1Gi)',
@@ -36,6 +40,7 @@ export function addAgentCommand(program: Command): void {
       'on SIGTERM: wait this long for active runs, kill the rest, and leave the pool (default: leave runs to the next agent)',
       number,
     )
+    .addOption(trustOwnerOption())
     .addOption(logLevelOption('log level (default: info)'))
     .action(async (options: Record<string, unknown>) => {
       const { main } = await import('../agent/main.ts')

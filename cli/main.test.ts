@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +14,8 @@ function shellcron(args: string[], input = '') {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     encoding: 'utf8',
     input,
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
   })
   return { status, stdout, stderr }
 }
@@ -84,6 +87,14 @@ describe('a mistake is reported in a line that names the flag, the value and the
       /^shellcron: option '--tail <n>' argument 'x' is invalid\. Use a whole number/,
     ],
     [['up', '.', '--name', 'a b'], /^shellcron: --name: "a b" is not a valid agent name; use .*\n$/],
+    [
+      ['up', '.', '--trust-owner', 'no such user'],
+      /^shellcron: --trust-owner: this machine has no user "no such user"\n$/,
+    ],
+    [
+      ['operator', '--endpoints', 'https://localhost:1', '--trust-owner', 'no such user'],
+      /^shellcron: --trust-owner: this machine has no user "no such user"\n$/,
+    ],
     [['up', '.', '--log-level', 'loud'], /^shellcron: .*Allowed choices are debug/],
     [
       ['next', '--schedule', '@daily', '--after', 'soon'],
@@ -100,6 +111,20 @@ describe('a mistake is reported in a line that names the flag, the value and the
     [
       ['agent', '--endpoints', 'https://localhost:1', '--identity', '/nowhere', '--state', '/tmp/x'],
       /^shellcron: --identity: .*\n$/,
+    ],
+    [
+      [
+        'agent',
+        '--endpoints',
+        'https://localhost:1',
+        '--identity',
+        '/nowhere',
+        '--state',
+        '/x',
+        '--name',
+        'a..b',
+      ],
+      /^shellcron: --name: must be .*\n$/,
     ],
     [['operator', '--endpoints', 'nonsense'], /^shellcron: --endpoints: .*\n$/],
   ])('%j', (args, says) => {
@@ -137,6 +162,32 @@ describe('without an operator', () => {
     expect(stderr).toMatch(/^shellcron: this checkout has no dependencies yet; run `make up`.*\n$/)
     expect(status).toBe(1)
   })
+})
+
+test.each(['../../x', 'UP', 'a..b', '.', 'a/b', 'x'.repeat(254)])(
+  'up --name %s is refused before anything is written',
+  name => {
+    const base = mkdtempSync(join(tmpdir(), 'shellcron-name-'))
+    const jobs = join(base, 'a', 'jobs')
+    mkdirSync(jobs, { recursive: true })
+    const { status, stderr } = shellcron(['up', jobs, '--name', name])
+    expect(stderr).toBe(
+      `shellcron: --name: "${name}" is not a valid agent name; use lower-case letters, digits, dashes and dots\n`,
+    )
+    expect(status).toBe(2)
+    expect(new Set(readdirSync(base, { recursive: true, encoding: 'utf8' }))).toEqual(
+      new Set(['a', 'a/jobs']),
+    )
+    rmSync(base, { recursive: true })
+  },
+)
+
+test('a malformed flag of `up` makes no state directory', () => {
+  const jobs = mkdtempSync(join(tmpdir(), 'shellcron-flag-'))
+  const { status } = shellcron(['up', jobs, '--secret-from-env', 'x'])
+  expect(status).toBe(2)
+  expect(existsSync(join(jobs, '.shellcron'))).toBe(false)
+  rmSync(jobs, { recursive: true })
 })
 
 describe('validate', () => {
@@ -206,6 +257,29 @@ describe('validate', () => {
   test('an object that is defined twice is reported', () => {
     const { stdout } = shellcron(['validate', '-f', '-'], `${job('@daily')}---\n${job('@weekly')}`)
     expect(stdout).toMatch(/ShellCronJob default\/a is also defined in -:1; remove one of them/)
+  })
+  test('FIFOs, devices, huge and endless files are problems, and the other files are checked', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'shellcron-validate-'))
+    spawnSync('mkfifo', [join(dir, 'a.yaml')])
+    symlinkSync('/dev/zero', join(dir, 'b.yaml'))
+    writeFileSync(join(dir, 'c.yaml'), `${job('99 * * * *')}${'#'.repeat(5_000_000)}`)
+    writeFileSync(join(dir, 'd.yaml'), job('99 * * * *'))
+    const { status, stdout, stderr } = shellcron(['validate', '-f', dir])
+    expect(stdout.split('\n')).toEqual([
+      `${join(dir, 'a.yaml')}:1: is a FIFO, not a regular file`,
+      `${join(dir, 'b.yaml')}:1: is a device, not a regular file`,
+      `${join(dir, 'c.yaml')}:1: is larger than 4194304 bytes; split it`,
+      expect.stringMatching(/d\.yaml:5: spec\.schedule: /),
+      '',
+    ])
+    expect(stderr).toBe('1 object, 4 problems\n')
+    expect(status).toBe(1)
+    expect(shellcron(['validate', '-f', join(dir, 'a.yaml')]).stdout).toMatch(/is a FIFO/)
+    expect(shellcron(['validate', '-f', '/dev/zero']).stdout).toBe(
+      '/dev/zero:1: is a device, not a regular file\n',
+    )
+    expect(shellcron(['validate', '-f', '-'], '#'.repeat(5_000_000)).stdout).toMatch(/^-:1: is larger than/)
+    rmSync(dir, { recursive: true })
   })
 })
 

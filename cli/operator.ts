@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { logLevelOption } from './options/log-level.ts'
 import { commaSeparated, number } from './options/parsers.ts'
 import { secretFromEnvOption } from './options/secret-from-env.ts'
+import { trustOwnerOption } from './options/trust-owner.ts'
 import { untilStopped } from './until-stopped.ts'
 
 export function addOperatorCommand(program: Command): void {
@@ -27,12 +28,16 @@ export function addOperatorCommand(program: Command): void {
     .option('--log-store-password-file <file>', 'file with the password for --log-store postgres://…')
     .option('--health <host:port>', 'address on which to serve /healthz and /readyz')
     .addOption(secretFromEnvOption())
-    .option('--ingest <host:port>', 'address on which to take output from agents (default: none)')
+    .option(
+      '--ingest <address>',
+      'where to take output from agents: HOST:PORT, or unix:PATH (default: nowhere)',
+    )
     .option(
       '--ingest-names <names>',
       "more DNS names for the ingest's certificate, separated by commas",
       commaSeparated,
     )
+    .addOption(trustOwnerOption())
     .addOption(logLevelOption('log level (default: info)'))
     .action(async (options: Record<string, unknown>) => {
       const { main } = await import('../operator/main.ts')

@@ -1,11 +1,17 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { readdir, stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { type Command, Option } from 'commander'
 import { InvalidInput } from '../core/errors.ts'
-import { parseDocuments, type TextObject } from '../core/schema/documents.ts'
+import {
+  MAX_TEXT_BYTES,
+  parseDocuments,
+  type TextContent,
+  type TextObject,
+} from '../core/schema/documents.ts'
 import type { ShellCronJob, ShellRun } from '../core/schema/objects.ts'
 import { validateJob, validateRun } from '../core/schema/validate.ts'
+import { messageOf } from '../platform/errors.ts'
+import { readTextFile, textOf } from '../platform/text-file.ts'
 import { escapeControls, toJsonLine } from './escape-controls.ts'
 import { collect } from './options/parsers.ts'
 
@@ -46,10 +52,7 @@ async function validate(paths: string[]): Promise<{ findings: Finding[]; count: 
   const found: FileObject[] = []
   for (const path of paths) {
     for (const file of await filesOf(path)) {
-      const { objects, problems } = parseDocuments(
-        file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'),
-        { suffix: GENERATED },
-      )
+      const { objects, problems } = await read(file)
       findings.push(...problems.map(problem => ({ file, ...problem })))
       found.push(...objects.map(of => ({ file, of })))
     }
@@ -60,6 +63,18 @@ async function validate(paths: string[]): Promise<{ findings: Finding[]; count: 
     }
   }
   return { findings: [...findings, ...duplicates(found)], count: found.length }
+}
+
+/** A file that cannot be read is a problem of that file, as it is for `up`. */
+async function read(file: string): Promise<TextContent> {
+  const failed = (message: string): TextContent => ({ objects: [], problems: [{ line: 1, message }] })
+  try {
+    const limits = { maxBytes: MAX_TEXT_BYTES }
+    const found = await (file === '-' ? textOf(process.stdin, MAX_TEXT_BYTES) : readTextFile(file, limits))
+    return found.kind === 'text' ? parseDocuments(found.text, { suffix: GENERATED }) : failed(found.why)
+  } catch (error) {
+    return failed(`cannot be read: ${messageOf(error)}`)
+  }
 }
 
 function check(
@@ -105,9 +120,11 @@ async function filesOf(path: string): Promise<string[]> {
   const found = await stat(path).catch(() => undefined)
   if (!found) throw new InvalidInput('--filename', `there is no file or directory "${path}"`)
   if (!found.isDirectory()) return [path]
-  const names = await readdir(path, { recursive: true })
-  return names
-    .filter(name => /\.ya?ml$/i.test(name) && !name.split('/').some(part => part.startsWith('.')))
+  const entries = await readdir(path, { recursive: true, withFileTypes: true })
+  return entries
+    .filter(entry => /\.ya?ml$/i.test(entry.name) && !entry.isDirectory())
+    .map(entry => relative(path, join(entry.parentPath, entry.name)))
+    .filter(name => !name.split('/').some(part => part.startsWith('.')))
     .sort()
     .map(name => join(path, name))
 }

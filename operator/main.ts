@@ -1,3 +1,5 @@
+import { InvalidInput } from '../core/errors.ts'
+import { subdomainName } from '../core/schema/metadata.ts'
 import { systemClock } from '../platform/clock.ts'
 import { createLog } from '../platform/log.ts'
 import { createOverviewFeed } from './api/overview.ts'
@@ -32,7 +34,7 @@ function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: Acro
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
   const ingest = config.ingest
-    ? [startIngest({ listen: config.ingest, authority, store: logStore, notifier })]
+    ? [startIngest({ ingest: config.ingest, authority, store: logStore, notifier })]
     : []
   if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...ingest]
   const feed = createOverviewFeed(outcomes)
@@ -60,6 +62,9 @@ export async function enrolLocal(of: {
   pool: string
   dir: string
 }): Promise<void> {
+  // The name becomes that of a file.
+  if (!subdomainName.safeParse(of.name).success)
+    throw new InvalidInput('name', `"${of.name}" is no agent's name`)
   const store = await fileKeyStore(keysDir(of.stateDir))
   const trust = { identity: await openIdentity(store), authority: await openAuthority(store) }
   const enrolment = { agent: of.name, pool: of.pool, hours: LOCAL_HOURS }

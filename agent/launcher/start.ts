@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
@@ -21,6 +21,8 @@ export interface LauncherOptions {
   program: Pick<LauncherProgram, 'command'> & Partial<LauncherProgram>
   /** A process id. When that process is gone, the launcher kills its runs and ends. For agents that must leave nothing behind. */
   dieWith?: number
+  /** Users who may own the state directory, besides root and this user. */
+  owners?: readonly number[]
   /** Where to detach it to. Without it, the launcher stays in the control group and the namespaces of this process. */
   surroundings?: Detachment
   signal?: AbortSignal
@@ -68,11 +70,18 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
 }
 
 /** The command lines that start the launcher, the best first. */
-function waysOf({ stateDir, dieWith, program, surroundings }: LauncherOptions): (readonly string[])[] {
+function waysOf({
+  stateDir,
+  dieWith,
+  program,
+  owners = [],
+  surroundings,
+}: LauncherOptions): (readonly string[])[] {
   const { command, build } = program
   const line = [...command, '--state', stateDir]
   if (build !== undefined) line.push('--build', build)
   if (dieWith !== undefined) line.push('--die-with', String(dieWith))
+  for (const owner of owners) line.push('--trust-owner', String(owner))
   if (!surroundings) return [line]
   const unit = `${process.pid}-${systemClock.now().toString(36)}`
   return detachedCommand(surroundings, line, { stateDir, unit, uid: ownUser() })
@@ -80,10 +89,13 @@ function waysOf({ stateDir, dieWith, program, surroundings }: LauncherOptions): 
 
 const ownUser = () => process.getuid?.() ?? 0
 
-/** If the log cannot be opened, for example on a full disk, the launcher runs without one. */
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
+const LOG_FLAGS = O_APPEND | O_CREAT | O_NOFOLLOW | O_WRONLY
+
+/** If the log cannot be opened, for example on a full disk, the launcher runs without one. A symbolic link in its place is not followed. */
 function openLog(path: string): number | 'ignore' {
   try {
-    return openSync(path, 'a', 0o600)
+    return openSync(path, LOG_FLAGS, 0o600)
   } catch {
     return 'ignore'
   }

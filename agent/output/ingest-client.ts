@@ -3,6 +3,7 @@ import { Agent as Connections, request } from 'node:https'
 import { type BatchPiece, decodeAnswer, encodeBatch, type PieceAnswer } from '../../core/output/batch.ts'
 import { deadline } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
+import { socketPath } from '../../platform/unix-socket.ts'
 import { createCompressor } from './compressor.ts'
 
 /** Sends batches to the operator's ingest, over mutual TLS with certificates of the operator's authority. */
@@ -20,26 +21,30 @@ export type SendResult =
   | { kind: 'failed'; why: string; retryAfterMs: number; isRejected: boolean }
 
 export interface IngestClientOptions {
-  /** `https://host:port` */
+  /** `https://host:port`, or `unix:path` for an operator on this machine. */
   url: string
   tls: { ca: string; cert: string; key: string }
   pool: string
   agent: string
 }
 
+const UNIX = 'unix:'
 const ANSWER_WITHIN_MS = 30_000
 const MAX_ANSWER_CHARACTERS = 1024 * 1024
 const MAX_RETRY_AFTER_SECONDS = 60
 
 export function connectIngest(options: IngestClientOptions): IngestClient {
+  const socket = options.url.startsWith(UNIX) ? socketPath(options.url.slice(UNIX.length)) : undefined
   const connections = new Connections({
     ...options.tls,
+    ...(socket ? { socketPath: socket.path } : {}),
     keepAlive: true,
     maxSockets: 1,
     minVersion: 'TLSv1.2',
   })
   const compressor = createCompressor()
-  const url = new URL('/v1/ingest', options.url)
+  // On a Unix socket, too, the operator's certificate is checked.
+  const url = new URL('/v1/ingest', socket ? 'https://localhost' : options.url)
   return {
     async send(pieces, signal) {
       const wait = deadline(ANSWER_WITHIN_MS, signal)
@@ -55,6 +60,7 @@ export function connectIngest(options: IngestClientOptions): IngestClient {
     },
     close() {
       connections.destroy()
+      socket?.done()
       compressor.close()
     },
   }

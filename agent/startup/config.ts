@@ -3,17 +3,16 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
+import { subdomainName } from '../../core/schema/metadata.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
+import { type Trust, trustIn } from '../../platform/trust.ts'
+import { existingUser } from '../../platform/users.ts'
 
 /** Settings of `shellcron agent`, named like its flags. */
 const schema = z.strictObject({
   endpoints: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be like https://10.0.0.1:2379')).min(1),
   identity: z.string().min(1),
-  name: z
-    .string()
-    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be lower-case letters, digits, dots and dashes')
-    .max(253)
-    .default(hostname().toLowerCase()),
+  name: subdomainName.default(hostname().toLowerCase()),
   pool: z.string().min(1).default('default'),
   state: z.string().min(1),
   prefix: z.string().endsWith('/').default(DEFAULT_PREFIX),
@@ -21,7 +20,10 @@ const schema = z.strictObject({
   /** The operator's ingest. Without it, output stays on this machine, within the quota. */
   operator: z
     .string()
-    .regex(/^https:\/\/[^/]+$/, 'must be like https://10.0.0.1:9443')
+    .regex(
+      /^(https:\/\/[^/]+|unix:.+)$/,
+      'must be like https://10.0.0.1:9443 or unix:/run/shellcron/ingest.sock',
+    )
     .optional(),
   /** Limit of ended and unstored output, as a Kubernetes quantity. */
   spoolQuota: quantity('0', '1000Ti').default('1Gi'),
@@ -34,6 +36,8 @@ const schema = z.strictObject({
    * host.
    */
   hostNamespaces: z.boolean().default(false),
+  /** Users who may own the state directory, besides root and the agent's own. */
+  trustOwner: z.array(z.string().refine(...existingUser)).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Drain on SIGTERM: stop claiming, wait this long for runs, kill the rest, leave. Without it, runs go on for the next agent. */
   drainSeconds: z.number().min(0).optional(),
@@ -43,6 +47,7 @@ export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
   /** Bytes. */
   spoolQuota: number
   user: string
+  trust: Trust
   defaultPolicy: boolean
   policyPath: string
 }
@@ -62,6 +67,7 @@ export function readConfig(input: Record<string, unknown>): AgentConfig {
     ...parsed.data,
     spoolQuota: bytesOf(parsed.data.spoolQuota),
     user: userInfo().username,
+    trust: trustIn(parsed.data.trustOwner),
     defaultPolicy: parsed.data.localPolicy === undefined,
     policyPath: parsed.data.localPolicy ?? join('/etc/shellcron', 'agent.yaml'),
   }

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { logLevelOption } from '../options/log-level.ts'
 import { runtimeEndpoints, size, wholeNumber } from '../options/parsers.ts'
 import { secretFromEnvOption } from '../options/secret-from-env.ts'
+import { trustOwnerOption } from '../options/trust-owner.ts'
 import { untilStopped } from '../until-stopped.ts'
 import { up } from './up.ts'
 
@@ -32,6 +33,7 @@ export function addUpCommand(program: Command): void {
       runtimeEndpoints,
     )
     .addOption(secretFromEnvOption())
+    .addOption(trustOwnerOption())
     .addOption(
       new Option(
         '-o, --output <format>',
@@ -53,6 +55,7 @@ interface UpFlags {
   retentionBytes?: string
   runtimeEndpoint?: string[]
   secretFromEnv: string[]
+  trustOwner: string[]
   output?: 'table' | 'lines' | 'json'
   logLevel: string
 }

@@ -1,8 +1,12 @@
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { InvalidInput } from '../../core/errors.ts'
+import { subdomainName } from '../../core/schema/metadata.ts'
 import { freePorts, isFree } from '../../platform/free-ports.ts'
+import { makeStateDirectory } from '../../platform/state-directory.ts'
+import { resolveTrusted, type Trust, trustIn } from '../../platform/trust.ts'
+import { uidOf } from '../../platform/users.ts'
 import type { Ports } from './etcd-server.ts'
 
 /** The checked arguments of `shellcron up`. */
@@ -11,22 +15,41 @@ export interface Setup {
   state: string
   /** The agent's name. */
   name: string
+  /** Who may own and write both directories. */
+  trust: Trust
 }
 
-const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
-
-/** Checks the arguments and makes the state directory. */
-export async function setUp(given: { directory: string; state?: string; name?: string }): Promise<Setup> {
+/** Checks the arguments. It writes nothing: `makeState` does. */
+export async function judgeFlags(given: {
+  directory: string
+  state?: string
+  name?: string
+  trustOwner: readonly string[]
+}): Promise<Setup> {
   const directory = await existing(given.directory)
-  const state = resolve(given.state ?? join(directory, '.shellcron'))
   const name = given.name ?? hostname().toLowerCase()
-  if (!NAME.test(name) || name.length > 253)
+  if (!subdomainName.safeParse(name).success)
     throw new InvalidInput(
       '--name',
       `"${name}" is not a valid agent name; use lower-case letters, digits, dashes and dots`,
     )
-  await mkdir(state, { recursive: true, mode: 0o700 })
-  return { directory, state, name }
+  const trust = trustOf(given.trustOwner)
+  const jobs = await resolveTrusted(directory, { trust })
+  if (jobs.kind === 'distrusted') throw new InvalidInput('directory', jobs.why)
+  return { directory, state: resolve(given.state ?? join(directory, '.shellcron')), name, trust }
+}
+
+/** Makes the state directory. Throws InvalidInput if other users could change what is in it. */
+export async function makeState({ state, trust }: Setup): Promise<void> {
+  const made = await makeStateDirectory(state, trust)
+  if (made.kind === 'distrusted')
+    throw new InvalidInput('--state', `${made.why}; or name another directory with --state`)
+}
+
+function trustOf(users: readonly string[]): Trust {
+  const unknown = users.find(user => uidOf(user) === undefined)
+  if (unknown !== undefined) throw new InvalidInput('--trust-owner', `this machine has no user "${unknown}"`)
+  return trustIn(users)
 }
 
 async function existing(directory: string): Promise<string> {

@@ -1,12 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePorts } from '../../platform/free-ports.ts'
 import { escapeLines } from '../escape-controls.ts'
 import { readMachine, takeVariables } from './config.ts'
 import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
 import { type EtcdServer, startEtcdServer, type TlsFiles } from './etcd-server.ts'
 import { keepRunning, type Part } from './keep-running.ts'
-import { portsFor, type Setup, setUp } from './setup.ts'
+import { judgeFlags, makeState, portsFor, type Setup } from './setup.ts'
 import { type Format, view } from './view.ts'
 
 /**
@@ -25,6 +24,8 @@ export interface UpOptions {
   runtimeEndpoint?: string[]
   /** NAMESPACE/NAME/KEY=VARIABLE, as the operator takes them. */
   secretFromEnv: string[]
+  /** Users who may own the directory, its files and the state directory, besides root and the caller. */
+  trustOwner: string[]
   format: Format
   logLevel: string
 }
@@ -48,11 +49,12 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
 }
 
 async function start(options: UpOptions, say: Say, stop: AbortSignal): Promise<Running> {
-  const setup = await setUp(options)
+  const setup = await judgeFlags(options)
   const operator = await import('../../operator/main.ts')
-  // Fails here, before anything is started: the agent would end and be started again without end.
+  // Fails here, before anything is written or started: the agent would end and be started again without end.
   await (await import('../../agent/main.ts')).launcherProgram()
   const operatorEnv = takeVariables(operator.variablesOfSecrets(options.secretFromEnv))
+  await makeState(setup)
   const binary = await findEtcd({ machine: readMachine(), onLine: say, signal: stop })
   if (binary.warning) say(`warning: ${binary.warning}`)
 
@@ -127,13 +129,14 @@ async function startParts(
   { options, setup, etcd, operatorEnv, say }: Running,
   ending: AbortSignal,
 ): Promise<{ operator: Part; agent: Part }> {
-  const [ingestPort = 0] = await freePorts(1)
+  // Not a port: another user could take it while the operator restarts.
+  const ingest = `unix:${join(setup.state, 'ingest.sock')}`
   const common = { '--endpoints': etcd.endpoint, '--log-level': options.logLevel }
   const operatorFlags = {
     ...common,
     '--directory': setup.directory,
     '--state': setup.state,
-    '--ingest': `127.0.0.1:${ingestPort}`,
+    '--ingest': ingest,
     ...flag('--retention-days', options.retentionDays),
     ...flag('--retention-bytes', options.retentionBytes),
   }
@@ -143,15 +146,17 @@ async function startParts(
     '--name': setup.name,
     '--pool': POOL,
     '--state': join(setup.state, 'agent'),
-    '--operator': `https://127.0.0.1:${ingestPort}`,
+    '--operator': ingest,
     '--drain-seconds': String(DRAIN_SECONDS),
     ...flag('--runtime-endpoint', options.runtimeEndpoint?.join(',')),
   }
   const secrets = options.secretFromEnv.flatMap(each => ['--secret-from-env', each])
-  const operatorArgs = [...Object.entries(operatorFlags).flat(), ...secrets]
+  const owners = options.trustOwner.flatMap(each => ['--trust-owner', each])
+  const operatorArgs = [...Object.entries(operatorFlags).flat(), ...secrets, ...owners]
+  const agentArgs = [...Object.entries(agentFlags).flat(), ...owners]
   return {
     operator: keepRunning({ say, name: 'operator', env: operatorEnv, args: operatorArgs }, ending),
-    agent: keepRunning({ say, name: 'agent', args: Object.entries(agentFlags).flat() }, ending),
+    agent: keepRunning({ say, name: 'agent', args: agentArgs }, ending),
   }
 }
 

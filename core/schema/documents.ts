@@ -4,6 +4,9 @@ import { GROUP, InvalidObject, parseObject, type ShellCronObject } from './objec
 /** A text without any of these contains no object of ours. Files of other programs may be in the same directory. */
 const OURS = /shellcron\.dev\/|\bShell(?:CronJob|Run|Agent|Policy|Pool)\b/
 
+/** A larger file is refused. */
+export const MAX_TEXT_BYTES = 4 * 1024 * 1024
+
 interface Header {
   apiVersion?: unknown
   kind?: unknown

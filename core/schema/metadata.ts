@@ -5,13 +5,16 @@ const LABEL = 'must be lower-case letters, digits and dashes, and begin and end 
 const SUBDOMAIN =
   'must be lower-case letters, digits, dashes and dots, and begin and end with a letter or digit'
 
+/** A name of an object: DNS labels, separated by dots. */
+export const subdomainName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, SUBDOMAIN)
+
 /** The metadata that people write. An API server adds more fields, which are accepted. */
 export const metadata = z.looseObject({
-  name: z
-    .string()
-    .min(1)
-    .max(253)
-    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, SUBDOMAIN),
+  name: subdomainName,
   namespace: z
     .string()
     .min(1)

@@ -1,7 +1,7 @@
-import { chmod, rm } from 'node:fs/promises'
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify'
 import { InvalidInput } from '../../core/errors.ts'
 import type { Log } from '../../platform/log.ts'
+import { listenPrivately } from '../../platform/private-socket.ts'
 
 /**
  * The HTTP API on the operator's socket (mode 0600, in its state directory). The other files of this folder have the routes, with their
@@ -19,8 +19,6 @@ export async function serveApi(
   routes: readonly Routes[],
   log: Log,
 ): Promise<{ close(): Promise<void> }> {
-  // A killed operator leaves its socket. The lock of the state directory ensures that no other operator uses it.
-  await rm(path, { force: true })
   const server = fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: MAX_ID_LENGTH } })
   server.setErrorHandler<FastifyError>(async (error, { method, url }, reply) => {
     const { message, statusCode = 503 } = error
@@ -31,7 +29,11 @@ export async function serveApi(
     return reply.code(503).send({ message })
   })
   for (const each of routes) each(server)
-  await server.listen({ path })
-  await chmod(path, 0o600)
-  return { close: () => server.close() }
+  // A killed operator leaves its socket. The lock of the state directory ensures that no other operator uses it.
+  const socket = await listenPrivately(path, born => server.listen({ path: born }))
+  const close = async () => {
+    await server.close()
+    await socket.remove()
+  }
+  return { close }
 }

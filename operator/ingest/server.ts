@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { createServer, type Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { InvalidInput } from '../../core/errors.ts'
 import { type Batch, decodeBatch, encodeAnswer } from '../../core/output/batch.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
+import { listenPrivately } from '../../platform/private-socket.ts'
+import type { Listen } from '../startup/config.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { type ClientAgent, clientAgentOf } from './client-agent.ts'
 import { bodyOf } from './request-body.ts'
@@ -18,10 +19,7 @@ import type { StorePieces } from './store-pieces.ts'
  *   200 answers for each piece    400 invalid batch    403 another agent's certificate    503 try again after Retry-After
  */
 export interface IngestOptions {
-  /** Default: all addresses. */
-  host?: string
-  /** 0: any free port. */
-  port: number
+  listen: Listen
   /** PEM. */
   tls: { ca: string; cert: string; key: string }
   storePieces: StorePieces
@@ -29,6 +27,7 @@ export interface IngestOptions {
 }
 
 export interface Ingest {
+  /** 0 on a Unix socket. */
   readonly port: number
   close(): Promise<void>
 }
@@ -53,26 +52,38 @@ export async function serveIngest(options: IngestOptions): Promise<Ingest> {
     },
     (request, response) => void answer(options, admission, { request, response }),
   )
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', error =>
-      reject(
-        new InvalidInput(
-          '--ingest',
-          `cannot listen on port ${options.port}: ${error.message}; use another port`,
-          { cause: error },
-        ),
-      ),
-    )
-    server.listen(options.port, options.host, resolve)
-  })
+  const leave = await listenOn(server, options.listen)
   server.on('error', error => options.log.error({ error: error.message }, 'ingest.failed'))
+  const address = server.address()
   return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    port: typeof address === 'object' ? (address?.port ?? 0) : 0,
+    async close() {
+      const closed = new Promise<void>(resolve => void server.close(() => resolve()))
+      server.closeAllConnections()
+      await closed
+      await leave()
+    },
+  }
+}
+
+/** Returns the function that removes what is left after the server is closed. */
+async function listenOn(server: Server, listen: Listen): Promise<() => Promise<void>> {
+  const on = (at: { path: string } | { host?: string; port: number }) =>
+    new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(at, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+  try {
+    if ('path' in listen) return (await listenPrivately(listen.path, path => on({ path }))).remove
+    await on(listen)
+    return () => Promise.resolve()
+  } catch (error) {
+    const where = 'path' in listen ? listen.path : `port ${listen.port}`
+    const message = `cannot listen on ${where}: ${messageOf(error)}; use another one`
+    throw new InvalidInput('--ingest', message, { cause: error })
   }
 }
 

@@ -13,7 +13,7 @@ const CERTIFICATE_HOURS = 24 * 365
 
 /** Serves the ingest while the operator leads. */
 export function startIngest(of: {
-  listen: NonNullable<OperatorConfig['ingest']>
+  ingest: NonNullable<OperatorConfig['ingest']>
   authority: Authority
   store: LogStore
   notifier: OutputNotifier
@@ -22,10 +22,10 @@ export function startIngest(of: {
     const { store, notifier } = of
     const owners = createOwners({ mirrors, keys, store })
     const storePieces = createStorePieces({ store, owners, notifier, log })
-    const { names, ...address } = of.listen
+    const { names, listen } = of.ingest
     const pair = await of.authority.server(names, CERTIFICATE_HOURS)
     const tls = { ca: of.authority.caCert, ...pair }
-    const ingest = await serveIngest({ ...address, tls, storePieces, log })
+    const ingest = await serveIngest({ listen, tls, storePieces, log })
     log.info({ port: ingest.port }, 'ingest.ready')
     await untilAborted(signal)
     await ingest.close()

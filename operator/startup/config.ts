@@ -4,6 +4,8 @@ import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
+import { type Trust, trustAll, trustIn } from '../../platform/trust.ts'
+import { existingUser } from '../../platform/users.ts'
 import type { GivenSecrets } from '../resources/directory/secrets.ts'
 import { type LogStoreConfig, logStoreOf } from './open-log-store.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
@@ -11,6 +13,11 @@ import { secretsFromEnv } from './secret-from-env.ts'
 const address = z
   .string()
   .regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be a port, or an address like 0.0.0.0:8081')
+
+const UNIX = 'unix:'
+const ingestAddress = z.union([address, z.string().regex(/^unix:./)], {
+  error: 'must be a port, an address like 0.0.0.0:9443, or a socket like unix:/run/shellcron/ingest.sock',
+})
 
 /** The settings of `shellcron operator`, named like its flags. */
 const schema = z.strictObject({
@@ -23,8 +30,8 @@ const schema = z.strictObject({
   etcdIdentity: z.string().min(1).optional(),
   prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
   health: address.optional(),
-  /** The address on which agents deliver output, with TLS. Without it the operator accepts none. */
-  ingest: address.optional(),
+  /** The address or Unix socket on which agents deliver output, with TLS. Without it the operator accepts none. */
+  ingest: ingestAddress.optional(),
   /** Names and addresses under which agents reach the ingest, besides those of this machine. */
   ingestNames: z.array(z.string().min(1)).default([]),
   /** Status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
@@ -40,6 +47,8 @@ const schema = z.strictObject({
   draining: z.boolean().default(false),
   /** Standalone: keys of Secrets whose values are in the operator's own environment. */
   secretFromEnv: z.array(z.string()).default([]),
+  /** Users who may own the state directory and the objects' files, besides root and the operator's own. */
+  trustOwner: z.array(z.string().refine(...existingUser)).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -49,15 +58,20 @@ interface Address {
   port: number
 }
 
+/** Where the ingest listens. A Unix socket is for agents of the same user on this machine. */
+export type Listen = Address | { path: string }
+
 export interface OperatorConfig {
   endpoints: string[]
   prefix: string
   etcdIdentity?: string
   health?: Address
-  ingest?: Address & { names: string[] }
+  ingest?: { listen: Listen; names: string[] }
   draining: boolean
   logLevel: string
   statusWrites: number
+  /** Who may own and write the state directory and the objects' files. */
+  trust: Trust
   logStore: LogStoreConfig
   /** Retention of the log store. undefined: keep everything forever. */
   retention: { days?: number; outputBytes?: number }
@@ -93,6 +107,7 @@ export function readConfig(
     draining,
     logLevel,
     statusWrites,
+    trust: trustOf(parsed.data, env),
     logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
     retention: retentionOf(parsed.data),
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
@@ -116,6 +131,15 @@ export function readConfig(
   }
 }
 
+/** A volume of a pod is often writable by everybody, and only the pod's own containers see it. */
+function trustOf(
+  { directory, trustOwner }: z.infer<typeof schema>,
+  env: Record<string, string | undefined>,
+): Trust {
+  const isVolume = directory === undefined && env.KUBERNETES_SERVICE_HOST !== undefined
+  return isVolume ? trustAll : trustIn(trustOwner)
+}
+
 function retentionOf(settings: z.infer<typeof schema>): OperatorConfig['retention'] {
   const { retentionDays: days, retentionBytes } = settings
   const outputBytes = bytesOf(retentionBytes)
@@ -134,11 +158,11 @@ function ingestOf(
   env: Record<string, string | undefined>,
 ): Pick<OperatorConfig, 'ingest'> {
   if (ingest === undefined) return {}
-  const address = addressOf('--ingest', ingest)
+  const listen = ingest.startsWith(UNIX) ? { path: ingest.slice(UNIX.length) } : addressOf('--ingest', ingest)
   const own = ['localhost', '127.0.0.1', '::1', hostname().toLowerCase()]
   const service = env.POD_NAMESPACE === undefined ? [] : serviceNames(env.POD_NAMESPACE)
-  const given = address.host === undefined ? [] : [address.host]
-  return { ingest: { ...address, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
+  const given = 'host' in listen && listen.host !== undefined ? [listen.host] : []
+  return { ingest: { listen, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
 }
 
 /** The names of the operator's Service in the cluster's DNS. */

@@ -1,10 +1,12 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInput } from '../../core/errors.ts'
 import { createKeys, type Keys } from '../../core/keys.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { flock } from '../../platform/flock.ts'
 import type { Log } from '../../platform/log.ts'
+import { makeStateDirectory } from '../../platform/state-directory.ts'
+import { resolveTrusted, type Trust } from '../../platform/trust.ts'
 import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
 import type { Tls } from '../../store/etcd/connection.ts'
 import type { LogStore } from '../../store/log/port.ts'
@@ -40,7 +42,8 @@ export async function open(
   signal: AbortSignal,
 ): Promise<Opened> {
   const { mode } = config
-  const unlock = await lockStateDir(mode.stateDir)
+  if (mode.kind === 'directory') await judgeDirectory(mode.directory, config.trust)
+  const unlock = await lockStateDir(mode.stateDir, config.trust)
   const closing = new AbortController()
   const { logStore, checked } = await openCheckedLogStore(
     config.logStore,
@@ -66,9 +69,16 @@ export async function open(
   return { logStore, logStoreChecked: checked, api, identity, authority, keys, etcd, close }
 }
 
-/** Creates the directory. Returns the function that releases the lock. */
-async function lockStateDir(stateDir: string): Promise<() => void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+/** Other users must not be able to replace the directory of the objects. Later its owner and its mode are judged at every look. */
+async function judgeDirectory(directory: string, trust: Trust): Promise<void> {
+  const resolved = await resolveTrusted(directory, { trust })
+  if (resolved.kind === 'distrusted') throw new InvalidInput('--directory', resolved.why)
+}
+
+/** Creates the directory. Returns the function that releases the lock. Throws InvalidInput if other users could change what is in it. */
+async function lockStateDir(stateDir: string, trust: Trust): Promise<() => void> {
+  const made = await makeStateDirectory(stateDir, trust)
+  if (made.kind === 'distrusted') throw new InvalidInput('--state', made.why)
   const lock = await flock(join(stateDir, 'operator.lock'))
   if (lock.kind === 'held')
     throw new InvalidInput('--state', `${stateDir} is in use by another operator; use another directory`)

@@ -179,6 +179,7 @@ class RunningOperator {
       directory: mode.directory,
       made: join(mode.stateDir, 'runs'),
       given: mode.secrets,
+      trust: config.trust,
       store: createEtcdStatusStore(etcd, keys),
       clock,
       log,

@@ -1,13 +1,28 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { systemClock } from '../../platform/clock.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
 
 /** `shellcron up` as a user runs it: one machine, a directory, Ctrl-C. */
+const program = fileURLToPath(new URL('../../bin/shellcron', import.meta.url))
 let up: Up | undefined
 afterEach(async () => {
   await up?.remove()
@@ -54,6 +69,67 @@ test('the quickstart shows three jobs with outcome and output, and Ctrl-C leaves
   expect(await up.interrupt()).toBe(0)
   expect(await processesOf(up.directory)).toEqual([])
 })
+
+/** The inodes of the TCP sockets of this machine that listen. */
+async function listening(): Promise<Set<string>> {
+  const tables = await Promise.all(
+    ['tcp', 'tcp6'].map(name => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')),
+  )
+  const rows = tables.flatMap(table => table.split('\n').map(row => row.trim().split(/\s+/)))
+  return new Set(rows.flatMap(row => (row[3] === '0A' ? [row[9] ?? ''] : [])))
+}
+
+async function listensOnPort(pid: string): Promise<boolean> {
+  const inodes = await listening()
+  const folder = `/proc/${pid}/fd`
+  const open = await Promise.all(
+    (await readdir(folder)).map(fd => readlink(join(folder, fd)).catch(() => '')),
+  )
+  return open.some(target => inodes.has(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? ''))
+}
+
+test('operator and agent listen on no port: nobody can take one while the operator restarts', async () => {
+  up = await upOn(undefined)
+  const { outcomes, directory } = up
+  await writeFile(join(directory, 'a.yaml'), job('a', 'echo said'))
+  await eventually('it runs', () => outcomes().length > 0, 60_000)
+  const pidOf = async (part: string) =>
+    (await processesOf(directory)).find(line => line.includes(` ${part} --endpoints`))?.split(' ')[0] ?? ''
+  for (const part of ['operator', 'agent']) expect(await listensOnPort(await pidOf(part))).toBe(false)
+
+  const before = await pidOf('operator')
+  process.kill(Number(before), 'SIGKILL')
+  await eventually('the operator is back', async () => !['', before].includes(await pidOf('operator')))
+  const socket = join(directory, '.shellcron/ingest.sock')
+  const logs = () =>
+    spawnSync(program, ['logs', 'a', '--state', join(directory, '.shellcron')], { encoding: 'utf8' })
+  await eventually('it takes output again', async () => {
+    return (await stat(socket).catch(() => undefined))?.isSocket() && logs().stdout === 'said\n'
+  })
+})
+
+test.runIf(process.getuid?.() === 0)(
+  "another user's file does not run, and says why; it runs once that user is trusted",
+  async () => {
+    up = await upOn(undefined)
+    const { outcomes, problems, directory } = up
+    const foreign = join(directory, 'foreign.yaml')
+    // Renamed into place, so that it never belongs to root there.
+    await writeFile(`${foreign}.tmp`, job('foreign', 'id -u'))
+    await chown(`${foreign}.tmp`, 65_534, 65_534)
+    await rename(`${foreign}.tmp`, foreign)
+    await writeFile(join(directory, 'own.yaml'), job('own', 'true'))
+    const ran = (name: string) => outcomes().some(result => result.name === name)
+    await eventually('the own file runs', () => ran('own'), 60_000)
+    await eventually('the problem is reported', () =>
+      problems().some(line => /foreign\.yaml: is not used: .*chown.*--trust-owner nobody/.test(line)),
+    )
+    expect(ran('foreign')).toBe(false)
+    expect(await up.interrupt()).toBe(0)
+    await up.start(['--trust-owner', 'nobody'])
+    await eventually('it runs', () => ran('foreign'), 60_000)
+  },
+)
 
 test('an added or changed file is applied at once; an invalid one is reported, and the others continue', async () => {
   up = await upOn(undefined)

@@ -5,6 +5,7 @@
 //	--die-with PID   kill all runs and end when this process has ended
 //	--leave-group N  first move from the control groups that it was started in to a group of this name below the root
 //	--build ID       is told in `hello`, so that an agent knows which program this is
+//	--trust-owner N  besides this user and root, this user may own the state directory; may be given more than once
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"shellcron.dev/launcher/internal/cgroup"
@@ -25,6 +27,7 @@ import (
 	"shellcron.dev/launcher/internal/proc"
 	"shellcron.dev/launcher/internal/server"
 	"shellcron.dev/launcher/internal/supervise"
+	"shellcron.dev/launcher/internal/trust"
 )
 
 const (
@@ -38,10 +41,20 @@ func main() {
 	dieWith := flag.Int("die-with", 0, "the process to end with")
 	build := flag.String("build", "", "which program this is")
 	leaveFor := flag.String("leave-group", "", "the control group to move to")
+	var owners trust.Owners
+	flag.Func("trust-owner", "a user, as a number, who may own the state directory", func(uid string) error {
+		owner, err := strconv.Atoi(uid)
+		owners = append(owners, owner)
+		return err
+	})
 	flag.Parse()
 	if *stateDir == "" {
-		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--leave-group NAME] [--build ID]")
+		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--leave-group NAME] [--build ID] [--trust-owner UID]")
 		os.Exit(2)
+	}
+	if err := trust.StateDirectory(*stateDir, owners); err != nil {
+		fmt.Fprintln(os.Stderr, "launcher:", err)
+		os.Exit(1)
 	}
 	logToStderr()
 	limitMemory()

@@ -1,25 +1,30 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { chmod, chown, mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../platform/clock.ts'
-import { Folder } from './folder.ts'
+import { trustIn } from '../../../platform/trust.ts'
+import { Folder, type FolderOptions } from './folder.ts'
 
 let root: string
+let options: FolderOptions
 let folder: Folder
 let read: string[]
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'shellcron-folder-'))
   read = []
-  folder = new Folder({
+  options = {
     root,
+    trust: trustIn(),
     clock: systemClock,
     parse: (file, text) => {
       read.push(`${file}=${text}`)
       return { objects: [], problems: text === 'bad' ? [{ file, message: 'bad' }] : [] }
     },
-  })
+  }
+  folder = new Folder(options)
 })
 afterEach(async () => {
   folder.close()
@@ -99,4 +104,103 @@ test('a missing directory is a problem, and removes no file', async () => {
   await rename(`${root}-away`, root)
   await folder.scan()
   expect(folder.unreadable).toEqual([])
+})
+
+const twice = async () => {
+  await folder.scan()
+  await folder.scan()
+}
+const problems = () =>
+  [...folder.unreadable, ...[...folder.files.values()].flatMap(content => content.problems)].map(
+    ({ file, message }) => `${file}: ${message}`,
+  )
+
+test('a FIFO, a device, a huge and an endless file are problems, also behind symbolic links', async () => {
+  spawnSync('mkfifo', [join(root, 'fifo.yaml')])
+  await symlink('/dev/zero', join(root, 'zero.yaml'))
+  await symlink('fifo.yaml', join(root, 'link.yaml'))
+  await writeFile(join(root, 'huge.yaml'), '')
+  await truncate(join(root, 'huge.yaml'), 1e12)
+  await twice()
+  expect(problems().sort()).toEqual([
+    'fifo.yaml: is a FIFO, not a regular file',
+    'huge.yaml: is larger than 4194304 bytes; split it',
+    'link.yaml: is a FIFO, not a regular file',
+    'zero.yaml: is a device, not a regular file',
+  ])
+  expect(read).toEqual([])
+})
+
+test('a file or folder that every user can write is not used until that is mended', async () => {
+  await put('a.yaml', '1')
+  await put('open/b.yaml', '1')
+  await chmod(join(root, 'a.yaml'), 0o666)
+  await chmod(join(root, 'open'), 0o777)
+  await twice()
+  expect(read).toEqual([])
+  for (const path of ['a.yaml', 'open'])
+    expect(problems()).toContainEqual(
+      expect.stringMatching(new RegExp(`^${path}: is not used: every user can write .*; run .chmod`)),
+    )
+  await chmod(join(root, 'a.yaml'), 0o644)
+  await chmod(join(root, 'open'), 0o755)
+  await twice()
+  await twice()
+  expect(read.sort()).toEqual(['a.yaml=1', 'open/b.yaml=1'])
+  expect(problems()).toEqual([])
+})
+
+test('a file that becomes writable keeps what was read of it until then', async () => {
+  await put('a.yaml', '1')
+  await twice()
+  await chmod(root, 0o777)
+  await writeFile(join(root, 'a.yaml'), '2, by somebody else')
+  await twice()
+  expect(read).toEqual(['a.yaml=1'])
+  expect(files()).toEqual(['a.yaml'])
+})
+
+describe.runIf(process.getuid?.() === 0)('for root', () => {
+  const NOBODY = 65_534
+
+  test('what another user owns is not used, unless that user is trusted', async () => {
+    await put('a.yaml', '1')
+    await put('own/b.yaml', '1')
+    await chown(join(root, 'a.yaml'), NOBODY, NOBODY)
+    await chown(join(root, 'own'), NOBODY, NOBODY)
+    await twice()
+    expect(read).toEqual([])
+    for (const path of ['a.yaml', 'own'])
+      expect(problems()).toContainEqual(
+        expect.stringMatching(
+          new RegExp(`^${path}: is not used: .* belongs to user nobody.*--trust-owner nobody`),
+        ),
+      )
+    const trusting = new Folder({ ...options, trust: trustIn(['nobody']) })
+    await trusting.scan()
+    await trusting.scan()
+    expect([...trusting.files.keys()].sort()).toEqual(['a.yaml', 'own/b.yaml'])
+    trusting.close()
+    expect(read.sort()).toEqual(['a.yaml=1', 'own/b.yaml=1'])
+  })
+
+  test('what a group can write is not used', async () => {
+    await put('a.yaml', '1')
+    await chmod(join(root, 'a.yaml'), 0o664)
+    await twice()
+    expect(problems()).toEqual([
+      `a.yaml: is not used: its group can write ${join(root, 'a.yaml')}; run \`chmod g-w ${join(root, 'a.yaml')}\``,
+    ])
+  })
+
+  test('a symbolic link that leads through a folder of another user is not used', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'shellcron-other-'))
+    await writeFile(join(other, 'a.yaml'), '1')
+    await chown(other, NOBODY, NOBODY)
+    await symlink(join(other, 'a.yaml'), join(root, 'a.yaml'))
+    await twice()
+    expect(read).toEqual([])
+    expect(problems()).toHaveLength(1)
+    await rm(other, { recursive: true })
+  })
 })

@@ -1,9 +1,12 @@
-import { type FSWatcher, watch } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { type FSWatcher, type Stats, watch } from 'node:fs'
+import { lstat, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { MAX_TEXT_BYTES } from '../../../core/schema/documents.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf } from '../../../platform/errors.ts'
+import { readTextFile, type TextFile } from '../../../platform/text-file.ts'
+import { distrust, resolveTrusted, type Trust } from '../../../platform/trust.ts'
 import type { Problem } from '../port.ts'
 import type { FileContent } from './plan.ts'
 import { isWithin, type Scan, scan, signatureOf } from './scan.ts'
@@ -12,12 +15,12 @@ export interface FolderOptions {
   root: string
   /** More folders, relative to the root. They must exist. */
   also?: readonly string[]
+  /** Who may own and write the files and their folders. */
+  trust: Trust
   clock: Clock
   parse: (file: string, text: string) => FileContent
 }
 
-/** A larger file is refused, in bytes. */
-const MAX_FILE_BYTES = 4 * 1024 * 1024
 const NO_CONTENT: FileContent = { objects: [], problems: [] }
 
 /**
@@ -52,7 +55,7 @@ export class Folder {
   /** True if `files` equals what is on disk; otherwise scan again soon. */
   async scan(): Promise<boolean> {
     this.#change = Promise.withResolvers()
-    const now = await scan(this.#options.root, this.#options.also)
+    const now = await scan(this.#options.root, this.#options)
     const before = this.#before
     this.#before = now
     if (!isDeepStrictEqual(now.unreadable, before?.unreadable)) this.#version++
@@ -96,11 +99,8 @@ export class Folder {
   async #read(file: string, signature: string): Promise<boolean> {
     const path = join(this.#options.root, file)
     try {
-      const { size } = await stat(path)
-      const content =
-        size > MAX_FILE_BYTES
-          ? failed(file, `is larger than ${MAX_FILE_BYTES} bytes; split it`)
-          : this.#options.parse(file, await readFile(path, 'utf8'))
+      const found = await readTrusted(path, this.#options.trust)
+      const content = found.kind === 'text' ? this.#options.parse(file, found.text) : failed(file, found.why)
       if (signatureOf(await stat(path)) !== signature) return false
       this.#set(file, signature, content)
     } catch (error) {
@@ -136,6 +136,21 @@ export class Folder {
       }
     }
   }
+}
+
+async function readTrusted(path: string, trust: Trust): Promise<TextFile> {
+  const judge = async (stats: Stats) => {
+    const why = await distrustOfFile(path, stats, trust)
+    return why === undefined ? undefined : `is not used: ${why}`
+  }
+  return readTextFile(path, { maxBytes: MAX_TEXT_BYTES, judge })
+}
+
+/** The folders of the path have been judged. A symbolic link may lead through others. */
+async function distrustOfFile(path: string, stats: Stats, trust: Trust): Promise<string | undefined> {
+  if (!(await lstat(path)).isSymbolicLink()) return distrust(path, stats, { trust })
+  const resolved = await resolveTrusted(path, { trust })
+  return resolved.kind === 'distrusted' ? resolved.why : undefined
 }
 
 function failed(file: string, message: string): FileContent {

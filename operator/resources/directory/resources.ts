@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import type { Clock } from '../../../platform/clock.ts'
 import type { Log } from '../../../platform/log.ts'
+import { type Trust, trustIn } from '../../../platform/trust.ts'
 import { createEventLimit } from '../event-limit.ts'
 import { createListeners } from '../listeners.ts'
 import type { ObjectRef, Resources } from '../port.ts'
@@ -22,6 +23,8 @@ export interface DirectoryOptions {
   made: string
   /** Values of Secrets besides those that have files. */
   given?: GivenSecrets
+  /** Who may own and write the files and their folders. Default: root and the user of this process. */
+  trust?: Trust
   store: StatusStore
   clock: Clock
   log: Log
@@ -29,14 +32,14 @@ export interface DirectoryOptions {
 
 /** The operator's objects in YAML files, without Kubernetes. The status store holds what Kubernetes would add to them. */
 export function createDirectoryResources(options: DirectoryOptions): Resources {
-  const { directory, store, clock, log } = options
+  const { directory, store, clock, log, trust = trustIn() } = options
   const changes = createListeners<ObjectRef>(log)
   const cache = new ObjectCache(changes.notify, log)
   const records = new Records(store, (key, record) => cache.update(key, record))
   const submitted = createSubmittedRuns(options.made)
   const also = [relative(directory, options.made)]
-  const folder = new Folder({ root: directory, also, clock, parse: readFileText })
-  const lookups = createFileLookups(directory, changes.notify, options.given)
+  const folder = new Folder({ root: directory, also, trust, clock, parse: readFileText })
+  const lookups = createFileLookups(directory, changes.notify, { given: options.given, trust })
   const problems = new ProblemReport(log, lookups.problems)
   const follower = new Follower({ directory, folder, records, lookups, problems, clock, log })
   return {

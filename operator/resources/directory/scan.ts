@@ -2,6 +2,7 @@ import type { Dirent, Stats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { messageOf } from '../../../platform/errors.ts'
+import { distrust, type Trust } from '../../../platform/trust.ts'
 import type { Problem } from '../port.ts'
 
 /** The files that may hold objects, at one moment. Paths are relative to the directory, with slashes. */
@@ -9,7 +10,7 @@ export interface Scan {
   /** By path, a signature that changes whenever the file does. */
   files: Map<string, string>
   folders: string[]
-  /** Folders ('.' = all) that could not be read. Their contents are unknown. */
+  /** Folders ('.' = all) that could not be read, or that other users can write. Their contents are unknown. */
   unreadable: Problem[]
 }
 
@@ -20,17 +21,26 @@ const SKIPPED = new Set(['secrets', 'configmaps', 'node_modules'])
  * Lists the files of `root` and its subfolders, and of the folders `also`, which are relative to it and may be hidden or outside. Follows
  * symbolic links to files, and `root` itself if it is one, but no links to folders, which may form a loop.
  */
-export async function scan(root: string, also: readonly string[] = []): Promise<Scan> {
+export async function scan(
+  root: string,
+  { also = [], trust }: { also?: readonly string[]; trust: Trust },
+): Promise<Scan> {
   const result: Scan = { files: new Map(), folders: [], unreadable: [] }
   const pending = ['', ...also]
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
     try {
-      const entries = await readdir(join(root, folder), { withFileTypes: true })
+      const path = join(root, folder)
+      const why = distrust(path, await stat(path), { trust })
+      if (why !== undefined) {
+        result.unreadable.push({ file: folder || '.', message: `is not used: ${why}` })
+        continue
+      }
+      const entries = await readdir(path, { withFileTypes: true })
       result.folders.push(folder)
       for (const entry of entries) {
-        const path = folder === '' ? entry.name : `${folder}/${entry.name}`
-        if (isFolder(entry)) pending.push(path)
-        else await addFile(root, path, result.files)
+        const below = folder === '' ? entry.name : `${folder}/${entry.name}`
+        if (isFolder(entry)) pending.push(below)
+        else await addFile(root, below, result.files)
       }
     } catch (error) {
       result.unreadable.push({ file: folder || '.', message: `cannot be read: ${messageOf(error)}` })
@@ -47,7 +57,8 @@ async function addFile(root: string, path: string, files: Map<string, string>): 
   const name = path.slice(path.lastIndexOf('/') + 1)
   if (name.startsWith('.') || !/\.ya?ml$/i.test(name)) return
   const found = await stat(join(root, path)).catch(() => undefined)
-  if (found?.isFile()) files.set(path, signatureOf(found))
+  // What is not a regular file is refused by its reader, with a message.
+  if (found && !found.isDirectory()) files.set(path, signatureOf(found))
 }
 
 /** Differs after every save, also one by rename. Two saves in the same ms need to differ in size. */

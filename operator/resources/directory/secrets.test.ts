@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { trustIn } from '../../../platform/trust.ts'
 import type { ObjectRef } from '../port.ts'
 import { createFileLookups } from './secrets.ts'
 import { isWorldReadable } from './world-readable.ts'
@@ -20,7 +21,7 @@ async function put(path: string, value: string | Uint8Array): Promise<void> {
   await writeFile(join(root, path), value)
 }
 
-const lookups = () => createFileLookups(root, ref => reported.push(ref))
+const lookups = () => createFileLookups(root, ref => reported.push(ref), { trust: trustIn() })
 
 test('each key is a file; its last line end is not part of the value', async () => {
   await put('secrets/ops/db/user', 'root\n')
@@ -143,9 +144,24 @@ test('keys from the environment are added to those from files, which take preced
     ['ops/api', { token: 't' }],
   ])
   await put('secrets/ops/db/user', 'root')
-  const { lookUp } = createFileLookups(root, ref => reported.push(ref), given)
+  const { lookUp } = createFileLookups(root, ref => reported.push(ref), { given, trust: trustIn() })
   expect(await lookUp('Secret', 'ops', 'db')).toMatchObject({ data: { password: 'from-env', user: 'root' } })
   expect(await lookUp('Secret', 'ops', 'api')).toMatchObject({ kind: 'found', data: { token: 't' } })
   expect(await lookUp('ConfigMap', 'ops', 'api')).toEqual({ kind: 'absent' })
   expect(await lookUp('Secret', 'dev', 'api')).toEqual({ kind: 'absent' })
+})
+
+test('a value that every user can write is not used, and the answer says how to mend it', async () => {
+  await put('configmaps/ops/conf/a', 'b')
+  const path = join(root, 'configmaps/ops/conf/a')
+  await chmod(path, 0o666)
+  const { lookUp, check } = lookups()
+  expect(await lookUp('ConfigMap', 'ops', 'conf')).toEqual({
+    kind: 'forbidden',
+    message: expect.stringMatching(/^every user can write .*; run `chmod g?o-w /),
+  })
+  await chmod(path, 0o644)
+  await settle(check)
+  expect(reported).toMatchObject([{ kind: 'ConfigMap', name: 'conf' }])
+  expect(await lookUp('ConfigMap', 'ops', 'conf')).toMatchObject({ kind: 'found', data: { a: 'b' } })
 })

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { messageOf, Unavailable } from '../../../platform/errors.ts'
+import { distrust, type Trust } from '../../../platform/trust.ts'
 import { utf8 } from '../decode-utf8.ts'
 import type { LookedUpKind, Lookup, ObjectRef, Problem } from '../port.ts'
 import { signatureOf } from './scan.ts'
@@ -36,7 +37,7 @@ interface Used {
 export function createFileLookups(
   root: string,
   onChange: (ref: ObjectRef) => void,
-  given: GivenSecrets = new Map(),
+  { given = new Map(), trust }: { given?: GivenSecrets | undefined; trust: Trust },
 ): FileLookups {
   const used = new Map<string, Used>()
   const folderOf = (ref: ObjectRef & { kind: LookedUpKind }) =>
@@ -51,7 +52,7 @@ export function createFileLookups(
       const exposed = kind === 'Secret' ? await exposedIn(folder) : []
       used.set(`${kind}/${namespace}/${name}`, { ref, signature, exposed })
       const fromEnv = kind === 'Secret' ? given.get(`${namespace}/${name}`) : undefined
-      return withGiven(await contents(folder), fromEnv)
+      return withGiven(await contents(folder, trust), fromEnv)
     },
     async check() {
       const results: CheckResult[] = []
@@ -117,14 +118,20 @@ function withGiven(found: Lookup, given: Readonly<Record<string, string>> | unde
   return { ...found, data: { ...Object.fromEntries(usable), ...found.data } }
 }
 
-/** Editors add a line end to the last line; one is removed from each value. */
-async function contents(folder: string): Promise<Lookup> {
+/**
+ * Editors add a line end to the last line; one is removed from each value. A value that another user owns or can write is not used. The folder
+ * is not judged: the kubelet makes folders that every user can write, and a file that another user puts there belongs to that user.
+ */
+async function contents(folder: string, trust: Trust): Promise<Lookup> {
   const data: Record<string, string> = {}
   const notText: string[] = []
   try {
     for (const key of await keysOf(folder)) {
       const path = join(folder, key)
-      if (!(await stat(path)).isFile()) continue
+      const stats = await stat(path)
+      if (!stats.isFile()) continue
+      const why = distrust(path, stats, { trust })
+      if (why !== undefined) return { kind: 'forbidden', message: why }
       const text = utf8(await readFile(path))
       if (text === undefined) notText.push(key)
       else data[key] = text.replace(/\r?\n$/, '')

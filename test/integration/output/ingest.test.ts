@@ -1,4 +1,7 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectIngest } from '../../../agent/output/ingest-client.ts'
 import type { BatchPiece } from '../../../core/output/batch.ts'
@@ -139,4 +142,27 @@ test('a malformed batch is refused, and one that is too long is not decompressed
   expect(await post(gzipSync(Buffer.from('{}')), 'gzip')).toBe(400)
   expect(await post(Buffer.from('noise'), 'br')).toBe(400)
   expect(await post(gzipSync(Buffer.alloc(50_000_000)), 'gzip')).toBe(400)
+})
+
+test('a Unix socket takes output as a port does, from its own user alone, also after a restart', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'shellcron-ingest-'))
+  const umask = process.umask(0)
+  const path = join(dir, 'ingest.sock')
+  const own = await startIngest(undefined, undefined, { path })
+  expect((await stat(path)).mode & 0o777).toBe(0o600)
+  const client = await own.client('a', { url: `unix:${path}` })
+  const answered = (stored: number) => ({ kind: 'answered', answers: [{ stored }] })
+  expect(await client.send([piece('one', 0, ['one'])], signal)).toEqual(answered(16))
+  await own.stop()
+  expect(await client.send([piece('two', 0, ['two'])], signal)).toMatchObject({ kind: 'failed' })
+  await own.start()
+  expect(await client.send([piece('two', 0, ['two'])], signal)).toEqual(answered(16))
+  const other = await own.client('b', { url: `unix:${path}` })
+  expect(await other.send([piece('one', 16, ['!'])], signal)).toMatchObject({
+    answers: [{ refused: 'NotYours' }],
+  })
+  await own.close()
+  expect(await readdir(dir)).toEqual([])
+  process.umask(umask)
+  await rm(dir, { recursive: true })
 })
