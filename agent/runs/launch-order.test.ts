@@ -34,3 +34,14 @@ test.each([
   expect(launch(how, [])).toEqual({ reason: 'Unsupported', message: expect.stringContaining(message) })
   expect(launch(how, [feature])).toHaveProperty(feature)
 })
+
+test.each([
+  ['/bin/sh', {}],
+  ['/bin/bash', { shell: ['/bin/bash', '-e', '-c'] }],
+  ['/usr/bin/fish', { shell: ['/usr/bin/fish', '-c'] }],
+  ['/bin/sh', { shell: ['/usr/bin/python3', '-c'] }],
+  ['/bin/sh', { shell: ['bash', '-c'] }],
+  ['/mine', { shell: ['/bin/bash', '-c'], env: [{ name: 'SHELL', value: '/mine' }] }],
+])('as in cron, SHELL is %s with %o', (shell, how) => {
+  expect(launch(how, [])).toMatchObject({ env: { SHELL: shell } })
+})

@@ -6,6 +6,7 @@ import { unseal } from '../../platform/sealing.ts'
 import type { Arm } from '../launcher/messages.ts'
 import { outputLabels } from '../output/attempt-labels.ts'
 import { type ContainerSettings, inContainer } from './container-command.ts'
+import { defaultVariables } from './default-variables.ts'
 
 /** The order with which a launcher starts an attempt. */
 
@@ -94,7 +95,7 @@ function hostParts(command: Command, { by, env }: Settings): Parts | Refusal {
   }
   return {
     argv: [...command.shell, command.script],
-    env,
+    env: { ...defaultVariables(command), ...env },
     workingDir: command.workingDir ?? '/',
     ...(host.user ? { user: host.user } : {}),
     ...(host.group ? { group: host.group } : {}),

@@ -17,6 +17,8 @@ export interface CommandRow {
   kill?: true
   /** Skipped if the launcher cannot limit resources. */
   resources?: { cpuMillis?: number; memoryBytes?: number; pids?: number }
+  /** The user on the host. Skipped unless these tests run as root. */
+  user?: string
   /** Skipped if the launcher cannot detect an OOM kill. */
   needs?: 'oom'
   /** Not run in containers, where the image, the user or the runtime decides the result. */

@@ -50,6 +50,16 @@ export const surroundings: readonly CommandRow[] = [
     env: { HOME: '/elsewhere', PATH: '/bin' },
     hostOnly: true,
   }),
+  // The login shell of nobody is /usr/sbin/nologin.
+  prints(
+    'SHELL is /bin/sh, and so programs that run a shell work',
+    'echo $SHELL; flock /dev/null -c "echo ran"',
+    '/bin/sh\nran\n',
+    {
+      user: 'nobody',
+      hostOnly: true,
+    },
+  ),
   prints(
     'no locale or time zone of the agent',
     `echo "\${LANG-none} \${LC_ALL-none} \${TZ-none}"`,
