@@ -25,6 +25,7 @@ const withEveryField = {
   deadlineMs: 3_600_000,
   graceMs: 30_000,
   outputLimit: 1_048_576,
+  script: '#!/bin/bash -e\ntrue\n',
   stdin: 'aGVsbG8K',
   tty: { columns: 120, rows: 40 },
   resources: { cpuMillis: 500, memoryBytes: 67_108_864, pids: 100 },

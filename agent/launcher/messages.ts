@@ -33,6 +33,8 @@ export interface Arm {
   graceMs: number
   /** Bytes of stdout and stderr together that are kept. The rest is counted as cut. */
   outputLimit: number
+  /** A file that the command can read. Its path is added to `argv`. Needs the feature `script`. */
+  script?: string
   /** Base64. Default: stdin is /dev/null. */
   stdin?: string
   /** A pseudo-terminal of this size in place of the three pipes. */

@@ -30,6 +30,7 @@ const launch = (how: object, features: string[]) =>
 test.each([
   ['limits', { host: { resources: { memoryBytes: 1_000_000 } } }, 'resources', 'host.resources'],
   ['a terminal', { tty: true }, 'tty', 'pseudo-terminal'],
+  ['an interpreter', { interpreter: ['/bin/bash', '-e'] }, 'script', 'newer launcher'],
 ])('a run with %s is not started if the launcher has no such feature', (_, how, feature, message) => {
   expect(launch(how, [])).toEqual({ reason: 'Unsupported', message: expect.stringContaining(message) })
   expect(launch(how, [feature])).toHaveProperty(feature)

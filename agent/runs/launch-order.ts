@@ -7,6 +7,7 @@ import type { Arm } from '../launcher/messages.ts'
 import { outputLabels } from '../output/attempt-labels.ts'
 import { type ContainerSettings, inContainer } from './container-command.ts'
 import { defaultVariables } from './default-variables.ts'
+import { launcherLacks } from './launcher-lacks.ts'
 
 /** The order with which a launcher starts an attempt. */
 
@@ -81,20 +82,13 @@ type Settings = { by: Executor; env: Record<string, string> }
 type Parts = Pick<Arm, 'argv' | 'env' | 'workingDir'> & Partial<Arm>
 
 function hostParts(command: Command, { by, env }: Settings): Parts | Refusal {
-  const { host = {} } = command
-  if (command.tty && !by.launcher.features.has('tty')) {
-    return {
-      reason: 'Unsupported',
-      message: 'tty: true needs a pseudo-terminal, which this launcher cannot make on this platform',
-    }
-  }
-  if (host.resources && !by.launcher.features.has('resources')) {
-    const message =
-      'host.resources needs cgroups, and this launcher cannot write any: see Limits in docs/servers.md'
-    return { reason: 'Unsupported', message }
-  }
+  const { host = {}, interpreter } = command
+  const message = launcherLacks(command, by.launcher.features)
+  if (message !== undefined) return { reason: 'Unsupported', message }
   return {
-    argv: [...command.shell, command.script],
+    ...(interpreter
+      ? { argv: interpreter, script: command.script }
+      : { argv: [...command.shell, command.script] }),
     env: { ...defaultVariables(command), ...env },
     workingDir: command.workingDir ?? '/',
     ...(host.user ? { user: host.user } : {}),

@@ -46,6 +46,8 @@ export const commandSchema = z.object({
   host: host.optional(),
   container: container.optional(),
   shell: z.array(z.string()),
+  /** The interpreter that the first line of the script names. It gets the script as a file; `shell` is then for older agents. */
+  interpreter: z.array(z.string()).optional(),
   script: z.string(),
   /** Plain values. Values from Secrets and ConfigMaps are in `sealed`. */
   env: z.array(z.object({ name: z.string(), value: z.string() })).default([]),

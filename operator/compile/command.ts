@@ -1,6 +1,9 @@
 import { type Command, commandSchema } from '../../core/records/entry.ts'
+import { interpreterOf } from '../../core/schema/interpreter.ts'
 import type { Template } from '../../core/schema/template.ts'
 import { bytesOf, millisOf } from '../../core/schema/values.ts'
+
+const DEFAULT_SHELL = ['/bin/sh', '-c']
 
 /** The command that agents execute, without its environment. Pure. */
 export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
@@ -16,7 +19,8 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
     },
     host: host && { user: host.user, group: host.group, resources: resourcesOf(host.resources) },
     container,
-    shell: spec.shell,
+    shell: spec.shell ?? DEFAULT_SHELL,
+    interpreter: spec.shell ? undefined : interpreterOf(spec.script),
     script: spec.script,
     workingDir: spec.workingDir,
     tty: spec.tty,

@@ -137,6 +137,21 @@ test.each<
   expect(compiled.message).not.toBe('')
 })
 
+test('the first line of the script names the interpreter unless shell is set', () => {
+  const commandOf = (template: object) => compileJob(job({}, template), inputs()).job?.entry.command
+  const script = '#!/bin/bash -e\nfalse; true'
+  expect(commandOf({ script })).toMatchObject({ interpreter: ['/bin/bash', '-e'], shell: ['/bin/sh', '-c'] })
+  expect(commandOf({ script, shell: ['/bin/dash', '-c'] })).not.toHaveProperty('interpreter')
+  expect(commandOf({ script: 'true' })).not.toHaveProperty('interpreter')
+})
+
+test('a script with the line ends of Windows is blocked, and the message has the remedy', () => {
+  expect(compileJob(job({}, { script: 'echo a\r\n' }), inputs())).toMatchObject({
+    reason: 'InvalidTemplate',
+    message: expect.stringContaining('convert the line ends to LF'),
+  })
+})
+
 test('the policy’s limit of concurrent runs is in the entry', () => {
   expect(
     compileJob(job(), inputs({ policies: [policy({ maxConcurrentRuns: 7 })] })).job?.entry.maxConcurrentRuns,

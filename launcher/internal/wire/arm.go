@@ -19,6 +19,7 @@ type Arm struct {
 	DeadlineMs  float64 // < 0: none
 	GraceMs     float64
 	OutputLimit float64
+	Script      string // "": none
 	Stdin       []byte // nil: /dev/null
 	TTY         *WindowSize
 	Resources   *Resources
@@ -75,6 +76,7 @@ var armFields = []armField{
 	{"deadlineMs", true, notNegative(func(a *Arm) *float64 { return &a.DeadlineMs })},
 	{"graceMs", false, notNegative(func(a *Arm) *float64 { return &a.GraceMs })},
 	{"outputLimit", false, notNegative(func(a *Arm) *float64 { return &a.OutputLimit })},
+	{"script", true, text(func(a *Arm) *string { return &a.Script })},
 	{"stdin", true, readStdin},
 	{"tty", true, func(raw json.RawMessage, order *Arm) (ok bool) {
 		size, ok := decode[WindowSize](raw)

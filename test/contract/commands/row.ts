@@ -6,6 +6,8 @@ export interface CommandRow {
   name: string
   script: string
   shell?: readonly string[]
+  /** In place of `shell`: gets the script as a file. */
+  interpreter?: readonly string[]
   env?: Record<string, string>
   parameters?: Record<string, string>
   workingDir?: string

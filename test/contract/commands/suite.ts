@@ -38,6 +38,7 @@ export function entryOf(row: CommandRow, over: Partial<JobEntry['command']>): Jo
     command: {
       placement: {},
       shell: row.shell ?? ['/bin/sh', '-c'],
+      ...(row.interpreter ? { interpreter: row.interpreter } : {}),
       script: row.script,
       env: Object.entries(row.env ?? {}).map(([name, value]) => ({ name, value })),
       ...(row.workingDir === undefined ? {} : { workingDir: row.workingDir }),

@@ -50,6 +50,40 @@ export const surroundings: readonly CommandRow[] = [
     env: { HOME: '/elsewhere', PATH: '/bin' },
     hostOnly: true,
   }),
+  fails('an interpreter with an option', '#!/bin/sh -e\necho a; false; echo b', 1, {
+    interpreter: ['/bin/sh', '-e'],
+    expect: { stdout: 'a\n' },
+  }),
+  prints(
+    'an interpreter that env finds',
+    "#!/usr/bin/env perl\nprint 'perl ', __LINE__, qq(\\n);",
+    'perl 2\n',
+    {
+      interpreter: ['/usr/bin/env', 'perl'],
+      hostOnly: true,
+    },
+  ),
+  prints(
+    'an interpreter that runs as another user',
+    '#!/bin/sh\nid -un; wc -c; echo "$0 $#"',
+    'nobody\n0\n/proc/self/fd/3 0\n',
+    {
+      interpreter: ['/bin/sh'],
+      user: 'nobody',
+      hostOnly: true,
+      pipesOnly: true,
+    },
+  ),
+  prints(
+    'an interpreter of a script that a pipe does not hold',
+    `#!/bin/sh\n${'# long\n'.repeat(9_000)}wc -c; echo end`,
+    '0\nend\n',
+    {
+      interpreter: ['/bin/sh'],
+      pipesOnly: true,
+    },
+  ),
+  startFails('a missing interpreter', 'NotFound', { interpreter: ['/no/such/interpreter'] }),
   // The login shell of nobody is /usr/sbin/nologin.
   prints(
     'SHELL is /bin/sh, and so programs that run a shell work',
