@@ -8,6 +8,7 @@ import { outputLabels } from '../output/attempt-labels.ts'
 import { type ContainerSettings, inContainer } from './container-command.ts'
 import { defaultVariables } from './default-variables.ts'
 import { launcherLacks } from './launcher-lacks.ts'
+import { limited } from './process-limits.ts'
 
 /** The order with which a launcher starts an attempt. */
 
@@ -86,9 +87,8 @@ function hostParts(command: Command, { by, env }: Settings): Parts | Refusal {
   const message = launcherLacks(command, by.launcher.features)
   if (message !== undefined) return { reason: 'Unsupported', message }
   return {
-    ...(interpreter
-      ? { argv: interpreter, script: command.script }
-      : { argv: [...command.shell, command.script] }),
+    argv: limited(interpreter ?? [...command.shell, command.script], host.limits),
+    ...(interpreter ? { script: command.script } : {}),
     env: { ...defaultVariables(command), ...env },
     workingDir: command.workingDir ?? '/',
     ...(host.user ? { user: host.user } : {}),

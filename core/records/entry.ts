@@ -15,6 +15,8 @@ const host = z.object({
       pids: z.number().optional(),
     })
     .optional(),
+  /** Of each process. `core`: bytes. */
+  limits: z.object({ nofile: z.number().optional(), core: z.number().optional() }).optional(),
 })
 
 const selector = z.object({

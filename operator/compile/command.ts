@@ -17,7 +17,12 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
       agents: target.agents ?? [],
       maxParallel: target.maxParallel,
     },
-    host: host && { user: host.user, group: host.group, resources: resourcesOf(host.resources) },
+    host: host && {
+      user: host.user,
+      group: host.group,
+      resources: resourcesOf(host.resources),
+      limits: limitsOf(host.limits),
+    },
     container,
     shell: spec.shell ?? DEFAULT_SHELL,
     interpreter: spec.shell ? undefined : interpreterOf(spec.script),
@@ -33,6 +38,12 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
   })
   // The same as when it is read back from etcd: fields that are undefined are absent.
   return JSON.parse(JSON.stringify(command)) as typeof command
+}
+
+function limitsOf(limits: NonNullable<Template['spec']['host']>['limits']) {
+  return (
+    limits && { nofile: limits.nofile, core: limits.core === undefined ? undefined : bytesOf(limits.core) }
+  )
 }
 
 function resourcesOf(resources: NonNullable<Template['spec']['host']>['resources']) {

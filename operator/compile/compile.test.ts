@@ -137,6 +137,16 @@ test.each<
   expect(compiled.message).not.toBe('')
 })
 
+test('limits of processes are numbers in the entry', () => {
+  const commandOf = (limits: object) =>
+    compileJob(job({}, { host: { ...host, limits } }), inputs()).job?.entry.command.host
+  expect(commandOf({ nofile: 4_096, core: '1Mi' })).toEqual({
+    ...host,
+    limits: { nofile: 4_096, core: 1_048_576 },
+  })
+  expect(commandOf({ core: 0 })).toEqual({ ...host, limits: { core: 0 } })
+})
+
 test('the first line of the script names the interpreter unless shell is set', () => {
   const commandOf = (template: object) => compileJob(job({}, template), inputs()).job?.entry.command
   const script = '#!/bin/bash -e\nfalse; true'

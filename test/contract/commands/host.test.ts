@@ -46,8 +46,12 @@ describe.each([
 
   const check = async (row: CommandRow) => {
     if (isUnsupported(row)) return
-    const { resources, user } = row
-    const host = { ...(resources ? { resources } : {}), ...(user ? { user } : {}) }
+    const { resources, user, limits } = row
+    const host = {
+      ...(resources ? { resources } : {}),
+      ...(user ? { user } : {}),
+      ...(limits ? { limits } : {}),
+    }
     const entry = entryOf(row, { host, tty })
     expectSeen(row, await runRow(row, entry, { agent }), { tty })
   }

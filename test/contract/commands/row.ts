@@ -19,6 +19,7 @@ export interface CommandRow {
   kill?: true
   /** Skipped if the launcher cannot limit resources. */
   resources?: { cpuMillis?: number; memoryBytes?: number; pids?: number }
+  limits?: { nofile?: number; core?: number }
   /** The user on the host. Skipped unless these tests run as root. */
   user?: string
   /** Skipped if the launcher cannot detect an OOM kill. */

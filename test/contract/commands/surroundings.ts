@@ -84,6 +84,30 @@ export const surroundings: readonly CommandRow[] = [
     },
   ),
   startFails('a missing interpreter', 'NotFound', { interpreter: ['/no/such/interpreter'] }),
+  prints(
+    'limits of open files and core dumps',
+    'ulimit -Sn; ulimit -Hn; ulimit -c; echo "$0 $#"',
+    '100\n100\n8\n/bin/sh 0\n',
+    {
+      limits: { nofile: 100, core: 4_200 },
+      user: 'nobody',
+      hostOnly: true,
+    },
+  ),
+  prints('limits of an interpreter', '#!/bin/sh\nulimit -n; echo "$0 $#"', '100\n/proc/self/fd/3 0\n', {
+    limits: { nofile: 100 },
+    interpreter: ['/bin/sh'],
+    hostOnly: true,
+  }),
+  fails('a limit above the hard one', 'echo ran', 125, {
+    limits: { nofile: 1_073_741_816 },
+    user: 'nobody',
+    hostOnly: true,
+    expect: {
+      stdout: '',
+      stderr: /^shellcron: host.limits.nofile cannot be set: the hard limit of this machine is \d+\n$/,
+    },
+  }),
   // The login shell of nobody is /usr/sbin/nologin.
   prints(
     'SHELL is /bin/sh, and so programs that run a shell work',
