@@ -49,7 +49,7 @@ export const envVar = ruled(
     value: plainText(32_768)
       .optional()
       .describe(
-        'Value of the variable: text of at most 32768 characters. Numbers and booleans need quotes in YAML. Default: empty.',
+        'Value of the variable: text of at most 32768 characters. Numbers and booleans need quotes in YAML. As in a Pod, $(NAME) becomes the value of a variable of envFrom, or of env before this one; an unknown name stays as it is, and $$ becomes $. Default: empty.',
       ),
     valueFrom: envSource
       .optional()

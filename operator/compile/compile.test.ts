@@ -186,6 +186,42 @@ test('values from Secrets are never in the entry; later sources override earlier
   })
 })
 
+test('references are resolved as in a Pod, and a value with a Secret in it is sealed', () => {
+  const template = {
+    host,
+    envFrom: [{ prefix: 'C_', configMapRef: { name: 'c' } }],
+    env: [
+      { name: 'EARLY', value: '$(A)' },
+      { name: 'A', value: 'a' },
+      { name: 'B', value: '$(A)/$$(A)/$(C_X)' },
+      { name: 'D', value: '$(A)!' },
+      ...fromSecret.env,
+      { name: 'URL', value: 'db://u:$(P)@h' },
+    ],
+  }
+  const lookedUp = ({ kind }: { kind: string }) => found(kind === 'Secret' ? { k: 'geheim' } : { X: 'x' })
+  expect(environmentOf(template as never, lookedUp)).toEqual({
+    env: [
+      { name: 'EARLY', value: '$(A)' },
+      { name: 'A', value: 'a' },
+      { name: 'D', value: 'a!' },
+    ],
+    secret: { C_X: 'x', B: 'a/$(A)/x', P: 'geheim', URL: 'db://u:geheim@h' },
+    notSecret: ['B', 'C_X'],
+  })
+})
+
+test('a value that its references make too long is blocked and named', () => {
+  const env = [
+    { name: 'L', value: 'x'.repeat(30_000) },
+    { name: 'M', value: '$(L)'.repeat(8_000) },
+  ]
+  expect(compileJob(job({}, { env }), inputs())).toMatchObject({
+    reason: 'ValueTooLong',
+    message: expect.stringContaining('env[1] (M)'),
+  })
+})
+
 test('in host mode envFrom without a prefix is refused', () => {
   const template = { host, envFrom: [{ configMapRef: { name: 'c' } }] }
   expect(environmentOf(template as never, () => found({ LD_PRELOAD: 'x' }))).toMatchObject({

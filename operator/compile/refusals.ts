@@ -13,7 +13,7 @@ export const JOB_CHECKS: readonly Check<JobFindings>[] = [
   policyAllows, //          PolicyRefused
   namespaceHasRoom, //      TooManyJobs
   intervalIsLongEnough, //  IntervalTooShort
-  valuesResolve, //         SecretNotFound, ConfigMapNotFound, …Forbidden, KeyNotFound, ValueNotText, PrefixRequired, SecretsTooLarge
+  valuesResolve, //         SecretNotFound, ConfigMapNotFound, …Forbidden, KeyNotFound, ValueNotText, PrefixRequired, ValueTooLong, SecretsTooLarge
 ]
 
 export const RUN_CHECKS: readonly Check<RunFindings>[] = [
