@@ -22,6 +22,7 @@ const withEveryField = {
   user: 'root',
   group: '0',
   userEnv: true,
+  allowPrivilegeEscalation: true,
   deadlineMs: 3_600_000,
   graceMs: 30_000,
   outputLimit: 1_048_576,

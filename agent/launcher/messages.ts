@@ -26,6 +26,8 @@ export interface Arm {
   user?: string
   /** Name or number. Default: the user's primary group. */
   group?: string
+  /** The command may gain privileges: it does not get no_new_privs. */
+  allowPrivilegeEscalation?: boolean
   /** Adds HOME, USER, LOGNAME and SHELL of the user, unless `env` has them. */
   userEnv?: boolean
   /** Counted from the start. Then SIGTERM, and SIGKILL after `graceMs`. */

@@ -1,8 +1,15 @@
 import type { Command } from '../../core/records/entry.ts'
 
-/** Variables that a command on a host gets unless its job sets them. HOME, USER, LOGNAME and PATH come from the launcher. */
-export function defaultVariables({ shell }: Pick<Command, 'shell'>): Record<string, string> {
-  return { SHELL: namedShell(shell) ?? '/bin/sh' }
+/**
+ * Variables that a command gets unless its job sets them. `machine`: those of the machine's local file, for commands on the host: a
+ * container has its image's. HOME, USER, LOGNAME and PATH come from the launcher.
+ */
+export function defaultVariables(
+  { shell, tty, container }: Command,
+  machine: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const terminal = tty ? { TERM: 'xterm-256color' } : {}
+  return container ? terminal : { SHELL: namedShell(shell) ?? '/bin/sh', ...terminal, ...machine }
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Active } from '../../core/records/state.ts'
 import { unseal } from '../../platform/sealing.ts'
 import type { Arm } from '../launcher/messages.ts'
 import { outputLabels } from '../output/attempt-labels.ts'
+import type { LocalPolicy } from '../startup/local-policy.ts'
 import { type ContainerSettings, inContainer } from './container-command.ts'
 import { defaultVariables } from './default-variables.ts'
 import { launcherLacks } from './launcher-lacks.ts'
@@ -36,6 +37,7 @@ interface Executor {
   poolKey: KeyObject
   launcher: { features: ReadonlySet<string>; instance: string }
   containers: ContainerSettings
+  policy: Pick<LocalPolicy, 'env'>
 }
 
 /** Why an attempt cannot be started. */
@@ -53,7 +55,7 @@ export function launchOrder(entry: Entry, active: Active, by: Executor): Arm | R
       message:
         "the job's Secrets cannot be opened: they are sealed for another key than this agent's pool key; enrol the agent again",
     }
-  const env: Record<string, string> = {}
+  const env = defaultVariables(command, by.policy.env)
   for (const { name, value } of command.env) env[name] = value
   Object.assign(env, secrets, parametersOf(entry), contextOf(entry, active, by.agent))
   const sealed = sealedLabel(entry)
@@ -89,11 +91,12 @@ function hostParts(command: Command, { by, env }: Settings): Parts | Refusal {
   return {
     argv: limited(interpreter ?? [...command.shell, command.script], host.limits),
     ...(interpreter ? { script: command.script } : {}),
-    env: { ...defaultVariables(command), ...env },
+    env,
     workingDir: command.workingDir ?? '/',
     ...(host.user ? { user: host.user } : {}),
     ...(host.group ? { group: host.group } : {}),
     userEnv: true,
+    ...(host.allowPrivilegeEscalation ? { allowPrivilegeEscalation: true } : {}),
     ...(command.tty ? { tty: { columns: 80, rows: 24 } } : {}),
     ...(host.resources ? { resources: present(host.resources) } : {}),
   }

@@ -8,6 +8,7 @@ import * as z from 'zod'
 const host = z.object({
   user: z.string().optional(),
   group: z.string().optional(),
+  allowPrivilegeEscalation: z.boolean().optional(),
   resources: z
     .object({
       cpuMillis: z.number().optional(),

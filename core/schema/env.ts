@@ -4,7 +4,7 @@ import { dataKey, objectName, plainText, variableName } from './values.ts'
 
 /** ShellCron sets these for every command, last. A value from elsewhere would be overwritten silently, so it is refused. */
 const OURS = ['SHELLCRON_', 'PARAM_']
-const isOurs = (name: string) => OURS.some(prefix => name.startsWith(prefix))
+export const isReserved = (name: string) => OURS.some(prefix => name.startsWith(prefix))
 const celIsOurs = (field: string) => OURS.map(prefix => `${field}.startsWith('${prefix}')`).join(' || ')
 
 const keyRef = (what: string) =>
@@ -68,7 +68,7 @@ export const envVar = ruled(
       cel: `!(${celIsOurs('self.name')})`,
       message: 'must not begin with SHELLCRON_ or PARAM_, which ShellCron sets itself; choose another name',
       path: ['name'],
-      holds: ({ name }) => !isOurs(name),
+      holds: ({ name }) => !isReserved(name),
     },
   ],
 )
@@ -113,7 +113,7 @@ export const envFromSource = ruled(
       cel: `!has(self.prefix) || !(${celIsOurs('self.prefix')})`,
       message: 'must not begin with SHELLCRON_ or PARAM_, which ShellCron sets itself; choose another prefix',
       path: ['prefix'],
-      holds: ({ prefix }) => prefix === undefined || !isOurs(prefix),
+      holds: ({ prefix }) => prefix === undefined || !isReserved(prefix),
     },
   ],
 )

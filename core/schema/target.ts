@@ -124,6 +124,12 @@ export const host = z.strictObject({
     .describe(
       'Limits of each process, soft and hard. A limit above the hard limit of the machine fails the run with exit code 125.',
     ),
+  allowPrivilegeEscalation: z
+    .boolean()
+    .optional()
+    .describe(
+      "Whether the command may gain privileges, as with sudo. A ShellPolicy and the machine's local file must allow it too. Default: false: a command that does not run as root gets no_new_privs.",
+    ),
 })
 
 export const container = z.strictObject({

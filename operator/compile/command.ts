@@ -22,6 +22,7 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
       group: host.group,
       resources: resourcesOf(host.resources),
       limits: limitsOf(host.limits),
+      allowPrivilegeEscalation: host.allowPrivilegeEscalation || undefined,
     },
     container,
     shell: spec.shell ?? DEFAULT_SHELL,

@@ -137,6 +137,14 @@ test.each<
   expect(compiled.message).not.toBe('')
 })
 
+test('the entry says whether the command may gain privileges', () => {
+  const commandOf = (may: boolean) =>
+    compileJob(job({}, { host: { ...host, allowPrivilegeEscalation: may } }), inputs()).job?.entry.command
+      .host
+  expect(commandOf(true)).toEqual({ ...host, allowPrivilegeEscalation: true })
+  expect(commandOf(false)).toEqual(host)
+})
+
 test('limits of processes are numbers in the entry', () => {
   const commandOf = (limits: object) =>
     compileJob(job({}, { host: { ...host, limits } }), inputs()).job?.entry.command.host

@@ -63,7 +63,7 @@ func (c *Command) Group() *cgroup.Group { return c.group }
 
 // Tree is the process tree of the started command.
 func (c *Command) Tree(child kill.Child) *kill.Tree {
-	return kill.NewTree(child, kill.Traits{Mark: c.order.Mark, Group: c.group, Notes: c.notesPath, IsRoot: c.IsRoot()})
+	return kill.NewTree(child, kill.Traits{Mark: c.order.Mark, Group: c.group, Notes: c.notesPath, MayBeRoot: c.MayBeRoot()})
 }
 
 // Release is for a command that will not start, or did not.

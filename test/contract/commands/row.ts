@@ -9,6 +9,8 @@ export interface CommandRow {
   /** In place of `shell`: gets the script as a file. */
   interpreter?: readonly string[]
   env?: Record<string, string>
+  /** The variables in the machine's local file. */
+  machineEnv?: Record<string, string>
   parameters?: Record<string, string>
   workingDir?: string
   successExitCodes?: readonly number[]

@@ -44,7 +44,7 @@ export const surroundings: readonly CommandRow[] = [
     'no other variables',
     `env | grep -v -e ^SHELLCRON_ -e ^TRACEPARENT= | cut -d= -f1 | grep -v -e ^_$ -e ^SHLVL$ | sort | xargs`,
     'HOME LOGNAME PATH PWD SHELL USER\n',
-    { hostOnly: true },
+    { hostOnly: true, expect: { onTty: 'HOME LOGNAME PATH PWD SHELL TERM USER\n' } },
   ),
   prints('variables of the job override the defaults', 'echo "$HOME $PATH"', '/elsewhere /bin\n', {
     env: { HOME: '/elsewhere', PATH: '/bin' },
@@ -107,6 +107,20 @@ export const surroundings: readonly CommandRow[] = [
       stdout: '',
       stderr: /^shellcron: host.limits.nofile cannot be set: the hard limit of this machine is \d+\n$/,
     },
+  }),
+  prints(
+    'variables of the machine, unless the job sets them',
+    'echo "$LANG $https_proxy $PATH"',
+    'C http://proxy:3128 /opt:/bin\n',
+    {
+      machineEnv: { LANG: 'C.UTF-8', https_proxy: 'http://proxy:3128', PATH: '/opt:/bin' },
+      env: { LANG: 'C' },
+      hostOnly: true,
+    },
+  ),
+  prints('TERM, if there is a terminal', 'echo "${TERM-none}"', 'none\n', {
+    expect: { onTty: 'xterm-256color\n' },
+    hostOnly: true,
   }),
   // The login shell of nobody is /usr/sbin/nologin.
   prints(
