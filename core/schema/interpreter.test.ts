@@ -21,6 +21,10 @@ test.each([
   ['#!/bin/bash\r\n', 'line 1 ends with CR'],
   ['echo a\r', 'convert the line ends to LF'],
   ['#!bash\n', 'must be an absolute path; write #!/bin/bash'],
+  ['#!/usr/bin/env node\n', 'write #!/usr/bin/env -S node --preserve-symlinks-main in line 1'],
+  ['#!/usr/local/bin/node', 'set shell to [node, -e]'],
+  ['#!/usr/bin/env -S node --preserve-symlinks-main\n', undefined],
+  ['#!/opt/node/bin/tool', undefined],
   ["printf 'a\rb\\r\\n'", undefined],
   ['echo', undefined],
 ])('the problem of %j: %s', (script, problem) => {

@@ -16,8 +16,17 @@ export function scriptProblem(script: string, ownShell: boolean): string | undef
     const line = script.slice(0, carriageReturn).split('\n').length
     return `line ${line} ends with CR, as on Windows, which a shell takes for a part of the command; convert the line ends to LF, for example with dos2unix`
   }
-  const [program] = (ownShell ? undefined : interpreterOf(script)) ?? []
-  if (program !== undefined && !program.startsWith('/'))
-    return `the interpreter in line 1, "${program.slice(0, 80)}", must be an absolute path; write #!/bin/bash or #!/usr/bin/env bash, or set shell`
+  const interpreter = ownShell ? undefined : interpreterOf(script)
+  if (!interpreter) return undefined
+  if (!interpreter[0].startsWith('/'))
+    return `the interpreter in line 1, "${interpreter[0].slice(0, 80)}", must be an absolute path; write #!/bin/bash or #!/usr/bin/env bash, or set shell`
+  if (isNode(interpreter))
+    return 'Node does not find a script that it gets as an open file; write #!/usr/bin/env -S node --preserve-symlinks-main in line 1, or set shell to [node, -e]'
   return undefined
+}
+
+/** Node replaces /proc/self/fd/3 by the target of that link, which is no path, unless it is told not to. */
+function isNode(interpreter: readonly string[]): boolean {
+  const words = interpreter.join(' ').split(/\s+/)
+  return words.some(word => /(^|\/)node(js)?$/.test(word)) && !words.includes('--preserve-symlinks-main')
 }
