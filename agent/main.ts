@@ -35,7 +35,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     const output = await startOutput(outputOptions(config, client, log), ended.signal)
     // Output fails only because of a bug. The agent then ends, and awaiting `done` below throws the error.
     output.done.catch(error => ended.abort(error))
-    const lifetime = launcherLifetime(config)
+    const how = { ...launcherLifetime(config), openFiles: config.openFiles }
     const options: AgentOptions = {
       etcd,
       keys: createKeys(config.prefix),
@@ -50,7 +50,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       clock: systemClock,
       log,
       output,
-      launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...lifetime }),
+      launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...how }),
       launcherBuild: program.build,
     }
     const agent = await startUnlessStopped(options, ended.signal, stop)

@@ -26,6 +26,8 @@ export interface Arm {
   user?: string
   /** Name or number. Default: the user's primary group. */
   group?: string
+  /** The command may gain privileges: it does not get no_new_privs. */
+  allowPrivilegeEscalation?: boolean
   /** Adds HOME, USER, LOGNAME and SHELL of the user, unless `env` has them. */
   userEnv?: boolean
   /** Counted from the start. Then SIGTERM, and SIGKILL after `graceMs`. */
@@ -33,6 +35,8 @@ export interface Arm {
   graceMs: number
   /** Bytes of stdout and stderr together that are kept. The rest is counted as cut. */
   outputLimit: number
+  /** A file that the command can read. Its path is added to `argv`. Needs the feature `script`. */
+  script?: string
   /** Base64. Default: stdin is /dev/null. */
   stdin?: string
   /** A pseudo-terminal of this size in place of the three pipes. */

@@ -11,6 +11,7 @@ import type { Launcher } from './launcher.ts'
 
 const READY_WITHIN_MS = 15_000
 const LOOK_EVERY_MS = 25
+const LIMIT_OPEN_FILES = 'ulimit -Sn "$0"; exec "$@"'
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface LauncherOptions {
@@ -26,6 +27,11 @@ export interface LauncherOptions {
   /** Where to detach it to. Without it, the launcher stays in the control group and the namespaces of this process. */
   surroundings?: Detachment
   signal?: AbortSignal
+  /**
+   * The soft limit of open files that commands inherit, as `ulimit` takes it. Without it they inherit that of this process, which Node has
+   * raised to the hard limit.
+   */
+  openFiles?: string | undefined
 }
 
 /**
@@ -70,15 +76,12 @@ export async function ensureLauncher(options: LauncherOptions): Promise<Launcher
 }
 
 /** The command lines that start the launcher, the best first. */
-function waysOf({
-  stateDir,
-  dieWith,
-  program,
-  owners = [],
-  surroundings,
-}: LauncherOptions): (readonly string[])[] {
+function waysOf(options: LauncherOptions): (readonly string[])[] {
+  const { stateDir, dieWith, program, surroundings, openFiles, owners = [] } = options
   const { command, build } = program
-  const line = [...command, '--state', stateDir]
+  // The launcher raises its own limit, and gives each command the one that it was started with.
+  const limited = openFiles === undefined ? [] : ['/bin/sh', '-c', LIMIT_OPEN_FILES, openFiles]
+  const line = [...limited, ...command, '--state', stateDir]
   if (build !== undefined) line.push('--build', build)
   if (dieWith !== undefined) line.push('--die-with', String(dieWith))
   for (const owner of owners) line.push('--trust-owner', String(owner))

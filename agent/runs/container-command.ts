@@ -24,7 +24,8 @@ export function inContainer(
 ): Pick<Arm, 'argv' | 'workingDir' | 'stdin' | 'notes'> {
   const request = {
     ...selection(container, namespace, settings),
-    shell: command.shell,
+    shell: command.interpreter ?? command.shell,
+    scriptIsFile: command.interpreter !== undefined,
     script: command.script,
     env,
     workingDir: command.workingDir ?? '/',

@@ -5,7 +5,11 @@ import type { Active } from '../../core/records/state.ts'
 import { unseal } from '../../platform/sealing.ts'
 import type { Arm } from '../launcher/messages.ts'
 import { outputLabels } from '../output/attempt-labels.ts'
+import type { LocalPolicy } from '../startup/local-policy.ts'
 import { type ContainerSettings, inContainer } from './container-command.ts'
+import { defaultVariables } from './default-variables.ts'
+import { launcherLacks } from './launcher-lacks.ts'
+import { limited } from './process-limits.ts'
 
 /** The order with which a launcher starts an attempt. */
 
@@ -33,6 +37,7 @@ interface Executor {
   poolKey: KeyObject
   launcher: { features: ReadonlySet<string>; instance: string }
   containers: ContainerSettings
+  policy: Pick<LocalPolicy, 'env'>
 }
 
 /** Why an attempt cannot be started. */
@@ -50,7 +55,7 @@ export function launchOrder(entry: Entry, active: Active, by: Executor): Arm | R
       message:
         "the job's Secrets cannot be opened: they are sealed for another key than this agent's pool key; enrol the agent again",
     }
-  const env: Record<string, string> = {}
+  const env = defaultVariables(command, by.policy.env)
   for (const { name, value } of command.env) env[name] = value
   Object.assign(env, secrets, parametersOf(entry), contextOf(entry, active, by.agent))
   const sealed = sealedLabel(entry)
@@ -80,25 +85,18 @@ type Settings = { by: Executor; env: Record<string, string> }
 type Parts = Pick<Arm, 'argv' | 'env' | 'workingDir'> & Partial<Arm>
 
 function hostParts(command: Command, { by, env }: Settings): Parts | Refusal {
-  const { host = {} } = command
-  if (command.tty && !by.launcher.features.has('tty')) {
-    return {
-      reason: 'Unsupported',
-      message: 'tty: true needs a pseudo-terminal, which this launcher cannot make on this platform',
-    }
-  }
-  if (host.resources && !by.launcher.features.has('resources')) {
-    const message =
-      'host.resources needs cgroups, and this launcher cannot write any: see Limits in docs/servers.md'
-    return { reason: 'Unsupported', message }
-  }
+  const { host = {}, interpreter } = command
+  const message = launcherLacks(command, by.launcher.features)
+  if (message !== undefined) return { reason: 'Unsupported', message }
   return {
-    argv: [...command.shell, command.script],
+    argv: limited(interpreter ?? [...command.shell, command.script], host.limits),
+    ...(interpreter ? { script: command.script } : {}),
     env,
     workingDir: command.workingDir ?? '/',
     ...(host.user ? { user: host.user } : {}),
     ...(host.group ? { group: host.group } : {}),
     userEnv: true,
+    ...(host.allowPrivilegeEscalation ? { allowPrivilegeEscalation: true } : {}),
     ...(command.tty ? { tty: { columns: 80, rows: 24 } } : {}),
     ...(host.resources ? { resources: present(host.resources) } : {}),
   }

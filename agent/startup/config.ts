@@ -50,6 +50,8 @@ export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
   trust: Trust
   defaultPolicy: boolean
   policyPath: string
+  /** The soft limit of open files from before Node raised it. bin/shellcron sets it. */
+  openFiles: string | undefined
 }
 
 /** Checks the settings. Throws InvalidInput that names the flag. */
@@ -68,7 +70,13 @@ export function readConfig(input: Record<string, unknown>): AgentConfig {
     spoolQuota: bytesOf(parsed.data.spoolQuota),
     user: userInfo().username,
     trust: trustIn(parsed.data.trustOwner),
+    openFiles: readOpenFiles(process.env.SHELLCRON_OPEN_FILES),
     defaultPolicy: parsed.data.localPolicy === undefined,
     policyPath: parsed.data.localPolicy ?? join('/etc/shellcron', 'agent.yaml'),
   }
+}
+
+function readOpenFiles(text: string | undefined): string | undefined {
+  if (text === undefined || /^(\d+|unlimited)$/.test(text)) return text
+  throw new InvalidInput('SHELLCRON_OPEN_FILES', `"${text}": must be a number or unlimited`)
 }

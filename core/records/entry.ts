@@ -8,6 +8,7 @@ import * as z from 'zod'
 const host = z.object({
   user: z.string().optional(),
   group: z.string().optional(),
+  allowPrivilegeEscalation: z.boolean().optional(),
   resources: z
     .object({
       cpuMillis: z.number().optional(),
@@ -15,6 +16,8 @@ const host = z.object({
       pids: z.number().optional(),
     })
     .optional(),
+  /** Of each process. `core`: bytes. */
+  limits: z.object({ nofile: z.number().optional(), core: z.number().optional() }).optional(),
 })
 
 const selector = z.object({
@@ -46,6 +49,8 @@ export const commandSchema = z.object({
   host: host.optional(),
   container: container.optional(),
   shell: z.array(z.string()),
+  /** The interpreter that the first line of the script names. It gets the script as a file; `shell` is then for older agents. */
+  interpreter: z.array(z.string()).optional(),
   script: z.string(),
   /** Plain values. Values from Secrets and ConfigMaps are in `sealed`. */
   env: z.array(z.object({ name: z.string(), value: z.string() })).default([]),

@@ -4,7 +4,7 @@ import { dataKey, objectName, plainText, variableName } from './values.ts'
 
 /** ShellCron sets these for every command, last. A value from elsewhere would be overwritten silently, so it is refused. */
 const OURS = ['SHELLCRON_', 'PARAM_']
-const isOurs = (name: string) => OURS.some(prefix => name.startsWith(prefix))
+export const isReserved = (name: string) => OURS.some(prefix => name.startsWith(prefix))
 const celIsOurs = (field: string) => OURS.map(prefix => `${field}.startsWith('${prefix}')`).join(' || ')
 
 const keyRef = (what: string) =>
@@ -49,7 +49,7 @@ export const envVar = ruled(
     value: plainText(32_768)
       .optional()
       .describe(
-        'Value of the variable: text of at most 32768 characters. Numbers and booleans need quotes in YAML. Default: empty.',
+        'Value of the variable: text of at most 32768 characters. Numbers and booleans need quotes in YAML. As in a Pod, $(NAME) becomes the value of a variable of envFrom, or of env before this one; an unknown name stays as it is, and $$ becomes $. Default: empty.',
       ),
     valueFrom: envSource
       .optional()
@@ -68,7 +68,7 @@ export const envVar = ruled(
       cel: `!(${celIsOurs('self.name')})`,
       message: 'must not begin with SHELLCRON_ or PARAM_, which ShellCron sets itself; choose another name',
       path: ['name'],
-      holds: ({ name }) => !isOurs(name),
+      holds: ({ name }) => !isReserved(name),
     },
   ],
 )
@@ -113,7 +113,7 @@ export const envFromSource = ruled(
       cel: `!has(self.prefix) || !(${celIsOurs('self.prefix')})`,
       message: 'must not begin with SHELLCRON_ or PARAM_, which ShellCron sets itself; choose another prefix',
       path: ['prefix'],
-      holds: ({ prefix }) => prefix === undefined || !isOurs(prefix),
+      holds: ({ prefix }) => prefix === undefined || !isReserved(prefix),
     },
   ],
 )

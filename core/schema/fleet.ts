@@ -83,6 +83,12 @@ const policyRule = z.strictObject({
         .describe(
           "Users that commands may run as, in which * matches any characters. '*' allows all, root included. A job without host.user needs root. Default: none.",
         ),
+      allowPrivilegeEscalation: z
+        .boolean()
+        .optional()
+        .describe(
+          'Allows host.allowPrivilegeEscalation: as these users, commands may gain privileges, as with sudo. Default: false.',
+        ),
     })
     .optional()
     .describe('Allows commands on hosts, as the listed users. Default: not allowed.'),

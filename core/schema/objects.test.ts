@@ -20,7 +20,6 @@ test('an object gets the defaults of its kind', () => {
         host: {},
         script: 'true',
         target: { pool: 'default', mode: 'One' },
-        shell: ['/bin/sh', '-c'],
         workingDir: '/',
         tty: false,
         successExitCodes: [0],

@@ -104,6 +104,32 @@ export const host = z.strictObject({
     })
     .optional()
     .describe('Limits of each run, for all of its processes together. Default: none.'),
+  limits: z
+    .strictObject({
+      nofile: z
+        .int()
+        .min(16)
+        .max(1_073_741_816)
+        .optional()
+        .describe(
+          'Maximum number of open files: 16 to 1073741816, as LimitNOFILE of systemd. Default: the limits that the agent was started with.',
+        ),
+      core: quantity('0', '1Ti')
+        .optional()
+        .describe(
+          'Maximum size of a core dump, in bytes, such as 100Mi; 0 writes none. Maximum: 1Ti. Default: the limit that the agent was started with.',
+        ),
+    })
+    .optional()
+    .describe(
+      'Limits of each process, soft and hard. A limit above the hard limit of the machine fails the run with exit code 125.',
+    ),
+  allowPrivilegeEscalation: z
+    .boolean()
+    .optional()
+    .describe(
+      "Whether the command may gain privileges, as with sudo. A ShellPolicy and the machine's local file must allow it too. Default: false: a command that does not run as root gets no_new_privs.",
+    ),
 })
 
 export const container = z.strictObject({

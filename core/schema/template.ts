@@ -24,9 +24,9 @@ const templateSpec = ruled(
       .array(plainText(256, 1))
       .min(1)
       .max(8)
-      .default(['/bin/sh', '-c'])
+      .optional()
       .describe(
-        'The program that runs the script, with its arguments. The script is added as the last argument. Default: ["/bin/sh", "-c"].',
+        'The program that runs the script, with its arguments. The script is added as the last argument. Default: the interpreter that the first line of the script names, such as #!/usr/bin/env python3, else ["/bin/sh", "-c"].',
       ),
     script: plainText(65_536, 1).describe(
       'The commands to run: at most 65536 characters and 131071 bytes. Parameters are passed as environment variables PARAM_<NAME>, never inserted into this text. ShellCron also sets SHELLCRON_RUN_ID, _JOB, _NAMESPACE, _SCHEDULED_TIME, _ATTEMPT, _AGENT, _SHARD_INDEX, _SHARD_COUNT and TRACEPARENT.',

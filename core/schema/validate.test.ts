@@ -81,6 +81,11 @@ describe('validateJob finds what a schema cannot', () => {
       [],
     ],
     [
+      'a script with the line ends of Windows',
+      commanding({ script: 'echo a\r\necho b\r\n' }),
+      ['spec.template.spec.script'],
+    ],
+    [
       'a script that is too long for an argument',
       commanding({ script: 'ü'.repeat(65_536) }),
       ['spec.template.spec.script'],

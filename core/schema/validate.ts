@@ -1,5 +1,6 @@
 import { InvalidInput } from '../errors.ts'
 import { createTimetable } from '../timetable/timetable.ts'
+import { scriptProblem } from './interpreter.ts'
 import type { ShellCronJob, ShellRun } from './objects.ts'
 import { declarationProblem, valueProblem } from './parameters.ts'
 import type { TemplateSpec } from './template.ts'
@@ -81,7 +82,16 @@ export const MOST_STRING = 131_071
 /** The limit for all together, because every agent of the pool keeps them in memory. */
 const MOST_TEXT = 524_288
 
-function templateProblems({ script, env = [] }: TemplateSpec): Problem[] {
+function templateProblems(template: TemplateSpec): Problem[] {
+  const message = scriptProblem(template.script, template.shell !== undefined)
+  const field = 'spec.template.spec.script'
+  return [
+    ...(message === undefined ? [] : [{ reason: 'InvalidTemplate' as const, field, message }]),
+    ...sizeProblems(template),
+  ]
+}
+
+function sizeProblems({ script, env = [] }: TemplateSpec): Problem[] {
   const at = 'spec.template.spec'
   const sizes = [
     { field: `${at}.script`, size: bytes(script) },

@@ -10,6 +10,10 @@ const host = (user?: string, pool = 'default', group?: string) =>
     target: { pool, mode: 'One' },
     host: { ...(user ? { user } : {}), ...(group ? { group } : {}) },
   }) as never
+const gaining = {
+  target: { pool: 'default', mode: 'One' },
+  host: { user: 'nobody', allowPrivilegeEscalation: true },
+} as never
 const container = (pool: string) =>
   ({ target: { pool, mode: 'One' }, container: { selector: {}, pick: 'One' } }) as never
 const decide = (template: never, policies: ShellPolicy[], namespace = 'ops', allowWithoutPolicy = false) => {
@@ -44,6 +48,22 @@ test.each<[string, unknown, unknown]>([
   ],
   ['a pattern of namespaces applies', decide(host('nobody'), [policy(['team-*'], nobody)], 'team-a'), {}],
   ['a dot in a pattern is a dot', decide(host('nobody'), [policy(['o.s'], nobody)]), 'PolicyRefused'],
+  ['gaining privileges is refused', decide(gaining, [policy(['ops'], nobody)]), 'PolicyRefused'],
+  [
+    'a rule allows gaining privileges',
+    decide(gaining, [
+      policy(['ops'], { pools: ['*'], host: { users: ['nobody'], allowPrivilegeEscalation: true } }),
+    ]),
+    {},
+  ],
+  [
+    'one rule must allow the whole: user and gaining privileges',
+    decide(gaining, [
+      policy(['ops'], nobody, { pools: ['*'], host: { users: ['www'], allowPrivilegeEscalation: true } }),
+    ]),
+    'PolicyRefused',
+  ],
+  ['standalone without any policy the local file decides about that', decide(gaining, [], 'ops', true), {}],
   [
     'one rule must allow the whole: pool and user',
     decide(host('nobody', 'db'), [policy(['ops'], nobody, { pools: ['db'], host: { users: ['www'] } })]),

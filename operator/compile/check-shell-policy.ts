@@ -47,6 +47,7 @@ function allows(rule: PolicyRule, { target, host, container }: PolicyQuestion['t
   if (!rule.pools.some(pattern => isLike(pattern, target.pool))) return false
   if (container) return rule.container !== undefined
   if (!host || !rule.host) return false
+  if (host.allowPrivilegeEscalation && !rule.host.allowPrivilegeEscalation) return false
   const user = judgedUser(host)
   return (rule.host.users ?? []).some(pattern => isLike(pattern, user))
 }
@@ -54,7 +55,8 @@ function allows(rule: PolicyRule, { target, host, container }: PolicyQuestion['t
 function refusal({ namespace, template }: PolicyQuestion): Blocked {
   const { pool } = template.target
   const { host } = template
-  const mode = host ? `host mode as user ${judgedUser(host)}` : 'container mode'
+  const gaining = host?.allowPrivilegeEscalation ? ' with allowPrivilegeEscalation' : ''
+  const mode = host ? `host mode${gaining} as user ${judgedUser(host)}` : 'container mode'
   const because = host && whyJudged(host)
   const why = because ? ` (${because})` : ''
   return blocked(

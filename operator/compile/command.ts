@@ -1,6 +1,9 @@
 import { type Command, commandSchema } from '../../core/records/entry.ts'
+import { interpreterOf } from '../../core/schema/interpreter.ts'
 import type { Template } from '../../core/schema/template.ts'
 import { bytesOf, millisOf } from '../../core/schema/values.ts'
+
+const DEFAULT_SHELL = ['/bin/sh', '-c']
 
 /** The command that agents execute, without its environment. Pure. */
 export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
@@ -14,9 +17,16 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
       agents: target.agents ?? [],
       maxParallel: target.maxParallel,
     },
-    host: host && { user: host.user, group: host.group, resources: resourcesOf(host.resources) },
+    host: host && {
+      user: host.user,
+      group: host.group,
+      resources: resourcesOf(host.resources),
+      limits: limitsOf(host.limits),
+      allowPrivilegeEscalation: host.allowPrivilegeEscalation || undefined,
+    },
     container,
-    shell: spec.shell,
+    shell: spec.shell ?? DEFAULT_SHELL,
+    interpreter: spec.shell ? undefined : interpreterOf(spec.script),
     script: spec.script,
     workingDir: spec.workingDir,
     tty: spec.tty,
@@ -29,6 +39,12 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
   })
   // The same as when it is read back from etcd: fields that are undefined are absent.
   return JSON.parse(JSON.stringify(command)) as typeof command
+}
+
+function limitsOf(limits: NonNullable<Template['spec']['host']>['limits']) {
+  return (
+    limits && { nofile: limits.nofile, core: limits.core === undefined ? undefined : bytesOf(limits.core) }
+  )
 }
 
 function resourcesOf(resources: NonNullable<Template['spec']['host']>['resources']) {

@@ -143,6 +143,39 @@ test.each<
   expect(compiled.message).not.toBe('')
 })
 
+test('the entry says whether the command may gain privileges', () => {
+  const commandOf = (may: boolean) =>
+    compileJob(job({}, { host: { ...host, allowPrivilegeEscalation: may } }), inputs()).job?.entry.command
+      .host
+  expect(commandOf(true)).toEqual({ ...host, allowPrivilegeEscalation: true })
+  expect(commandOf(false)).toEqual(host)
+})
+
+test('limits of processes are numbers in the entry', () => {
+  const commandOf = (limits: object) =>
+    compileJob(job({}, { host: { ...host, limits } }), inputs()).job?.entry.command.host
+  expect(commandOf({ nofile: 4_096, core: '1Mi' })).toEqual({
+    ...host,
+    limits: { nofile: 4_096, core: 1_048_576 },
+  })
+  expect(commandOf({ core: 0 })).toEqual({ ...host, limits: { core: 0 } })
+})
+
+test('the first line of the script names the interpreter unless shell is set', () => {
+  const commandOf = (template: object) => compileJob(job({}, template), inputs()).job?.entry.command
+  const script = '#!/bin/bash -e\nfalse; true'
+  expect(commandOf({ script })).toMatchObject({ interpreter: ['/bin/bash', '-e'], shell: ['/bin/sh', '-c'] })
+  expect(commandOf({ script, shell: ['/bin/dash', '-c'] })).not.toHaveProperty('interpreter')
+  expect(commandOf({ script: 'true' })).not.toHaveProperty('interpreter')
+})
+
+test('a script with the line ends of Windows is blocked, and the message has the remedy', () => {
+  expect(compileJob(job({}, { script: 'echo a\r\n' }), inputs())).toMatchObject({
+    reason: 'InvalidTemplate',
+    message: expect.stringContaining('convert the line ends to LF'),
+  })
+})
+
 test('the policy’s limit of concurrent runs is in the entry', () => {
   expect(
     compileJob(job(), inputs({ policies: [policy({ maxConcurrentRuns: 7 })] })).job?.entry.maxConcurrentRuns,
@@ -182,6 +215,42 @@ test('a value that is too big is named, alone and among others', () => {
   expect(sized(100_000, 120_000, 100_000)).toMatchObject({
     reason: 'SecretsTooLarge',
     message: expect.stringContaining('the largest is V1 with 120003 bytes') as string,
+  })
+})
+
+test('references are resolved as in a Pod, and a value with a Secret in it is sealed', () => {
+  const template = {
+    host,
+    envFrom: [{ prefix: 'C_', configMapRef: { name: 'c' } }],
+    env: [
+      { name: 'EARLY', value: '$(A)' },
+      { name: 'A', value: 'a' },
+      { name: 'B', value: '$(A)/$$(A)/$(C_X)' },
+      { name: 'D', value: '$(A)!' },
+      ...fromSecret.env,
+      { name: 'URL', value: 'db://u:$(P)@h' },
+    ],
+  }
+  const lookedUp = ({ kind }: { kind: string }) => found(kind === 'Secret' ? { k: 'geheim' } : { X: 'x' })
+  expect(environmentOf(template as never, lookedUp)).toEqual({
+    env: [
+      { name: 'EARLY', value: '$(A)' },
+      { name: 'A', value: 'a' },
+      { name: 'D', value: 'a!' },
+    ],
+    secret: { C_X: 'x', B: 'a/$(A)/x', P: 'geheim', URL: 'db://u:geheim@h' },
+    notSecret: ['B', 'C_X'],
+  })
+})
+
+test('a value that its references make too long is blocked and named', () => {
+  const env = [
+    { name: 'L', value: 'x'.repeat(30_000) },
+    { name: 'M', value: '$(L)'.repeat(8_000) },
+  ]
+  expect(compileJob(job({}, { env }), inputs())).toMatchObject({
+    reason: 'ValueTooLarge',
+    message: expect.stringContaining('env[1] (M)'),
   })
 })
 

@@ -3,6 +3,7 @@ import type { TemplateSpec } from '../../core/schema/template.ts'
 import { MOST_STRING } from '../../core/schema/validate.ts'
 import type { LookedUpKind, Lookup } from '../resources/port.ts'
 import { type Blocked, blocked } from './blocked.ts'
+import { expandReferences, type Value } from './expand-references.ts'
 
 /** A command's environment, from its template and the Secrets and ConfigMaps that it names. Pure: those have been looked up before. */
 
@@ -54,14 +55,10 @@ export function environmentOf(template: Template, lookedUp: LookedUp): Environme
   }
   for (const [i, variable] of (template.env ?? []).entries()) {
     const at = `spec.template.spec.env[${i}]`
-    const value = valueOf(variable, { at, lookedUp })
-    if (typeof value === 'object') return value
+    const value = valueOf(variable, { at, lookedUp, values })
+    if (value && 'reason' in value) return value
     if (value === undefined) values.delete(variable.name)
-    else
-      values.set(variable.name, {
-        value,
-        from: variable.valueFrom && keySource(variable.valueFrom).kind,
-      })
+    else values.set(variable.name, value)
   }
   return partition(values)
 }
@@ -69,12 +66,6 @@ export function environmentOf(template: Template, lookedUp: LookedUp): Environme
 /** The environment as far as it is known: empty if any value cannot be resolved. */
 export function valuesOf(environment: Environment | Blocked): Environment {
   return 'reason' in environment ? { env: [], secret: {} } : environment
-}
-
-interface Value {
-  value: string
-  /** undefined: the value is in the template. */
-  from: LookedUpKind | undefined
 }
 
 function partition(values: Map<string, Value>): Environment | Blocked {
@@ -115,16 +106,19 @@ interface From {
   lookedUp: LookedUp
 }
 
-/** undefined: the reference is optional, and its value is absent. */
-function valueOf(variable: EnvVar, from: From): string | undefined | Blocked {
-  if (!variable.valueFrom) return variable.value ?? ''
-  const { kind, name, key, optional } = keySource(variable.valueFrom)
-  const at = `${from.at} (${variable.name})`
+/** undefined: the reference is optional, and its value is absent. `values`: the variables that are defined before. */
+function valueOf(
+  { name: variable, value: text = '', valueFrom }: EnvVar,
+  from: From & { values: ReadonlyMap<string, Value> },
+): Value | undefined | Blocked {
+  const at = `${from.at} (${variable})`
+  if (!valueFrom) return expandReferences(text, from.values) ?? tooLong(at)
+  const { kind, name, key, optional } = keySource(valueFrom)
   const found = from.lookedUp({ kind, name })
   if (found?.kind !== 'found')
     return optional && found?.kind === 'absent' ? undefined : missing({ kind, name }, { at, found })
   const value = found.data[key]
-  if (value !== undefined) return value
+  if (value !== undefined) return { value, from: kind }
   if (found.notText.includes(key))
     return blocked(
       'ValueNotText',
@@ -138,6 +132,11 @@ function valueOf(variable: EnvVar, from: From): string | undefined | Blocked {
         `${at}: ${kind} ${name} has no key ${key}; add the key, or mark the reference optional`,
         true,
       )
+}
+
+function tooLong(at: string): Blocked {
+  const message = 'with its references resolved it is longer than a variable may be; refer to shorter values'
+  return blocked('ValueTooLarge', `${at}: ${message}`, true)
 }
 
 function wholeData(source: EnvFromSource, from: From): { data: Readonly<Record<string, string>> } | Blocked {

@@ -16,7 +16,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../platform/clock.ts'
 import { eventually } from '../fault/eventually.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
@@ -266,3 +266,22 @@ async function bareTools(folder: string): Promise<string> {
     await symlink(`/usr/bin/${tool}`, join(bin, tool))
   return bin
 }
+
+test('commands get the limits of open files that up was started with, or those of host.limits', async () => {
+  const release = await mkdtemp(join(tmpdir(), 'shellcron-limited-'))
+  onTestFinished(() => rm(release, { recursive: true }))
+  await mkdir(join(release, 'bin'))
+  const program = join(import.meta.dirname, '../../bin/shellcron')
+  const limit = `#!/bin/sh\nulimit -Sn 900; ulimit -Hn 2000; exec ${program} "$@"\n`
+  await writeFile(join(release, 'bin', 'shellcron'), limit, { mode: 0o755 })
+  up = await upOn(undefined, [], { release })
+  const { outcomes, directory } = up
+  const script = 'echo $(ulimit -Sn) $(ulimit -Hn)'
+  await writeFile(join(directory, 'plain.yaml'), job('plain', script))
+  const own = job('own', script).replace('host: {}', 'host: { limits: { nofile: 1200 } }')
+  await writeFile(join(directory, 'own.yaml'), own)
+  const tailOf = (name: string) =>
+    eventually(`${name} runs`, () => outcomes().find(result => result.name === name)?.tail, 60_000)
+  expect(await tailOf('plain')).toBe('900 2000\n')
+  expect(await tailOf('own')).toBe('1200 1200\n')
+})

@@ -79,6 +79,7 @@ func (s *streams) openAll(tty bool) error {
 }
 
 func (s *streams) stdin() io.Writer  { return s.input }
+func (s *streams) closeInput()       { _ = s.input.Close() }
 func (s *streams) stdout() io.Reader { return s.output }
 
 func (s *streams) stderr() io.Reader {
@@ -159,6 +160,14 @@ const rawStream = "application/vnd.docker.raw-stream"
 type readAhead struct {
 	net.Conn
 	reader *bufio.Reader
+}
+
+// CloseWrite ends what the other side reads.
+func (c *readAhead) CloseWrite() error {
+	if half, is := c.Conn.(interface{ CloseWrite() error }); is {
+		return half.CloseWrite()
+	}
+	return nil
 }
 
 func (c *readAhead) Read(to []byte) (int, error) { return c.reader.Read(to) }

@@ -91,6 +91,12 @@ type hijacked struct {
 func (s *hijacked) stdin() io.Writer  { return s.connection }
 func (s *hijacked) stdout() io.Reader { return s.output }
 
+func (s *hijacked) closeInput() {
+	if half, is := s.connection.(interface{ CloseWrite() error }); is {
+		_ = half.CloseWrite()
+	}
+}
+
 func (s *hijacked) stderr() io.Reader {
 	if s.errors == nil {
 		return nil

@@ -17,6 +17,9 @@ const endWithin = 10 * time.Second
 func (c *command) follow(copied <-chan error) (int, error) {
 	over := make(chan struct{})
 	defer close(over)
+	if c.asked.sendsScript() {
+		go c.sendScript()
+	}
 	go func() {
 		c.shell.wait()
 		// What the command left behind may hold its output open.
@@ -33,6 +36,12 @@ func (c *command) follow(copied <-chan error) (int, error) {
 	}
 	// The exit code does not depend on the output.
 	return c.session.wait()
+}
+
+// sendScript writes the script to the interpreter, which may end before it has read all.
+func (c *command) sendScript() {
+	_, _ = io.WriteString(c.session.stdin(), c.asked.Script)
+	c.session.closeInput()
 }
 
 func (c *command) copyErrors() <-chan error {

@@ -21,6 +21,7 @@ type endedSession struct {
 }
 
 func (s *endedSession) stdin() io.Writer   { return io.Discard }
+func (s *endedSession) closeInput()        {}
 func (s *endedSession) stdout() io.Reader  { return s.output }
 func (s *endedSession) stderr() io.Reader  { return s.errors }
 func (s *endedSession) wait() (int, error) { return s.code, nil }
@@ -46,7 +47,7 @@ func (s *slowWriter) Write(data []byte) (int, error) {
 func followed(to io.Writer, how *endedSession, write func(stdout, stderr *io.PipeWriter)) (c *command, code int, err error, took time.Duration) {
 	how.output, how.toOutput = io.Pipe()
 	how.errors, how.toErrors = io.Pipe()
-	c = &command{session: how, stdout: to, stderr: io.Discard, reader: bufio.NewReader(how.output), confined: &confinement{}}
+	c = &command{asked: &request{}, session: how, stdout: to, stderr: io.Discard, reader: bufio.NewReader(how.output), confined: &confinement{}}
 	written := make(chan struct{})
 	go func() {
 		defer close(written)

@@ -19,9 +19,11 @@ type request struct {
 	// Name is the container's in its Pod, or on the machine. "" is any.
 	Name string `json:"name"`
 	// Pick is One or Each.
-	Pick             string            `json:"pick"`
-	Shell            []string          `json:"shell"`
-	Script           string            `json:"script"`
+	Pick   string   `json:"pick"`
+	Shell  []string `json:"shell"`
+	Script string   `json:"script"`
+	// ScriptIsFile: Shell gets the path of a file with the script, not its text.
+	ScriptIsFile     bool              `json:"scriptIsFile"`
 	Env              map[string]string `json:"env"`
 	WorkingDir       string            `json:"workingDir"`
 	TTY              *wire.WindowSize  `json:"tty"`
@@ -69,6 +71,9 @@ func (e *expression) matches(labels map[string]string) bool {
 		return false
 	}
 }
+
+// sendsScript says whether the interpreter may read the script from its shell's stdin.
+func (r *request) sendsScript() bool { return r.ScriptIsFile && r.TTY == nil }
 
 func (r *request) isSuccess(code int) bool {
 	if len(r.SuccessExitCodes) == 0 {

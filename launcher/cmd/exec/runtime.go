@@ -32,6 +32,8 @@ type container struct {
 // session is a process that the runtime started in a container.
 type session interface {
 	stdin() io.Writer
+	// closeInput ends the stdin of the process.
+	closeInput()
 	stdout() io.Reader
 	// stderr is nil with a terminal.
 	stderr() io.Reader

@@ -49,7 +49,11 @@ func payload(asked *request, token string) string {
 		isThere = "[ -f " + program + " ] && [ -x " + program + " ]"
 	}
 	text.WriteString(orElse(isThere, saysNoShell))
-	text.WriteString(`echo "$0 ` + saysGo + "\"\nexec")
+	text.WriteString(`echo "$0 ` + saysGo + "\"\n")
+	if asked.ScriptIsFile {
+		return text.String() + asFile(asked, token) + token + "\n"
+	}
+	text.WriteString("exec")
 	for _, argument := range append(slices.Clone(asked.Shell), asked.Script) {
 		text.WriteString(" " + quoted(argument))
 	}
@@ -57,6 +61,25 @@ func payload(asked *request, token string) string {
 		text.WriteString(" </dev/null")
 	}
 	return text.String() + "\n" + token + "\n"
+}
+
+// scriptPath is where an interpreter finds its script: the descriptor 3. Nothing is written into the container.
+const scriptPath = "/proc/self/fd/3"
+
+// asFile runs an interpreter with the script as its file. That is the rest of the shell's stdin, which this program writes and ends.
+// With a terminal, or if the runtime left stdin to a user who may not open it again, it is a here-document: some shells write a long one
+// to a file in /tmp that they have deleted.
+func asFile(asked *request, token string) string {
+	command := "exec"
+	for _, argument := range append(slices.Clone(asked.Shell), scriptPath) {
+		command += " " + quoted(argument)
+	}
+	end := token + "-end"
+	here := " 3<<'" + end + "'\n" + asked.Script + "\n" + end + "\n"
+	if asked.TTY != nil {
+		return command + here
+	}
+	return "if [ -r /proc/self/fd/0 ]; then " + command + " 3<&0 </dev/null; fi\n" + command + " </dev/null" + here
 }
 
 func orElse(command, says string) string {

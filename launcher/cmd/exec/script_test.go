@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"shellcron.dev/launcher/internal/wire"
 )
 
 // everyByte holds every byte that a variable can hold.
@@ -48,6 +50,28 @@ func TestEveryShellTakesEveryByte(t *testing.T) {
 		lines, rest := runBootstrap(t, path, asked, payload(asked, "word")+"\n")
 		if len(lines) != 3 || lines[1] != "word read" || lines[2] != "word go" || rest != everyByte() {
 			t.Errorf("%s: %q %q", shell, lines, rest)
+		}
+	}
+}
+
+func TestAnInterpreterReadsItsScriptFromADescriptor(t *testing.T) {
+	long := strings.Repeat("# "+strings.Repeat("longer than a pipe", 500)+"\n", 8)
+	script := "#!/bin/bash -e\n" + long + "echo \"$1 $# ${BASH_VERSION:+bash}\"\nwc -c </dev/stdin\nfalse\necho not"
+	for _, shell := range []string{"dash", "bash"} {
+		path, err := exec.LookPath(shell)
+		if err != nil {
+			continue
+		}
+		for _, size := range []*wire.WindowSize{nil, {Columns: 80, Rows: 24}} {
+			asked := &request{Shell: []string{"/bin/bash", "-e"}, Script: script, ScriptIsFile: true, WorkingDir: "/", TTY: size}
+			input := payload(asked, "word") + "\n"
+			if asked.sendsScript() {
+				input += script
+			}
+			lines, rest := runBootstrap(t, path, asked, input)
+			if len(lines) != 3 || lines[2] != "word go" || rest != " 0 bash\n0\n" {
+				t.Errorf("%s %v: %q %q", shell, size, lines, rest)
+			}
 		}
 	}
 }

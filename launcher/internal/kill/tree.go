@@ -46,8 +46,8 @@ type Traits struct {
 	Mark  string
 	Group *cgroup.Group
 	Notes string
-	// IsRoot: the command has root's privileges.
-	IsRoot bool
+	// MayBeRoot: the command has root's privileges, or may gain them.
+	MayBeRoot bool
 }
 
 // NewTree is the tree of a command that has just started.
@@ -55,7 +55,7 @@ func NewTree(child Child, of Traits) *Tree {
 	first, _ := proc.Read(child.Pid, true)
 	return &Tree{
 		child: child, pid: child.Pid, ticks: first.Ticks, mark: of.Mark, isGroupKnown: true, strays: map[int]uint64{},
-		group: of.Group, isConfined: of.Group.Path() != "" && !of.IsRoot, notes: of.Notes,
+		group: of.Group, isConfined: of.Group.Path() != "" && !of.MayBeRoot, notes: of.Notes,
 	}
 }
 

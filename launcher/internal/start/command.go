@@ -20,6 +20,7 @@ type Command struct {
 	streams   *stdio.Streams // nil before the start
 	failure   *Failure
 	notesPath string // "": the run has no notes
+	script    int    // the descriptor of the script; -1: the run has none, or has not started
 }
 
 // Start runs the command in a session and process group of its own. It has its environment, its three streams, and no other
@@ -37,11 +38,12 @@ func (c *Command) Start() (kill.Child, *Failure) {
 		return kill.Child{}, noResources(err)
 	}
 	files := candidates(c.order.Argv[0], c.path, c.order.WorkingDir)
-	child, err := tryEach(files, c.order.Argv, func(file string, argv []string) (kill.Child, error) {
+	child, err := tryEach(files, c.argv(), func(file string, argv []string) (kill.Child, error) {
 		return c.fork(file, argv, attr)
 	})
 	leave()
 	c.streams.CloseChild()
+	c.closeScript()
 	c.env = nil
 	if err != nil {
 		return kill.Child{}, failureOf(err, c.order)
@@ -61,7 +63,7 @@ func (c *Command) Group() *cgroup.Group { return c.group }
 
 // Tree is the process tree of the started command.
 func (c *Command) Tree(child kill.Child) *kill.Tree {
-	return kill.NewTree(child, kill.Traits{Mark: c.order.Mark, Group: c.group, Notes: c.notesPath, IsRoot: c.IsRoot()})
+	return kill.NewTree(child, kill.Traits{Mark: c.order.Mark, Group: c.group, Notes: c.notesPath, MayBeRoot: c.MayBeRoot()})
 }
 
 // Release is for a command that will not start, or did not.
@@ -70,14 +72,23 @@ func (c *Command) Release() {
 		c.streams.Close()
 		c.streams = nil
 	}
+	c.closeScript()
 	c.group.Remove()
 }
 
 func (c *Command) open() (err error) {
 	with := stdio.Options{Stdin: c.order.Stdin, TTY: c.order.TTY}
 	with.UID, with.GID = c.identity.owner()
-	if c.streams, err = stdio.Open(with, c.devNull); err != nil || c.notesPath == "" {
+	if c.streams, err = stdio.Open(with, c.devNull); err != nil {
 		return err
+	}
+	if c.order.Script != "" {
+		if c.script, err = openScript(c.order.Script); err != nil {
+			return err
+		}
+	}
+	if c.notesPath == "" {
+		return nil
 	}
 	return notes.Create(c.notesPath)
 }

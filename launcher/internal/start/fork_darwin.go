@@ -11,6 +11,7 @@ import (
 const (
 	hasTerminals = false
 	hasNotes     = false
+	hasScripts   = false
 )
 
 // openDevNull opens nothing: package stdio does it for each command.

@@ -13,6 +13,7 @@ import (
 const (
 	hasTerminals = true
 	hasNotes     = true
+	hasScripts   = true
 )
 
 func openDevNull() (int, error) {
@@ -33,7 +34,7 @@ func (c *Command) attributes() *syscall.SysProcAttr {
 // fork makes no os.Process: package end reaps all children by their pids.
 func (c *Command) fork(file string, argv []string, attr *syscall.SysProcAttr) (kill.Child, error) {
 	pid, err := syscall.ForkExec(file, argv, &syscall.ProcAttr{
-		Dir: c.order.WorkingDir, Env: c.env, Files: c.streams.ChildFiles(), Sys: attr,
+		Dir: c.order.WorkingDir, Env: c.env, Files: c.files(), Sys: attr,
 	})
 	return kill.Child{Pid: pid}, err
 }

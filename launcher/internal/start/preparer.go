@@ -34,7 +34,7 @@ func NewPreparer(stateDir, notesDir string, reaper *kill.Reaper) (*Preparer, err
 
 // Prepare looks up and makes everything that can be made early. It does not fail: a failure is reported at the run's instant.
 func (p *Preparer) Prepare(order *wire.Arm) *Command {
-	c := &Command{order: order, devNull: p.devNull}
+	c := &Command{order: order, devNull: p.devNull, script: -1}
 	if c.identity, c.failure = identityOf(order.User, order.Group, p.lookup); c.failure != nil {
 		return c
 	}
@@ -59,7 +59,7 @@ func (p *Preparer) Features() []string {
 		name   string
 		exists bool
 	}{
-		{"tty", hasTerminals}, {"rusage", hasRusage}, {"notes", hasNotes}, {"resources", p.cgroups.CanLimit()}, {"oom", p.cgroups.CanLimit()},
+		{"tty", hasTerminals}, {"rusage", hasRusage}, {"notes", hasNotes}, {"script", hasScripts}, {"resources", p.cgroups.CanLimit()}, {"oom", p.cgroups.CanLimit()},
 	} {
 		if each.exists {
 			features = append(features, each.name)
@@ -76,6 +76,8 @@ func (p *Preparer) Unsupported(order *wire.Arm) string {
 		return "this launcher cannot limit resources: no writable cgroup has all of cpu, memory and pids"
 	case order.TTY != nil && !hasTerminals:
 		return "this launcher has no terminals on this system"
+	case order.Script != "" && !hasScripts:
+		return "this launcher cannot run a script as a file on this system"
 	case (order.User != "" || order.Group != "") && !hasUsers:
 		return "this launcher cannot run commands as another user or group on this system"
 	default:

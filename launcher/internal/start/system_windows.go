@@ -14,6 +14,7 @@ import (
 const (
 	hasTerminals = false
 	hasNotes     = false
+	hasScripts   = false
 	hasRusage    = false
 	hasUsers     = false
 )

@@ -107,8 +107,11 @@ func (as *identity) owner() (uid, gid int) {
 	return -1, -1
 }
 
-// IsRoot says whether the command will run as root.
-func (c *Command) IsRoot() bool {
+// MayBeRoot says whether the command will run as root, or may become root.
+func (c *Command) MayBeRoot() bool {
+	if c.order.AllowPrivilegeEscalation {
+		return true
+	}
 	if credential := c.identity.credential(); credential != nil {
 		return credential.Uid == 0
 	}

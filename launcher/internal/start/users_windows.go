@@ -18,5 +18,5 @@ func (as *identity) accountOrOwn() *account { return nil }
 
 func (as *identity) owner() (uid, gid int) { return -1, -1 }
 
-// IsRoot does not matter on Windows.
-func (c *Command) IsRoot() bool { return false }
+// MayBeRoot does not matter on Windows.
+func (c *Command) MayBeRoot() bool { return false }

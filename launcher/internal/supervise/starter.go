@@ -27,7 +27,7 @@ const (
 type starter struct {
 	supervisor   *Supervisor
 	prepare, due *dueQueue
-	// asRoot takes runs of root. asUser takes all others, in threads that have given up gaining privileges.
+	// asRoot takes runs that are or may become root. asUser takes all others, in threads that have given up gaining privileges.
 	asRoot, asUser   chan *run
 	startUserThreads sync.Once
 	// stuckTimer and extraThreads belong to the due queue's goroutine.
@@ -113,7 +113,7 @@ func (st *starter) dispatch(r *run) {
 	if command == nil {
 		return
 	}
-	if command.IsRoot() {
+	if command.MayBeRoot() {
 		st.give(r, st.asRoot, st.startAsRoot)
 		return
 	}

@@ -9,23 +9,25 @@ import (
 
 // Arm is one run to start. Sizes are bytes, durations ms, At is Unix ms.
 type Arm struct {
-	ID, Session string
-	At          float64
-	Argv        []string
-	Env         map[string]string
-	WorkingDir  string
-	User, Group string // "": the launcher's
-	UserEnv     bool
-	DeadlineMs  float64 // < 0: none
-	GraceMs     float64
-	OutputLimit float64
-	Stdin       []byte // nil: /dev/null
-	TTY         *WindowSize
-	Resources   *Resources
-	Fenced      bool
-	Notes       bool
-	Mark        string
-	Labels      map[string]string
+	ID, Session              string
+	At                       float64
+	Argv                     []string
+	Env                      map[string]string
+	WorkingDir               string
+	User, Group              string // "": the launcher's
+	UserEnv                  bool
+	AllowPrivilegeEscalation bool
+	DeadlineMs               float64 // < 0: none
+	GraceMs                  float64
+	OutputLimit              float64
+	Script                   string // "": none
+	Stdin                    []byte // nil: /dev/null
+	TTY                      *WindowSize
+	Resources                *Resources
+	Fenced                   bool
+	Notes                    bool
+	Mark                     string
+	Labels                   map[string]string
 }
 
 // WindowSize is a terminal's.
@@ -72,9 +74,11 @@ var armFields = []armField{
 	{"user", true, text(func(a *Arm) *string { return &a.User })},
 	{"group", true, text(func(a *Arm) *string { return &a.Group })},
 	{"userEnv", true, boolean(func(a *Arm) *bool { return &a.UserEnv })},
+	{"allowPrivilegeEscalation", true, boolean(func(a *Arm) *bool { return &a.AllowPrivilegeEscalation })},
 	{"deadlineMs", true, notNegative(func(a *Arm) *float64 { return &a.DeadlineMs })},
 	{"graceMs", false, notNegative(func(a *Arm) *float64 { return &a.GraceMs })},
 	{"outputLimit", false, notNegative(func(a *Arm) *float64 { return &a.OutputLimit })},
+	{"script", true, text(func(a *Arm) *string { return &a.Script })},
 	{"stdin", true, readStdin},
 	{"tty", true, func(raw json.RawMessage, order *Arm) (ok bool) {
 		size, ok := decode[WindowSize](raw)

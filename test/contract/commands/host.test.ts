@@ -30,6 +30,7 @@ describe.each([
   const isUnsupported = (row: CommandRow): boolean => {
     const { features } = agent.launcher
     if (tty && row.pipesOnly) return true
+    if (row.user && process.getuid?.() !== 0) return true
     if (row.needs === 'oom' && !features.has('oom')) return true
     return row.resources !== undefined && !features.has('resources')
   }
@@ -45,8 +46,13 @@ describe.each([
 
   const check = async (row: CommandRow) => {
     if (isUnsupported(row)) return
-    const { resources } = row
-    const entry = entryOf(row, { host: resources ? { resources } : {}, tty })
+    const { resources, user, limits } = row
+    const host = {
+      ...(resources ? { resources } : {}),
+      ...(user ? { user } : {}),
+      ...(limits ? { limits } : {}),
+    }
+    const entry = entryOf(row, { host, tty })
     expectSeen(row, await runRow(row, entry, { agent }), { tty })
   }
 })

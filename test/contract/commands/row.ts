@@ -6,7 +6,11 @@ export interface CommandRow {
   name: string
   script: string
   shell?: readonly string[]
+  /** In place of `shell`: gets the script as a file. */
+  interpreter?: readonly string[]
   env?: Record<string, string>
+  /** The variables in the machine's local file. */
+  machineEnv?: Record<string, string>
   parameters?: Record<string, string>
   workingDir?: string
   successExitCodes?: readonly number[]
@@ -17,6 +21,9 @@ export interface CommandRow {
   kill?: true
   /** Skipped if the launcher cannot limit resources. */
   resources?: { cpuMillis?: number; memoryBytes?: number; pids?: number }
+  limits?: { nofile?: number; core?: number }
+  /** The user on the host. Skipped unless these tests run as root. */
+  user?: string
   /** Skipped if the launcher cannot detect an OOM kill. */
   needs?: 'oom'
   /** Not run in containers, where the image, the user or the runtime decides the result. */

@@ -38,6 +38,7 @@ export function entryOf(row: CommandRow, over: Partial<JobEntry['command']>): Jo
     command: {
       placement: {},
       shell: row.shell ?? ['/bin/sh', '-c'],
+      ...(row.interpreter ? { interpreter: row.interpreter } : {}),
       script: row.script,
       env: Object.entries(row.env ?? {}).map(([name, value]) => ({ name, value })),
       ...(row.workingDir === undefined ? {} : { workingDir: row.workingDir }),
@@ -61,7 +62,9 @@ export async function runRow(
   by: { agent: HeldLauncher; containers?: ContainerSettings },
 ): Promise<Seen> {
   const { agent, containers = { helper: undefined, endpoints: [], podsOnly: false } } = by
-  const arm = launchOrder(entry, activeOf(row), { agent: 'a', poolKey, launcher: agent.launcher, containers })
+  const { launcher } = agent
+  const policy = { env: row.machineEnv ?? {} }
+  const arm = launchOrder(entry, activeOf(row), { agent: 'a', poolKey, launcher, containers, policy })
   if ('reason' in arm) throw new Error(arm.message)
   agent.run(arm)
   if (row.kill) {

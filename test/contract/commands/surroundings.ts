@@ -44,12 +44,94 @@ export const surroundings: readonly CommandRow[] = [
     'no other variables',
     `env | grep -v -e ^SHELLCRON_ -e ^TRACEPARENT= | cut -d= -f1 | grep -v -e ^_$ -e ^SHLVL$ | sort | xargs`,
     'HOME LOGNAME PATH PWD SHELL USER\n',
-    { hostOnly: true },
+    { hostOnly: true, expect: { onTty: 'HOME LOGNAME PATH PWD SHELL TERM USER\n' } },
   ),
   prints('variables of the job override the defaults', 'echo "$HOME $PATH"', '/elsewhere /bin\n', {
     env: { HOME: '/elsewhere', PATH: '/bin' },
     hostOnly: true,
   }),
+  fails('an interpreter with an option', '#!/bin/sh -e\necho a; false; echo b', 1, {
+    interpreter: ['/bin/sh', '-e'],
+    expect: { stdout: 'a\n' },
+  }),
+  prints(
+    'an interpreter that env finds',
+    "#!/usr/bin/env perl\nprint 'perl ', __LINE__, qq(\\n);",
+    'perl 2\n',
+    {
+      interpreter: ['/usr/bin/env', 'perl'],
+      hostOnly: true,
+    },
+  ),
+  prints(
+    'an interpreter that runs as another user',
+    '#!/bin/sh\nid -un; wc -c; echo "$0 $#"',
+    'nobody\n0\n/proc/self/fd/3 0\n',
+    {
+      interpreter: ['/bin/sh'],
+      user: 'nobody',
+      hostOnly: true,
+      pipesOnly: true,
+    },
+  ),
+  prints(
+    'an interpreter of a script that a pipe does not hold',
+    `#!/bin/sh\n${'# long\n'.repeat(9_000)}wc -c; echo end`,
+    '0\nend\n',
+    {
+      interpreter: ['/bin/sh'],
+      pipesOnly: true,
+    },
+  ),
+  startFails('a missing interpreter', 'NotFound', { interpreter: ['/no/such/interpreter'] }),
+  prints(
+    'limits of open files and core dumps',
+    'ulimit -Sn; ulimit -Hn; ulimit -c; echo "$0 $#"',
+    '100\n100\n8\n/bin/sh 0\n',
+    {
+      limits: { nofile: 100, core: 4_200 },
+      user: 'nobody',
+      hostOnly: true,
+    },
+  ),
+  prints('limits of an interpreter', '#!/bin/sh\nulimit -n; echo "$0 $#"', '100\n/proc/self/fd/3 0\n', {
+    limits: { nofile: 100 },
+    interpreter: ['/bin/sh'],
+    hostOnly: true,
+  }),
+  fails('a limit above the hard one', 'echo ran', 125, {
+    limits: { nofile: 1_073_741_816 },
+    user: 'nobody',
+    hostOnly: true,
+    expect: {
+      stdout: '',
+      stderr: /^shellcron: host.limits.nofile cannot be set: the hard limit of this machine is \d+\n$/,
+    },
+  }),
+  prints(
+    'variables of the machine, unless the job sets them',
+    'echo "$LANG $https_proxy $PATH"',
+    'C http://proxy:3128 /opt:/bin\n',
+    {
+      machineEnv: { LANG: 'C.UTF-8', https_proxy: 'http://proxy:3128', PATH: '/opt:/bin' },
+      env: { LANG: 'C' },
+      hostOnly: true,
+    },
+  ),
+  prints('TERM, if there is a terminal', 'echo "${TERM-none}"', 'none\n', {
+    expect: { onTty: 'xterm-256color\n' },
+    hostOnly: true,
+  }),
+  // The login shell of nobody is /usr/sbin/nologin.
+  prints(
+    'SHELL is /bin/sh, and so programs that run a shell work',
+    'echo $SHELL; flock /dev/null -c "echo ran"',
+    '/bin/sh\nran\n',
+    {
+      user: 'nobody',
+      hostOnly: true,
+    },
+  ),
   prints(
     'no locale or time zone of the agent',
     `echo "\${LANG-none} \${LC_ALL-none} \${TZ-none}"`,

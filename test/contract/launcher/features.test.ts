@@ -94,10 +94,17 @@ describe('launcher: features', () => {
     expect((await agent.ended('cpu')).cause).toEqual({ kind: 'exited', code: 0 })
   })
 
-  test('a command of a user other than root cannot gain privileges', async () => {
+  test('a command of a user other than root cannot gain privileges unless its order allows it', async () => {
     const readNoNewPrivs = 'grep NoNewPrivs /proc/self/status'
     run(script('bound', readNoNewPrivs, isRoot ? { user: 'nobody' } : {}))
     expect((await agent.ended('bound')).tail).toBe('NoNewPrivs:\t1\n')
+    run(
+      script('gains', readNoNewPrivs, {
+        allowPrivilegeEscalation: true,
+        ...(isRoot ? { user: 'nobody' } : {}),
+      }),
+    )
+    expect((await agent.ended('gains')).tail).toBe('NoNewPrivs:\t0\n')
     if (!isRoot) return
     run(script('free', readNoNewPrivs))
     expect((await agent.ended('free')).tail).toBe('NoNewPrivs:\t0\n')

@@ -47,6 +47,18 @@ test('a failing command is Failed with its exit code, and its retry is another a
   expect((await pool.cell('fails'))?.active).toEqual([])
 })
 
+test('a command that may gain privileges is refused unless the local file of the machine allows it', async () => {
+  await pool.agent('a')
+  const host = { allowPrivilegeEscalation: true }
+  await pool.putJob({ name: 'gains', ...due(), command: command(stamp(), { host }) })
+  const result = await eventually('it is refused', async () =>
+    (await pool.results()).find(({ outcome }) => outcome === 'Failed'),
+  )
+  expect(result.reason).toBe('RefusedByAgent')
+  expect(result.message).toContain('allowPrivilegeEscalation is not set')
+  expect(await pool.ran()).toEqual([])
+})
+
 test('Forbid: a time that comes due while a run is active waits, and starts when that run ends', async () => {
   await pool.agent('a')
   await pool.putJob({
