@@ -1,5 +1,5 @@
-import { chmod, mkdtemp, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, mkdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { socketPath } from './unix-socket.ts'
 
 export interface PrivateSocket {
@@ -15,7 +15,10 @@ export async function listenPrivately(
   path: string,
   listen: (path: string) => Promise<unknown>,
 ): Promise<PrivateSocket> {
-  const folder = await mkdtemp(join(dirname(path), '.socket-'))
+  const folder = join(dirname(path), `.${basename(path)}`)
+  // A process that was killed here has left it.
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { mode: 0o700 })
   const born = join(folder, 's')
   const short = socketPath(born)
   try {

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -42,6 +42,14 @@ test('no other user can open the socket at any moment, whatever the umask', asyn
   expect(await readdir(dir)).toEqual(['operator.sock'])
   await api.close()
   expect(await readdir(dir)).toEqual([])
+})
+
+test('it removes what an operator left that was killed while it made the socket', async () => {
+  await mkdir(join(dir, '.operator.sock'))
+  await writeFile(join(dir, '.operator.sock', 's'), '')
+  const api = await serveApi(join(dir, 'operator.sock'), [], silentLog)
+  expect(await readdir(dir)).toEqual(['operator.sock'])
+  await api.close()
 })
 
 test('it serves on a path that is longer than that of a socket, in place of a socket that was left', async () => {
