@@ -34,6 +34,7 @@ func (*Group) Enter(*syscall.SysProcAttr) (func(), error) { return func() {}, ni
 func (*Group) LimitAfterStart()                           {}
 func (*Group) WasOOM() *bool                              { return nil }
 func (*Group) IsEmpty() bool                              { return false }
+func (*Group) IsVacant() bool                             { return false }
 func (*Group) Pids() []int                                { return nil }
 func (*Group) Kill()                                      {}
 func (*Group) Release()                                   {}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"shellcron.dev/launcher/internal/wire"
@@ -91,6 +92,18 @@ func (g *Group) makeV1(bases map[string]string, name string) error {
 
 // IsEmpty is true if there were groups and no process is left in them. It costs one system call.
 func (g *Group) IsEmpty() bool { return g != nil && (g.isGone || g.IsReleased() && g.Remove()) }
+
+// IsVacant is true if there is a group of version 2 and no process lives in it. Unlike IsEmpty, it removes nothing.
+func (g *Group) IsVacant() bool {
+	if g == nil || g.v2 == "" {
+		return false
+	}
+	if g.isGone {
+		return true
+	}
+	events, err := os.ReadFile(filepath.Join(g.v2, "cgroup.events"))
+	return err == nil && strings.Contains("\n"+string(events), "\npopulated 0\n")
+}
 
 // Pids returns the processes in the groups and below.
 func (g *Group) Pids() []int {
