@@ -31,6 +31,7 @@ const withEveryField = {
   fenced: true,
   mark: 'RUN=7f3a',
   notes: true,
+  leftovers: 'Leave',
   labels: { job: 'backup' },
 } satisfies Required<Arm>
 
@@ -108,6 +109,7 @@ const RECORD: Record<keyof ExitRecord, true> = {
   endedAt: true,
   rusage: true,
   oom: true,
+  leftovers: true,
   stdout: true,
   stderr: true,
   spoolError: true,

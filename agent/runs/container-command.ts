@@ -30,6 +30,8 @@ export function inContainer(
     workingDir: command.workingDir ?? '/',
     tty: command.tty ? { columns: 80, rows: 24 } : undefined,
     successExitCodes: command.successExitCodes,
+    leftovers: command.leftovers,
+    graceMs: command.terminationGracePeriodSeconds * 1_000,
   }
   return {
     argv: [settings.helper],

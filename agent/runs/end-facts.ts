@@ -11,13 +11,25 @@ export interface EndFacts {
 
 export function endFactsOf(record: ExitRecord): EndFacts {
   const { startedAt, endedAt, tail } = record
-  const message = cutMessage(record)
+  const message = [leftoversMessage(record), cutMessage(record)].filter(Boolean).join('; ')
   return {
     ...(startedAt === null ? {} : { startedAt }),
     endedAt,
     ...(tail ? { tail } : {}),
     ...(message ? { message } : {}),
   }
+}
+
+/** Which processes outlived the script. A container's helper says so in its own message. */
+function leftoversMessage({ leftovers }: ExitRecord): string | undefined {
+  if (!leftovers) return undefined
+  const { count, processes, left } = leftovers
+  const which = processes.join(', ') + (count > processes.length ? ', …' : '')
+  const many = count === 1 ? '1 process' : `${count} processes`
+  const what = left
+    ? `${count === 1 ? 'goes' : 'go'} on (leftovers: Leave)`
+    : `${count === 1 ? 'was' : 'were'} ended (leftovers: Kill)`
+  return `${many} outlived the script and ${what}: ${which}`
 }
 
 function cutMessage({ stdout, stderr, spoolError }: ExitRecord): string | undefined {

@@ -23,6 +23,7 @@ test('an object gets the defaults of its kind', () => {
         shell: ['/bin/sh', '-c'],
         workingDir: '/',
         tty: false,
+        leftovers: 'Kill',
         successExitCodes: [0],
         terminationGracePeriodSeconds: 10,
         onDisconnect: 'Stop',

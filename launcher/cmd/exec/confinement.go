@@ -24,6 +24,8 @@ type confinement struct {
 	// above is the container's own group of version 2, if there is one: it counts OOM kills.
 	above     string
 	oomBefore int
+	// isLeft: the processes have left the groups, and go on.
+	isLeft bool
 }
 
 // inContainer is a process that claims to be in a container, whose first process is `init`.

@@ -37,11 +37,13 @@ func (*Group) IsEmpty() bool                              { return false }
 func (*Group) IsVacant() bool                             { return false }
 func (*Group) Pids() []int                                { return nil }
 func (*Group) Kill()                                      {}
+func (*Group) Leave()                                     {}
 func (*Group) Release()                                   {}
 func (*Group) IsReleased() bool                           { return false }
 func (*Group) Remove() bool                               { return true }
 
 func Kill(string)        {}
+func WasLeft(int) bool   { return false }
 func Pids(string) []int  { return nil }
 func Remove(string) bool { return true }
 

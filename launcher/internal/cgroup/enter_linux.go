@@ -41,13 +41,16 @@ func (g *Group) Enter(attr *syscall.SysProcAttr) (leave func(), err error) {
 	return leave, nil
 }
 
+// launchersOwn is the group that the launcher was started in, from the group of a run.
+func launchersOwn(run string) string { return filepath.Dir(filepath.Dir(filepath.Dir(run))) }
+
 // leaveV1 moves the thread back to the launcher's own groups, which the base folders are in.
 func (g *Group) leaveV1() {
 	if len(g.v1) == 0 {
 		return
 	}
 	for _, group := range g.v1 {
-		if err := Write(filepath.Dir(filepath.Dir(group)), "tasks", "0"); err != nil {
+		if err := Write(launchersOwn(group), "tasks", "0"); err != nil {
 			slog.Error("cgroup.unleavable", "cgroup", group, "error", err)
 		}
 	}

@@ -114,6 +114,41 @@ func (g *Group) Pids() []int {
 	return pids
 }
 
+// Leave moves the processes to the groups `left`, where they are no longer the run's. They may fork meanwhile.
+func (g *Group) Leave() {
+	const tries = 100
+	for range tries {
+		pids := g.Pids()
+		if len(pids) == 0 {
+			return
+		}
+		for _, pid := range pids {
+			g.leaveOne(strconv.Itoa(pid))
+		}
+	}
+}
+
+func (g *Group) leaveOne(pid string) {
+	folders := []string{g.v2}
+	for _, folder := range g.v1 {
+		folders = append(folders, folder)
+	}
+	for _, folder := range folders {
+		if folder == "" {
+			continue
+		}
+		to := filepath.Join(filepath.Dir(filepath.Dir(folder)), left)
+		if err := os.Mkdir(to, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			continue
+		}
+		// It fails if the process has just ended.
+		_ = Write(to, "cgroup.procs", pid)
+	}
+}
+
+// WasLeft says whether a process is in a group `left`.
+func WasLeft(pid int) bool { return filepath.Base(Of(pid)[V2]) == left }
+
 // Kill sends SIGKILL to all of them.
 func (g *Group) Kill() {
 	for _, folder := range g.folders() {

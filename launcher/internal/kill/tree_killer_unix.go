@@ -40,6 +40,9 @@ type Killer struct {
 	sweeping   []*Tree
 	sweepAt    time.Time
 	sweepTimer *time.Timer
+	// leftMarks and leftSessions are those of trees that go on outside of their runs.
+	leftMarks    map[string]bool
+	leftSessions map[int]bool
 	// endedRuns counts since memory was last given back.
 	endedRuns int
 	isIdle    bool
@@ -50,6 +53,7 @@ func NewKiller(reaper *Reaper) *Killer {
 	return &Killer{
 		reaper: reaper, wake: make(chan struct{}, 1), IsBusy: func() bool { return false },
 		running: map[*Tree]bool{}, killing: map[*Tree]time.Time{}, isIdle: true,
+		leftMarks: map[string]bool{}, leftSessions: map[int]bool{},
 	}
 }
 

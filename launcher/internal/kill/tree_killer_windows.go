@@ -24,6 +24,9 @@ func (k *Killer) Exited(*Tree) {}
 // Members returns none: what the command leaves is killed at once.
 func (k *Killer) Members(*Tree) []proc.Process { return nil }
 
+// Leave does nothing: the job ends what the command leaves.
+func (k *Killer) Leave(*Tree) {}
+
 // Unwatch says that the tree's command has ended. What is left of its tree is killed.
 func (k *Killer) Unwatch(tree *Tree) { tree.child.Job.Close() }
 

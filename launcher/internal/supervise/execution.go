@@ -114,24 +114,30 @@ func (e *execution) after(ms float64, act func()) {
 // ended is called when the command has exited. It returns when the output is in the spool.
 func (e *execution) ended(exit kill.Exit) *wire.ExitRecord {
 	cause, endedAt := e.exited(), exit.At
+	var left *wire.Leftovers
 	if cause != nil {
 		e.awaitTree()
 		endedAt = max(endedAt, clock.NowMs())
+	} else {
+		left = e.settleLeftovers()
 	}
 	told := e.tree.CloseNotes()
 	e.close()
 	group := e.command.Group()
 	oom := group.WasOOM()
 	group.Release()
-	if cause != nil {
+	switch {
+	case left != nil && left.Left:
+		group.Remove()
+	case left != nil || cause != nil:
 		e.killer.Kill(e.tree)
-	} else {
+	default:
 		e.killer.Sweep(e.tree)
 	}
 	e.tree.ClearNamed()
 	e.drain()
 	e.command.Streams().CloseInput()
-	record := &wire.ExitRecord{EndedAt: endedAt, StartedAt: &e.startedAt, Oom: oom, Told: told, Written: e.output.Finish()}
+	record := &wire.ExitRecord{EndedAt: endedAt, StartedAt: &e.startedAt, Oom: oom, Leftovers: left, Told: told, Written: e.output.Finish()}
 	describe(record, exit, cause)
 	return record
 }
@@ -183,7 +189,7 @@ func (e *execution) drain() {
 		return
 	case <-time.After(drainStep):
 	}
-	if e.output.IsHeld() {
+	if e.output.IsHeld() && !e.command.Order().Leave {
 		e.killer.Kill(e.tree)
 	}
 	for until := time.Now().Add(longestDrain); time.Now().Before(until) && !e.output.IsQuiet(quietFor); {

@@ -136,7 +136,7 @@ describe('launcher: features', () => {
 })
 
 /** `find` fails if a folder disappears while it runs. */
-const FIND_GROUPS = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1/run-*" 2> /dev/null || :'
+const FIND_GROUPS = 'find /sys/fs/cgroup -maxdepth 6 -type d -path "*/$1/runs/run-*" 2> /dev/null || :'
 
 function childrenOf(pid: number): string[] {
   const states = execFileSync('ps', ['-eo', 'ppid=,stat='], { encoding: 'utf8' }).trim().split('\n')

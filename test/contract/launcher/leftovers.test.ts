@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { bench, eventually, isAlive, launcherCommand, script } from './launcher.ts'
+import { bench, eventually, farAway, isAlive, launcherCommand, SESSION, script } from './launcher.ts'
 import { launcherForAll } from './launcher-for-each.ts'
 
 /** Processes that live on when the command itself has ended. */
@@ -51,11 +52,73 @@ describe('launcher: leftovers', () => {
     await eventually('the child is dead', () => !isAlive(pid))
   })
 
+  test('a daemon that outlives its script gets SIGTERM, and the record names it', async () => {
+    const daemon = `setsid ${HANDLER} & echo $!; while [ ! -e gate ]; do sleep 0.05; done`
+    run(
+      script('daemon', daemon.replace('echo ready', 'touch gate'), {
+        workingDir: agent.stateDir,
+        ...agent.marked(),
+      }),
+    )
+    const record = await agent.ended('daemon')
+    expect(record).toMatchObject({ cause: { kind: 'exited', code: 0 }, leftovers: { count: 2 } })
+    expect(record.leftovers?.left).toBeUndefined()
+    expect(record.tail).toMatch(/^\d+\n(Terminated\n)?handled\n$/)
+    const [pid] = record.tail.split('\n')
+    expect(record.leftovers?.processes).toContain(`sh (${pid})`)
+    expect(isAlive(Number(pid))).toBe(false)
+  })
+
+  test('a leftover that ignores SIGTERM gets SIGKILL after the grace', async () => {
+    const stubborn = `setsid ${STUBBORN} & echo $!; while [ ! -e stubborn ]; do sleep 0.05; done; exit 3`
+    run(
+      script('outlives', stubborn.replace('echo ready', 'touch stubborn'), {
+        workingDir: agent.stateDir,
+        graceMs: 300,
+        ...agent.marked(),
+      }),
+    )
+    const { code, tail, leftovers } = await agent.ended('outlives')
+    expect([code, leftovers?.processes]).toEqual([3, expect.arrayContaining([`sh (${tail.trim()})`])])
+    await eventually('the leftover is dead', () => !isAlive(Number(tail)))
+  })
+
+  test('a process that ends with its script is no leftover', async () => {
+    run(script('none', '(sleep 0.01 &); echo done', agent.marked()))
+    expect(await agent.ended('none')).not.toHaveProperty('leftovers')
+  })
+
+  test('with leftovers Leave, a daemon goes on outside of the run, also after the end of the launcher', async () => {
+    // No other run may have its mark: the launcher kills by it.
+    const mark = `${agent.stateDir}/leave`
+    const order = { leftovers: 'Leave', mark: `RUN=${mark}`, env: { RUN: mark } } as const
+    run(script('leave', '(setsid sleep 1000 > /dev/null 2>&1 & echo $!); echo started', order))
+    const { tail, leftovers, code } = await agent.ended('leave')
+    const pid = Number(/^\d+/m.exec(tail)?.[0])
+    try {
+      expect({ code, leftovers }).toEqual({
+        code: 0,
+        leftovers: { count: 1, processes: [`sleep (${pid})`], left: true },
+      })
+      // The killer looks for orphans when it kills another run.
+      run(script('other', 'setsid sleep 1000 & sleep 0.3', { graceMs: 0 }))
+      await agent.ended('other')
+      await agent.crash()
+      await agent.connect()
+      agent.launcher.fence(SESSION, farAway())
+      expect(isAlive(pid)).toBe(true)
+      const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+      expect(groups).not.toMatch(/\/runs\//)
+    } finally {
+      process.kill(pid, 'SIGKILL')
+    }
+  })
+
   test('the fence ends a grace that goes on', async () => {
     run(script('stopped', `${STUBBORN}\necho done`))
     await ready('stopped')
     agent.launcher.kill(['stopped'], 'ByUser')
-    agent.launcher.fence('session-1', 1)
+    agent.launcher.fence(SESSION, 1)
     expect(await agent.ended('stopped')).toMatchObject({ cause: { kind: 'killed', reason: 'ByUser' } })
   })
 })
