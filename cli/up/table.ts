@@ -45,7 +45,8 @@ export function renderOutcome(result: Result): string {
     attempt > 1 || !result.final ? ` (attempt ${attempt}${result.final ? '' : ', will be retried'})` : ''
   const why = outcome === 'Succeeded' ? '' : ` ${reasonOf(result) ?? reason ?? ''}`
   const tail = lastLine(result.tail)
-  return `${which} ${namespace}/${name} ${outcome}${why}${took}${agent ? ` on ${agent}` : ''}${again}${tail ? `: ${tail}` : ''}`
+  const message = result.message ? ` [${lastLine(result.message)}]` : ''
+  return `${which} ${namespace}/${name} ${outcome}${why}${took}${agent ? ` on ${agent}` : ''}${again}${tail ? `: ${tail}` : ''}${message}`
 }
 
 /** One line for a problem in a file. */
