@@ -109,6 +109,7 @@ const RECORD: Record<keyof ExitRecord, true> = {
   endedAt: true,
   rusage: true,
   oom: true,
+  pidsRefused: true,
   leftovers: true,
   stdout: true,
   stderr: true,

@@ -91,7 +91,10 @@ const exitRecord = z.object({
   endedAt: z.number(),
   /** Of the process and the children that it waited for. Only from a launcher with the feature `rusage`. */
   rusage: z.object({ userMs: z.number(), systemMs: z.number(), maxRssBytes: z.number() }).optional(),
+  /** The kernel killed a process of the run because memory ran out. The command itself may have succeeded. */
   oom: z.boolean().optional(),
+  /** A limit of processes kept the run from starting one. */
+  pidsRefused: z.boolean().optional(),
   /** The processes that outlived the command. */
   leftovers: leftovers.optional(),
   /** `bytes` are in the spool. `cut` were above the limit, or could not be written, and are lost. */

@@ -64,6 +64,11 @@ export function endOf({ cause, oom, told: text }: ExitRecord): End {
   return oom && (cause.kind === 'exited' || cause.kind === 'signaled') ? { ...cause, oom } : cause
 }
 
+/** Whether the kernel killed a process of the run, on the host or in its container. */
+export function ranOutOfMemory({ oom, told }: ExitRecord): boolean {
+  return oom === true || (told !== undefined && parseNote(told).oom === true)
+}
+
 /** A helper's note with its message redacted by `show`. A note that cannot be parsed becomes empty. */
 export function redactNote(text: string, show: (message: string) => string): string {
   const { message, ...rest } = parseNote(text)

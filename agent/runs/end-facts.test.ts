@@ -27,3 +27,13 @@ test('a result says which processes outlived the script, and what became of them
       '2 bytes of stdout and 0 of stderr were cut by outputLimit',
   )
 })
+
+test('a result says that memory ran out or a process was refused, although the script succeeded', () => {
+  expect(endFactsOf({ ...record, oom: false })).not.toHaveProperty('warnings')
+  expect(endFactsOf({ ...record, oom: true, pidsRefused: true })).toMatchObject({
+    message:
+      'a process was killed because memory ran out; a process could not be started because of the limit of processes',
+    warnings: ['OOMKilled', 'PidsLimit'],
+  })
+  expect(endFactsOf({ ...record, told: '{"oom":true}' }).warnings).toEqual(['OOMKilled'])
+})

@@ -74,7 +74,7 @@ func (c *command) run(begun context.Context) result {
 	if c.confined == nil {
 		return how
 	}
-	how.oom = how.code != 0 && c.confined.wasOOM(how.code)
+	how.oom = c.confined.wasOOM(how.code == exitKilled || how.failure == nil && c.asked.isSuccess(how.code))
 	if (how.code == exitKilled || how.failure != nil && how.failure.reason == runtimeUnavailable) && !how.oom && c.isGone() {
 		how.code, how.failure = exitFailed, failed(containerGone, "container %s ended while the command ran", c.container.name)
 	}

@@ -77,7 +77,7 @@ func summary(asked *request, results []result) told {
 		switch {
 		case how.failure != nil:
 			failures = append(failures, fmt.Sprintf("%s: %s", how.container.name, how.failure.reason))
-		case how.oom:
+		case how.oom && !asked.isSuccess(how.code):
 			failures = append(failures, how.container.name+": OOMKilled")
 		case !asked.isSuccess(how.code):
 			failures = append(failures, fmt.Sprintf("%s: exit code %d", how.container.name, how.code))

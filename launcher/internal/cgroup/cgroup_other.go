@@ -33,6 +33,7 @@ func (*Group) Path() string                               { return "" }
 func (*Group) Enter(*syscall.SysProcAttr) (func(), error) { return func() {}, nil }
 func (*Group) LimitAfterStart()                           {}
 func (*Group) WasOOM() *bool                              { return nil }
+func (*Group) WasPidsRefused() bool                       { return false }
 func (*Group) IsEmpty() bool                              { return false }
 func (*Group) IsVacant() bool                             { return false }
 func (*Group) Pids() []int                                { return nil }

@@ -124,7 +124,7 @@ func (e *execution) ended(exit kill.Exit) *wire.ExitRecord {
 	told := e.tree.CloseNotes()
 	e.close()
 	group := e.command.Group()
-	oom := group.WasOOM()
+	oom, isRefused := group.WasOOM(), group.WasPidsRefused()
 	group.Release()
 	switch {
 	case left != nil && left.Left:
@@ -137,7 +137,9 @@ func (e *execution) ended(exit kill.Exit) *wire.ExitRecord {
 	e.tree.ClearNamed()
 	e.drain()
 	e.command.Streams().CloseInput()
-	record := &wire.ExitRecord{EndedAt: endedAt, StartedAt: &e.startedAt, Oom: oom, Leftovers: left, Told: told, Written: e.output.Finish()}
+	record := &wire.ExitRecord{
+		EndedAt: endedAt, StartedAt: &e.startedAt, Oom: oom, PidsRefused: isRefused, Leftovers: left, Told: told, Written: e.output.Finish(),
+	}
 	describe(record, exit, cause)
 	return record
 }

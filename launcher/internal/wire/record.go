@@ -62,11 +62,13 @@ type ExitRecord struct {
 	StartedAt *int64  `json:"startedAt"`
 	EndedAt   int64   `json:"endedAt"`
 	Written
-	Rusage    *Rusage           `json:"rusage,omitempty"`
-	Oom       *bool             `json:"oom,omitempty"`
-	Leftovers *Leftovers        `json:"leftovers,omitempty"`
-	Told      *string           `json:"told,omitempty"`
-	Labels    map[string]string `json:"labels,omitempty"`
+	Rusage *Rusage `json:"rusage,omitempty"`
+	Oom    *bool   `json:"oom,omitempty"`
+	// PidsRefused: a limit of processes kept the run from starting one.
+	PidsRefused bool              `json:"pidsRefused,omitempty"`
+	Leftovers   *Leftovers        `json:"leftovers,omitempty"`
+	Told        *string           `json:"told,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
 }
 
 // Encode returns the record as JSON.
