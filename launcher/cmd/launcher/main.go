@@ -4,6 +4,7 @@
 //	--state DIR      has its socket, journal, spools and lock; it must exist, and has one launcher
 //	--die-with PID   kill all runs and end when this process has ended
 //	--leave-group N  first move from the control groups that it was started in to a group of this name below the root
+//	--pids-limit N   how many processes all runs together may have; 0: 80 % of what the machine allows
 //	--build ID       is told in `hello`, so that an agent knows which program this is
 package main
 
@@ -38,9 +39,10 @@ func main() {
 	dieWith := flag.Int("die-with", 0, "the process to end with")
 	build := flag.String("build", "", "which program this is")
 	leaveFor := flag.String("leave-group", "", "the control group to move to")
+	pidsLimit := flag.Int("pids-limit", 0, "how many processes all runs together may have")
 	flag.Parse()
 	if *stateDir == "" {
-		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--leave-group NAME] [--build ID]")
+		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--leave-group NAME] [--pids-limit N] [--build ID]")
 		os.Exit(2)
 	}
 	logToStderr()
@@ -55,7 +57,7 @@ func main() {
 		err = cgroup.MoveBelowRoot(*leaveFor)
 	}
 	if err == nil {
-		err = serve(*stateDir, *build, *dieWith)
+		err = serve(*stateDir, *build, *pidsLimit, *dieWith)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "launcher:", err)
@@ -89,8 +91,8 @@ func limitMemory() {
 	debug.SetGCPercent(50)
 }
 
-func serve(stateDir, build string, dieWith int) error {
-	s, err := supervise.New(stateDir)
+func serve(stateDir, build string, pidsLimit, dieWith int) error {
+	s, err := supervise.New(stateDir, pidsLimit)
 	if err != nil {
 		return err
 	}

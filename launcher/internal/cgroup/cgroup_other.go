@@ -14,7 +14,7 @@ import (
 type Hierarchy struct{}
 
 // NewHierarchy returns an empty hierarchy.
-func NewHierarchy(string) *Hierarchy { return &Hierarchy{} }
+func NewHierarchy(string, int) *Hierarchy { return &Hierarchy{} }
 
 func (*Hierarchy) CanLimit() bool { return false }
 func (*Hierarchy) KillAll()       {}

@@ -15,7 +15,9 @@ import (
 type Group struct {
 	v2 string
 	// v1 is by controller, and only for a run with limits.
-	v1          map[string]string
+	v1 map[string]string
+	// slice is the group of all runs in the hierarchy pids of version 1, for a run that has no group of its own there.
+	slice       string
 	v2HasLimits bool
 	limits      wire.Resources
 	isReleased  atomic.Bool
@@ -25,7 +27,7 @@ type Group struct {
 
 // Make makes a run's groups and sets its limits. Without limits, there is no group of version 1.
 func (h *Hierarchy) Make(limits *wire.Resources) (*Group, error) {
-	if h.v2 == "" && limits == nil {
+	if h.v2 == "" && h.v1["pids"] == "" && limits == nil {
 		return nil, nil
 	}
 	g := &Group{v1: map[string]string{}, v2HasLimits: h.v2HasLimits}
@@ -35,6 +37,9 @@ func (h *Hierarchy) Make(limits *wire.Resources) (*Group, error) {
 		// An earlier launcher's, with a process in it that does not die.
 		name = h.nextName()
 		err = g.makeV2(h.v2, name)
+	}
+	if limits == nil {
+		g.slice = h.v1["pids"]
 	}
 	if err == nil && limits != nil {
 		g.limits = *limits
@@ -129,15 +134,18 @@ func (g *Group) Leave() {
 }
 
 func (g *Group) leaveOne(pid string) {
-	folders := []string{g.v2}
-	for _, folder := range g.v1 {
-		folders = append(folders, folder)
-	}
-	for _, folder := range folders {
-		if folder == "" {
-			continue
+	var launchers []string
+	for _, folder := range append(g.enteredV1(), g.v2) {
+		switch folder {
+		case "":
+		case g.slice:
+			launchers = append(launchers, filepath.Dir(folder))
+		default:
+			launchers = append(launchers, filepath.Dir(filepath.Dir(folder)))
 		}
-		to := filepath.Join(filepath.Dir(filepath.Dir(folder)), left)
+	}
+	for _, folder := range launchers {
+		to := filepath.Join(folder, left)
 		if err := os.Mkdir(to, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			continue
 		}

@@ -42,7 +42,8 @@ type Hierarchy struct {
 }
 
 // NewHierarchy makes the launcher's own groups, named after its state directory, and kills what an earlier launcher left there.
-func NewHierarchy(stateDir string) *Hierarchy {
+// pidsLimit is for the processes of all runs together; 0 is the default.
+func NewHierarchy(stateDir string, pidsLimit int) *Hierarchy {
 	absolute, _ := filepath.Abs(stateDir)
 	name := fmt.Sprintf("shellcron-%x", sha256.Sum256([]byte(absolute)))[:len("shellcron-")+16]
 	h := &Hierarchy{v1: map[string]string{}}
@@ -60,6 +61,7 @@ func NewHierarchy(stateDir string) *Hierarchy {
 			h.v1[controller] = filepath.Join(base, slice)
 		}
 	}
+	h.limitSlice(pidsLimit)
 	return h
 }
 
