@@ -23,7 +23,7 @@ describe('launcher: leftovers', () => {
     ['in a session of its own', `setsid ${HANDLER}`],
   ] as const) {
     test(`at the deadline, a child ${how} has its whole grace although the shell dies at once`, async () => {
-      run(script(`deadline ${how}`, `${child}\necho done`, { deadlineMs: 2_000, ...agent.marked() }))
+      run(script(`deadline ${how}`, `${child}\necho done`, { deadlineMs: 4_000, ...agent.marked() }))
       expect(await agent.ended(`deadline ${how}`)).toMatchObject({
         cause: { kind: 'timedOut' },
         signal: 'SIGTERM',
