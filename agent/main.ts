@@ -36,6 +36,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     // Output fails only because of a bug. The agent then ends, and awaiting `done` below throws the error.
     output.done.catch(error => ended.abort(error))
     const how = { ...launcherLifetime(config), openFiles: config.openFiles }
+    const limited = { ...program, command: [...program.command, ...pidsLimitOf(config)] }
     const options: AgentOptions = {
       etcd,
       keys: createKeys(config.prefix),
@@ -50,7 +51,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       clock: systemClock,
       log,
       output,
-      launcher: signal => ensureLauncher({ stateDir: config.state, log, program, signal, ...how }),
+      launcher: signal => ensureLauncher({ stateDir: config.state, log, program: limited, signal, ...how }),
       launcherBuild: program.build,
     }
     const agent = await startUnlessStopped(options, ended.signal, stop)
@@ -67,6 +68,10 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     await etcd.close()
     unlock()
   }
+}
+
+function pidsLimitOf({ pidsLimit }: AgentConfig): string[] {
+  return pidsLimit === undefined ? [] : ['--pids-limit', String(pidsLimit)]
 }
 
 /** undefined: no operator is set, so output stays on this machine. */

@@ -27,6 +27,11 @@ export function addAgentCommand(program: Command): void {
       'how much finished output may wait for the operator, such as 500Mi (default: 1Gi)',
     )
     .option(
+      '--pids-limit <n>',
+      'how many processes all runs together may have (default: 80 % of what the machine allows)',
+      number,
+    )
+    .option(
       '--runtime-endpoint <urls>',
       'sockets of container runtimes, separated by commas, such as unix:///run/podman/podman.sock (default: the usual paths)',
       commaSeparated,

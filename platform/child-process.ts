@@ -92,7 +92,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     child.once('spawn', resolve)
     child.once('error', reject)
   })
-  if (!hasSetpriv) startWatchdog(child)
+  if (!hasSetpriv) await startWatchdog(child)
   return childOf(child, ended, options)
 }
 
@@ -122,15 +122,22 @@ function childOf(child: ChildProcess, ended: Promise<Ending>, options: ChildOpti
   }
 }
 
-function startWatchdog(child: ChildProcess): void {
+/** If it cannot be started, the child is killed: nothing would end it with this process. */
+async function startWatchdog(child: ChildProcess): Promise<void> {
   const watchdog = spawn('/bin/sh', ['-c', WATCHDOG, `${child.pid}`], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   })
   watchdog.unref()
-  watchdog.once('error', () => {})
   // Before another process can get the same pid.
   child.once('exit', () => watchdog.kill('SIGKILL'))
+  await new Promise<void>((resolve, reject) => {
+    watchdog.once('spawn', resolve)
+    watchdog.once('error', error => {
+      child.kill('SIGKILL')
+      reject(error)
+    })
+  })
 }
 
 function lastLines(child: ChildProcess, onLine: ChildOptions['onLine']): () => string {

@@ -16,8 +16,11 @@ export type Lock =
 export async function flock(path: string): Promise<Lock> {
   const fd = openSync(path, 'a', 0o600)
   const locker = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] })
-  const result = await new Promise<number | 'missing'>(resolve => {
-    locker.once('error', () => resolve('missing'))
+  const result = await new Promise<number | 'missing'>((resolve, reject) => {
+    // Any other error says nothing about the lock, for example EAGAIN: the machine has no room for a process.
+    locker.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ENOENT' ? resolve('missing') : reject(error),
+    )
     locker.once('exit', code => resolve(code ?? 1))
   })
   if (result === 0) return { kind: 'locked', release: () => closeSync(fd) }

@@ -33,6 +33,7 @@ const withEveryField = {
   fenced: true,
   mark: 'RUN=7f3a',
   notes: true,
+  leftovers: 'Leave',
   labels: { job: 'backup' },
 } satisfies Required<Arm>
 
@@ -110,6 +111,8 @@ const RECORD: Record<keyof ExitRecord, true> = {
   endedAt: true,
   rusage: true,
   oom: true,
+  pidsRefused: true,
+  leftovers: true,
   stdout: true,
   stderr: true,
   spoolError: true,

@@ -54,6 +54,8 @@ export interface Arm {
    * programs that are trusted like the launcher itself. Needs the feature `notes`.
    */
   notes?: boolean
+  /** What happens to processes that outlive the command. Default: `Kill`. */
+  leftovers?: 'Kill' | 'Leave'
   /** Returned with the run and its record. */
   labels?: Record<string, string>
 }
@@ -72,6 +74,14 @@ const cause = z.discriminatedUnion('kind', [
 
 const streamCount = z.object({ bytes: z.number(), cut: z.number() })
 
+const leftovers = z.object({
+  count: z.number().int(),
+  /** The first of them, as `name (pid)`. */
+  processes: z.array(z.string()),
+  /** They go on. Otherwise they were ended. */
+  left: z.boolean().optional(),
+})
+
 const exitRecord = z.object({
   id: z.string(),
   session: z.string(),
@@ -85,7 +95,12 @@ const exitRecord = z.object({
   endedAt: z.number(),
   /** Of the process and the children that it waited for. Only from a launcher with the feature `rusage`. */
   rusage: z.object({ userMs: z.number(), systemMs: z.number(), maxRssBytes: z.number() }).optional(),
+  /** The kernel killed a process of the run because memory ran out. The command itself may have succeeded. */
   oom: z.boolean().optional(),
+  /** A limit of processes kept the run from starting one. */
+  pidsRefused: z.boolean().optional(),
+  /** The processes that outlived the command. */
+  leftovers: leftovers.optional(),
   /** `bytes` are in the spool. `cut` were above the limit, or could not be written, and are lost. */
   stdout: streamCount,
   stderr: streamCount,

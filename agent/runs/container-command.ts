@@ -31,6 +31,8 @@ export function inContainer(
     workingDir: command.workingDir ?? '/',
     tty: command.tty ? { columns: 80, rows: 24 } : undefined,
     successExitCodes: command.successExitCodes,
+    leftovers: command.leftovers,
+    graceMs: command.terminationGracePeriodSeconds * 1_000,
   }
   return {
     argv: [settings.helper],
@@ -61,6 +63,11 @@ export function endOf({ cause, oom, told: text }: ExitRecord): End {
     return { ...cause, ...(inside ? { oom: true } : {}), message }
   }
   return oom && (cause.kind === 'exited' || cause.kind === 'signaled') ? { ...cause, oom } : cause
+}
+
+/** Whether the kernel killed a process of the run, on the host or in its container. */
+export function ranOutOfMemory({ oom, told }: ExitRecord): boolean {
+  return oom === true || (told !== undefined && parseNote(told).oom === true)
 }
 
 /** A helper's note with its message redacted by `show`. A note that cannot be parsed becomes empty. */

@@ -75,6 +75,7 @@ export function launchOrder(entry: Entry, active: Active, by: Executor): Arm | R
       : { deadlineMs: command.activeDeadlineSeconds * 1_000 }),
     graceMs: command.terminationGracePeriodSeconds * 1_000,
     outputLimit: command.outputLimit,
+    ...(command.leftovers === 'Leave' ? { leftovers: 'Leave' as const } : {}),
     fenced: active.buryAfter === undefined,
     mark: `${MARK}=${mark}`,
     labels: { ...outputLabels(active), ...sealed },

@@ -13,7 +13,7 @@ const WITHHELD = '(output withheld: its Secrets changed during the run, so it ca
  * withheld. The output in the spool stays as it is.
  */
 export function redactRecord(record: ExitRecord, secrets: readonly string[] | undefined): ExitRecord {
-  const { cause, tail, told } = record
+  const { cause, tail, told, leftovers } = record
   const show = (text: string, cut = false) => {
     if (secrets) return redact(text, secrets, { cut })
     return text === '' ? '' : WITHHELD
@@ -21,6 +21,9 @@ export function redactRecord(record: ExitRecord, secrets: readonly string[] | un
   return {
     ...record,
     ...(told === undefined ? {} : { told: redactNote(told, show) }),
+    ...(leftovers === undefined
+      ? {}
+      : { leftovers: { ...leftovers, processes: leftovers.processes.map(name => show(name)) } }),
     cause: cause.kind === 'startFailed' ? { ...cause, message: show(cause.message) } : cause,
     tail: show(tail, isCut(record)),
   }

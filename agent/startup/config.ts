@@ -27,6 +27,8 @@ const schema = z.strictObject({
     .optional(),
   /** Limit of ended and unstored output, as a Kubernetes quantity. */
   spoolQuota: quantity('0', '1000Ti').default('1Gi'),
+  /** How many processes all runs of this machine together may have. Default: 80 % of what the machine allows. */
+  pidsLimit: z.number().int().min(1).optional(),
   /** Sockets of container runtimes. If empty, the agent looks for the well-known sockets. */
   runtimeEndpoint: z
     .array(z.string().regex(/^unix:\/\/\//, 'must be like unix:///run/containerd/containerd.sock'))

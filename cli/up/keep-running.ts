@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { type Child, startChild } from '../../platform/child-process.ts'
 import { systemClock } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
 
 const RESTART_MS = 1_000
 /** Starts Node with the flags that each part needs. */
@@ -15,22 +16,30 @@ export interface Part {
 export function keepRunning(
   of: { name: 'operator' | 'agent'; args: string[]; env?: NodeJS.ProcessEnv; say(line: string): void },
   ending: AbortSignal,
+  startProgram = startChild,
 ): Part {
   let child: Child | undefined
-  const start = async (): Promise<void> => {
-    while (!ending.aborted) {
-      child = await startChild({
+  /** Resolves when it has ended, or did not start: the machine may have no room for one more process. */
+  const run = async (): Promise<string> => {
+    try {
+      child = await startProgram({
         name: of.name,
         command: program,
         args: [of.name, ...of.args],
         onLine: of.say,
         ...(of.env ? { env: of.env } : {}),
       })
-      const { code, signal } = await child.ended
+    } catch (error) {
+      return `did not start: ${messageOf(error)}`
+    }
+    const { code, signal } = await child.ended
+    return `ended with ${signal ?? `exit code ${code}`}`
+  }
+  const start = async (): Promise<void> => {
+    while (!ending.aborted) {
+      const what = await run()
       if (ending.aborted) return
-      of.say(
-        `the ${of.name} ended with ${signal ?? `exit code ${code}`}; restarting it in ${RESTART_MS / 1_000} s`,
-      )
+      of.say(`the ${of.name} ${what}; restarting it in ${RESTART_MS / 1_000} s`)
       await systemClock.sleep(RESTART_MS, ending).catch(() => undefined)
     }
   }

@@ -120,6 +120,13 @@ test('a range, an attempt that will be retried, and an exit code are printed', (
   )
 })
 
+test('the message of a result is printed, of one that succeeded too', () => {
+  const message = '1 process outlived the script and was ended (leftovers: Kill): sleep (7)'
+  expect(renderOutcome(result({ tail: 'started\n', message }))).toBe(
+    `1970-01-01T00:00:01Z ops/disk Succeeded in 0.25 s on web-1: started [${message}]`,
+  )
+})
+
 test('a problem names its file, line and field', () => {
   expect(renderProblem({ file: 'x.yaml', message: 'is not YAML' })).toBe('x.yaml: is not YAML')
 })

@@ -46,8 +46,9 @@ export function renderOutcome(result: Result): string {
     attempt > 1 || !result.final ? ` (attempt ${attempt}${result.final ? '' : ', will be retried'})` : ''
   const why = outcome === 'Succeeded' ? '' : ` ${reasonOf(result) ?? reason ?? ''}`
   const tail = lastLine(result.tail)
+  const message = result.message ? ` [${lastLine(result.message)}]` : ''
   return escapeControls(
-    `${which} ${namespace}/${name} ${outcome}${why}${took}${agent ? ` on ${agent}` : ''}${again}${tail ? `: ${tail}` : ''}`,
+    `${which} ${namespace}/${name} ${outcome}${why}${took}${agent ? ` on ${agent}` : ''}${again}${tail ? `: ${tail}` : ''}${message}`,
   )
 }
 

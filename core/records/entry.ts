@@ -56,6 +56,7 @@ export const commandSchema = z.object({
   env: z.array(z.object({ name: z.string(), value: z.string() })).default([]),
   workingDir: z.string().optional(),
   tty: z.boolean().default(false),
+  leftovers: z.enum(['Kill', 'Leave']).default('Kill'),
   successExitCodes: z.array(z.number()).default([0]),
   activeDeadlineSeconds: z.number().optional(),
   terminationGracePeriodSeconds: z.number().default(10),

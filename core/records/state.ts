@@ -84,6 +84,8 @@ export const resultSchema = z.object({
   message: z.string().optional(),
   /** The last bytes of output. */
   tail: z.string().optional(),
+  /** What went wrong besides the outcome, as reasons of Events: `OOMKilled`, `PidsLimit`. */
+  warnings: z.array(z.string()).optional(),
   /** No further attempt follows: this is the run's outcome. */
   final: z.boolean(),
   /** Several times that ended the same way without a process. `time` is the last of them. */

@@ -22,6 +22,7 @@ test('an object gets the defaults of its kind', () => {
         target: { pool: 'default', mode: 'One' },
         workingDir: '/',
         tty: false,
+        leftovers: 'Kill',
         successExitCodes: [0],
         terminationGracePeriodSeconds: 10,
         onDisconnect: 'Stop',

@@ -54,6 +54,12 @@ const templateSpec = ruled(
       .describe(
         'Whether the command gets a pseudo-terminal. stdout and stderr are then one stream. Default: false.',
       ),
+    leftovers: z
+      .enum(['Kill', 'Leave'])
+      .default('Kill')
+      .describe(
+        'What happens to processes that outlive the script. Kill (default): they get SIGTERM, then SIGKILL after terminationGracePeriodSeconds; the run ends when they have ended, and its message says how many and which. Leave: they go on outside the run and its limits; no deadline, kill or fence ends them.',
+      ),
     successExitCodes: setOf(z.array(z.int().min(0).max(255)).min(1).max(64))
       .default([0])
       .describe(

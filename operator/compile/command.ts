@@ -30,6 +30,7 @@ export function commandOf({ metadata, spec }: Template): Omit<Command, 'env'> {
     script: spec.script,
     workingDir: spec.workingDir,
     tty: spec.tty,
+    leftovers: spec.leftovers,
     successExitCodes: spec.successExitCodes,
     activeDeadlineSeconds: spec.activeDeadlineSeconds,
     terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds,

@@ -103,6 +103,7 @@ const UNKNOWN_COMMAND = {
   shell: ['/bin/false'],
   script: '',
   tty: false,
+  leftovers: 'Kill' as const,
   successExitCodes: [0],
   terminationGracePeriodSeconds: 0,
   onDisconnect: 'Stop' as const,

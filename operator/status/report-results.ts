@@ -1,9 +1,10 @@
 import type { Keys } from '../../core/keys.ts'
+import type { Result } from '../../core/records/state.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
 import type { LeaderTask } from '../operator.ts'
-import type { CachedKind, ObjectRef } from '../resources/port.ts'
+import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
 import { every } from '../until-aborted.ts'
 import { createDrain } from '../upkeep/drain-outbox.ts'
 import { createStatusReader } from './compute-status.ts'
@@ -60,8 +61,11 @@ export function createResultReporter({
       clock,
       log,
       ...(onTrouble ? { onTrouble } : {}),
-      onOutcome: ({ kind, namespace, name, outcome }) =>
-        writer.touch(refOf(kind, namespace, name), kind === 'run' || outcome !== 'Succeeded'),
+      onOutcome: result => {
+        const { kind, namespace, name, outcome } = result
+        writer.touch(refOf(kind, namespace, name), kind === 'run' || outcome !== 'Succeeded')
+        warn(resources, result)
+      },
     })
     const stopped = watch(context, writer)
     touchAll(context, writer)
@@ -74,6 +78,19 @@ export function createResultReporter({
     stopped()
     log.debug({ stored: drain.stored, written: writer.written, synced: mirrors.synced() }, 'report.ended')
   }
+}
+
+/** An Event for what went wrong besides the outcome. After a crash of the operator it may be repeated. */
+function warn(
+  resources: Pick<Resources, 'event'>,
+  { kind, namespace, name, uid, run, message = '', warnings = [] }: Result,
+): void {
+  for (const reason of warnings)
+    resources.event(refOf(kind, namespace, name), uid, {
+      type: 'Warning',
+      reason,
+      message: `${run}: ${message}`,
+    })
 }
 
 function refOf(kind: 'job' | 'run', namespace: string, name: string): ObjectRef {

@@ -30,7 +30,7 @@ export interface Ending {
   absent?: readonly string[]
   verdict: Verdict
   now: number
-  facts?: { startedAt?: number; endedAt?: number; tail?: string }
+  facts?: { startedAt?: number; endedAt?: number; tail?: string; warnings?: string[] }
   /** Burial: create revision of the owner's registration as it was seen; 0: it has none. */
   ownerSeen?: number
   /** Used only if the outcome is retried. */
@@ -156,6 +156,7 @@ function resultOf({ active, verdict, now, facts, owner }: Ending, final: boolean
     ...(verdict.signal ? { signal: verdict.signal } : {}),
     reason: verdict.reason,
     ...(verdict.message ? { message: verdict.message } : {}),
+    ...(facts?.warnings ? { warnings: facts.warnings } : {}),
     ...(facts?.tail ? { tail: facts.tail } : {}),
     final,
   }

@@ -46,6 +46,10 @@ type command struct {
 	isAbandoned    atomic.Bool
 	// missing says why output may be missing; "" if it is complete.
 	missing string
+	// leftovers says which processes outlived the command; "" if none did.
+	leftovers string
+	// terminated is closed when this program has got a signal. The launcher then counts the grace.
+	terminated <-chan struct{}
 }
 
 // result is how a command ended in one container.
@@ -54,21 +58,23 @@ type result struct {
 	code      int
 	oom       bool
 	failure   *failure
-	missing   string
+	// notes are about missing output and leftovers.
+	notes string
 }
 
 // run returns when no process of the command is left. The context ends a command that has not begun. A running one is for the
 // launcher to end.
 func (c *command) run(begun context.Context) result {
+	c.terminated = begun.Done()
 	code, err := c.attempt(begun)
-	how := result{container: c.container, code: code, missing: c.missing}
+	how := result{container: c.container, code: code, notes: sentences(c.leftovers, c.missing)}
 	if err != nil {
 		how.code, how.failure = exitFailed, failureOf(err)
 	}
 	if c.confined == nil {
 		return how
 	}
-	how.oom = how.code != 0 && c.confined.wasOOM(how.code)
+	how.oom = c.confined.wasOOM(how.code == exitKilled || how.failure == nil && c.asked.isSuccess(how.code))
 	if (how.code == exitKilled || how.failure != nil && how.failure.reason == runtimeUnavailable) && !how.oom && c.isGone() {
 		how.code, how.failure = exitFailed, failed(containerGone, "container %s ended while the command ran", c.container.name)
 	}

@@ -24,6 +24,8 @@ type confinement struct {
 	// above is the container's own group of version 2, if there is one: it counts OOM kills.
 	above     string
 	oomBefore int
+	// isLeft: the processes have left the groups, and go on.
+	isLeft bool
 }
 
 // inContainer is a process that claims to be in a container, whose first process is `init`.
@@ -147,13 +149,13 @@ func (c *confinement) remove() bool {
 	return areGone
 }
 
-// wasOOM says whether the kernel killed a process of the command for lack of memory. Version 2 counts for the whole container: there,
-// the command was meant if it was killed and the count rose meanwhile.
-func (c *confinement) wasOOM(code int) bool {
+// wasOOM says whether the kernel killed a process of the command for lack of memory. Version 2 counts for the whole container. There,
+// the count says so if the command was killed. If it succeeded, it does not change the outcome: only a warning follows.
+func (c *confinement) wasOOM(isCounted bool) bool {
 	if group := c.groups["memory"]; group != "" {
 		return cgroup.OOMKills(filepath.Join(group, "memory.oom_control")) > 0
 	}
-	return code == exitKilled && c.above != "" && c.containerOOMKills() > c.oomBefore
+	return isCounted && c.above != "" && c.containerOOMKills() > c.oomBefore
 }
 
 func (c *confinement) containerOOMKills() int {

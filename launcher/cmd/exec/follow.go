@@ -10,12 +10,16 @@ import (
 	"time"
 )
 
-// endWithin is how long a runtime may take to report an end that has happened.
-const endWithin = 10 * time.Second
+const (
+	// endWithin is how long a runtime may take to report an end that has happened.
+	endWithin = 10 * time.Second
+	// leftWithin is the same if processes go on: they may hold the output open.
+	leftWithin = time.Second
+)
 
 // follow copies the output until the command and all processes that it left behind have ended.
 func (c *command) follow(copied <-chan error) (int, error) {
-	over := make(chan struct{})
+	over, settled := make(chan struct{}), make(chan struct{})
 	defer close(over)
 	if c.asked.sendsScript() {
 		go c.sendScript()
@@ -23,19 +27,26 @@ func (c *command) follow(copied <-chan error) (int, error) {
 	go func() {
 		c.shell.wait()
 		// What the command left behind may hold its output open.
-		c.confined.kill()
+		c.settleLeftovers()
+		close(settled)
 		c.abandonSession(over)
 	}()
 	_, err := io.Copy(c.counting(c.stdout), c.reader)
 	err = cmp.Or(err, <-copied)
-	if c.isAbandoned.Load() {
+	if c.isAbandoned.Load() && c.confined.isLeft {
+		err = nil
+	} else if c.isAbandoned.Load() {
 		err = fmt.Errorf("the runtime did not end it within %v of the command's end", endWithin)
 	}
 	if err != nil {
 		c.missing = fmt.Sprintf("output may be missing: %v", err)
 	}
 	// The exit code does not depend on the output.
-	return c.session.wait()
+	code, err := c.session.wait()
+	if !c.shell.isAlive() {
+		<-settled
+	}
+	return code, err
 }
 
 // sendScript writes the script to the interpreter, which may end before it has read all.
@@ -62,7 +73,11 @@ func (c *command) copyErrors() <-chan error {
 // slow.
 func (c *command) abandonSession(over <-chan struct{}) {
 	const step = 100 * time.Millisecond
-	for waited := time.Duration(0); waited < endWithin; {
+	within := endWithin
+	if c.confined.isLeft {
+		within = leftWithin
+	}
+	for waited := time.Duration(0); waited < within; {
 		select {
 		case <-over:
 			return

@@ -108,8 +108,8 @@ func TestOutputThatBreaksOffIsReported(t *testing.T) {
 }
 
 func TestMissingOutputIsReportedBesideTheEnd(t *testing.T) {
-	lost := result{container: container{name: "a"}, missing: "missing"}
-	gone := result{container: container{name: "b"}, code: exitFailed, failure: failed(containerGone, "gone"), missing: "missing"}
+	lost := result{container: container{name: "a"}, notes: "missing"}
+	gone := result{container: container{name: "b"}, code: exitFailed, failure: failed(containerGone, "gone"), notes: "missing"}
 	if got := toldOf(lost); got.code != 0 || got.Reason != "" || got.Message != "missing" {
 		t.Errorf("%+v", got)
 	}

@@ -28,6 +28,9 @@ type request struct {
 	WorkingDir       string            `json:"workingDir"`
 	TTY              *wire.WindowSize  `json:"tty"`
 	SuccessExitCodes []int             `json:"successExitCodes"`
+	// Leftovers is Kill or Leave. GraceMs is what processes have that outlive the command.
+	Leftovers string  `json:"leftovers"`
+	GraceMs   float64 `json:"graceMs"`
 }
 
 type selector struct {

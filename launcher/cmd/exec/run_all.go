@@ -59,25 +59,25 @@ func prepare(ctx context.Context, asked *request, notes *notes) ([]*command, err
 }
 
 func toldOf(how result) told {
-	t := told{Message: how.missing, Oom: how.oom, code: how.code}
+	t := told{Message: how.notes, Oom: how.oom, code: how.code}
 	if how.failure != nil {
-		t.Reason, t.Message = how.failure.reason, sentences(how.failure.message, how.missing)
+		t.Reason, t.Message = how.failure.reason, sentences(how.failure.message, how.notes)
 	}
 	return t
 }
 
 // summary takes code and reason from the first container that failed. The message names all that failed.
 func summary(asked *request, results []result) told {
-	var failures, missing []string
+	var failures, notes []string
 	first := -1
 	for n, how := range results {
-		if how.missing != "" {
-			missing = append(missing, how.container.name+": "+how.missing)
+		if how.notes != "" {
+			notes = append(notes, how.container.name+": "+how.notes)
 		}
 		switch {
 		case how.failure != nil:
 			failures = append(failures, fmt.Sprintf("%s: %s", how.container.name, how.failure.reason))
-		case how.oom:
+		case how.oom && !asked.isSuccess(how.code):
 			failures = append(failures, how.container.name+": OOMKilled")
 		case !asked.isSuccess(how.code):
 			failures = append(failures, fmt.Sprintf("%s: exit code %d", how.container.name, how.code))
@@ -93,7 +93,7 @@ func summary(asked *request, results []result) told {
 	if first >= 0 {
 		t.Message = fmt.Sprintf("failed in %d of %d containers: %s", len(failures), len(results), strings.Join(failures, ", "))
 	}
-	t.Message = sentences(append([]string{t.Message}, missing...)...)
+	t.Message = sentences(append([]string{t.Message}, notes...)...)
 	return t
 }
 

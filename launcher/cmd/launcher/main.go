@@ -4,6 +4,7 @@
 //	--state DIR      has its socket, journal, spools and lock; it must exist, and has one launcher
 //	--die-with PID   kill all runs and end when this process has ended
 //	--leave-group N  first move from the control groups that it was started in to a group of this name below the root
+//	--pids-limit N   how many processes all runs together may have; 0: 80 % of what the machine allows
 //	--build ID       is told in `hello`, so that an agent knows which program this is
 //	--trust-owner N  besides this user and root, this user may own the state directory; may be given more than once
 package main
@@ -47,9 +48,10 @@ func main() {
 		owners = append(owners, owner)
 		return err
 	})
+	pidsLimit := flag.Int("pids-limit", 0, "how many processes all runs together may have")
 	flag.Parse()
 	if *stateDir == "" {
-		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--leave-group NAME] [--build ID] [--trust-owner UID]")
+		fmt.Fprintln(os.Stderr, "usage: launcher --state DIR [--die-with PID] [--leave-group NAME] [--pids-limit N] [--build ID] [--trust-owner UID]")
 		os.Exit(2)
 	}
 	if err := trust.StateDirectory(*stateDir, owners); err != nil {
@@ -68,7 +70,7 @@ func main() {
 		err = cgroup.MoveBelowRoot(*leaveFor)
 	}
 	if err == nil {
-		err = serve(*stateDir, *build, *dieWith)
+		err = serve(*stateDir, *build, *pidsLimit, *dieWith)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "launcher:", err)
@@ -102,8 +104,8 @@ func limitMemory() {
 	debug.SetGCPercent(50)
 }
 
-func serve(stateDir, build string, dieWith int) error {
-	s, err := supervise.New(stateDir)
+func serve(stateDir, build string, pidsLimit, dieWith int) error {
+	s, err := supervise.New(stateDir, pidsLimit)
 	if err != nil {
 		return err
 	}

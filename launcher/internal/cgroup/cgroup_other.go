@@ -14,7 +14,7 @@ import (
 type Hierarchy struct{}
 
 // NewHierarchy returns an empty hierarchy.
-func NewHierarchy(string) *Hierarchy { return &Hierarchy{} }
+func NewHierarchy(string, int) *Hierarchy { return &Hierarchy{} }
 
 func (*Hierarchy) CanLimit() bool { return false }
 func (*Hierarchy) KillAll()       {}
@@ -33,14 +33,18 @@ func (*Group) Path() string                               { return "" }
 func (*Group) Enter(*syscall.SysProcAttr) (func(), error) { return func() {}, nil }
 func (*Group) LimitAfterStart()                           {}
 func (*Group) WasOOM() *bool                              { return nil }
+func (*Group) WasPidsRefused() bool                       { return false }
 func (*Group) IsEmpty() bool                              { return false }
+func (*Group) IsVacant() bool                             { return false }
 func (*Group) Pids() []int                                { return nil }
 func (*Group) Kill()                                      {}
+func (*Group) Leave()                                     {}
 func (*Group) Release()                                   {}
 func (*Group) IsReleased() bool                           { return false }
 func (*Group) Remove() bool                               { return true }
 
 func Kill(string)        {}
+func WasLeft(int) bool   { return false }
 func Pids(string) []int  { return nil }
 func Remove(string) bool { return true }
 

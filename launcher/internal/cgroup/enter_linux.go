@@ -2,9 +2,11 @@ package cgroup
 
 import (
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,10 +31,10 @@ func (g *Group) Enter(attr *syscall.SysProcAttr) (leave func(), err error) {
 		}
 		g.leaveV1()
 	}
-	if len(g.v1) > 0 {
+	if len(g.enteredV1()) > 0 {
 		runtime.LockOSThread()
 	}
-	for _, group := range g.v1 {
+	for _, group := range g.enteredV1() {
 		if err := Write(group, "tasks", "0"); err != nil {
 			leave()
 			return nil, err
@@ -41,13 +43,26 @@ func (g *Group) Enter(attr *syscall.SysProcAttr) (leave func(), err error) {
 	return leave, nil
 }
 
+// enteredV1 are the groups of version 1 that a command begins in.
+func (g *Group) enteredV1() []string {
+	groups := slices.Collect(maps.Values(g.v1))
+	if g.slice != "" {
+		groups = append(groups, g.slice)
+	}
+	return groups
+}
+
 // leaveV1 moves the thread back to the launcher's own groups, which the base folders are in.
 func (g *Group) leaveV1() {
-	if len(g.v1) == 0 {
+	if len(g.enteredV1()) == 0 {
 		return
 	}
-	for _, group := range g.v1 {
-		if err := Write(filepath.Dir(filepath.Dir(group)), "tasks", "0"); err != nil {
+	for _, group := range g.enteredV1() {
+		runs := group
+		if group != g.slice {
+			runs = filepath.Dir(group)
+		}
+		if err := Write(filepath.Dir(filepath.Dir(runs)), "tasks", "0"); err != nil {
 			slog.Error("cgroup.unleavable", "cgroup", group, "error", err)
 		}
 	}

@@ -59,10 +59,12 @@ func Remove(folder string) bool {
 }
 
 // OOMKills is the count of a memory.events or memory.oom_control file.
-func OOMKills(path string) int {
+func OOMKills(path string) int { return eventCount(path, "oom_kill") }
+
+func eventCount(path, event string) int {
 	content, _ := os.ReadFile(path)
 	for line := range strings.Lines(string(content)) {
-		if count, found := strings.CutPrefix(line, "oom_kill "); found {
+		if count, found := strings.CutPrefix(line, event+" "); found {
 			number, _ := strconv.Atoi(strings.TrimSpace(count))
 			return number
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"shellcron.dev/launcher/internal/wire"
@@ -14,7 +15,9 @@ import (
 type Group struct {
 	v2 string
 	// v1 is by controller, and only for a run with limits.
-	v1          map[string]string
+	v1 map[string]string
+	// slice is the group of all runs in the hierarchy pids of version 1, for a run that has no group of its own there.
+	slice       string
 	v2HasLimits bool
 	limits      wire.Resources
 	isReleased  atomic.Bool
@@ -24,7 +27,7 @@ type Group struct {
 
 // Make makes a run's groups and sets its limits. Without limits, there is no group of version 1.
 func (h *Hierarchy) Make(limits *wire.Resources) (*Group, error) {
-	if h.v2 == "" && limits == nil {
+	if h.v2 == "" && h.v1["pids"] == "" && limits == nil {
 		return nil, nil
 	}
 	g := &Group{v1: map[string]string{}, v2HasLimits: h.v2HasLimits}
@@ -34,6 +37,9 @@ func (h *Hierarchy) Make(limits *wire.Resources) (*Group, error) {
 		// An earlier launcher's, with a process in it that does not die.
 		name = h.nextName()
 		err = g.makeV2(h.v2, name)
+	}
+	if limits == nil {
+		g.slice = h.v1["pids"]
 	}
 	if err == nil && limits != nil {
 		g.limits = *limits
@@ -92,6 +98,18 @@ func (g *Group) makeV1(bases map[string]string, name string) error {
 // IsEmpty is true if there were groups and no process is left in them. It costs one system call.
 func (g *Group) IsEmpty() bool { return g != nil && (g.isGone || g.IsReleased() && g.Remove()) }
 
+// IsVacant is true if there is a group of version 2 and no process lives in it. Unlike IsEmpty, it removes nothing.
+func (g *Group) IsVacant() bool {
+	if g == nil || g.v2 == "" {
+		return false
+	}
+	if g.isGone {
+		return true
+	}
+	events, err := os.ReadFile(filepath.Join(g.v2, "cgroup.events"))
+	return err == nil && strings.Contains("\n"+string(events), "\npopulated 0\n")
+}
+
 // Pids returns the processes in the groups and below.
 func (g *Group) Pids() []int {
 	var pids []int
@@ -100,6 +118,44 @@ func (g *Group) Pids() []int {
 	}
 	return pids
 }
+
+// Leave moves the processes to the groups `left`, where they are no longer the run's. They may fork meanwhile.
+func (g *Group) Leave() {
+	const tries = 100
+	for range tries {
+		pids := g.Pids()
+		if len(pids) == 0 {
+			return
+		}
+		for _, pid := range pids {
+			g.leaveOne(strconv.Itoa(pid))
+		}
+	}
+}
+
+func (g *Group) leaveOne(pid string) {
+	var launchers []string
+	for _, folder := range append(g.enteredV1(), g.v2) {
+		switch folder {
+		case "":
+		case g.slice:
+			launchers = append(launchers, filepath.Dir(folder))
+		default:
+			launchers = append(launchers, filepath.Dir(filepath.Dir(folder)))
+		}
+	}
+	for _, folder := range launchers {
+		to := filepath.Join(folder, left)
+		if err := os.Mkdir(to, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			continue
+		}
+		// It fails if the process has just ended.
+		_ = Write(to, "cgroup.procs", pid)
+	}
+}
+
+// WasLeft says whether a process is in a group `left`.
+func WasLeft(pid int) bool { return filepath.Base(Of(pid)[V2]) == left }
 
 // Kill sends SIGKILL to all of them.
 func (g *Group) Kill() {

@@ -18,9 +18,20 @@ import (
 // controllers are what limits of a run need.
 var controllers = []string{"cpu", "memory", "pids"}
 
+// The names of the groups in the launcher's folder.
+const (
+	// slice has the groups of all runs.
+	slice = "runs"
+	// left has processes that outlived their run, and may.
+	left = "left"
+)
+
 // Hierarchy is where the launcher's runs get their control groups: below the group that the launcher was started in. Version 2
 // serves to kill runs wherever its hierarchy can be written. Limits are set by version 2 if its controllers are delegated, else by
 // version 1.
+//
+//	the launcher's own group / shellcron-<hash> / runs / run-1
+//	                                            / left
 type Hierarchy struct {
 	// v2 is "" without one.
 	v2          string
@@ -31,7 +42,8 @@ type Hierarchy struct {
 }
 
 // NewHierarchy makes the launcher's own groups, named after its state directory, and kills what an earlier launcher left there.
-func NewHierarchy(stateDir string) *Hierarchy {
+// pidsLimit is for the processes of all runs together; 0 is the default.
+func NewHierarchy(stateDir string, pidsLimit int) *Hierarchy {
 	absolute, _ := filepath.Abs(stateDir)
 	name := fmt.Sprintf("shellcron-%x", sha256.Sum256([]byte(absolute)))[:len("shellcron-")+16]
 	h := &Hierarchy{v1: map[string]string{}}
@@ -39,16 +51,17 @@ func NewHierarchy(stateDir string) *Hierarchy {
 	if parent := mounts.Folder(V2, own[V2]); parent != "" {
 		base := filepath.Join(parent, name)
 		if makeBase(base) == nil {
-			h.v2 = base
-			h.v2HasLimits = enableControllers(parent) == nil && enableControllers(base) == nil
+			h.v2 = filepath.Join(base, slice)
+			h.v2HasLimits = enableControllers(parent) == nil && enableControllers(base) == nil && enableControllers(h.v2) == nil
 		}
 	}
 	for _, controller := range controllers {
 		parent := mounts.Folder(controller, own[controller])
 		if base := filepath.Join(parent, name); parent != "" && !h.v2HasLimits && makeBase(base) == nil {
-			h.v1[controller] = base
+			h.v1[controller] = filepath.Join(base, slice)
 		}
 	}
+	h.limitSlice(pidsLimit)
 	return h
 }
 
@@ -65,22 +78,29 @@ func (h *Hierarchy) KillAll() {
 // Remove is for the launcher's end.
 func (h *Hierarchy) Remove() {
 	if h.v2 != "" {
-		Remove(h.v2)
+		Remove(filepath.Dir(h.v2))
 	}
-	for _, base := range h.v1 {
-		Remove(base)
+	for _, runs := range h.v1 {
+		Remove(filepath.Dir(runs))
 	}
 }
 
-// makeBase makes a folder, checks that it can be written, and removes the groups in it.
+// makeBase makes the launcher's folder and the slice in it, checks that it can be written, and removes the groups of an earlier
+// launcher's runs.
 func makeBase(base string) error {
 	if err := os.Mkdir(base, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	for _, left := range groupsIn(base) {
-		killAndRemove(left)
+	for _, each := range groupsIn(base) {
+		if filepath.Base(each) != left {
+			killAndRemove(each)
+		}
 	}
-	return unix.Access(filepath.Join(base, "cgroup.procs"), unix.W_OK)
+	runs := filepath.Join(base, slice)
+	if err := os.Mkdir(runs, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return unix.Access(filepath.Join(runs, "cgroup.procs"), unix.W_OK)
 }
 
 // enableControllers delegates the controllers to the groups below. A group that has processes of its own must not do that (EBUSY).

@@ -57,6 +57,18 @@ func (g *Group) LimitAfterStart() {
 	}
 }
 
+// WasPidsRefused says whether the run could not start a process because of a limit of processes. It is false where that is not counted.
+func (g *Group) WasPidsRefused() bool {
+	if g == nil {
+		return false
+	}
+	folder := g.v1["pids"]
+	if folder == "" && g.v2HasLimits {
+		folder = g.v2
+	}
+	return folder != "" && eventCount(filepath.Join(folder, "pids.events"), "max") > 0
+}
+
 // WasOOM says whether the kernel killed a process of the run for lack of memory; nil if that is not counted.
 func (g *Group) WasOOM() *bool {
 	if g == nil {

@@ -38,8 +38,7 @@ func (r *Reaper) Work() {
 	}
 }
 
-// reapOne first looks which child has ended. Until a command is reaped, its pid still names its process group, and the rest of the
-// group can be killed by it.
+// reapOne first looks which child has ended, so that it reaps under the lock: Claim must find the end of a child, or come before it.
 func (r *Reaper) reapOne() bool {
 	var info unix.Siginfo
 	if err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
@@ -52,9 +51,6 @@ func (r *Reaper) reapOne() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	onExit := r.claims[pid]
-	if onExit != nil {
-		_ = unix.Kill(-pid, unix.SIGKILL)
-	}
 	exit, isReaped := waitFor(pid)
 	if !isReaped {
 		return true

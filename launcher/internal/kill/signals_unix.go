@@ -62,7 +62,7 @@ func (k *Killer) killOrphans(table []proc.Process) {
 		for tree := range k.running {
 			isOlder = isOlder && tree.ticks > each.Ticks
 		}
-		if isOlder {
+		if isOlder && !k.wasLeft(each) {
 			_ = unix.Kill(each.Pid, unix.SIGKILL)
 		}
 	}

@@ -128,6 +128,19 @@ func (t *Tree) pidsInGroups() []int {
 	return pids
 }
 
+// HasProcesses is false if the tree's control groups are known to be empty. It does not read the process table.
+func (t *Tree) HasProcesses() bool {
+	if !t.group.IsVacant() {
+		return true
+	}
+	for _, folder := range t.named() {
+		if len(cgroup.Pids(folder)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func (t *Tree) killNamed() {
 	for _, folder := range t.named() {
 		cgroup.Kill(folder)

@@ -31,14 +31,18 @@ type Killer struct {
 	wake   chan struct{}
 
 	mu sync.Mutex
-	// running are the trees whose command runs.
+	// running are the trees that are not over. The value is true while the command itself runs.
 	running     map[*Tree]bool
 	terminating []*Tree
+	looks       []look
 	// killing has the time at which each tree is given up.
 	killing    map[*Tree]time.Time
 	sweeping   []*Tree
 	sweepAt    time.Time
 	sweepTimer *time.Timer
+	// leftMarks and leftSessions are those of trees that go on outside of their runs.
+	leftMarks    map[string]bool
+	leftSessions map[int]bool
 	// endedRuns counts since memory was last given back.
 	endedRuns int
 	isIdle    bool
@@ -49,17 +53,25 @@ func NewKiller(reaper *Reaper) *Killer {
 	return &Killer{
 		reaper: reaper, wake: make(chan struct{}, 1), IsBusy: func() bool { return false },
 		running: map[*Tree]bool{}, killing: map[*Tree]time.Time{}, isIdle: true,
+		leftMarks: map[string]bool{}, leftSessions: map[int]bool{},
 	}
 }
 
-// Watch says that the tree's command runs, until Unwatch.
+// Watch says that the tree's command runs, until Exited.
 func (k *Killer) Watch(tree *Tree) {
 	k.mu.Lock()
 	k.running[tree] = true
 	k.mu.Unlock()
 }
 
-// Unwatch says that the tree's command has ended.
+// Exited says that the tree's command has ended. Other processes of the tree may live until Unwatch.
+func (k *Killer) Exited(tree *Tree) {
+	k.mu.Lock()
+	k.running[tree] = false
+	k.mu.Unlock()
+}
+
+// Unwatch says that the run is over: what is left of its tree may be killed.
 func (k *Killer) Unwatch(tree *Tree) {
 	k.mu.Lock()
 	delete(k.running, tree)
@@ -129,13 +141,14 @@ func (k *Killer) Work() {
 func (k *Killer) round() (isIdle bool) {
 	began := time.Now()
 	terminating, killing, running := k.take()
-	if len(terminating)+len(killing) == 0 {
-		return true
+	looks := k.takeLooks()
+	if len(terminating)+len(killing)+len(looks) == 0 {
+		return k.isWithoutLooks()
 	}
 	uncertain := slices.DeleteFunc(slices.Clone(killing), func(tree *Tree) bool {
 		return tree.group.IsEmpty() && tree.isConfined && tree.notes == ""
 	})
-	if len(terminating)+len(uncertain) == 0 {
+	if len(terminating)+len(uncertain)+len(looks) == 0 {
 		return k.settle(killing, nil, began)
 	}
 	isStarting := k.reaper.IsStarting()
@@ -143,8 +156,10 @@ func (k *Killer) round() (isIdle bool) {
 	if !hasSelf(table) {
 		signalGroups(terminating, running, unix.SIGTERM)
 		signalGroups(killing, running, unix.SIGKILL)
+		k.lookAgain(looks)
 		return false
 	}
+	answerLooks(looks, table, running)
 	found := membersOf(terminating, table, running)
 	for _, tree := range terminating {
 		tree.terminateMembers(found[tree])
@@ -170,8 +185,8 @@ func (k *Killer) take() (terminating, killing []*Tree, running map[*Tree]bool) {
 	}
 	k.isIdle = len(terminating)+len(killing) == 0
 	running = make(map[*Tree]bool, len(k.running))
-	for tree := range k.running {
-		running[tree] = true
+	for tree, hasCommand := range k.running {
+		running[tree] = hasCommand
 	}
 	return terminating, killing, running
 }
@@ -186,6 +201,6 @@ func (k *Killer) settle(killing []*Tree, found map[*Tree][]proc.Process, began t
 			delete(k.killing, tree)
 		}
 	}
-	k.isIdle = len(k.killing)+len(k.terminating) == 0
+	k.isIdle = len(k.killing)+len(k.terminating)+len(k.looks) == 0
 	return k.isIdle
 }

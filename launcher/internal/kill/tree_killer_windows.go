@@ -1,6 +1,10 @@
 package kill
 
-import "time"
+import (
+	"time"
+
+	"shellcron.dev/launcher/internal/proc"
+)
 
 // Killer ends whole trees by their job objects.
 type Killer struct {
@@ -13,6 +17,15 @@ func NewKiller(*Reaper) *Killer { return &Killer{} }
 
 // Watch does nothing: the job knows its processes.
 func (k *Killer) Watch(*Tree) {}
+
+// Exited does nothing: the job knows its processes.
+func (k *Killer) Exited(*Tree) {}
+
+// Members returns none: what the command leaves is killed at once.
+func (k *Killer) Members(*Tree) []proc.Process { return nil }
+
+// Leave does nothing: the job ends what the command leaves.
+func (k *Killer) Leave(*Tree) {}
 
 // Unwatch says that the tree's command has ended. What is left of its tree is killed.
 func (k *Killer) Unwatch(tree *Tree) { tree.child.Job.Close() }

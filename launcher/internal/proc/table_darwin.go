@@ -48,3 +48,12 @@ func processOf(found *unix.KinfoProc, zombies bool) (Process, bool) {
 	ticks := uint64(start.Sec)*1e6 + uint64(start.Usec)
 	return Process{pid, int(found.Eproc.Ppid), int(found.Eproc.Pgid), session, ticks}, true
 }
+
+// Name is the name of a process's program; "" if it has gone.
+func Name(pid int) string {
+	found, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
+	if err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(found.Proc.P_comm[:])
+}

@@ -45,6 +45,12 @@ func Table() []Process {
 	return table
 }
 
+// Name is the name of a process's program, at most 15 bytes; "" if it has gone.
+func Name(pid int) string {
+	var buffer [64]byte
+	return strings.TrimSuffix(string(readSmall("/proc/"+strconv.Itoa(pid)+"/comm", buffer[:])), "\n")
+}
+
 // Environment returns the variables that a process was started with, each ended by a zero byte.
 func Environment(pid int) []byte {
 	environ, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")

@@ -24,12 +24,12 @@ type Preparer struct {
 type nameService func(program string, args ...string) []string
 
 // NewPreparer makes the launcher's control groups, and kills what an earlier launcher left in them.
-func NewPreparer(stateDir, notesDir string, reaper *kill.Reaper) (*Preparer, error) {
+func NewPreparer(stateDir, notesDir string, pidsLimit int, reaper *kill.Reaper) (*Preparer, error) {
 	devNull, err := openDevNull()
 	if err != nil {
 		return nil, err
 	}
-	return &Preparer{devNull, cgroup.NewHierarchy(stateDir), newNameService(reaper, devNull), notesDir}, nil
+	return &Preparer{devNull, cgroup.NewHierarchy(stateDir, pidsLimit), newNameService(reaper, devNull), notesDir}, nil
 }
 
 // Prepare looks up and makes everything that can be made early. It does not fail: a failure is reported at the run's instant.

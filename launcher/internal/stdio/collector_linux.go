@@ -15,17 +15,24 @@ const readBytes = spool.MaxDataBytes
 
 // Collector reads what all commands write, in one thread, and puts it into their spools. If the disk blocks, the commands wait.
 type Collector struct {
-	epoll  int
-	buffer []byte
+	epoll int
+	buffers
 	// rest is for reading what is left in the pipes at the end of a run, one run at a time.
 	rest struct {
 		sync.Mutex
-		buffer []byte
+		buffers
 	}
 
 	mu      sync.Mutex
 	streams map[int32]*stream
 	last    int32
+}
+
+// buffers are for one read of a run's output. `second` is for stderr, if both streams are read at once.
+type buffers struct{ first, second []byte }
+
+func newBuffers() buffers {
+	return buffers{make([]byte, spool.HeaderBytes+readBytes), make([]byte, spool.HeaderBytes+turnBytes)}
 }
 
 // stream is the launcher's end of a pipe. The output's lock guards it.
@@ -40,8 +47,8 @@ type stream struct {
 // NewCollector returns a collector that needs Work.
 func NewCollector() (*Collector, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	c := &Collector{epoll: epoll, buffer: make([]byte, spool.HeaderBytes+readBytes), streams: map[int32]*stream{}}
-	c.rest.buffer = make([]byte, spool.HeaderBytes+readBytes)
+	c := &Collector{epoll: epoll, buffers: newBuffers(), streams: map[int32]*stream{}}
+	c.rest.buffers = newBuffers()
 	return c, err
 }
 
@@ -83,7 +90,7 @@ func (c *Collector) Work() {
 			each := c.streams[event.Fd]
 			c.mu.Unlock()
 			if each != nil {
-				each.read(c.buffer)
+				each.read(c.buffers)
 			}
 		}
 	}
@@ -97,16 +104,27 @@ func (c *Collector) drop(s *stream) {
 	c.mu.Unlock()
 }
 
-func (s *stream) read(buffer []byte) {
-	s.output.mu.Lock()
-	defer s.output.mu.Unlock()
-	if s.fd >= 0 {
-		s.readOnce(buffer)
+func (s *stream) read(into buffers) {
+	out := s.output
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if s.fd >= 0 && !out.readBoth(into) {
+		s.readOnce(into.first)
 	}
 }
 
 // readOnce returns 0 if nothing is there, or if the stream has ended and is closed now.
 func (s *stream) readOnce(buffer []byte) int {
+	n := s.take(buffer)
+	if n > 0 {
+		s.output.spool.Push(s.kind, buffer[:spool.HeaderBytes+n])
+		s.output.onMore()
+	}
+	return n
+}
+
+// take reads, and leaves it to the caller to write that to the spool.
+func (s *stream) take(buffer []byte) int {
 	out := s.output
 	n, err := unix.Read(s.fd, buffer[spool.HeaderBytes:])
 	for err == unix.EINTR {
@@ -114,8 +132,6 @@ func (s *stream) readOnce(buffer []byte) int {
 	}
 	if n > 0 {
 		out.lastAt = time.Now()
-		out.spool.Push(s.kind, buffer[:spool.HeaderBytes+n])
-		out.onMore()
 	} else if err != unix.EAGAIN {
 		// The end of a pipe, or EIO, the end of a terminal.
 		out.closeStream(s)
@@ -123,15 +139,21 @@ func (s *stream) readOnce(buffer []byte) int {
 	return max(n, 0)
 }
 
+// holds is the most that the stream can hold unread.
+func (s *stream) holds() int {
+	size, err := unix.FcntlInt(uintptr(s.fd), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		return readBytes // A terminal holds less.
+	}
+	return size
+}
+
 // readRest reads no more than a full pipe holds: a process that goes on writing is not waited for.
 func (s *stream) readRest(buffer []byte) {
 	if s.fd < 0 {
 		return
 	}
-	left, err := unix.FcntlInt(uintptr(s.fd), unix.F_GETPIPE_SZ, 0)
-	if err != nil {
-		left = readBytes // A terminal holds less.
-	}
+	left := s.holds()
 	for n := 1; n > 0 && left > 0 && s.fd >= 0; left -= n {
 		n = s.readOnce(buffer[:spool.HeaderBytes+min(left, readBytes)])
 	}

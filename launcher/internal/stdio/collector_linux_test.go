@@ -2,6 +2,8 @@ package stdio
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -102,5 +104,36 @@ func TestBytesThatAreInATerminalAtTheEndAreWritten(t *testing.T) {
 		}
 		_ = slave.Close()
 		_ = streams.input.Close()
+	}
+}
+
+func TestLinesOfBothStreamsAreWrittenInTurn(t *testing.T) {
+	stdout, toStdout := pipe(t)
+	stderr, toStderr := pipe(t)
+	out, path := uncollected(t, stdout, stderr)
+	for n := range 200 {
+		write(t, toStdout, fmt.Appendf(nil, "out %d\n", n))
+		write(t, toStderr, fmt.Appendf(nil, "err %d\n", n))
+	}
+	_ = toStdout.Close()
+	_ = toStderr.Close()
+	want := wire.StreamCount{Bytes: 1_490, Cut: 0}
+	if got := out.Finish(); got.Stdout != want || got.Stderr != want {
+		t.Errorf("%+v", got)
+	}
+	part, err := spool.Read(path, 0, spool.MaxReadBytes, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []byte
+	for rest := part.Data; len(rest) > 0; {
+		length := int(binary.BigEndian.Uint32(rest[9:]))
+		for range bytes.Count(rest[spool.HeaderBytes:spool.HeaderBytes+length], []byte{'\n'}) {
+			order = append(order, rest[0])
+		}
+		rest = rest[spool.HeaderBytes+length:]
+	}
+	if want := bytes.Repeat([]byte{spool.Stdout, spool.Stderr}, 200); !bytes.Equal(order, want) {
+		t.Errorf("%v", order)
 	}
 }

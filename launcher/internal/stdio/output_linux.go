@@ -83,8 +83,16 @@ func (out *Output) readRest() {
 	defer rest.Unlock()
 	out.mu.Lock()
 	defer out.mu.Unlock()
+	turns := 1
 	for _, each := range out.streams {
-		each.readRest(rest.buffer)
+		if each.fd >= 0 {
+			turns = max(turns, each.holds()/turnBytes)
+		}
+	}
+	for ; turns > 0 && out.readBoth(rest.buffers); turns-- {
+	}
+	for _, each := range out.streams {
+		each.readRest(rest.first)
 	}
 }
 

@@ -18,15 +18,19 @@ const (
 	// … and in any case after longestDrain.
 	longestDrain = 2 * time.Second
 	drainStep    = 25 * time.Millisecond
+	// During a grace, the rest of the tree is looked for after firstLook, and then less and less often.
+	firstLook   = 10 * time.Millisecond
+	longestLook = 200 * time.Millisecond
 )
 
 // execution is a command while it runs:
 //
-//	started ──deadline, kill──> SIGTERM ──grace──> SIGKILL ──┐
-//	   │ └──────────fence────────────────────────> SIGKILL ──┤
-//	   └─────────────────────exits───────────────────────────┴──> rest of its tree killed, output drained, ended
+//	started ──deadline, kill──> SIGTERM ──its tree has ended, or grace, SIGKILL──┐
+//	   │ └──────────fence──────────────────────────────────────────────SIGKILL──┤
+//	   └─────────────────────exits──────────────────────────────────────────────┴──> rest of its tree killed, output drained, ended
 //
-// The first cause of an end is the one that is recorded.
+// The first cause of an end is the one that is recorded. A command that exits during the grace does not end it: the rest of its tree
+// still has its time.
 type execution struct {
 	tree      *kill.Tree
 	startedAt int64
@@ -37,9 +41,12 @@ type execution struct {
 	mu           sync.Mutex
 	cause        *wire.Cause
 	isTerminated bool
-	isKilled     bool
-	isOver       bool
-	timers       []*time.Timer
+	// killed is closed at SIGKILL.
+	killed   chan struct{}
+	isKilled bool
+	// hasExited: the command has ended. isOver: so has its tree, or its time has.
+	hasExited, isOver bool
+	timers            []*time.Timer
 }
 
 // begin sets the deadline and feeds stdin. The command has just started.
@@ -62,14 +69,13 @@ func (e *execution) end(how ending) {
 	if e.isOver {
 		return
 	}
-	if e.cause == nil {
+	if e.cause == nil && !e.hasExited {
 		e.cause = &how.cause
 	}
 	if how.graceMs <= 0 {
 		// A command that an earlier kill spared is not spared any more.
 		e.tree.DoNotSpare()
-		e.isKilled = true
-		e.killer.Kill(e.tree)
+		e.kill()
 	} else if !e.isTerminated {
 		e.isTerminated = true
 		e.killer.Terminate(e.tree)
@@ -86,8 +92,16 @@ func (e *execution) endGrace() {
 	if e.isKilled || e.isOver {
 		return
 	}
-	if runsElsewhere {
+	if runsElsewhere && !e.hasExited {
 		e.tree.Spare()
+	}
+	e.kill()
+}
+
+// kill sends SIGKILL. The lock is held.
+func (e *execution) kill() {
+	if !e.isKilled {
+		close(e.killed)
 	}
 	e.isKilled = true
 	e.killer.Kill(e.tree)
@@ -99,29 +113,75 @@ func (e *execution) after(ms float64, act func()) {
 
 // ended is called when the command has exited. It returns when the output is in the spool.
 func (e *execution) ended(exit kill.Exit) *wire.ExitRecord {
-	e.mu.Lock()
-	e.isOver = true
-	for _, timer := range e.timers {
-		timer.Stop()
-	}
-	cause := e.cause
-	e.mu.Unlock()
-	e.killer.Unwatch(e.tree)
-	group := e.command.Group()
-	oom := group.WasOOM()
-	group.Release()
-	told := e.tree.CloseNotes()
+	cause, endedAt := e.exited(), exit.At
+	var left *wire.Leftovers
 	if cause != nil {
-		e.killer.Kill(e.tree)
+		e.awaitTree()
+		endedAt = max(endedAt, clock.NowMs())
 	} else {
+		left = e.settleLeftovers()
+	}
+	told := e.tree.CloseNotes()
+	e.close()
+	group := e.command.Group()
+	oom, isRefused := group.WasOOM(), group.WasPidsRefused()
+	group.Release()
+	switch {
+	case left != nil && left.Left:
+		group.Remove()
+	case left != nil || cause != nil:
+		e.killer.Kill(e.tree)
+	default:
 		e.killer.Sweep(e.tree)
 	}
 	e.tree.ClearNamed()
 	e.drain()
 	e.command.Streams().CloseInput()
-	record := &wire.ExitRecord{EndedAt: exit.At, StartedAt: &e.startedAt, Oom: oom, Told: told, Written: e.output.Finish()}
+	record := &wire.ExitRecord{
+		EndedAt: endedAt, StartedAt: &e.startedAt, Oom: oom, PidsRefused: isRefused, Leftovers: left, Told: told, Written: e.output.Finish(),
+	}
 	describe(record, exit, cause)
 	return record
+}
+
+// exited returns what ended the command, or nil.
+func (e *execution) exited() *wire.Cause {
+	e.killer.Exited(e.tree)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.hasExited = true
+	e.tree.DoNotSpare()
+	return e.cause
+}
+
+// awaitTree returns when no process of the tree lives, or at SIGKILL.
+func (e *execution) awaitTree() {
+	for wait := firstLook; ; wait = min(2*wait, longestLook) {
+		select {
+		case <-e.killed:
+			return
+		default:
+		}
+		if len(e.killer.Members(e.tree)) == 0 {
+			return
+		}
+		select {
+		case <-e.killed:
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// close ends the grace.
+func (e *execution) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.isOver = true
+	for _, timer := range e.timers {
+		timer.Stop()
+	}
+	e.killer.Unwatch(e.tree)
 }
 
 // drain returns when no more output is expected from processes that hold a pipe open after the command's end.
@@ -131,7 +191,7 @@ func (e *execution) drain() {
 		return
 	case <-time.After(drainStep):
 	}
-	if e.output.IsHeld() {
+	if e.output.IsHeld() && !e.command.Order().Leave {
 		e.killer.Kill(e.tree)
 	}
 	for until := time.Now().Add(longestDrain); time.Now().Before(until) && !e.output.IsQuiet(quietFor); {

@@ -58,7 +58,7 @@ func (s *Supervisor) mayStart(r *run) *start.Command {
 // supervise hands a command that has just started to the journal, the killer and the collector, and sets its deadline.
 func (s *Supervisor) supervise(r *run, command *start.Command, child kill.Child, startedAt int64) *execution {
 	order := command.Order()
-	e := &execution{tree: command.Tree(child), startedAt: startedAt, command: command, killer: s.killer}
+	e := &execution{tree: command.Tree(child), startedAt: startedAt, command: command, killer: s.killer, killed: make(chan struct{})}
 	line := journal.Started{
 		ID: r.id, Session: r.session, At: r.at, StartedAt: startedAt, Fenced: r.fenced, Pid: child.Pid,
 		Boot: s.bootID, Mark: order.Mark, Labels: r.labels, Cgroup: command.Group().Path(),

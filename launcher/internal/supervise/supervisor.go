@@ -56,8 +56,8 @@ type Agent interface {
 	Send(message any)
 }
 
-// New opens the state directory. The supervisor needs Work.
-func New(stateDir string) (*Supervisor, error) {
+// New opens the state directory. pidsLimit is for the processes of all runs together; 0 is the default. The supervisor needs Work.
+func New(stateDir string, pidsLimit int) (*Supervisor, error) {
 	if err := kill.Adopt(); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func New(stateDir string) (*Supervisor, error) {
 		spoolDir: spoolDir, notesDir: notesDir, bootID: clock.BootID(), runs: map[string]*run{},
 	}
 	var failures [5]error
-	s.preparer, failures[0] = start.NewPreparer(stateDir, notesDir, reaper)
+	s.preparer, failures[0] = start.NewPreparer(stateDir, notesDir, pidsLimit, reaper)
 	s.journal, failures[1] = journal.Open(filepath.Join(stateDir, "launcher.journal"))
 	s.collector, failures[2] = stdio.NewCollector()
 	s.fences, failures[3] = newFences()

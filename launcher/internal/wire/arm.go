@@ -26,6 +26,7 @@ type Arm struct {
 	Resources                *Resources
 	Fenced                   bool
 	Notes                    bool
+	Leave                    bool // what outlives the command goes on
 	Mark                     string
 	Labels                   map[string]string
 }
@@ -92,6 +93,11 @@ var armFields = []armField{
 	}},
 	{"fenced", false, boolean(func(a *Arm) *bool { return &a.Fenced })},
 	{"notes", true, boolean(func(a *Arm) *bool { return &a.Notes })},
+	{"leftovers", true, func(raw json.RawMessage, order *Arm) bool {
+		value, ok := decode[string](raw)
+		order.Leave = value == "Leave"
+		return ok && (value == "Leave" || value == "Kill")
+	}},
 	{"mark", true, func(raw json.RawMessage, order *Arm) (ok bool) {
 		order.Mark, ok = decode[string](raw)
 		return ok && isText(order.Mark) && strings.Index(order.Mark, "=") > 0

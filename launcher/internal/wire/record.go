@@ -36,6 +36,15 @@ type Written struct {
 	SpoolError string      `json:"spoolError,omitempty"`
 }
 
+// Leftovers are the processes that outlived the command.
+type Leftovers struct {
+	Count int `json:"count"`
+	// Processes are the first of them, as `name (pid)`.
+	Processes []string `json:"processes"`
+	// Left: they go on. Otherwise they were ended.
+	Left bool `json:"left,omitempty"`
+}
+
 // Rusage is of the command's process and the children that it waited for.
 type Rusage struct {
 	UserMs      int64 `json:"userMs"`
@@ -53,10 +62,13 @@ type ExitRecord struct {
 	StartedAt *int64  `json:"startedAt"`
 	EndedAt   int64   `json:"endedAt"`
 	Written
-	Rusage *Rusage           `json:"rusage,omitempty"`
-	Oom    *bool             `json:"oom,omitempty"`
-	Told   *string           `json:"told,omitempty"`
-	Labels map[string]string `json:"labels,omitempty"`
+	Rusage *Rusage `json:"rusage,omitempty"`
+	Oom    *bool   `json:"oom,omitempty"`
+	// PidsRefused: a limit of processes kept the run from starting one.
+	PidsRefused bool              `json:"pidsRefused,omitempty"`
+	Leftovers   *Leftovers        `json:"leftovers,omitempty"`
+	Told        *string           `json:"told,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
 }
 
 // Encode returns the record as JSON.

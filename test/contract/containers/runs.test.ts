@@ -163,6 +163,42 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
     await eventually('no process is left', () => alive('3005').length === 0)
   })
 
+  /** Podman closes the output at the end of the shell, so the handlers make a file. */
+  const isHandled = async () => expect((await run('rm /tmp/handled && echo yes')).text).toBe('yes\n')
+
+  test('gives its children their grace when its shell dies at once', async () => {
+    const handler = `sh -c 'trap "sleep 1; touch /tmp/handled; exit 0" TERM; echo begun >&3; exec 3>&-; while :; do sleep 0.1; done'`
+    const id = await begun(`exec 3>&1; ${handler} > /dev/null 2>&1\necho done`)
+    agent.launcher.kill([id], 'Replaced')
+    const record = await agent.ended(id)
+    expect(record).toMatchObject({ cause: { kind: 'killed', reason: 'Replaced' } })
+    await isHandled()
+  })
+
+  test('ends what outlives its script with SIGTERM, and says so', async () => {
+    const daemon = `setsid sh -c 'trap "sleep 1; touch /tmp/handled; exit 0" TERM; touch /tmp/up; while :; do sleep 0.1; done'`
+    const { record, report } = await run(
+      `rm -f /tmp/up; ${daemon} > /dev/null 2>&1 & while [ ! -e /tmp/up ]; do sleep 0.05; done; exit 4`,
+    )
+    expect(record).toMatchObject({ cause: { kind: 'exited', code: 4 } })
+    await isHandled()
+    expect(report.message).toMatch(/^2 processes outlived the script and were ended \(leftovers: Kill\): /)
+  })
+
+  test('with leftovers Leave, what outlives its script goes on in the container', async () => {
+    const { record, report } = await run('setsid sleep 3011 > /dev/null 2>&1 & echo started', {
+      command: { leftovers: 'Leave' },
+    })
+    expect(record).toMatchObject({ cause: { kind: 'exited', code: 0 }, tail: 'started\n' })
+    expect(report.message).toMatch(
+      /^1 process outlived the script and goes on \(leftovers: Leave\): sleep \(/,
+    )
+    await noGroupIsLeft()
+    const left = alive('3011')
+    expect(left).toHaveLength(1)
+    process.kill(Number(left[0]), 'SIGKILL')
+  })
+
   test('keeps all output until it was killed, and its exit code', async () => {
     const endless = 'while :; do printf %01000d 0; echo >> /tmp/written; done'
     const id = await begun(`trap "" TERM; echo begun; ${endless}`, { graceMs: 500 })

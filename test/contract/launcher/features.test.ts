@@ -63,6 +63,18 @@ describe('launcher: features', () => {
     expect(await agent.ended('enough')).toMatchObject({ oom: false, code: 0 })
   })
 
+  test('a child that exceeds the memory limit, or is refused by the limit of processes, is in the record of a script that succeeds', async context => {
+    requireFeature('oom', context)
+    const hungry = 'sh -c "head -c 300000000 /dev/zero | tail > /dev/null"\nexit 0'
+    run(script('hungry', hungry, { resources: { memoryBytes: 64 * 1024 ** 2 } }))
+    expect(await agent.ended('hungry')).toMatchObject({ oom: true })
+    const crowd = 'for n in 1 2 3 4 5 6; do sh -c "sleep 0.2 &"; done; exec true'
+    run(script('crowd', `(${untilLimited('3', 'pids.max')})\n(${crowd})\nexit 0`, { resources: { pids: 3 } }))
+    expect(await agent.ended('crowd')).toMatchObject({ code: 0, pidsRefused: true })
+    run(script('few', 'true', { resources: { pids: 100 } }))
+    expect(await agent.ended('few')).not.toHaveProperty('pidsRefused')
+  })
+
   test('a run cannot have more processes than its limit, the command included', async context => {
     requireFeature('resources', context)
     const many = `${untilLimited('4', 'pids.max')}; for n in 1 2 3 4 5 6; do sleep 1000 & echo $n; done`
@@ -143,7 +155,7 @@ describe('launcher: features', () => {
 })
 
 /** `find` fails if a folder disappears while it runs. */
-const FIND_GROUPS = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1/run-*" 2> /dev/null || :'
+const FIND_GROUPS = 'find /sys/fs/cgroup -maxdepth 6 -type d -path "*/$1/runs/run-*" 2> /dev/null || :'
 
 function childrenOf(pid: number): string[] {
   const states = execFileSync('ps', ['-eo', 'ppid=,stat='], { encoding: 'utf8' }).trim().split('\n')

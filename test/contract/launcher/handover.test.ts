@@ -9,7 +9,7 @@ const older = [await launcherBinary({ tags: ['older'] }), '--build', 'older']
 const newer = [...launcherCommand, '--build', 'newer']
 
 /** `find` fails if a folder disappears while it runs. */
-const FIND = 'find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$1/run-*" 2> /dev/null || :'
+const FIND = 'find /sys/fs/cgroup -maxdepth 6 -type d -path "*/$1/*run-*" 2> /dev/null || :'
 
 /** Upgrade and downgrade: the next launcher uses the state directory of the previous one. */
 describe.each([

@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { eventually, farAway, launcherCommand, SESSION, script } from './launcher.ts'
 import { launcherForEach } from './launcher-for-each.ts'
+import { processesWith } from './processes-with.ts'
 
 /** A launcher can die after it has started a process and before it has written the pid to the journal. */
 
@@ -95,12 +95,6 @@ describe('launcher: killed', () => {
     expect((await agent.ended('later')).code).toBe(0)
   })
 })
-
-/** The processes that have a variable beginning with `mark`. */
-function processesWith(mark: string): string[] {
-  const list = `grep -lz '^${mark}' /proc/[0-9]*/environ 2> /dev/null || :`
-  return execFileSync('sh', ['-c', list], { encoding: 'utf8' }).split('\n').filter(Boolean)
-}
 
 async function lastBytes(path: string, bytes: number): Promise<string> {
   const file = await open(path).catch(() => undefined)

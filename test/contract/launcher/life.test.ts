@@ -96,8 +96,8 @@ describe('launcher: ends, fences, lives', () => {
     })
 
     test('a kill ends a running command with its reason, and the first reason wins', async () => {
-      run(script('kill', `trap '' TERM; while :; do sleep 0.1; done`, { graceMs: 300 }))
-      await agent.started('kill')
+      run(script('kill', `trap '' TERM; echo deaf; while :; do sleep 0.1; done`, { graceMs: 300 }))
+      await agent.launcher.read('kill', { offset: 0, length: 1, waitMs: 60_000 })
       agent.launcher.kill(['kill'], 'Deleted')
       agent.launcher.kill(['kill'], 'Again')
       expect(await agent.ended('kill')).toMatchObject({

@@ -60,6 +60,6 @@ function groupsOf(pid: number): number {
   const script = `
     state=$(tr '\\0' '\\n' < /proc/${pid}/cmdline | grep -A1 -x -e --state | tail -n 1)
     name=shellcron-$(printf %s "$state" | sha256sum | cut -c 1-16)
-    find /sys/fs/cgroup -maxdepth 5 -type d -path "*/$name/run-*" 2> /dev/null | wc -l`
+    find /sys/fs/cgroup -maxdepth 6 -type d -path "*/$name/*run-*" 2> /dev/null | wc -l`
   return Number(execFileSync('sh', ['-c', script], { encoding: 'utf8' }))
 }

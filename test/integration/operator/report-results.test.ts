@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ANYWHERE, shellRunId } from '../../../core/keys.ts'
 import type { Result } from '../../../core/records/state.ts'
 import type { AgentStatus, JobStatus, RunStatus } from '../../../core/schema/status.ts'
@@ -259,4 +259,20 @@ test('an operator that starts again leaves unchanged statuses exactly as they ar
     return status?.runs?.length === 5 && (await statusOf<JobStatus>('ShellPool', 'p', '-'))?.conditions
   })
   expect(await said()).toEqual(before)
+})
+
+test('what went wrong in a run that succeeded becomes an Event', async () => {
+  const event = vi.spyOn(context.resources, 'event')
+  report()
+  await fixture.write('a.yaml', cronJob('a'))
+  await when('ShellCronJob', 'a', 'Ready Compiled')
+  const uid = await uidOf('a')
+  const message = 'a process was killed because memory ran out'
+  await end({ uid, name: 'a', run: `${NS}.a.1000`, message, warnings: ['OOMKilled'] })
+  await eventually('the Event is written', async () => event.mock.calls.length > 0)
+  expect(event).toHaveBeenCalledWith({ kind: 'ShellCronJob', namespace: NS, name: 'a' }, uid, {
+    type: 'Warning',
+    reason: 'OOMKilled',
+    message: `${NS}.a.1000: ${message}`,
+  })
 })
