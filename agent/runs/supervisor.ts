@@ -12,6 +12,7 @@ import { type EndFacts, endFactsOf } from './end-facts.ts'
 import { finishAttempt } from './finish.ts'
 import { launchId, launchOrder, secretValues } from './launch-order.ts'
 import { redactRecord } from './redact-record.ts'
+import { missedAfterClaim } from './missed-after-claim.ts'
 import { restampAttempt } from './restamp.ts'
 import { RunTable, type SupervisedRun } from './run-table.ts'
 
@@ -138,6 +139,8 @@ export class Runs {
     const kill = this.#killMark(run)
     if (kill) return this.#step(run, { type: 'ended', end: { kind: 'killed', reason: kill.reason } })
     const refusal = policy.refusal(entry)
+    const missed = missedAfterClaim(entry, run.active.value, this.#context.clock.now())
+    if (missed) return this.#step(run, { type: 'ended', end: missed })
     const order =
       refusal === undefined
         ? launchOrder(entry, run.active.value, this.#context)

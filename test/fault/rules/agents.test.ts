@@ -141,3 +141,50 @@ describe('INST: a claimed run is armed again only by the launcher instance that 
     expect(await starts()).toBe(2)
   })
 })
+
+describe('LATE: a claimed time is judged by deadline and catchUp again before it is armed', () => {
+  /** Etcd commits A's claim only when the deadline of its time has passed. Resolves to the run's result. */
+  async function replay(): Promise<Result> {
+    const { schedules, scheduleChangedAt, name } = once()
+    const period = 3_600_000_000
+    const time = Math.floor(Date.now() / period) * period
+    const startingDeadlineSeconds = Math.ceil((Date.now() - time) / 1_000) + 10
+    const mine = pool.keys.actives('default', 'a')
+    const isClaim = ({ then }: Txn) => then.some(op => 'put' in op && op.put.startsWith(mine))
+    const slow = (real: Etcd): Etcd => ({
+      ...real,
+      batch: async (txns, signal) => {
+        const isHeld = txns.some(isClaim)
+        if (isHeld)
+          await eventually('the deadline', () => Date.now() > time + startingDeadlineSeconds * 1_000)
+        return real.batch(txns, signal)
+      },
+    })
+    await pool.putJob({
+      name,
+      schedules,
+      scheduleChangedAt: Math.min(scheduleChangedAt, time - 1),
+      startingDeadlineSeconds,
+      command: command(`echo x >> ${pool.truth}`),
+    })
+    await pool.agent('a', { etcd: slow })
+    return eventually('it ends', result, 60_000)
+  }
+
+  test('with the guard the run is Missed, and was not started', async () => {
+    expect(await replay()).toMatchObject({
+      outcome: 'Missed',
+      reason: 'DeadlineExceeded',
+      attempt: 1,
+      final: true,
+    })
+    expect(await starts()).toBe(0)
+    expect(await pool.actives()).toEqual([])
+    expect((await pool.cell('j'))?.active).toEqual([])
+  })
+  test('without the guard the run starts past its deadline', async () => {
+    vi.spyOn(guards, 'judgesBeforeArming').mockReturnValue(false)
+    expect(await replay()).toMatchObject({ outcome: 'Succeeded' })
+    expect(await starts()).toBe(1)
+  })
+})
