@@ -21,7 +21,7 @@ const starts = async () => (await pool.ran()).length
 const result = async (): Promise<Result | undefined> => (await pool.results())[0]
 const registrationOf = (agent: string) => pool.etcd.get(pool.keys.agent('default', agent))
 
-/** The TTL of sessions that begin from now on. */
+/** The pool's TTL. Living sessions follow it. */
 async function setTtl(ttlSeconds: number): Promise<void> {
   const value = JSON.stringify({ ttlSeconds, paused: false, draining: false, sealKey: '' })
   await pool.etcd.txn({ compare: [], then: [{ put: pool.keys.pool('default'), value }] })
@@ -30,20 +30,22 @@ async function setTtl(ttlSeconds: number): Promise<void> {
 describe('BURYLVL: agents look for dead agents, not only for deletions of registrations', () => {
   /** A claims and dies. Its lease ends while B is away. B returns and resumes its session. */
   async function replay(isOver: () => boolean | Promise<boolean>): Promise<void> {
+    await setTtl(10)
     await pool.putJob({
       ...once(),
       command: command(`echo x >> ${pool.truth}; exec sleep 600`, { placement: { agents: ['a'] } }),
     })
     const a = await pool.agent('a')
     await eventually('it runs', async () => (await starts()) === 1)
-    await setTtl(10)
+    await a.crash()
+    await setTtl(20)
     const b = await pool.agent('b')
     await eventually('b has a session', () => registrationOf('b'))
-    await Promise.all([a.crash(), b.crash()])
+    await b.crash()
     await eventually('the lease of a ends', async () => !(await registrationOf('a')))
     vi.mocked(guards.buriesUnseenDeaths).mockClear()
     await pool.agent('b')
-    await eventually('it is over', isOver)
+    await eventually('it is over', isOver, 60_000)
   }
 
   test('with the guard the run is Lost', async () => {
