@@ -29,9 +29,12 @@ export interface World extends Mirrors, EligibleAgents {
   close(): Promise<void>
 }
 
+/** `created`: the create revision of its entry. */
+export type CreatedRun = RunEntry & { created: number }
+
 interface Mirrors {
   readonly jobs: Mirror<JobEntry>
-  readonly runs: Mirror<RunEntry>
+  readonly runs: Mirror<CreatedRun>
   readonly members: Mirror<Member>
   readonly agents: Mirror<Registration & { session: number }>
   readonly requests: Mirror<Request>
@@ -83,6 +86,7 @@ function createWatch({ etcd, log }: WorldOptions, views: View[], signal: AbortSi
 
 /** One after the other, in this order. */
 async function watchPool({ keys, pool, agent, operatorKey }: WorldOptions, watch: Watch): Promise<Mirrors> {
+  const readRun = readSignedEntry(operatorKey, runEntrySchema, keys.parseRun)
   return {
     pools: await watch(keys.pool(pool), reading(poolSchema)),
     beacon: await watch(keys.beacon, reading(beaconSchema)),
@@ -92,7 +96,10 @@ async function watchPool({ keys, pool, agent, operatorKey }: WorldOptions, watch
       return registration && { ...registration, session: item.create }
     }),
     jobs: await watch(keys.jobs(pool), readSignedEntry(operatorKey, jobEntrySchema, keys.parseJob)),
-    runs: await watch(keys.runs(pool), readSignedEntry(operatorKey, runEntrySchema, keys.parseRun)),
+    runs: await watch(keys.runs(pool), item => {
+      const entry = readRun(item)
+      return entry && { ...entry, created: item.create }
+    }),
     requests: await watch(keys.requests(pool), readSigned(operatorKey, requestSchema)),
     own: await watch(keys.actives(pool, agent), reading(activeSchema)),
   }
