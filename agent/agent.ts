@@ -148,6 +148,9 @@ export class Agent {
     const options = this.#sessionOptions(launcher)
     const renewing: SessionOptions = {
       ...options,
+      // Nor may its session move to a lease of another TTL.
+      ttlSeconds: () =>
+        (this.#isHandedOver ? this.#work.session?.ttlSeconds : undefined) ?? options.ttlSeconds(),
       fence: (session, until) => {
         if (!this.#isHandedOver) options.fence(session, until)
       },

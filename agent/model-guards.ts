@@ -12,6 +12,9 @@ export const guards = {
   /** INST: after a restart a claimed run is armed only in the launcher instance that was told of it. Another one may follow a reboot. */
   isLauncherThatWasTold: (told: string, living: string): boolean => told === living,
 
+  /** LATE: before a claimed time is armed, deadline and catchUp judge it again. The claim may have been committed late, or resumed. */
+  judgesBeforeArming: (): boolean => true,
+
   /** POLL: the process that put a time to wait reads its cell every second. */
   looksAtWaiting: (): boolean => true,
 }

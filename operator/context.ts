@@ -5,6 +5,7 @@ import type { Etcd } from '../store/etcd/client.ts'
 import type { AgentRequests } from './agent-requests.ts'
 import type { EtcdMirrors } from './etcd-mirrors.ts'
 import type { Identity } from './identity/identity.ts'
+import type { OwnWrites } from './own-writes.ts'
 import type { Resources } from './resources/port.ts'
 import type { CompileResults } from './status/compile-results.ts'
 
@@ -18,6 +19,7 @@ export interface Context {
   resources: Resources
   mirrors: EtcdMirrors
   requests: AgentRequests
+  writes: OwnWrites
   compileResults: CompileResults
   /** The beacon's epoch: see upkeep/beacon.ts. */
   epoch(): number

@@ -43,6 +43,8 @@ export interface EtcdMirrors extends Records {
   membersOf(pool: string): { agent: string; member: Member }[]
   /** An agent's session: the create revision of its registration. undefined: the agent does not live. */
   sessionOf(pool: string, agent: string): number | undefined
+  /** The revision of a member's or pool's record, also of one that cannot be read; 0: it is absent. */
+  revisionOf(key: string): number
   /** Whether every watch is connected. */
   synced(): boolean
   close(): Promise<void>
@@ -90,6 +92,7 @@ export async function mirrorEtcd(options: MirrorOptions, signal: AbortSignal): P
     runsOf: runsByJob(keys, views.actives, records.actives),
     membersOf: membersByPool(keys, views.members, records.members),
     sessionOf: (pool, agent) => records.agents.get(keys.agent(pool, agent))?.value.session,
+    revisionOf: key => (views.members.items.get(key) ?? views.pools.items.get(key))?.mod ?? 0,
     synced: () => all.every(view => view.synced),
     close: async () => void (await Promise.all(all.map(view => view.close()))),
   }

@@ -100,12 +100,12 @@ function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Handlers): 
   const { mirrors, resources, keys } = context
   mirrors.jobs.onChange((key, now) => {
     const ref = keys.parseJob(key)
-    // An entry without an object, or one that was deleted by someone else.
-    if (ref && (!now || !resources.get('ShellCronJob', ref.namespace, ref.name))) add(queues.jobs, ref)
+    // An entry without an object. What another process deletes is restored first (upkeep/restore-records.ts).
+    if (ref && now && !resources.get('ShellCronJob', ref.namespace, ref.name)) add(queues.jobs, ref)
   })
   mirrors.runs.onChange((key, now) => {
     const ref = keys.parseRun(key)
-    if (ref && (!now || !resources.get('ShellRun', ref.namespace, ref.name))) add(queues.runs, ref)
+    if (ref && now && !resources.get('ShellRun', ref.namespace, ref.name)) add(queues.runs, ref)
   })
   mirrors.cells.onChange(key => {
     const ref = keys.parseCell(key)
@@ -118,9 +118,6 @@ function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Handlers): 
     if (!now && before?.value.kind === 'run') add(queues.runs, before.value)
   })
   mirrors.members.onChange(key => membersChanged(context, queues, keys.parseMember(key)?.pool))
-  // A record of a pool or member that someone else deleted.
-  mirrors.members.onChange((_, now) => !now && queues.fleet.add(FLEET))
-  mirrors.pools.onChange((_, now) => !now && queues.fleet.add(FLEET))
 }
 
 /** In mode All the targets are the selected members. */

@@ -15,6 +15,7 @@ import type { Identity } from './identity/identity.ts'
 import { createJobCompiler } from './jobs/compiler.ts'
 import { createJobReconciler } from './jobs/reconcile.ts'
 import { reconcileMembers } from './members/reconcile.ts'
+import { createOwnWrites } from './own-writes.ts'
 import type { Resources } from './resources/port.ts'
 import { createRunCompiler } from './runs/compiler.ts'
 import { createRunReconciler } from './runs/reconcile.ts'
@@ -23,6 +24,7 @@ import { createSweep } from './sweep/sweep.ts'
 import { every } from './until-aborted.ts'
 import { type BeaconMemory, openBeacon } from './upkeep/beacon.ts'
 import { buryEveryMinute } from './upkeep/bury-in-dead-pools.ts'
+import { restoreRecords } from './upkeep/restore-records.ts'
 
 /**
  * A leading operator. It watches the objects and etcd, and reconciles etcd with the objects until the signal aborts.
@@ -108,6 +110,7 @@ function createContext(
     resources,
     mirrors,
     requests,
+    writes: createOwnWrites(clock),
     compileResults,
     epoch,
     draining,
@@ -131,6 +134,8 @@ function createQueues(context: Context): { queues: Queues; unregister(): void } 
       return undefined
     }),
   }
+  // Before the other handlers, so that an entry is restored as it was, and not compiled anew.
+  restoreRecords(context, queues)
   return { queues, unregister: registerEventHandlers(context, queues, { jobs, runs, sources, inputs }) }
 }
 

@@ -14,11 +14,20 @@ export function readSigned<T>(operatorKey: KeyObject, schema: z.ZodType<T>): Rea
   }
 }
 
-/** Reads signed entries. It rejects an entry under a key that does not match it: a signed entry could have been copied there. */
+/**
+ * Reads signed entries. It rejects an entry under a key that does not match it: a signed entry could have been copied there. `admits`: whether
+ * it is no older than what was seen (newest-seen.ts).
+ */
 export function readSignedEntry<T extends Entry>(
   operatorKey: KeyObject,
   schema: z.ZodType<T>,
-  parseKey: (key: string) => { pool: string; namespace: string; name: string } | undefined,
+  {
+    parseKey,
+    admits,
+  }: {
+    parseKey(key: string): { pool: string; namespace: string; name: string } | undefined
+    admits(entry: Entry): boolean
+  },
 ): Read<T> {
   const read = readSigned(operatorKey, schema)
   const intern = createEntryInterner()
@@ -27,6 +36,6 @@ export function readSignedEntry<T extends Entry>(
     const key = parseKey(item.key)
     const isUnderItsKey =
       entry && key && key.pool === entry.pool && key.namespace === entry.namespace && key.name === entry.name
-    return isUnderItsKey ? intern(entry) : undefined
+    return isUnderItsKey && admits(entry) ? intern(entry) : undefined
   }
 }

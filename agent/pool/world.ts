@@ -20,6 +20,7 @@ import type { Etcd, View } from '../../store/etcd/client.ts'
 import { type Mirror, mirror, type Read, reading } from '../../store/mirror.ts'
 import { parseValue } from '../../store/protocol/versioned.ts'
 import { createEligibleAgents, type EligibleAgents } from './eligible-agents.ts'
+import { createNewestSeen } from './newest-seen.ts'
 import { readSigned, readSignedEntry } from './signed-records.ts'
 
 /** Everything that an agent watches of its pool, in memory. */
@@ -29,9 +30,12 @@ export interface World extends Mirrors, EligibleAgents {
   close(): Promise<void>
 }
 
+/** `created`: the create revision of its entry. */
+export type CreatedRun = RunEntry & { created: number }
+
 interface Mirrors {
   readonly jobs: Mirror<JobEntry>
-  readonly runs: Mirror<RunEntry>
+  readonly runs: Mirror<CreatedRun>
   readonly members: Mirror<Member>
   readonly agents: Mirror<Registration & { session: number }>
   readonly requests: Mirror<Request>
@@ -83,7 +87,10 @@ function createWatch({ etcd, log }: WorldOptions, views: View[], signal: AbortSi
 
 /** One after the other, in this order. */
 async function watchPool({ keys, pool, agent, operatorKey }: WorldOptions, watch: Watch): Promise<Mirrors> {
-  return {
+  const { admits, deleted } = createNewestSeen()
+  const readRun = readSignedEntry(operatorKey, runEntrySchema, { parseKey: keys.parseRun, admits })
+  const readJob = readSignedEntry(operatorKey, jobEntrySchema, { parseKey: keys.parseJob, admits })
+  const mirrors = {
     pools: await watch(keys.pool(pool), reading(poolSchema)),
     beacon: await watch(keys.beacon, reading(beaconSchema)),
     members: await watch(keys.members(pool), reading(memberSchema)),
@@ -91,9 +98,15 @@ async function watchPool({ keys, pool, agent, operatorKey }: WorldOptions, watch
       const registration = parseValue(registrationSchema, item.value)
       return registration && { ...registration, session: item.create }
     }),
-    jobs: await watch(keys.jobs(pool), readSignedEntry(operatorKey, jobEntrySchema, keys.parseJob)),
-    runs: await watch(keys.runs(pool), readSignedEntry(operatorKey, runEntrySchema, keys.parseRun)),
+    jobs: await watch(keys.jobs(pool), readJob),
+    runs: await watch(keys.runs(pool), item => {
+      const entry = readRun(item)
+      return entry && { ...entry, created: item.create }
+    }),
     requests: await watch(keys.requests(pool), readSigned(operatorKey, requestSchema)),
     own: await watch(keys.actives(pool, agent), reading(activeSchema)),
   }
+  for (const entries of [mirrors.jobs, mirrors.runs])
+    entries.onChange((_, now, before) => !now && before && deleted(before.value.uid))
+  return mirrors
 }

@@ -17,7 +17,7 @@ const SLOT_POLL_MS = 2_000
 export async function runRecovery(
   context: Context,
   runs: Runs,
-  { everyMs, died }: { everyMs: number; died: Notifier },
+  { everyMs, died }: { everyMs(): number; died: Notifier },
 ): Promise<void> {
   const { signal, clock, log } = context
   let someoneDied = false
@@ -28,7 +28,7 @@ export async function runRecovery(
     const death = died.next()
     // While a pending attempt waits for a slot, only pending attempts are looked at more often.
     const isFull = someoneDied || clock.monotonic() >= fullAt
-    if (isFull) fullAt = clock.monotonic() + everyMs
+    if (isFull) fullAt = clock.monotonic() + everyMs()
     try {
       if (isFull) {
         isWaiting = (someoneDied || guards.buriesUnseenDeaths()) && (await buryDeadAgents(context, runs))

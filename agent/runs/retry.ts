@@ -1,3 +1,4 @@
+import { withdrawnBy } from '../../core/fires/withdrawn.ts'
 import { type Entry, jobEntrySchema, runEntrySchema } from '../../core/records/entry.ts'
 import type { Active } from '../../core/records/state.ts'
 import { backoffMs, retries, type Verdict } from '../../core/runs/outcome.ts'
@@ -29,8 +30,7 @@ export async function retryOf(
   const known = world[active.kind === 'job' ? 'jobs' : 'runs'].get(key)
   // The watch may be behind an edit: after a refusal the entry is read.
   const entry = round === 0 && known ? known : await readEntry(context, key)
-  if (!entry || entry.value.uid !== active.uid) return undefined
-  if (entry.value.kind === 'job' && (entry.value.suspended || entry.value.blocked)) return undefined
+  if (!entry || withdrawnBy(entry.value, active.uid) !== undefined) return undefined
   const backoffLimit = entry.value.command.backoffLimit
   if (!retries(outcome, active.attempt, backoffLimit)) return undefined
   return {

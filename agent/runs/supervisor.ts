@@ -1,3 +1,4 @@
+import { withdrawnBy } from '../../core/fires/withdrawn.ts'
 import type { CellRef } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import type { Active } from '../../core/records/state.ts'
@@ -11,6 +12,7 @@ import { endOf } from './container-command.ts'
 import { type EndFacts, endFactsOf } from './end-facts.ts'
 import { finishAttempt } from './finish.ts'
 import { launchId, launchOrder, secretValues } from './launch-order.ts'
+import { missedAfterClaim } from './missed-after-claim.ts'
 import { redactRecord } from './redact-record.ts'
 import { restampAttempt } from './restamp.ts'
 import { RunTable, type SupervisedRun } from './run-table.ts'
@@ -56,7 +58,8 @@ export class Runs {
   adopt(active: Versioned<Active>, { id, state, record }: LauncherRun): void {
     const entry = this.#entryOf(active.value)
     // An earlier process may have ended between the cancel for an edit and the claim under the new template.
-    const isEdited = record?.cause.kind === 'cancelled' && entry && !isSuspended(entry.value)
+    const isEdited =
+      record?.cause.kind === 'cancelled' && withdrawnBy(entry?.value, active.value.uid) === undefined
     const run = this.#add(active, {
       launch: id,
       state: isEdited
@@ -79,10 +82,9 @@ export class Runs {
     const run = this.#add(active, { launch, state: { phase: 'armed' }, entry: entry?.value })
     const kill = this.#killMark(run)
     if (kill) return this.#step(run, { type: 'ended', end: { kind: 'killed', reason: kill.reason } })
-    if (!entry || isSuspended(entry.value)) {
-      const reason = entry ? 'Suspended' : 'Deleted'
+    const reason = withdrawnBy(entry?.value, active.value.uid)
+    if (!entry || reason !== undefined)
       return this.#step(run, { type: 'ended', end: { kind: 'cancelled', reason } })
-    }
     void this.#restampAndArm(run, entry)
   }
 
@@ -137,6 +139,8 @@ export class Runs {
     const { policy, launcher } = this.#context
     const kill = this.#killMark(run)
     if (kill) return this.#step(run, { type: 'ended', end: { kind: 'killed', reason: kill.reason } })
+    const missed = missedAfterClaim(entry, run.active.value, this.#context.clock.now())
+    if (missed) return this.#step(run, { type: 'ended', end: missed })
     const refusal = policy.refusal(entry)
     const order =
       refusal === undefined
@@ -191,10 +195,9 @@ export class Runs {
 
   /** Applies an entry that may have changed. */
   #onEntry(run: SupervisedRun, now: Versioned<Entry> | undefined): void {
-    const { uid, generation } = run.active.value
-    if (!now || now.value.uid !== uid) this.#step(run, { type: 'withdrawn', why: 'Deleted' })
-    else if (isSuspended(now.value)) this.#step(run, { type: 'withdrawn', why: 'Suspended' })
-    else if (now.value.generation !== generation) this.#step(run, { type: 'edited' })
+    const why = withdrawnBy(now?.value, run.active.value.uid)
+    if (why !== undefined) this.#step(run, { type: 'withdrawn', why })
+    else if (now?.value.generation !== run.active.value.generation) this.#step(run, { type: 'edited' })
   }
 
   async #conclude(run: SupervisedRun, end: End, facts: EndFacts): Promise<void> {
@@ -238,9 +241,4 @@ export class Runs {
     const isSame = seen?.uid === value.uid && seen.attempt === value.attempt
     return value.kill ?? (isSame ? seen.kill : undefined)
   }
-}
-
-/** A ShellRun runs although its job is suspended; it has no such state of its own. */
-function isSuspended(entry: Entry): boolean {
-  return entry.kind === 'job' && (entry.suspended || entry.blocked !== undefined)
 }

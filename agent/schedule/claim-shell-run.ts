@@ -8,6 +8,7 @@ import type { Runs } from '../runs/supervisor.ts'
 import type { Context } from '../session/context.ts'
 import { markReplaced } from './mark-replaced.ts'
 import { sendClaim } from './send-claim.ts'
+import { isBehindOlder } from './shell-run-order.ts'
 import { readWave, type Wave } from './wave-slot.ts'
 
 const POLL_MS = 1_000
@@ -42,6 +43,7 @@ export async function claimShellRun(
   if (isSettled(entry.value, cell, clock.now())) return undefined
   const jobCell = await readJobCell(context, ref, entry.value)
   if (jobCell && (await isHeldBack(context, entry.value, jobCell))) return POLL_MS
+  if (entry.value.concurrencyPolicy !== 'Allow' && isBehindOlder(context, entry, target)) return POLL_MS
   const wave = await readWave(context, entry, target)
   if (wave?.isFull) {
     if (!cell.value?.waiting) await waitForSlot(context, { ref, entry, cell })

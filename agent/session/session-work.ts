@@ -96,7 +96,8 @@ export class SessionWork {
       // Changes are forwarded from here on. Those since the beginning of stock-taking were not.
       runs.recheck()
       this.#watchHealth(context, runs)
-      const everyMs = session.ttlSeconds * 1_000
+      // An edit of the pool may change it.
+      const everyMs = () => session.ttlSeconds * 1_000
       // Both end with `lost`. They are not awaited: a request in flight to an etcd that is gone must not delay the next session.
       void fires.run()
       void requests.run()

@@ -32,19 +32,42 @@ export function dueTimes(input: FireInput): DueTimes {
   }
 }
 
-/** Due times earlier than `before` are closed. */
-function closing(input: FireInput, due: { last: number; count: number }): { before: number; reason: string } {
+/**
+ * Why a time that was claimed may no longer start, because something delayed its claim or its start; undefined: it may. A time that
+ * waited in its cell is no catch-up: only its deadline counts.
+ */
+export function closedAfterClaim(
+  input: Omit<FireInput, 'cell' | 'lead'>,
+  { time, waited }: { time: number; waited: boolean },
+): string | undefined {
   const { entry, times, offset, now } = input
-  const { startingDeadlineSeconds: deadline } = entry
-  const byDeadline = deadline === undefined ? 0 : now - deadline * 1_000
+  if (now - offset < time) return undefined
+  const due = times.missed(time - 1, now - offset) ?? { last: time, count: 1 }
+  const { before, reason } = waited ? closingByDeadline(entry, now) : closing(input, due)
+  return time < before ? reason : undefined
+}
+
+function closingByDeadline(
+  { startingDeadlineSeconds: deadline }: Pick<FireInput['entry'], 'startingDeadlineSeconds'>,
+  now: number,
+): { before: number; reason: string } {
+  return { before: deadline === undefined ? 0 : now - deadline * 1_000, reason: DEADLINE_EXCEEDED }
+}
+
+/** Due times earlier than `before` are closed. */
+function closing(
+  { entry, times, offset, now }: Omit<FireInput, 'cell' | 'lead'>,
+  due: { last: number; count: number },
+): { before: number; reason: string } {
+  const byDeadline = closingByDeadline(entry, now)
   const fresh = now - offset - CATCH_UP_AFTER
   const byCatchUp = {
     None: () => fresh,
     Latest: () => Math.min(fresh, due.last),
     All: () => oldestWithin(times, due, entry.catchUpLimit),
   }[entry.catchUp]()
-  return byDeadline >= byCatchUp
-    ? { before: byDeadline, reason: DEADLINE_EXCEEDED }
+  return byDeadline.before >= byCatchUp
+    ? byDeadline
     : { before: byCatchUp, reason: entry.catchUp === 'All' ? 'CatchUpLimit' : 'NotCaughtUp' }
 }
 

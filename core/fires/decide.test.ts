@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../records/entry.ts'
 import type { Cell } from '../records/state.ts'
+import { closedAfterClaim } from './catch-up.ts'
 import { decide } from './decide.ts'
 import type { Decision, FireInput } from './decision.ts'
 import { settleUpTo, type Times } from './settlement.ts'
@@ -287,4 +288,25 @@ test('an edit settles every time up to its instant, the waiting one included', (
     { ...skipped(20, 20, 1, 'Rescheduled') },
     missed(30, 40, 2, 'Rescheduled'),
   ])
+})
+
+describe('a claimed time that could not start in time', () => {
+  const judged = (now: number, over: Partial<JobEntry>, waited = false) =>
+    closedAfterClaim({ entry: entry(over), times: tens, offset: 0, now: now * S }, { time: 10 * S, waited })
+  test.each<[string, Partial<JobEntry>, number, number, string]>([
+    ['its deadline', { startingDeadlineSeconds: 5 }, 15, 15.001, 'DeadlineExceeded'],
+    ['catchUp None', { catchUp: 'None' }, 15, 15.001, 'NotCaughtUp'],
+    ['catchUp Latest and a newer time', { catchUp: 'Latest' }, 19.999, 20, 'NotCaughtUp'],
+    ['catchUpLimit', { catchUp: 'All', catchUpLimit: 2 }, 29.999, 30, 'CatchUpLimit'],
+  ])('is closed by %s', (_, over, last, closed, reason) => {
+    expect(judged(last, over)).toBeUndefined()
+    expect(judged(closed, over)).toBe(reason)
+  })
+  test('that waited before is closed by its deadline alone', () => {
+    expect(judged(999, { catchUp: 'None' }, true)).toBeUndefined()
+    expect(judged(15.001, { catchUp: 'None', startingDeadlineSeconds: 5 }, true)).toBe('DeadlineExceeded')
+  })
+  test('is not judged before its instant', () => {
+    expect(judged(9, { startingDeadlineSeconds: 0 })).toBeUndefined()
+  })
 })

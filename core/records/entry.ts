@@ -70,6 +70,8 @@ export type Command = z.infer<typeof commandSchema>
 const common = {
   uid: z.string(),
   generation: z.number(),
+  /** The number of the operator's write: it grows with each one of the same uid. Absent: an older operator wrote it. */
+  written: z.number().optional(),
   pool: z.string(),
   namespace: z.string(),
   name: z.string(),

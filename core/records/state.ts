@@ -61,6 +61,8 @@ export const activeSchema = z.object({
   instance: z.string(),
   /** onDisconnect Continue: it is not buried before this time. */
   buryAfter: z.number().optional(),
+  /** Its time waited in the cell before it was claimed, so `catchUp` does not apply to it. */
+  waited: z.boolean().optional(),
   /** The owner must kill it, with this reason. */
   kill: z.object({ reason: z.string() }).optional(),
   /** The job of a ShellRun with jobRef. The run counts in that job's cell too. */

@@ -12,7 +12,7 @@ import type { End } from './outcome.ts'
 export type RunState =
   | { phase: 'armed' }
   /** `why` undefined: the template changed, and the attempt is armed again with the new one. */
-  | { phase: 'cancelling'; why: 'Suspended' | 'Deleted' | undefined }
+  | { phase: 'cancelling'; why: string | undefined }
   | { phase: 'running' }
   | { phase: 'ended' }
 
@@ -23,7 +23,8 @@ export type RunEvent =
   | { type: 'refused'; reason: string }
   /** Its template has a new generation. */
   | { type: 'edited' }
-  | { type: 'withdrawn'; why: 'Suspended' | 'Deleted' }
+  /** Its job was suspended, edited or deleted; `why` is the reason of its end (core/fires/withdrawn.ts). */
+  | { type: 'withdrawn'; why: string }
   | { type: 'kill'; reason: string }
 
 /** What the owner must do. */
@@ -74,7 +75,7 @@ function ended(state: RunState, end: End): RunStep {
 }
 
 /** A started attempt keeps the template with which it started. Of two reasons the later one counts. */
-function withdrawn(state: RunState, why: 'Suspended' | 'Deleted' | undefined): RunStep {
+function withdrawn(state: RunState, why: string | undefined): RunStep {
   if (state.phase === 'running') return { state, order: NOTHING }
   return { state: { phase: 'cancelling', why }, order: { do: 'cancel' } }
 }

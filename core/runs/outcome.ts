@@ -14,9 +14,11 @@ export type End =
   /** Its container does not exist, or ended during the run. */
   | { kind: 'failed'; reason: string; message?: string | undefined }
   | { kind: 'lost'; reason?: string | undefined }
+  /** It was claimed, but may no longer start. */
+  | { kind: 'missed'; reason: string; message: string }
 
 export interface Verdict {
-  outcome: Exclude<Outcome, 'Skipped' | 'Missed'>
+  outcome: Exclude<Outcome, 'Skipped'>
   reason: string
   exitCode?: number
   signal?: string
@@ -46,6 +48,8 @@ export function verdictOf(end: End, command: Pick<Command, 'successExitCodes'>):
       return { outcome: 'Failed', reason: end.reason, ...(end.message ? { message: end.message } : {}) }
     case 'lost':
       return { outcome: 'Lost', reason: end.reason ?? 'LauncherRestarted' }
+    case 'missed':
+      return { outcome: 'Missed', reason: end.reason, message: end.message }
     default:
       return end satisfies never
   }

@@ -3,16 +3,16 @@ import { Stale } from '../../platform/work-queue.ts'
 import type { Context } from '../context.ts'
 import { killAttempt } from '../end-attempt.ts'
 import type { Step } from './job-state.ts'
-import { planToTxn } from './plan-to-txn.ts'
+import { forgetWrites, planToTxn } from './plan-to-txn.ts'
 
-type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity'>
+type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity' | 'writes'>
 
 const BATCHED: readonly Step['do'][] = ['settle', 'cell', 'forget']
 
 /** Applies the steps of one stage. Throws Stale if the state has changed since it was observed. */
 export async function applyPlan(deps: Deps, steps: readonly Step[], signal: AbortSignal): Promise<void> {
-  const { etcd, keys, clock, identity } = deps
-  const writer = { keys, clock, sign: identity.sign }
+  const { etcd, keys, clock, identity, writes } = deps
+  const writer = { keys, clock, sign: identity.sign, writes }
   const batched = steps.flatMap(step =>
     BATCHED.includes(step.do) && step.do !== 'kill' ? [planToTxn(step, writer)] : [],
   )
@@ -27,7 +27,10 @@ export async function applyPlan(deps: Deps, steps: readonly Step[], signal: Abor
     if (step.do === 'kill') await kill(deps, step)
     else if (!BATCHED.includes(step.do)) {
       const answer = await etcd.txn(planToTxn(step, writer), signal)
-      if (!answer.ok) throw new Stale('the entry has changed since it was read')
+      if (!answer.ok) {
+        forgetWrites(step, deps)
+        throw new Stale('the entry has changed since it was read')
+      }
       logStep(deps, step)
     }
   }

@@ -5,12 +5,14 @@ import { guards } from '../../store/protocol/model-guards.ts'
 import { putKnown } from '../../store/protocol/operator-writes.ts'
 import { settle } from '../../store/protocol/settle.ts'
 import { offersOf } from '../agent-requests.ts'
+import type { OwnWrites } from '../own-writes.ts'
 import type { Step } from './job-state.ts'
 
 interface Writer {
   keys: Keys
   clock: Clock
   sign(text: string): string
+  writes: OwnWrites
 }
 
 /** The transaction of a step. It compares everything that the step was planned on. For kills see ../end-attempt.ts. */
@@ -19,7 +21,8 @@ export function planToTxn(step: Exclude<Step, { do: 'kill' }>, writer: Writer): 
   switch (step.do) {
     case 'put': {
       const { entry, pool, mod } = step
-      return putKnown(keys.job({ ...entry, pool }), mod, entryText(writer, entry))
+      const key = keys.job({ ...entry, pool })
+      return putKnown(key, mod, entryText(writer, { key, entry }))
     }
     case 'move':
       return moveTxn(step, writer)
@@ -41,17 +44,29 @@ export function planToTxn(step: Exclude<Step, { do: 'kill' }>, writer: Writer): 
   }
 }
 
-function entryText({ sign }: Writer, entry: object): string {
-  return sign(JSON.stringify(entry))
+function entryText(
+  { sign, writes }: Writer,
+  { key, entry }: { key: string; entry: Extract<Step, { do: 'put' }>['entry'] },
+): string {
+  return sign(JSON.stringify(writes.numbered(key, entry)))
+}
+
+/** etcd refused the transaction of this step: its writes are not expected any more. */
+export function forgetWrites(step: Step, { keys, writes }: Pick<Writer, 'keys' | 'writes'>): void {
+  if (step.do === 'put') writes.refused(keys.job({ ...step.entry, pool: step.pool }))
+  if (step.do === 'move') writes.refused(keys.job(step.entry))
+  if (step.do === 'move') writes.refused(step.from.key)
+  if (step.do === 'remove') writes.refused(step.stored.key)
 }
 
 function moveTxn({ from, entry }: Extract<Step, { do: 'move' }>, writer: Writer): Txn {
   const { keys } = writer
+  writer.writes.expect(from.key, undefined)
   const cells = keys.cellsOf({ ...entry, kind: 'job', pool: from.pool })
   return {
     compare: [...guards.operatorKnows(from.key, from.mod), ...guards.operatorKnows(keys.job(entry), 0)],
     then: [
-      { put: keys.job(entry), value: entryText(writer, entry) },
+      { put: keys.job(entry), value: entryText(writer, { key: keys.job(entry), entry }) },
       { delete: from.key },
       { delete: cells, prefix: true },
       { delete: keys.request(from.pool, offersOf(entry)), prefix: true },
@@ -59,9 +74,10 @@ function moveTxn({ from, entry }: Extract<Step, { do: 'move' }>, writer: Writer)
   }
 }
 
-function removeTxn({ stored }: Extract<Step, { do: 'remove' }>, { keys }: Writer): Txn {
+function removeTxn({ stored }: Extract<Step, { do: 'remove' }>, { keys, writes }: Writer): Txn {
   const ref = keys.parseJob(stored.key)
   if (!ref) throw new Error(`not a job's key: ${stored.key}`)
+  writes.expect(stored.key, undefined)
   return {
     compare: guards.operatorKnows(stored.key, stored.mod),
     then: [

@@ -237,7 +237,8 @@ function killSteps(state: JobState): Step[] {
     .map(cell => ({ do: 'kill', cell, reason: 'Requested', run }))
 }
 
-/** Compares both as they are read back, so that an absent field equals an undefined one. */
+/** Compares both as they are read back, so that an absent field equals an undefined one. The number of a write does not count. */
 function isSame(next: JobEntry, entry: JobEntry): boolean {
-  return isDeepStrictEqual(jobEntrySchema.parse(JSON.parse(JSON.stringify(next))), entry)
+  const numbered = { ...next, written: entry.written }
+  return isDeepStrictEqual(jobEntrySchema.parse(JSON.parse(JSON.stringify(numbered))), entry)
 }

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { memberSchema, poolSchema } from '../../core/records/state.ts'
+import { type Member, memberSchema, type Pool, poolSchema } from '../../core/records/state.ts'
 import { Stale } from '../../platform/work-queue.ts'
-import type { Txn } from '../../store/etcd/types.ts'
 import { deleteKnown, putKnown } from '../../store/protocol/operator-writes.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../context.ts'
@@ -9,7 +8,7 @@ import { agentsForNodes, desiredMembers, desiredPools } from './plan.ts'
 
 type Deps = Pick<
   Context,
-  'etcd' | 'keys' | 'clock' | 'log' | 'mirrors' | 'resources' | 'identity' | 'draining'
+  'etcd' | 'keys' | 'clock' | 'log' | 'mirrors' | 'resources' | 'identity' | 'draining' | 'writes'
 >
 
 /**
@@ -17,7 +16,7 @@ type Deps = Pick<
  * object that exists but cannot be read stay as they are.
  */
 export async function reconcileMembers(deps: Deps, signal: AbortSignal): Promise<void> {
-  const { resources, etcd, log } = deps
+  const { resources, log } = deps
   const pools = resources.list('ShellPool')
   const agents = resources.list('ShellAgent')
   const nodes = resources.list('Node')
@@ -27,16 +26,42 @@ export async function reconcileMembers(deps: Deps, signal: AbortSignal): Promise
       if (!isHidden(deps, 'ShellAgent', agent.name)) await resources.putAgent(agent)
   }
   const members = desiredMembers(agents, new Map(nodes.map(node => [node.metadata.name, node])), pools)
-  const txns = [
-    ...(await poolTxns(deps, desiredPools(pools, members, deps.draining()))),
-    ...memberTxns(deps, members),
+  const changes = [
+    ...(await poolChanges(deps, desiredPools(pools, members, deps.draining()))),
+    ...memberChanges(deps, members),
   ]
-  if (txns.length === 0) return
-  for (const answer of await etcd.batch(txns, signal)) {
+  if (changes.length === 0) return
+  await apply(deps, changes, signal)
+  log.info({ changed: changes.length }, 'members.put')
+}
+
+/** A record to put, or to delete (undefined). `mod`: the revision that it replaces. */
+interface RecordChange {
+  key: string
+  mod: number
+  value: Member | Pool | undefined
+}
+
+async function apply(
+  { etcd, writes }: Deps,
+  changes: readonly RecordChange[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { key, value } of changes) writes.expect(key, value)
+  const answers = await etcd.batch(
+    changes.map(({ key, mod, value }) =>
+      value ? putKnown(key, mod, JSON.stringify(value)) : deleteKnown(key, mod),
+    ),
+    signal,
+  )
+  let isStale = false
+  for (const [i, answer] of answers.entries()) {
     if ('ambiguous' in answer) throw answer.ambiguous
-    if (!answer.ok) throw new Stale('members or pools have changed since they were read')
+    if (answer.ok) continue
+    isStale = true
+    writes.refused(changes[i]?.key ?? '')
   }
-  log.info({ changed: txns.length }, 'members.put')
+  if (isStale) throw new Stale('members or pools have changed since they were read')
 }
 
 /** Whether the object exists but was never readable: it is in no list, and must not be taken for deleted. */
@@ -45,31 +70,30 @@ function isHidden({ resources }: Deps, kind: 'ShellAgent' | 'ShellPool', name: s
   return resources.unreadable(kind, '', name) !== undefined
 }
 
-async function poolTxns(deps: Deps, desired: ReturnType<typeof desiredPools>): Promise<Txn[]> {
+async function poolChanges(deps: Deps, desired: ReturnType<typeof desiredPools>): Promise<RecordChange[]> {
   const { keys, mirrors, identity } = deps
-  const txns: Txn[] = []
+  const changes: RecordChange[] = []
   for (const [name, settings] of desired) {
     const key = keys.pool(name)
     const { publicPem } = await identity.pool(name)
     const stored = mirrors.pools.get(key)
     if (stored && isHidden(deps, 'ShellPool', name)) continue
     const value = poolSchema.parse({ ...settings, sealKey: publicPem })
-    if (!isDeepStrictEqual(stored?.value, value))
-      txns.push(putKnown(key, stored?.mod ?? 0, JSON.stringify(value)))
+    if (!isDeepStrictEqual(stored?.value, value)) changes.push({ key, mod: mirrors.revisionOf(key), value })
   }
   const inUse = new Set(desired.keys())
   for (const { key } of mirrors.jobs.entries()) inUse.add(keys.parseJob(key)?.pool ?? '')
   for (const { key, mod } of mirrors.pools.entries()) {
     const name = keys.parsePool(key)
     if (name !== undefined && !inUse.has(name) && !isHidden(deps, 'ShellPool', name))
-      txns.push(deleteKnown(key, mod))
+      changes.push({ key, mod, value: undefined })
   }
-  return txns
+  return changes
 }
 
-function memberTxns(deps: Deps, desired: ReturnType<typeof desiredMembers>): Txn[] {
+function memberChanges(deps: Deps, desired: ReturnType<typeof desiredMembers>): RecordChange[] {
   const { keys, mirrors, clock } = deps
-  const txns: Txn[] = []
+  const changes: RecordChange[] = []
   const wanted = new Set<string>()
   for (const { pool, agent, ...settings } of desired) {
     const key = keys.member(pool, agent)
@@ -77,12 +101,11 @@ function memberTxns(deps: Deps, desired: ReturnType<typeof desiredMembers>): Txn
     const stored = mirrors.members.get(key)
     const enrolledAt = stored?.value.enrolledAt ?? clock.now()
     const value = memberSchema.parse({ ...settings, enrolledAt })
-    if (!isDeepStrictEqual(stored?.value, value))
-      txns.push(putKnown(key, stored?.mod ?? 0, JSON.stringify(value)))
+    if (!isDeepStrictEqual(stored?.value, value)) changes.push({ key, mod: mirrors.revisionOf(key), value })
   }
   const stale = [...mirrors.members.entries()].filter(
     ({ key }: Versioned<unknown>) =>
       !wanted.has(key) && !isHidden(deps, 'ShellAgent', keys.parseMember(key)?.agent),
   )
-  return [...txns, ...stale.map(({ key, mod }) => deleteKnown(key, mod))]
+  return [...changes, ...stale.map(({ key, mod }) => ({ key, mod, value: undefined }))]
 }

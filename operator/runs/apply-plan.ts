@@ -10,7 +10,7 @@ import type { Context } from '../context.ts'
 import { killAttempt } from '../end-attempt.ts'
 import type { RunStep } from './plan.ts'
 
-type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity' | 'requests'>
+type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'identity' | 'requests' | 'writes'>
 
 /** Applies the steps of one stage, in order. Throws Stale if the state has changed since it was observed. */
 export async function applyPlan(deps: Deps, steps: readonly RunStep[], signal: AbortSignal): Promise<void> {
@@ -20,7 +20,11 @@ export async function applyPlan(deps: Deps, steps: readonly RunStep[], signal: A
     else if (step.do === 'kill') await kill(deps, step)
     else {
       const answer = await deps.etcd.txn(txnOf(deps, step), signal)
-      if (!answer.ok) throw new Stale('the ShellRun has changed since it was read')
+      if (!answer.ok) {
+        if (step.do === 'put') deps.writes.refused(deps.keys.run(step.entry))
+        if (step.do === 'remove') deps.writes.refused(step.stored.key)
+        throw new Stale('the ShellRun has changed since it was read')
+      }
       if (step.do === 'miss')
         deps.log.info({ run: step.stored.key, target: step.open.target, reason: step.reason }, 'run.missed')
     }
@@ -28,16 +32,19 @@ export async function applyPlan(deps: Deps, steps: readonly RunStep[], signal: A
 }
 
 function txnOf(
-  { keys, clock, identity }: Deps,
+  { keys, clock, identity, writes }: Deps,
   step: Exclude<RunStep, { do: 'request' } | { do: 'kill' }>,
 ): Txn {
   switch (step.do) {
-    case 'put':
-      return putKnown(keys.run(step.entry), step.mod, identity.sign(JSON.stringify(step.entry)))
+    case 'put': {
+      const key = keys.run(step.entry)
+      return putKnown(key, step.mod, identity.sign(JSON.stringify(writes.numbered(key, step.entry))))
+    }
     case 'remove': {
       const { key, mod } = step.stored
       const ref = keys.parseRun(key)
       if (!ref) throw new Error(`not a ShellRun's key: ${key}`)
+      writes.expect(key, undefined)
       return {
         compare: guards.operatorKnows(key, mod),
         then: [

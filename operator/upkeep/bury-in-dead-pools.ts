@@ -1,3 +1,4 @@
+import { withdrawnBy } from '../../core/fires/withdrawn.ts'
 import { NOBODY, WAVE } from '../../core/keys.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import { backoffMs, retries } from '../../core/runs/outcome.ts'
@@ -113,8 +114,7 @@ function overdue(deps: Deps, { pool, value }: ActiveSeen): string | undefined {
 
 function retryOf(deps: Deps, { pool, value }: ActiveSeen): Retry | undefined {
   const entry = entryOf(deps, pool, value)
-  if (!entry || entry.value.uid !== value.uid || value.kill) return undefined
-  if (entry.value.kind === 'job' && (entry.value.suspended || entry.value.blocked)) return undefined
+  if (!entry || value.kill || withdrawnBy(entry.value, value.uid) !== undefined) return undefined
   const { backoffLimit } = entry.value.command
   if (!retries('Lost', value.attempt, backoffLimit)) return undefined
   return { backoffLimit, notBefore: deps.clock.now() + backoffMs(value.attempt), entry, next: undefined }

@@ -12,7 +12,7 @@ export interface FireAggregate {
   succeeded: number
   failed: number
   missed: number
-  /** An agent claimed it on at least one target. */
+  /** An agent claimed it on at least one target, and it was not Missed all the same. */
   taken: boolean
 }
 
@@ -30,7 +30,7 @@ export function aggregateOf(result: StoredResult, id: number): FireAggregate {
     succeeded: final && succeeded ? 1 : 0,
     failed: final && !succeeded && !missed ? 1 : 0,
     missed: final && missed ? 1 : 0,
-    taken: attempt > 0,
+    taken: attempt > 0 && !missed,
   }
 }
 

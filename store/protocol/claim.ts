@@ -112,6 +112,7 @@ function activeOf(c: Claim): Active {
     session: c.session,
     instance: c.instance,
     ...buryAfter(c.entry.value, c.notBefore, c.now),
+    ...(c.cell.value?.waiting?.time === c.time ? { waited: true } : {}),
     ...(c.jobName ? { jobName: c.jobName } : {}),
     ...(c.wave ? { wave: true } : {}),
   }

@@ -40,6 +40,20 @@ export function amend(
 }
 
 /**
+ * Moves a session's registration to another lease, in one transaction: its pool has another TTL now.
+ *
+ *   registration unchanged → put the same value on this lease
+ */
+export function moveRegistration(
+  keys: Keys,
+  who: { pool: string; agent: string; lease: string; mod: number },
+  value: string,
+): Txn {
+  const key = keys.agent(who.pool, who.agent)
+  return { compare: [{ key, mod: who.mod }], then: [{ put: key, value, lease: who.lease }] }
+}
+
+/**
  * Changes a session's registration and its lease, in one transaction: after a hand-over, or for another launcher instance. The session stays
  * the same, because a put keeps the create revision.
  *

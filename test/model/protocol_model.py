@@ -40,6 +40,7 @@ Checks
     OVERLAP  Forbid, and two processes live
     ALIVE    a process lives and its `active` entry is gone
     STALE    a claim succeeded for a generation that the user had already replaced
+    OVERDUE  catchUp is None, and a first attempt was armed after its T had closed
   In states in which nothing more must happen, with a connected agent:
     MISSING  a T that was due has no outcome and no attempt
     STUCK    an attempt stays in `active` or in the cell for ever
@@ -51,7 +52,7 @@ import sys
 import time
 from collections import deque, namedtuple
 
-RULES = ('CAS', 'GAP', 'SWEEP', 'EDITS', 'BURYLVL', 'ADOPT', 'RECON', 'INST', 'DROP', 'KILL', 'POLL', 'OPCAS')
+RULES = ('CAS', 'GAP', 'SWEEP', 'EDITS', 'BURYLVL', 'ADOPT', 'RECON', 'INST', 'DROP', 'KILL', 'POLL', 'OPCAS', 'LATE')
 WHAT = dict(
     CAS='finish and burial compare the revision of the cell',
     GAP='times are settled in order; a process that passes over one records its outcome',
@@ -65,6 +66,7 @@ WHAT = dict(
     KILL='the fence is SIGKILL, without grace',
     POLL='a waiting time reads its cell again (without it nothing is lost: the time starts late or is skipped)',
     OPCAS='the operator writes job entries only over the revision that it knows',
+    LATE='a claimed time is judged again by catchUp before it is armed; a closed one ends as Missed',
 )
 
 # The whole state.
@@ -80,14 +82,15 @@ WHAT = dict(
 #   fin     how many final outcomes each T has; starts: how often it was started (both stop counting at 2)
 #   req     the times that were due while the job was in force: they must have an outcome
 #   bud     the budgets that are left
-#   truth   what the user wants: (generation, suspended); 'stale' after a claim that contradicts it
+#   truth   what the user wants: (generation, suspended); 'stale' after a claim that contradicts it,
+#           'overdue' after an arm of a closed T
 #   store   an edit that the operator is in the middle of: (settle up to, kind); 0: none
 St = namedtuple('St', 'now job cell regs acts res late ags lns links fin starts req bud truth store')
 # An agent: kj and kc are the entry and the cell as it knows them, toarm what it will hand to its launcher, todo whether it
 # saw the other one die, retry a retry in its memory (only without ADOPT).
 Ag = namedtuple('Ag', 'up sess kj kc toarm todo retry')
 # A launcher: runs {(T, attempt, generation, state)}; state is armed, running, term (was sent SIGTERM), or how it ended:
-# S(ucceeded), L(ost), C(ancelled).
+# S(ucceeded), L(ost), C(ancelled), M(issed).
 Ln = namedtuple('Ln', 'inst fenced runs')
 
 
@@ -281,7 +284,7 @@ class Model:
                 known = {(T, t) for T, t, g in ag.toarm} | {(T, t) for T, t, g, st in ln.runs}
                 for e in s.acts:
                     if e[0] == a and e[3] == ag.sess:
-                        hit = [x for x in ln.runs if x[:2] == e[1:3] and x[3] in 'SLC']
+                        hit = [x for x in ln.runs if x[:2] == e[1:3] and x[3] in 'SLCM']
                         if hit:
                             if s.regs[a] == ag.sess:
                                 r = m.endattempt(s, a, e, hit[0][3])
@@ -293,15 +296,21 @@ class Model:
                     elif s.regs[e[0]] != e[3] and ('BURYLVL' in F or (e[0] == o and ag.todo)):
                         yield f'A{a} buries A{e[0]} T{e[1]}/{e[2]}', m.endattempt(s, a, e, 'L'), 1
                 for x in ln.runs:  # the entry of an ended run is gone: it was buried
-                    if x[3] in 'SLC' and not any(e[0] == a and e[1:3] == x[:2] for e in s.acts):
+                    if x[3] in 'SLCM' and not any(e[0] == a and e[1:3] == x[:2] for e in s.acts):
                         yield f'A{a} drops superseded T{x[0]}/{x[1]}', m.setln(s, a, runs=ln.runs - {x}), 1
             if ag.up and ag.sess:
                 for x in ag.toarm:
                     r = m.setag(s, a, toarm=ag.toarm - {x})
-                    if ln.fenced:
+                    overdue = m.catchup == 'None' and x[1] == 1 and s.now > x[0] + 1
+                    if overdue and 'LATE' in F:
+                        yield f'A{a} judges T{x[0]} again: Missed', m.setln(r, a, runs=ln.runs | {x + ('M',)}), 1
+                    elif ln.fenced:
                         yield f'A{a} arm T{x[0]} refused by fence', m.setln(r, a, runs=ln.runs | {x + ('L',)}), 1
                     else:
-                        yield f'A{a} arms T{x[0]}/{x[1]}', m.setln(r, a, runs=ln.runs | {x + ('armed',)}), 1
+                        r = m.setln(r, a, runs=ln.runs | {x + ('armed',)})
+                        if overdue:
+                            r = r._replace(truth=('overdue', x[0]))
+                        yield f'A{a} arms T{x[0]}/{x[1]}', r, 1
             for x in ln.runs:
                 rest = ln.runs - {x}
                 if x[3] == 'armed' and s.now >= x[0] and not ln.fenced:
@@ -417,6 +426,8 @@ class Model:
         """The check that fails in this state, whatever happens next."""
         if s.truth[0] == 'stale':
             return 'STALE'
+        if s.truth[0] == 'overdue':
+            return f'OVERDUE T{s.truth[1]}'
         for T in range(1, m.nf + 1):
             if m.backoff == 0 and s.starts[T] > 1:
                 return f'DUP T{T}'
@@ -534,6 +545,7 @@ EXPECT = {
     'KILL': ('Allow', 'All', 0, 'cut', ()),
     'POLL': ('Forbid', 'All', 0, 'none', ()),
     'OPCAS': ('Allow', 'All', 0, 'stale', ('suspend',)),
+    'LATE': ('Allow', 'None', 0, 'none', ()),
 }
 
 

@@ -137,6 +137,7 @@ const REASONS = {
   Killed: 'Requested',
   Lost: 'Fenced',
   Cancelled: 'Cancelled',
+  Missed: 'DeadlineExceeded',
 }
 
 function expectBytes(wanted: CommandRow['expect'], { record, stdout }: Seen, tty: boolean): void {

@@ -21,7 +21,7 @@ const starts = async () => (await pool.ran()).length
 const result = async (): Promise<Result | undefined> => (await pool.results())[0]
 const registrationOf = (agent: string) => pool.etcd.get(pool.keys.agent('default', agent))
 
-/** The TTL of sessions that begin from now on. */
+/** The pool's TTL. Living sessions follow it. */
 async function setTtl(ttlSeconds: number): Promise<void> {
   const value = JSON.stringify({ ttlSeconds, paused: false, draining: false, sealKey: '' })
   await pool.etcd.txn({ compare: [], then: [{ put: pool.keys.pool('default'), value }] })
@@ -30,20 +30,22 @@ async function setTtl(ttlSeconds: number): Promise<void> {
 describe('BURYLVL: agents look for dead agents, not only for deletions of registrations', () => {
   /** A claims and dies. Its lease ends while B is away. B returns and resumes its session. */
   async function replay(isOver: () => boolean | Promise<boolean>): Promise<void> {
+    await setTtl(10)
     await pool.putJob({
       ...once(),
       command: command(`echo x >> ${pool.truth}; exec sleep 600`, { placement: { agents: ['a'] } }),
     })
     const a = await pool.agent('a')
     await eventually('it runs', async () => (await starts()) === 1)
-    await setTtl(10)
+    await a.crash()
+    await setTtl(20)
     const b = await pool.agent('b')
     await eventually('b has a session', () => registrationOf('b'))
-    await Promise.all([a.crash(), b.crash()])
+    await b.crash()
     await eventually('the lease of a ends', async () => !(await registrationOf('a')))
     vi.mocked(guards.buriesUnseenDeaths).mockClear()
     await pool.agent('b')
-    await eventually('it is over', isOver)
+    await eventually('it is over', isOver, 60_000)
   }
 
   test('with the guard the run is Lost', async () => {
@@ -139,5 +141,52 @@ describe('INST: a claimed run is armed again only by the launcher instance that 
     vi.spyOn(guards, 'isLauncherThatWasTold').mockReturnValue(true)
     await replay()
     expect(await starts()).toBe(2)
+  })
+})
+
+describe('LATE: a claimed time is judged by deadline and catchUp again before it is armed', () => {
+  /** Etcd commits A's claim only when the deadline of its time has passed. Resolves to the run's result. */
+  async function replay(): Promise<Result> {
+    const { schedules, scheduleChangedAt, name } = once()
+    const period = 3_600_000_000
+    const time = Math.floor(Date.now() / period) * period
+    const startingDeadlineSeconds = Math.ceil((Date.now() - time) / 1_000) + 10
+    const mine = pool.keys.actives('default', 'a')
+    const isClaim = ({ then }: Txn) => then.some(op => 'put' in op && op.put.startsWith(mine))
+    const slow = (real: Etcd): Etcd => ({
+      ...real,
+      batch: async (txns, signal) => {
+        const isHeld = txns.some(isClaim)
+        if (isHeld)
+          await eventually('the deadline', () => Date.now() > time + startingDeadlineSeconds * 1_000)
+        return real.batch(txns, signal)
+      },
+    })
+    await pool.putJob({
+      name,
+      schedules,
+      scheduleChangedAt: Math.min(scheduleChangedAt, time - 1),
+      startingDeadlineSeconds,
+      command: command(`echo x >> ${pool.truth}`),
+    })
+    await pool.agent('a', { etcd: slow })
+    return eventually('it ends', result, 60_000)
+  }
+
+  test('with the guard the run is Missed, and was not started', async () => {
+    expect(await replay()).toMatchObject({
+      outcome: 'Missed',
+      reason: 'DeadlineExceeded',
+      attempt: 1,
+      final: true,
+    })
+    expect(await starts()).toBe(0)
+    expect(await pool.actives()).toEqual([])
+    expect((await pool.cell('j'))?.active).toEqual([])
+  })
+  test('without the guard the run starts past its deadline', async () => {
+    vi.spyOn(guards, 'judgesBeforeArming').mockReturnValue(false)
+    expect(await replay()).toMatchObject({ outcome: 'Succeeded' })
+    expect(await starts()).toBe(1)
   })
 })

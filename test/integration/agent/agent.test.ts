@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { eventually } from '../../fault/eventually.ts'
 import { command, due } from '../../fixtures/pool.ts'
@@ -57,6 +58,51 @@ test('a command that may gain privileges is refused unless the local file of the
   expect(result.reason).toBe('RefusedByAgent')
   expect(result.message).toContain('allowPrivilegeEscalation is not set')
   expect(await pool.ran()).toEqual([])
+})
+
+/** Ends with a retry that waits for its backoff. */
+async function pendingRetry(name: string): Promise<Parameters<typeof pool.putJob>[0]> {
+  const job = { name, ...due(), command: command('[ "$SHELLCRON_ATTEMPT" = 2 ]', { backoffLimit: 1 }) }
+  await pool.agent('a')
+  await pool.putJob(job)
+  await eventually('a retry is pending', async () => (await pool.actives())[0]?.attempt === 2)
+  return { ...job, suspended: true }
+}
+const retried = (name: string) =>
+  eventually('the retry ends', async () =>
+    (await pool.results()).find(result => result.name === name && result.attempt === 2),
+  )
+
+test('a pending retry outlives an edit of the schedule', async () => {
+  const job = await pendingRetry('rescheduled')
+  await pool.putJob({ ...job, editing: { at: Date.now(), settle: 'Rescheduled' } })
+  await pool.putJob({ name: 'later', ...due(), command: command('true') })
+  await eventually('the agent has seen the suspension', () => pool.ended('later'))
+  await pool.putJob({ ...job, suspended: false, generation: 2, schedules: ['@every 2h'] })
+  expect(await retried('rescheduled')).toMatchObject({ outcome: 'Succeeded', generation: 2, final: true })
+})
+
+test('a run that fails while its schedule is edited is retried', async () => {
+  await pool.agent('a')
+  const script = `until [ -e ${pool.dir}/go ]; do sleep 0.1; done; [ "$SHELLCRON_ATTEMPT" = 2 ]`
+  const job = { name: 'editing', ...due(), command: command(script, { backoffLimit: 1 }) }
+  await pool.putJob(job)
+  await eventually('it is claimed', async () => (await pool.actives()).length > 0)
+  await pool.putJob({ ...job, suspended: true, editing: { at: Date.now(), settle: 'Rescheduled' } })
+  await writeFile(`${pool.dir}/go`, '')
+  expect(await retried('editing')).toMatchObject({ outcome: 'Succeeded', final: true })
+})
+
+test.each([
+  ['is suspended', { editing: { at: 1, settle: 'Suspended' } }, 'Suspended'],
+  ['is suspended already', {}, 'Suspended'],
+  ['is deleted', { editing: { at: 1, settle: 'Deleted' } }, 'Deleted'],
+  ['moves to another pool', { editing: { at: 1, settle: 'PoolChanged' } }, 'PoolChanged'],
+  ['is blocked', { suspended: false, blocked: { reason: 'NotAllowed', message: '' } }, 'NotAllowed'],
+])('a pending retry of a job that %s is Cancelled, and the reason says so', async (_, over, reason) => {
+  const job = await pendingRetry('ends')
+  await pool.putJob({ ...job, ...over })
+  expect(await retried('ends')).toMatchObject({ outcome: 'Cancelled', reason, final: true })
 })
 
 test('Forbid: a time that comes due while a run is active waits, and starts when that run ends', async () => {

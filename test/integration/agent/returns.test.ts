@@ -27,12 +27,11 @@ async function mark(over: Partial<Active>): Promise<void> {
   await put(pool.keys.active('default', 'a', active?.run ?? ''), { ...active, ...over })
 }
 
-/** Puts the first attempt of a run that starts in an hour, as a claim does. Its owner is not running. */
-async function claimedAhead(owner: StartedAgent): Promise<void> {
+/** Puts the first attempt of a run, by default one that starts in an hour, as a claim does. Its owner is not running. */
+async function claimedAhead(owner: StartedAgent, time = Date.now() + 3_600_000): Promise<void> {
   const registration = await eventually('a session', () => pool.etcd.get(pool.keys.agent('default', 'a')))
   const { instance } = JSON.parse(registration.value)
   await owner.crash()
-  const time = Date.now() + 3_600_000
   const run = scheduledRunId(ref, time)
   await put(pool.keys.cell(ref), {
     uid: 'uid-1',
@@ -119,4 +118,33 @@ test('an armed run of a job that was edited meanwhile, and is edited again, is a
   await pool.agent('a', { etcd: between })
   await eventually('it is of the last template', async () => (await pool.actives())[0]?.generation === 3)
   expect(await pool.results()).toEqual([])
+})
+
+const OLD = Date.now() - 11_700
+
+test.each([
+  ['startingDeadlineSeconds', { startingDeadlineSeconds: 5 }, 'DeadlineExceeded'],
+  ['catchUp None', { catchUp: 'None' as const }, 'NotCaughtUp'],
+])('a claimed run that was not started in time is Missed by %s', async (_, over, reason) => {
+  await job(`echo x >> ${pool.truth}`, { ...over, suspended: true })
+  await claimedAhead(await pool.agent('a'), OLD)
+  await job(`echo x >> ${pool.truth}`, over)
+  await pool.agent('a')
+  expect(await eventually('it ends', result)).toMatchObject({
+    outcome: 'Missed',
+    reason,
+    time: OLD,
+    final: true,
+  })
+  expect(await pool.ran()).toEqual([])
+  expect(await pool.actives()).toEqual([])
+  expect((await pool.cell('j'))?.active).toEqual([])
+})
+
+test('a claimed run that was not started in time and may be caught up is started', async () => {
+  await job(`echo x >> ${pool.truth}`, { suspended: true })
+  await claimedAhead(await pool.agent('a'), OLD)
+  await job(`echo x >> ${pool.truth}`, { catchUp: 'Latest' })
+  await pool.agent('a')
+  expect(await eventually('it ends', result)).toMatchObject({ outcome: 'Succeeded', time: OLD })
 })
