@@ -43,6 +43,12 @@ export async function readOverview(socket: string, signal?: AbortSignal): Promis
   return overview.parse(await requestJson(socket, { path: '/v1/objects', ...(signal ? { signal } : {}) }))
 }
 
+/** Whether the operator has compared what etcd held at its start with the objects. */
+export async function hasCompared(socket: string, signal: AbortSignal): Promise<boolean> {
+  return z.object({ done: z.boolean() }).parse(await requestJson(socket, { path: '/v1/comparison', signal }))
+    .done
+}
+
 /** Each result that the operator stores from now on, until the signal aborts or the operator ends. */
 export async function* outcomes(socket: string, signal: AbortSignal): AsyncIterable<Result> {
   const response = await openRequest(socket, { path: '/v1/outcomes', signal })

@@ -11,13 +11,20 @@ export interface Part {
   stop(graceMs: number): Promise<void>
 }
 
+export interface PartOptions {
+  name: 'operator' | 'agent'
+  args: string[]
+  env?: NodeJS.ProcessEnv
+  say(line: string): void
+  /** The first start waits for this promise. */
+  after?: Promise<unknown>
+}
+
 /** Starts a part, and starts it again whenever it ends, until `ending` aborts. */
-export function keepRunning(
-  of: { name: 'operator' | 'agent'; args: string[]; env?: NodeJS.ProcessEnv; say(line: string): void },
-  ending: AbortSignal,
-): Part {
+export function keepRunning(of: PartOptions, ending: AbortSignal): Part {
   let child: Child | undefined
   const start = async (): Promise<void> => {
+    await of.after
     while (!ending.aborted) {
       child = await startChild({
         name: of.name,

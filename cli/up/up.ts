@@ -1,6 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { systemClock } from '../../platform/clock.ts'
 import { freePorts } from '../../platform/free-ports.ts'
+import { hasCompared } from '../operator-client.ts'
 import { readMachine, takeVariables } from './config.ts'
 import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
 import { type EtcdServer, startEtcdServer, type TlsFiles } from './etcd-server.ts'
@@ -10,7 +12,9 @@ import { type Format, view } from './view.ts'
 
 /**
  * Runs everything on one machine: etcd with certificates, the operator on a directory, and one agent. Each is a child process that
- * cannot outlive this one. They stop in reverse order: the agent ends and records its runs, the operator stores the results, etcd ends.
+ * cannot outlive this one. The agent starts when the operator has compared etcd with the directory, and new jobs are compiled when the
+ * agent is Ready (operator/first-comparison.ts). They stop in reverse order: the agent ends and records its runs, the operator stores the
+ * results, etcd ends.
  */
 export interface UpOptions {
   directory: string
@@ -30,6 +34,7 @@ const POOL = 'default'
 const DRAIN_SECONDS = 10
 /** How long the agent then has to record them, and the operator to store them, ms. */
 const RECORD_GRACE_MS = 30_000
+const COMPARED_POLL_MS = 100
 
 export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
   const say: Say = line => void process.stderr.write(`${line}\n`)
@@ -119,6 +124,8 @@ async function startParts(
     '--directory': setup.directory,
     '--state': setup.state,
     '--ingest': `127.0.0.1:${ingestPort}`,
+    '--await-agent': setup.name,
+    '--await-since': String(systemClock.now()),
   }
   const agentFlags = {
     ...common,
@@ -131,9 +138,18 @@ async function startParts(
   }
   const secrets = options.secretFromEnv.flatMap(each => ['--secret-from-env', each])
   const operatorArgs = [...Object.entries(operatorFlags).flat(), ...secrets]
-  return {
-    operator: keepRunning({ say, name: 'operator', env: operatorEnv, args: operatorArgs }, ending),
-    agent: keepRunning({ say, name: 'agent', args: Object.entries(agentFlags).flat() }, ending),
+  const operator = keepRunning({ say, name: 'operator', env: operatorEnv, args: operatorArgs }, ending)
+  const after = untilCompared(join(setup.state, 'operator.sock'), ending)
+  const agent = keepRunning({ say, name: 'agent', args: Object.entries(agentFlags).flat(), after }, ending)
+  return { operator, agent }
+}
+
+/** Resolves when the operator has compared etcd with the directory, or the signal aborts. */
+async function untilCompared(socketPath: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const done = await hasCompared(socketPath, signal).catch(() => false)
+    if (done) return
+    await systemClock.sleep(COMPARED_POLL_MS, signal).catch(() => undefined)
   }
 }
 
