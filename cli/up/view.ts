@@ -2,7 +2,14 @@ import type { Result } from '../../core/records/state.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import { type Overview, outcomes, readOverview } from '../operator-client.ts'
-import { keyOfResult, renderOutcome, renderProblem, renderTable, renderTroubles } from './table.ts'
+import {
+  keyOfResult,
+  renderOutcome,
+  renderProblem,
+  renderTable,
+  renderTroubles,
+  whyItCannotRun,
+} from './table.ts'
 
 /** Shows jobs and outcomes until the signal aborts: as a live table, as one line for each outcome, or as JSON lines. */
 export type Format = 'table' | 'lines' | 'json'
@@ -74,10 +81,10 @@ function isNew(told: Set<string>, { uid, run, attempt }: Result): boolean {
 
 /** A line for each job that cannot run as it is written. */
 function refusals({ objects }: Overview): string[] {
-  return objects.flatMap(({ kind, metadata, status }) => {
-    const ready = status.conditions.find(({ type }) => type === 'Ready')
-    if (kind !== 'ShellCronJob' || ready?.status !== 'False') return []
-    return [`${metadata.namespace}/${metadata.name}: ${ready.reason}: ${ready.message}`]
+  return objects.flatMap(object => {
+    const { kind, metadata } = object
+    const why = kind === 'ShellCronJob' ? whyItCannotRun(object) : undefined
+    return why === undefined ? [] : [`${metadata.namespace}/${metadata.name}: ${why}`]
   })
 }
 
