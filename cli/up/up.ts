@@ -4,8 +4,10 @@ import { systemClock } from '../../platform/clock.ts'
 import { freePorts } from '../../platform/free-ports.ts'
 import { hasCompared } from '../operator-client.ts'
 import { readMachine, takeVariables } from './config.ts'
+import { explainStart } from './disk-room.ts'
 import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
-import { type EtcdServer, startEtcdServer, type TlsFiles } from './etcd-server.ts'
+import { type EtcdServer, type Ports, startEtcdServer, type TlsFiles } from './etcd-server.ts'
+import { type KeptEtcd, keepEtcd } from './keep-etcd.ts'
 import { keepRunning, type Part } from './keep-running.ts'
 import { portsFor, type Setup, setUp } from './setup.ts'
 import { type Format, view } from './view.ts'
@@ -39,6 +41,17 @@ const COMPARED_POLL_MS = 100
 export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
   const say: Say = line => void process.stderr.write(`${line}\n`)
   const setup = await setUp(options)
+  const starting = start({ options, setup, say }, stop).catch(async (error: unknown) => {
+    throw await explainStart(error, setup.state)
+  })
+  await runUntilStopped(await starting, stop)
+}
+
+/** Everything up to a running etcd. */
+async function start(
+  { options, setup, say }: Pick<Running, 'options' | 'setup' | 'say'>,
+  stop: AbortSignal,
+): Promise<Running> {
   const operator = await import('../../operator/main.ts')
   // Fails here, before anything is started: the agent would end and be started again without end.
   await (await import('../../agent/main.ts')).launcherProgram()
@@ -48,11 +61,15 @@ export async function up(options: UpOptions, stop: AbortSignal): Promise<void> {
 
   await operator.enrolLocal({ stateDir: setup.state, name: setup.name, pool: POOL, dir: identityIn(setup) })
   const tls = await operator.certifyEtcd({ stateDir: setup.state, names: ['localhost', '127.0.0.1'] })
-  const etcd = await startEtcd({ options, setup, binary, tls, say }, stop)
+  const by = { options, setup, binary, tls: await asFiles(join(setup.state, 'etcd-tls'), tls), say }
+  const given = options.etcdPort === undefined ? undefined : await portsFor(options.etcdPort)
+  const first = await startEtcd(by, given, stop)
+  const again = (ports: Ports, signal: AbortSignal) => startEtcd(by, ports, signal)
+  const etcd = keepEtcd(first, { state: setup.state, start: again, say })
   say(
     `ShellCron runs the jobs of ${setup.directory} on agent ${setup.name}. State directory: ${setup.state}. To stop, press Ctrl-C.`,
   )
-  await runUntilStopped({ options, setup, etcd, operatorEnv, say }, stop)
+  return { options, setup, etcd, endpoint: first.endpoint, operatorEnv, say }
 }
 
 function identityIn({ state }: Setup): string {
@@ -61,16 +78,17 @@ function identityIn({ state }: Setup): string {
 
 async function startEtcd(
   by: { options: UpOptions; setup: Setup; binary: EtcdBinary; tls: TlsFiles; say: Say },
-  stop: AbortSignal,
+  ports: Ports | undefined,
+  signal: AbortSignal,
 ): Promise<EtcdServer> {
   const { options, setup, binary, tls, say } = by
   return startEtcdServer({
     binary: binary.path,
     dir: join(setup.state, 'etcd'),
-    tls: await asFiles(join(setup.state, 'etcd-tls'), tls),
-    ...(options.etcdPort === undefined ? {} : { ports: await portsFor(options.etcdPort) }),
+    tls,
+    ...(ports ? { ports } : {}),
     onLine: line => void (options.logLevel === 'debug' && say(line)),
-    signal: stop,
+    signal,
   })
 }
 
@@ -84,7 +102,8 @@ async function asFiles(dir: string, tls: TlsFiles): Promise<TlsFiles> {
 interface Running {
   options: UpOptions
   setup: Setup
-  etcd: EtcdServer
+  etcd: KeptEtcd
+  endpoint: string
   operatorEnv: NodeJS.ProcessEnv
   say: Say
 }
@@ -95,12 +114,10 @@ async function runUntilStopped(of: Running, stop: AbortSignal): Promise<void> {
   const parts = await startParts(of, ending.signal)
   const viewing = new AbortController()
   const socketPath = join(setup.state, 'operator.sock')
-  const shown = view({ socketPath, format: options.format, out: process.stdout }, viewing.signal)
-  const failed = etcd.ended.then(({ code, signal }) => {
-    if (!stop.aborted) throw new Error(`etcd ended with ${signal ?? `exit code ${code}`}:\n${etcd.tail()}`)
-  })
+  const troubles = () => [etcd.trouble()].flatMap(message => (message ? [{ file: 'etcd', message }] : []))
+  const shown = view({ socketPath, format: options.format, out: process.stdout, troubles }, viewing.signal)
   try {
-    await Promise.race([aborted(stop), failed, shown])
+    await Promise.race([aborted(stop), etcd.done, shown])
   } finally {
     ending.abort()
     if (stop.aborted) say(`\nStopping. Active runs have ${DRAIN_SECONDS} seconds to end.`)
@@ -109,16 +126,15 @@ async function runUntilStopped(of: Running, stop: AbortSignal): Promise<void> {
     viewing.abort()
     await Promise.allSettled([shown])
     await etcd.stop()
-    await Promise.allSettled([failed])
   }
 }
 
 async function startParts(
-  { options, setup, etcd, operatorEnv, say }: Running,
+  { options, setup, endpoint, operatorEnv, say }: Running,
   ending: AbortSignal,
 ): Promise<{ operator: Part; agent: Part }> {
   const [ingestPort = 0] = await freePorts(1)
-  const common = { '--endpoints': etcd.endpoint, '--log-level': options.logLevel }
+  const common = { '--endpoints': endpoint, '--log-level': options.logLevel }
   const operatorFlags = {
     ...common,
     '--directory': setup.directory,

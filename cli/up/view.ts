@@ -17,6 +17,8 @@ export type Format = 'table' | 'lines' | 'json'
 export interface ViewOptions {
   socketPath: string
   format: Format
+  /** Problems that `up` itself has now. */
+  troubles?(): Overview['problems']
   out: { write(text: string): unknown; columns?: number; rows?: number }
 }
 
@@ -48,13 +50,20 @@ async function followOutcomes(
 }
 
 function createPoll(
-  { socketPath, format, out }: ViewOptions,
+  { socketPath, format, out, troubles = () => [] }: ViewOptions,
   screen: ((overview: Overview) => void) | undefined,
   signal: AbortSignal,
 ): () => Promise<void> {
   let told = new Set<string>()
+  let read: Overview = { objects: [], problems: [] }
   return async () => {
-    const overview = await readOverview(socketPath, signal)
+    const own = troubles()
+    try {
+      read = await readOverview(socketPath, signal)
+    } catch (error) {
+      if (own.length === 0) throw error
+    }
+    const overview = { ...read, problems: [...read.problems, ...own] }
     screen?.(overview)
     const now = new Set([
       ...overview.problems.map(renderProblem),
