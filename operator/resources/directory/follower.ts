@@ -25,8 +25,9 @@ const POLL_MS = 1_000
 /** Keeps the records in line with the files of the directory. */
 export class Follower {
   readonly #options: FollowerOptions
-  /** The state of folder and records that was applied last. */
+  /** The state of folder and records that was applied last, and whether all files had been read then. */
   #applied = ''
+  #wasSettled = false
   #checkedAt: number
 
   constructor(options: FollowerOptions) {
@@ -75,11 +76,12 @@ export class Follower {
   async #scan(): Promise<boolean> {
     const { folder, records, lookups, clock } = this.#options
     const settled = await folder.scan()
-    // Planned again only if something is different, as planning compares every object.
-    const state = `${settled} ${folder.version} ${records.removed}`
-    if (state !== this.#applied) {
+    // Planned again only if something is different. An unread file alone changes nothing.
+    const state = `${folder.version} ${records.removed}`
+    if (state !== this.#applied || (settled && !this.#wasSettled)) {
       await this.#apply(settled)
       this.#applied = state
+      this.#wasSettled = settled
     }
     const lookupsSettled = await lookups.check()
     this.#checkedAt = clock.monotonic()
