@@ -57,6 +57,8 @@ const JOB_WORKERS = 16
 const RUN_WORKERS = 8
 /** How often every object is reconciled again, in case an event was missed, ms. */
 const RESYNC_MS = 600_000
+/** How often to look whether etcd is there again, ms. */
+const LOOK_MS = 500
 
 export async function leadOperator(options: OperatorOptions, signal: AbortSignal): Promise<void> {
   const { etcd, keys, clock, log, identity, memory, awaitedAgent: awaited } = options
@@ -81,6 +83,11 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
         beacon.beat(signal),
         buryEveryMinute(context, signal),
         every({ clock, ms: RESYNC_MS }, signal, all),
+        every(
+          { clock, ms: LOOK_MS },
+          signal,
+          onReturn(mirrors, () => retryFailed(queues)),
+        ),
         ...(options.tasks ?? []).map(task => task(context, signal)),
       ])
     } finally {
@@ -89,6 +96,20 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
   } finally {
     await mirrors.close()
   }
+}
+
+/** Calls `act` when etcd is there again. To be called at intervals. */
+function onReturn(mirrors: EtcdMirrors, act: () => void): () => void {
+  let wasAway = false
+  return () => {
+    const isAway = !mirrors.synced()
+    if (wasAway && !isAway) act()
+    wasAway = isAway
+  }
+}
+
+function retryFailed({ fleet, jobs, runs }: Queues): void {
+  for (const queue of [fleet, jobs, runs]) queue.retryFailed()
 }
 
 function createContext(
