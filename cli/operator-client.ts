@@ -36,11 +36,12 @@ const problem = z.object({
   message: z.string(),
 })
 
-const overview = z.object({ objects: z.array(seen), problems: z.array(problem) })
+const overview = z.object({ objects: z.array(seen), more: z.number().optional(), problems: z.array(problem) })
 export type Overview = z.infer<typeof overview>
 
-export async function readOverview(socket: string, signal?: AbortSignal): Promise<Overview> {
-  return overview.parse(await requestJson(socket, { path: '/v1/objects', ...(signal ? { signal } : {}) }))
+/** `rows`: how many jobs and runs are wanted. The answer has all jobs that cannot run besides. */
+export async function readOverview(socket: string, rows: number, signal: AbortSignal): Promise<Overview> {
+  return overview.parse(await requestJson(socket, { path: `/v1/objects?rows=${rows}`, signal }))
 }
 
 /** Whether the operator has compared what etcd held at its start with the objects. */

@@ -59,7 +59,7 @@ function createPoll(
   return async () => {
     const own = troubles()
     try {
-      read = await readOverview(socketPath, signal)
+      read = await readOverview(socketPath, screen ? heightOf(out) : 0, signal)
     } catch (error) {
       if (own.length === 0) throw error
     }
@@ -97,16 +97,23 @@ function refusals({ objects }: Overview): string[] {
   })
 }
 
+/** How many lines of the table fit on the screen. */
+function heightOf(out: ViewOptions['out']): number {
+  return Math.max(3, (out.rows ?? 24) - 1)
+}
+
 /** Redraws the table in place. */
 function createScreen({ out }: ViewOptions, last: ReadonlyMap<string, Result>): (overview: Overview) => void {
   let drawn = 0
   return overview => {
-    const height = Math.max(3, (out.rows ?? 24) - 1)
+    const height = heightOf(out)
     const lines = renderTable({ overview, last, now: systemClock.now(), width: out.columns ?? 120 }).split(
       '\n',
     )
-    const shown =
-      lines.length > height ? [...lines.slice(0, height - 1), `… ${lines.length - height + 1} more`] : lines
+    const { more = 0 } = overview
+    const kept = lines.length + Math.min(more, 1) > height ? height - 1 : lines.length
+    const hidden = lines.length - kept + more
+    const shown = hidden > 0 ? [...lines.slice(0, kept), `… ${hidden} more`] : lines
     out.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${shown.join('\n')}\n`)
     drawn = shown.length
   }
