@@ -38,11 +38,18 @@ const problem = z.object({
   message: z.string(),
 })
 
-const overview = z.object({ objects: z.array(seen), problems: z.array(problem) })
+const overview = z.object({ objects: z.array(seen), more: z.number().optional(), problems: z.array(problem) })
 export type Overview = z.infer<typeof overview>
 
-export async function readOverview(socket: string, signal?: AbortSignal): Promise<Overview> {
-  return overview.parse(await requestJson(socket, { path: '/v1/objects', ...(signal ? { signal } : {}) }))
+/** `rows`: how many jobs and runs are wanted. The answer has all jobs that cannot run besides. */
+export async function readOverview(socket: string, rows: number, signal: AbortSignal): Promise<Overview> {
+  return overview.parse(await requestJson(socket, { path: `/v1/objects?rows=${rows}`, signal }))
+}
+
+/** Whether the operator has compared what etcd held at its start with the objects. */
+export async function hasCompared(socket: string, signal: AbortSignal): Promise<boolean> {
+  return z.object({ done: z.boolean() }).parse(await requestJson(socket, { path: '/v1/comparison', signal }))
+    .done
 }
 
 /** Each result that the operator stores from now on, until the signal aborts or the operator ends. */

@@ -28,6 +28,12 @@ export function addOperatorCommand(program: Command): void {
     .option('--log-store-password-file <file>', 'file with the password for --log-store postgres://…')
     .option('--health <host:port>', 'address on which to serve /healthz and /readyz')
     .addOption(secretFromEnvOption())
+    .option('--await-agent <name>', 'compile new jobs when this agent is Ready, or a minute later')
+    .option(
+      '--await-since <ms>',
+      'for --await-agent: since when its process must have started, Unix ms',
+      number,
+    )
     .option(
       '--ingest <address>',
       'where to take output from agents: HOST:PORT, or unix:PATH (default: nowhere)',

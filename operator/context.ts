@@ -23,6 +23,8 @@ export interface Context {
   compileResults: CompileResults
   /** The beacon's epoch: see upkeep/beacon.ts. */
   epoch(): number
+  /** Whether what was stored in etcd at the start of this term has been compared with the objects: see first-comparison.ts. */
+  compared(): boolean
   /** Whether the operator is being uninstalled: all finalizers are removed, none is added, and `jobs/` is emptied. */
   draining(): boolean
   /** Standalone: without any ShellPolicy everything is allowed, and the agents' local policy files decide. */

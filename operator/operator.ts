@@ -11,6 +11,7 @@ import { createSources } from './compile/value-sources.ts'
 import type { Context } from './context.ts'
 import { type EtcdMirrors, mirrorEtcd } from './etcd-mirrors.ts'
 import { enqueueAll, type Queues, registerEventHandlers } from './event-handlers.ts'
+import { type AwaitedAgent, createFirstComparison, type FirstComparison } from './first-comparison.ts'
 import type { Identity } from './identity/identity.ts'
 import { createJobCompiler } from './jobs/compiler.ts'
 import { createJobReconciler } from './jobs/reconcile.ts'
@@ -42,6 +43,8 @@ export interface OperatorOptions {
   resources: Resources
   memory: BeaconMemory
   allowWithoutPolicy: boolean
+  /** New jobs are compiled when this agent is Ready, or a minute later. */
+  awaitedAgent?: AwaitedAgent
   draining(): boolean
   /** More tasks that run while this operator leads. */
   tasks?: readonly LeaderTask[]
@@ -56,28 +59,37 @@ const JOB_WORKERS = 16
 const RUN_WORKERS = 8
 /** How often every object is reconciled again, in case an event was missed, ms. */
 const RESYNC_MS = 600_000
+/** How often to look whether etcd is there again, ms. */
+const LOOK_MS = 500
 
 export async function leadOperator(options: OperatorOptions, signal: AbortSignal): Promise<void> {
-  const { etcd, keys, clock, log, identity, memory } = options
+  const { etcd, keys, clock, log, identity, memory, awaitedAgent: awaited } = options
   const mirrors = await mirrorEtcd({ etcd, keys, publicKey: identity.publicKey, log }, signal)
   try {
-    const onEpoch = () => enqueueAll(context, queues)
-    const beacon = await openBeacon({ etcd, key: keys.beacon, memory, clock, log, onEpoch }, signal)
+    const all = () => enqueueAll(context, queues)
+    const beacon = await openBeacon({ etcd, key: keys.beacon, memory, clock, log, onEpoch: all }, signal)
     const batcher = createBatcher(etcd)
-    const context = createContext(options, { mirrors, batcher, epoch: beacon.epoch })
-    const { queues, unregister } = createQueues(context)
+    const comparison = createFirstComparison({ mirrors, keys, clock, log }, { awaited, open: all })
+    const context = createContext(options, { mirrors, batcher, epoch: beacon.epoch, comparison })
+    const { queues, unregister } = createQueues(context, comparison)
     const sweep = createSweep({ ...context, batcher })
-    options.onLeading?.(context, () => enqueueAll(context, queues))
-    enqueueAll(context, queues)
+    options.onLeading?.(context, all)
+    all()
     try {
       await Promise.all([
         queues.fleet.run(signal),
         queues.jobs.run(signal),
         queues.runs.run(signal),
+        comparison.run(signal),
         sweep.run(signal),
         beacon.beat(signal),
         buryEveryMinute(context, signal),
-        every({ clock, ms: RESYNC_MS }, signal, () => enqueueAll(context, queues)),
+        every({ clock, ms: RESYNC_MS }, signal, all),
+        every(
+          { clock, ms: LOOK_MS },
+          signal,
+          onReturn(mirrors, () => retryFailed(queues)),
+        ),
         ...(options.tasks ?? []).map(task => task(context, signal)),
       ])
     } finally {
@@ -88,12 +100,31 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
   }
 }
 
+/** Calls `act` when etcd is there again. To be called at intervals. */
+function onReturn(mirrors: EtcdMirrors, act: () => void): () => void {
+  let wasAway = false
+  return () => {
+    const isAway = !mirrors.synced()
+    if (wasAway && !isAway) act()
+    wasAway = isAway
+  }
+}
+
+function retryFailed({ fleet, jobs, runs }: Queues): void {
+  for (const queue of [fleet, jobs, runs]) queue.retryFailed()
+}
+
 function createContext(
   options: OperatorOptions,
-  of: { mirrors: EtcdMirrors; batcher: ReturnType<typeof createBatcher>; epoch(): number },
+  of: {
+    mirrors: EtcdMirrors
+    batcher: ReturnType<typeof createBatcher>
+    epoch(): number
+    comparison: FirstComparison
+  },
 ): Context {
   const { etcd, keys, clock, log, identity, resources, draining, allowWithoutPolicy } = options
-  const { mirrors, batcher, epoch } = of
+  const { mirrors, batcher, epoch, comparison } = of
   const requests = createAgentRequests({
     etcd: { lease: etcd.lease, txn: txn => batcher.txn(txn) },
     keys,
@@ -113,12 +144,13 @@ function createContext(
     writes: createOwnWrites(clock),
     compileResults,
     epoch,
+    compared: comparison.isDone,
     draining,
     allowWithoutPolicy,
   }
 }
 
-function createQueues(context: Context): { queues: Queues; unregister(): void } {
+function createQueues(context: Context, comparison: FirstComparison): { queues: Queues; unregister(): void } {
   const { clock, log, resources } = context
   const sources = createSources(resources, clock)
   const inputs = createCompileInputs(context)
@@ -127,8 +159,16 @@ function createQueues(context: Context): { queues: Queues; unregister(): void } 
   const queue = (name: string, concurrency: number, reconcile: QueueOptions['reconcile']): Queue =>
     createQueue({ name, concurrency, clock, log, reconcile, isFinal })
   const queues: Queues = {
-    jobs: queue('jobs', JOB_WORKERS, (key, signal) => jobs.reconcile(key, signal)),
-    runs: queue('runs', RUN_WORKERS, (key, signal) => runs.reconcile(key, signal)),
+    jobs: queue(
+      'jobs',
+      JOB_WORKERS,
+      comparison.watch('jobs', (key, signal) => jobs.reconcile(key, signal)),
+    ),
+    runs: queue(
+      'runs',
+      RUN_WORKERS,
+      comparison.watch('runs', (key, signal) => runs.reconcile(key, signal)),
+    ),
     fleet: queue('fleet', 1, async (_, signal) => {
       await reconcileMembers(context, signal)
       return undefined

@@ -185,3 +185,27 @@ test('the earlier instant stays, and a removed key does not come back', async ()
   stop.abort()
   await done
 })
+
+test('keys in backoff come back at once when what they failed for is there again', async () => {
+  const clock = createFakeClock()
+  let isDown = true
+  const seen: { key: string; at: number }[] = []
+  const reconcile = async (key: string): Promise<Again> => {
+    if (key === 'sleeping') return { inMs: 3_600_000 }
+    if (isDown) throw new Unavailable('etcd is away')
+    seen.push({ key, at: clock.now() })
+    return undefined
+  }
+  const stop = new AbortController()
+  const queue = createQueue({ name: 'test', concurrency: 2, clock, log: silentLog, reconcile })
+  const done = queue.run(stop.signal)
+  for (const key of ['a', 'b', 'sleeping']) queue.add(key)
+  await clock.goTo(600_000)
+  isDown = false
+  queue.retryFailed()
+  await clock.goTo(600_001)
+  expect(seen.map(({ key }) => key).sort()).toEqual(['a', 'b'])
+  expect(queue.sleeping).toBe(1)
+  stop.abort()
+  await done
+})

@@ -23,6 +23,8 @@ export interface Queue {
   addAfter(key: string, ms: number): void
   /** Removes a sleeping or waiting key. */
   remove(key: string): void
+  /** Ends the backoff of all keys that have failed: what they failed for is there again. */
+  retryFailed(): void
   /** Whether the key sleeps, waits or is reconciled. */
   has(key: string): boolean
   /** How many keys wait or are reconciled. Sleeping keys do not count. */
@@ -106,6 +108,10 @@ class WorkQueue implements Queue {
     this.#waiting.delete(key)
     this.#again.delete(key)
     this.#failures.delete(key)
+  }
+
+  retryFailed(): void {
+    this.#addAll([...this.#failures.keys()].filter(key => this.#alarms.at(key) !== undefined))
   }
 
   has(key: string): boolean {

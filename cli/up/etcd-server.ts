@@ -41,6 +41,7 @@ export interface EtcdServerOptions {
 export interface EtcdServer extends Child {
   /** With a host name: TLS clients must not send an address as server name (RFC 6066). */
   endpoint: string
+  ports: Ports
 }
 
 const QUOTA = 2 * 1024 ** 3
@@ -68,7 +69,7 @@ async function startOn(options: EtcdServerOptions & { ports: Ports }): Promise<E
     await child.stop(1000)
     throw error
   }
-  return { ...child, endpoint: `https://localhost:${ports.client}` }
+  return { ...child, endpoint: `https://localhost:${ports.client}`, ports }
 }
 
 /** Starts one member without waiting: a member of several is ready only when a majority runs. */

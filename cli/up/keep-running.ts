@@ -12,12 +12,17 @@ export interface Part {
   stop(graceMs: number): Promise<void>
 }
 
+export interface PartOptions {
+  name: 'operator' | 'agent'
+  args: string[]
+  env?: NodeJS.ProcessEnv
+  say(line: string): void
+  /** The first start waits for this promise. */
+  after?: Promise<unknown>
+}
+
 /** Starts a part, and starts it again whenever it ends, until `ending` aborts. */
-export function keepRunning(
-  of: { name: 'operator' | 'agent'; args: string[]; env?: NodeJS.ProcessEnv; say(line: string): void },
-  ending: AbortSignal,
-  startProgram = startChild,
-): Part {
+export function keepRunning(of: PartOptions, ending: AbortSignal, startProgram = startChild): Part {
   let child: Child | undefined
   /** Resolves when it has ended, or did not start: the machine may have no room for one more process. */
   const run = async (): Promise<string> => {
@@ -36,6 +41,7 @@ export function keepRunning(
     return `ended with ${signal ?? `exit code ${code}`}`
   }
   const start = async (): Promise<void> => {
+    await of.after
     while (!ending.aborted) {
       const what = await run()
       if (ending.aborted) return

@@ -63,6 +63,16 @@ test('a suspended job, a refused one and a problem in a file are shown', () => {
   expect(text).toContain('! a.yaml:3: spec.schedul: is not a known field')
 })
 
+test('a job that no agent can run is shown with the reason', () => {
+  const conditions = [
+    { type: 'Ready', status: 'True', reason: 'Compiled', message: '' },
+    { type: 'HasTargets', status: 'False', reason: 'NoAgentMatches', message: 'pool db has no agents' },
+  ]
+  const overview = { objects: [job('lost', { conditions })], problems: [] }
+  const text = renderTable({ overview, last: new Map(), now: 0, width: 200 })
+  expect(text).toContain('NoAgentMatches: pool db has no agents')
+})
+
 test('an agent that claims nothing is shown with the reason, one that is not connected is not shown', () => {
   const agent = (name: string, reason: string) => {
     const conditions = [{ type: 'Ready', status: 'False', reason, message: 'its launcher does not answer' }]

@@ -69,8 +69,7 @@ export function renderTroubles({ objects }: Overview): string[] {
 function rowOf(object: ObjectWithStatus, { last, now }: Shown): string[] {
   const { spec, status, kind, metadata } = object
   const result = last.get(`${kind}/${metadata.namespace}/${metadata.name}`)
-  const stalled = status.conditions.find(({ type, status }) => type === 'Ready' && status === 'False')
-  const broken = kind === 'ShellCronJob' && stalled !== undefined
+  const broken = kind === 'ShellCronJob' ? whyItCannotRun(object) : undefined
   return [
     nameOf(object),
     kind === 'ShellRun' ? 'once' : (status.schedule ?? spec.schedule ?? ''),
@@ -81,8 +80,16 @@ function rowOf(object: ObjectWithStatus, { last, now }: Shown): string[] {
       : status.nextScheduleTime
         ? until(Date.parse(status.nextScheduleTime) - now)
         : '-',
-    broken ? `${stalled.reason}: ${stalled.message}` : lastLine(result?.tail),
+    broken ?? lastLine(result?.tail),
   ]
+}
+
+/** Why a job cannot run: it does not compile, or no agent matches its target. */
+export function whyItCannotRun({ status }: ObjectWithStatus): string | undefined {
+  const no = (wanted: string) =>
+    status.conditions.find(({ type, status }) => type === wanted && status === 'False')
+  const why = no('Ready') ?? no('HasTargets')
+  return why && `${why.reason}: ${why.message}`
 }
 
 function problemLines({ overview }: Shown): string[] {

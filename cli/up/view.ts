@@ -3,7 +3,14 @@ import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import { escapeControls, toJsonLine } from '../escape-controls.ts'
 import { type Overview, outcomes, readOverview } from '../operator-client.ts'
-import { keyOfResult, renderOutcome, renderProblem, renderTable, renderTroubles } from './table.ts'
+import {
+  keyOfResult,
+  renderOutcome,
+  renderProblem,
+  renderTable,
+  renderTroubles,
+  whyItCannotRun,
+} from './table.ts'
 
 /** Shows jobs and outcomes until the signal aborts: as a live table, as one line for each outcome, or as JSON lines. */
 export type Format = 'table' | 'lines' | 'json'
@@ -11,6 +18,8 @@ export type Format = 'table' | 'lines' | 'json'
 export interface ViewOptions {
   socketPath: string
   format: Format
+  /** Problems that `up` itself has now. */
+  troubles?(): Overview['problems']
   out: { write(text: string): unknown; columns?: number; rows?: number }
 }
 
@@ -42,13 +51,20 @@ async function followOutcomes(
 }
 
 function createPoll(
-  { socketPath, format, out }: ViewOptions,
+  { socketPath, format, out, troubles = () => [] }: ViewOptions,
   screen: ((overview: Overview) => void) | undefined,
   signal: AbortSignal,
 ): () => Promise<void> {
   let told = new Set<string>()
+  let read: Overview = { objects: [], problems: [] }
   return async () => {
-    const overview = await readOverview(socketPath, signal)
+    const own = troubles()
+    try {
+      read = await readOverview(socketPath, screen ? sizeOf(out).height : 0, signal)
+    } catch (error) {
+      if (own.length === 0) throw error
+    }
+    const overview = { ...read, problems: [...read.problems, ...own] }
     screen?.(overview)
     const now = new Set([
       ...overview.problems.map(renderProblem),
@@ -77,21 +93,24 @@ function isNew(told: Set<string>, { uid, run, attempt }: Result): boolean {
 
 /** A line for each job that cannot run as it is written. */
 function refusals({ objects }: Overview): string[] {
-  return objects.flatMap(({ kind, metadata, status }) => {
-    const ready = status.conditions.find(({ type }) => type === 'Ready')
-    if (kind !== 'ShellCronJob' || ready?.status !== 'False') return []
-    return [`${metadata.namespace}/${metadata.name}: ${ready.reason}: ${ready.message}`]
+  return objects.flatMap(object => {
+    const { kind, metadata } = object
+    const why = kind === 'ShellCronJob' ? whyItCannotRun(object) : undefined
+    return why === undefined ? [] : [`${metadata.namespace}/${metadata.name}: ${why}`]
   })
 }
 
+/** How many lines of the table fit on the screen. */
 /** Redraws the table in place. */
 function createScreen({ out }: ViewOptions, last: ReadonlyMap<string, Result>): (overview: Overview) => void {
   let drawn = 0
   return overview => {
     const { width, height } = sizeOf(out)
     const lines = renderTable({ overview, last, now: systemClock.now(), width }).split('\n')
-    const shown =
-      lines.length > height ? [...lines.slice(0, height - 1), `… ${lines.length - height + 1} more`] : lines
+    const { more = 0 } = overview
+    const kept = lines.length + Math.min(more, 1) > height ? height - 1 : lines.length
+    const hidden = lines.length - kept + more
+    const shown = hidden > 0 ? [...lines.slice(0, kept), `… ${hidden} more`] : lines
     out.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${shown.join('\n')}\n`)
     drawn = shown.length
   }

@@ -57,6 +57,8 @@ export const DEFINITIONS: Record<Kind, Definition> = {
       column('Schedule', '.status.schedule', 'string', 'Schedule of the job.'),
       column('Timezone', '.spec.timeZone', 'string', 'Time zone of the schedule.'),
       column('Suspend', '.spec.suspend', 'boolean', 'Whether the schedule is suspended.'),
+      ready('Whether the job is compiled and scheduled.'),
+      column('Targets', '.status.targets.summary', 'string', 'Agents that are alive / agents that match.'),
       column('Active', '.status.activeCount', 'integer', 'Number of active runs.'),
       column('Last Schedule', '.status.lastScheduleTime', 'date', 'Time since the last scheduled time.'),
       column('Last Result', '.status.lastResult', 'string', 'Outcome of the last finished run.'),
@@ -81,6 +83,12 @@ export const DEFINITIONS: Record<Kind, Definition> = {
     columns: [
       column('Job', '.spec.jobRef.name', 'string', 'ShellCronJob that is run.'),
       column('Phase', '.status.phase', 'string', 'Pending, Running, or the outcome of the run.'),
+      column(
+        'Reason',
+        '.status.conditions[?(@.type=="Ready")].reason',
+        'string',
+        'Why the run is not ready: what it waits for, or its outcome.',
+      ),
       column('Exit', '.status.exitCode', 'integer', 'Exit code of the command.'),
       column('Started', '.status.startTime', 'date', 'Time since the start of the run.'),
       age,

@@ -29,7 +29,7 @@ const conditions = z
   .optional()
   .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
   .describe(
-    'Conditions: Ready, Reconciling and Stalled; of a job also LastRunSucceeded; of a run also Complete and Failed.',
+    'Conditions: Ready, Reconciling and Stalled; of a job also HasTargets and LastRunSucceeded; of a run also Complete and Failed.',
   )
 
 const targetCounts = z
@@ -115,6 +115,7 @@ export const jobStatus = z.strictObject({
     .strictObject({
       matched: z.int().describe('Number of agents that the target selects.'),
       ready: z.int().describe('Number of selected agents that are alive.'),
+      summary: text(32).optional().describe('Both numbers: ready/matched.'),
     })
     .optional()
     .describe('How many agents can run the job.'),

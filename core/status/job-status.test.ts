@@ -6,6 +6,7 @@ import { jobStatus as jobStatusSchema } from '../schema/status.ts'
 import { STALLED_AFTER_MS } from './blocked-conditions.ts'
 import type { FireSummary } from './fire-summary.ts'
 import { firesNeeded, type JobFacts, jobStatus } from './job-status.ts'
+import { noAgentMatches } from './no-agent-matches.ts'
 import { jsonBytes } from './size-limit.ts'
 
 const T0 = Date.UTC(2026, 0, 1)
@@ -70,7 +71,12 @@ const blocked = {
 }
 
 describe('the conditions table', () => {
-  const ready = { Ready: 'True Compiled', Reconciling: 'False Compiled', Stalled: 'False Compiled' }
+  const ready = {
+    Ready: 'True Compiled',
+    Reconciling: 'False Compiled',
+    Stalled: 'False Compiled',
+    HasTargets: 'True AgentsMatch',
+  }
 
   test('compiled is Ready, also when running, or when its last run failed', () => {
     expect(conditionsOf({})).toEqual({ ...ready, LastRunSucceeded: 'Unknown NoRunYet' })
@@ -107,6 +113,7 @@ describe('the conditions table', () => {
       '2026-01-01T01:00:00Z',
       '2026-01-01T01:00:00Z',
       '2026-01-01T00:00:00Z',
+      '2026-01-01T00:00:00Z',
     ])
   })
 
@@ -126,6 +133,39 @@ describe('the conditions table', () => {
     const { conditions, observedGeneration } = jobStatus(facts())
     expect(observedGeneration).toBe(3)
     expect(conditions?.every(one => one.observedGeneration === 3)).toBe(true)
+  })
+})
+
+describe('HasTargets', () => {
+  const unmatched = noAgentMatches({ pool: 'default', placement: { agents: ['nope'] }, members: 2 })
+  const none = { targets: { matched: 0, ready: 0 }, unmatched }
+
+  test('is False while no agent matches, and names the target; Ready stays True', () => {
+    expect(conditionsOf(none)).toMatchObject({ Ready: 'True Compiled', HasTargets: 'False NoAgentMatches' })
+    const { conditions, targets } = jobStatus(facts(none))
+    expect(conditions?.find(({ type }) => type === 'HasTargets')?.message).toBe(
+      'no agent of pool default is named nope: correct spec.template.spec.target.agents, or add such an agent',
+    )
+    expect(targets).toEqual({ matched: 0, ready: 0, summary: '0/0' })
+    expect(conditionsOf({})).toMatchObject({ HasTargets: 'True AgentsMatch' })
+  })
+
+  test('changes now, not at the creation of the object', () => {
+    const { conditions: previous } = jobStatus(facts())
+    const { conditions } = jobStatus(facts({ ...none, previous }))
+    expect(conditions?.find(({ type }) => type === 'HasTargets')?.lastTransitionTime).toBe(
+      '2026-01-01T01:00:00Z',
+    )
+  })
+
+  test('names the selector, or the pool without agents', () => {
+    const selector = { matchLabels: { role: 'db' }, matchExpressions: [] }
+    expect(noAgentMatches({ pool: 'p', placement: { agents: [], selector }, members: 1 })).toBe(
+      'no agent of pool p matches the selector role=db: correct spec.template.spec.target.selector, or label an agent',
+    )
+    expect(noAgentMatches({ pool: 'p', placement: { agents: [] }, members: 0 })).toMatch(
+      /^pool p has no agents/,
+    )
   })
 })
 
@@ -210,6 +250,7 @@ describe('lastTransitionTime', () => {
       Ready: '2026-01-01T00:00:00Z',
       Reconciling: '2026-01-01T00:00:00Z',
       Stalled: '2026-01-01T00:00:00Z',
+      HasTargets: '2026-01-01T00:00:00Z',
       LastRunSucceeded: '2026-01-01T00:04:01Z',
     })
   })

@@ -2,6 +2,7 @@ import { rfc3339, rfc3339Seconds } from '../rfc3339.ts'
 import type { JobStatus } from '../schema/status.ts'
 import { blockedConditions, type CompileState } from './blocked-conditions.ts'
 import { classOf, type FireSummary, type Milestones } from './fire-summary.ts'
+import { NO_AGENT_MATCHES } from './no-agent-matches.ts'
 import { type ActiveRun, activeEntry, activeFires, describeFire, finishedEntry } from './run-entries.ts'
 import { firstLine, short, tail, withFittingRuns } from './size-limit.ts'
 import { conditionsOf, type NewCondition, type PreviousCondition } from './transition-times.ts'
@@ -35,7 +36,10 @@ export interface JobFacts {
   fires: readonly FireSummary[]
   milestones: Milestones
   nextTimes: readonly number[]
+  /** Agents that the target selects, and how many of them are alive. */
   targets?: { matched: number; ready: number } | undefined
+  /** Why no agent matches the target. undefined: one does. */
+  unmatched?: string | undefined
   /** The conditions that were written last, if they are known. */
   previous?: readonly PreviousCondition[] | undefined
 }
@@ -56,7 +60,7 @@ export function jobStatus(facts: JobFacts): JobStatus {
   const { namespace, name, now, generation, previous, milestones, active } = facts
   const running = activeFires(active)
   const finished = facts.fires.filter(({ time }) => !running.some(fire => fire.time === time))
-  const statements = [...compileConditions(facts), lastRun(facts, finished)]
+  const statements = [...compileConditions(facts), ...hasTargets(facts), lastRun(facts, finished)]
   const next = facts.suspended || facts.compileState.blocked ? [] : facts.nextTimes.slice(0, MOST_NEXT)
   const lastScheduled = Math.max(milestones.lastScheduled ?? -Infinity, running[0]?.time ?? -Infinity)
   return withFittingRuns({
@@ -73,7 +77,7 @@ export function jobStatus(facts: JobFacts): JobStatus {
     ...timeOf('lastFailureTime', milestones.lastFailure),
     ...(next[0] === undefined ? {} : { nextScheduleTime: rfc3339(next[0]) }),
     ...(next.length > 0 ? { nextScheduleTimes: next.map(rfc3339) } : {}),
-    ...(facts.targets ? { targets: facts.targets } : {}),
+    ...(facts.targets ? { targets: withSummary(facts.targets) } : {}),
     runs: kept(finished, facts.limits).map(finishedEntry),
     ...(milestones.failureTail ? { outputTail: tail(milestones.failureTail, LONGEST_TAIL) } : {}),
   })
@@ -94,6 +98,21 @@ function compileConditions(facts: JobFacts): NewCondition[] {
     { type: 'Reconciling', status: 'False', reason, message: '', since },
     { type: 'Stalled', status: 'False', reason, message: '', since },
   ]
+}
+
+/** HasTargets. Ready stays True: an agent that joins later runs the job. */
+function hasTargets({ targets, unmatched, created, now, previous }: JobFacts): NewCondition[] {
+  const type = 'HasTargets'
+  if (!targets) return []
+  // No fact tells since when, unless it has always been so.
+  const since = previous?.some(one => one.type === type) ? now : created
+  if (unmatched !== undefined)
+    return [{ type, status: 'False', reason: NO_AGENT_MATCHES, message: unmatched, since }]
+  return [{ type, status: 'True', reason: 'AgentsMatch', message: '', since }]
+}
+
+function withSummary({ matched, ready }: NonNullable<JobFacts['targets']>): JobStatus['targets'] {
+  return { matched, ready, summary: `${ready}/${matched}` }
 }
 
 /** LastRunSucceeded. A skipped or cancelled fire does not count, because it says nothing about the command. */

@@ -50,6 +50,16 @@ const blocked = { reason: 'PolicyRefused', message: 'no ShellPolicy allows host.
 const running = { active: [{ time: T0, target: '-', notBefore: T0 + 1_000, attempt: 1 }], open: 0 }
 
 describe('the conditions table', () => {
+  test('a run that no agent matches says so while it waits', () => {
+    const { conditions } = runStatus(facts({ unmatched: 'pool db has no agents' }))
+    expect(conditions?.[0]).toMatchObject({
+      type: 'Ready',
+      status: 'False',
+      reason: 'NoAgentMatches',
+      message: 'waiting for an agent: pool db has no agents',
+    })
+  })
+
   test('succeeded is Ready and Complete', () => {
     expect(conditionsOf(ended())).toBe('Ready Succeeded, Complete Succeeded')
   })

@@ -3,6 +3,7 @@ import { rfc3339 } from '../rfc3339.ts'
 import type { RunStatus } from '../schema/status.ts'
 import { blockedConditions, type CompileState } from './blocked-conditions.ts'
 import type { FireSummary } from './fire-summary.ts'
+import { NO_AGENT_MATCHES } from './no-agent-matches.ts'
 import { type ActiveRun, activeFires, describeFire, finishedEntry } from './run-entries.ts'
 import { tail, withFittingRuns } from './size-limit.ts'
 import { conditionsOf, type NewCondition, type PreviousCondition } from './transition-times.ts'
@@ -21,6 +22,8 @@ export interface RunFacts {
   fire?: FireSummary | undefined
   /** How many targets have neither ended nor an active run. The ShellRun has not ended before this is 0. */
   open: number
+  /** Why no agent matches its target. undefined: one does. */
+  unmatched?: string | undefined
   previous?: readonly PreviousCondition[] | undefined
 }
 
@@ -89,16 +92,19 @@ function conditionsIn(phase: Phase, facts: RunFacts): NewCondition[] {
   ] as const
   if (phase.kind === 'pending' && compileState.blocked)
     return [...blockedConditions(compileState.blocked, compileState), ...open]
-  const [reason, message] =
-    phase.kind === 'pending'
-      ? ['Pending', 'waiting for an agent to start it']
-      : ['Running', running(phase, facts)]
+  const [reason, message] = phase.kind === 'pending' ? pending(facts) : ['Running', running(phase, facts)]
   return [
     { type: 'Ready', status: 'False', reason, message, since },
     { type: 'Reconciling', status: 'True', reason, message, since },
     { type: 'Stalled', status: 'False', reason, message: '', since },
     ...open,
   ]
+}
+
+function pending({ unmatched }: RunFacts): [reason: string, message: string] {
+  return unmatched === undefined
+    ? ['Pending', 'waiting for an agent to start it']
+    : [NO_AGENT_MATCHES, `waiting for an agent: ${unmatched}`]
 }
 
 function running({ retry }: Extract<Phase, { kind: 'running' }>, { active, fire, open }: RunFacts): string {

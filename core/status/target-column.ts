@@ -20,7 +20,8 @@ export function targetText(of: {
   return short(parts.filter(part => part !== '').join(' '), LONGEST)
 }
 
-function selectorText({ matchLabels, matchExpressions }: LabelSelector): string {
+/** `role=db,zone In (a,b)` */
+export function selectorText({ matchLabels, matchExpressions }: LabelSelector): string {
   return [
     ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
     ...matchExpressions.map(({ key, operator, values }) =>

@@ -1,12 +1,13 @@
 import type { Result } from '../../core/records/state.ts'
 import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
 import type { OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
+import type { ShownObject } from './page.ts'
 
 /** What the operator's socket shows: objects with the status that was last written, and results, with the latest replayed to new clients. */
 export interface OverviewFeed {
   onStatus(ref: ObjectRef, uid: string, status: object): void
   onGone(ref: ObjectRef): void
-  objects(resources: Resources): object[]
+  objects(resources: Resources): ShownObject[]
   object(resources: Resources, ref: ObjectRef & { kind: CachedKind }): object | undefined
   onOutcome(listener: (result: Result) => void): () => void
 }
@@ -17,7 +18,7 @@ const REPLAYED = 1_000
 export function createOverviewFeed(outcomes: OutcomeNotifier): OverviewFeed {
   const statuses = new Map<string, { uid: string; status: object }>()
   /** The status of an earlier object of the same name is not shown. */
-  const withStatus = (key: string, object: object & { metadata: { uid?: string | undefined } }) => {
+  const withStatus = <T extends { metadata: { uid?: string | undefined } }>(key: string, object: T) => {
     const known = statuses.get(key)
     return { ...object, status: known?.uid === object.metadata.uid ? known?.status : undefined }
   }

@@ -41,12 +41,13 @@ export function startApi(options: ApiOptions): LeaderTask {
 }
 
 function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: Context): Routes[] {
-  const { resources, clock, mirrors } = context
+  const { resources, clock, mirrors, compared } = context
   const known = { mirrors, store: logStore }
   return [
     objectRoutes({
       objects: () => feed.objects(resources),
       problems: () => [...resources.problems(), ...problems()],
+      compared,
       onOutcome: feed.onOutcome,
     }),
     historyRoutes(logStore),

@@ -88,6 +88,8 @@ export interface Resources {
   list<K extends CachedKind>(kind: K): readonly Objects[K][]
   /** Called when an object may have come, changed or gone; also for Secrets and ConfigMaps that were looked up before. */
   onChange(listener: (ref: ObjectRef) => void): () => void
+  /** Called within seconds when somebody else may have written an object's status. Never called in a directory, whose statuses nobody else writes. */
+  onForeignStatus(listener: (ref: ObjectRef) => void): () => void
   /** ms since the most silent source last answered. It grows while a source cannot be reached. */
   staleForMs(): number
 

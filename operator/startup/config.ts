@@ -6,9 +6,13 @@ import { DEFAULT_PREFIX } from '../../core/keys.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
 import { type Trust, trustAll, trustIn } from '../../platform/trust.ts'
 import { existingUser } from '../../platform/users.ts'
+import type { AwaitedAgent } from '../first-comparison.ts'
 import type { GivenSecrets } from '../resources/directory/secrets.ts'
 import { type LogStoreConfig, logStoreOf } from './open-log-store.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
+
+/** The pool of the agent that `up` enrols. */
+const LOCAL_POOL = 'default'
 
 const address = z
   .string()
@@ -49,6 +53,10 @@ const schema = z.strictObject({
   secretFromEnv: z.array(z.string()).default([]),
   /** Users who may own the state directory and the objects' files, besides root and the operator's own. */
   trustOwner: z.array(z.string().refine(...existingUser)).default([]),
+  /** Standalone: new jobs are compiled when this agent of the pool `default` is Ready, in a process that started after `awaitSince`. */
+  awaitAgent: z.string().min(1).optional(),
+  /** Unix ms. */
+  awaitSince: z.number().min(0).default(0),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -75,6 +83,7 @@ export interface OperatorConfig {
   logStore: LogStoreConfig
   /** Retention of the log store. undefined: keep everything forever. */
   retention: { days?: number; outputBytes?: number }
+  awaitedAgent?: AwaitedAgent
   mode:
     | { kind: 'directory'; directory: string; stateDir: string; secrets: GivenSecrets }
     /** `namespace`: that of the operator's own Secret and Lease. `identity`: this operator's name in the Lease. */
@@ -113,6 +122,7 @@ export function readConfig(
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,
     ...ingestOf(parsed.data, env),
+    ...awaitedOf(parsed.data),
     mode:
       directory === undefined
         ? {
@@ -144,6 +154,13 @@ function retentionOf(settings: z.infer<typeof schema>): OperatorConfig['retentio
   const { retentionDays: days, retentionBytes } = settings
   const outputBytes = bytesOf(retentionBytes)
   return { ...(days === 0 ? {} : { days }), ...(outputBytes === 0 ? {} : { outputBytes }) }
+}
+
+function awaitedOf({
+  awaitAgent: agent,
+  awaitSince: since,
+}: z.infer<typeof schema>): Pick<OperatorConfig, 'awaitedAgent'> {
+  return agent === undefined ? {} : { awaitedAgent: { pool: LOCAL_POOL, agent, since } }
 }
 
 function invalidFlag(error: z.ZodError): InvalidInput {

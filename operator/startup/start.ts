@@ -147,6 +147,7 @@ class RunningOperator {
           memory: logStore,
           allowWithoutPolicy: config.mode.kind === 'directory',
           draining: () => this.#draining,
+          ...(config.awaitedAgent ? { awaitedAgent: config.awaitedAgent } : {}),
           tasks: this.#tasks(),
           onLeading: (context, enqueueAll) => this.#onLeading(context, enqueueAll),
         },

@@ -1,6 +1,7 @@
 import type { Condition } from '../../core/schema/status.ts'
 import { agentStatus } from '../../core/status/agent-status.ts'
 import { jobStatus } from '../../core/status/job-status.ts'
+import { NO_AGENT_MATCHES } from '../../core/status/no-agent-matches.ts'
 import { readyStatus } from '../../core/status/ready-status.ts'
 import { runStatus } from '../../core/status/run-status.ts'
 import type { PreviousCondition } from '../../core/status/transition-times.ts'
@@ -13,7 +14,7 @@ import type { StatusOf } from './write-budget.ts'
 /** Computes an object's present status. undefined: the object has none, or has not been compiled yet. */
 export function createStatusReader(deps: Deps): (ref: ObjectRef) => Promise<StatusOf | undefined> {
   /** The last conditions of each object, so that an unchanged condition keeps its transition time. */
-  const last = new Map<string, { uid: string; conditions: PreviousCondition[] }>()
+  const last = new Map<string, { uid: string; conditions: Seen[] }>()
 
   return async ref => {
     const key = `${ref.kind}/${ref.namespace}/${ref.name}`
@@ -25,13 +26,21 @@ export function createStatusReader(deps: Deps): (ref: ObjectRef) => Promise<Stat
       last.delete(key)
       return undefined
     }
-    last.set(key, { uid: computed.uid, conditions: (computed.status.conditions ?? []).map(brief) })
+    const conditions = computed.status.conditions ?? []
+    const { uid } = computed
+    const known = previous?.uid === uid ? previous.conditions : []
+    const lost = conditions.find(({ reason }) => reason === NO_AGENT_MATCHES)
+    if (lost && known.find(({ type }) => type === lost.type)?.reason !== lost.reason)
+      deps.resources.event(ref, uid, { type: 'Warning', reason: lost.reason, message: lost.message })
+    last.set(key, { uid, conditions: conditions.map(brief) })
     return computed
   }
 }
 
-function brief({ type, status, lastTransitionTime }: Condition): PreviousCondition {
-  return { type, status, lastTransitionTime }
+type Seen = PreviousCondition & { reason: string }
+
+function brief({ type, status, lastTransitionTime, reason }: Condition): Seen {
+  return { type, status, lastTransitionTime, reason }
 }
 
 type Computed = { uid: string; status: { conditions?: Condition[] | undefined } } | undefined

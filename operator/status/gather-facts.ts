@@ -4,6 +4,7 @@ import type { ShellAgent, ShellCronJob, ShellRun } from '../../core/schema/objec
 import { schedulesOf } from '../../core/schema/validate.ts'
 import type { AgentFacts } from '../../core/status/agent-status.ts'
 import { firesNeeded, type JobFacts } from '../../core/status/job-status.ts'
+import { noAgentMatches } from '../../core/status/no-agent-matches.ts'
 import type { RunFacts } from '../../core/status/run-status.ts'
 import { targetText } from '../../core/status/target-column.ts'
 import type { LogStore } from '../../store/log/port.ts'
@@ -67,7 +68,7 @@ export async function jobFacts(
     fires,
     milestones,
     nextTimes: entry ? nextTimes(entry, clock.now()) : [],
-    targets: targetsOf(deps, pool, placement),
+    ...targetsOf(deps, pool, placement),
   }
 }
 
@@ -79,15 +80,20 @@ function nextTimes(entry: JobEntry, now: number): number[] {
   return next
 }
 
-/** How many members are selected, and how many of them live. */
+/** How many members are selected, how many of them live, and if none is selected, why. Empty: the pool's members are not written yet. */
 function targetsOf(
-  { mirrors }: Deps,
+  { mirrors, resources }: Deps,
   pool: string,
   placement: Command['placement'],
-): { matched: number; ready: number } {
-  const matched = mirrors.membersOf(pool).filter(({ agent, member }) => isTarget(placement, agent, member))
+): Pick<JobFacts, 'targets' | 'unmatched'> {
+  const members = mirrors.membersOf(pool)
+  const matched = members.filter(({ agent, member }) => isTarget(placement, agent, member))
   const ready = matched.filter(({ agent }) => mirrors.sessionOf(pool, agent) !== undefined)
-  return { matched: matched.length, ready: ready.length }
+  const targets = { matched: matched.length, ready: ready.length }
+  if (matched.length > 0) return { targets }
+  const agents = resources.list('ShellAgent').filter(({ spec }) => spec.pool === pool)
+  if (agents.length > members.length) return {}
+  return { targets, unmatched: noAgentMatches({ pool, placement, members: members.length }) }
 }
 
 /** undefined: the ShellRun has not been compiled yet; or it has ended, and its result is not in the log store. */
@@ -119,6 +125,7 @@ export async function runFacts(
     fire,
     // The number of targets is known once the entry is stored.
     open: entry ? Math.max(0, runTargets(entry).length - ended) : 1,
+    ...(entry ? { unmatched: targetsOf(deps, entry.pool, entry.command.placement).unmatched } : {}),
   }
 }
 

@@ -130,12 +130,17 @@ function watch(context: Context, writer: StatusWriter): () => void {
     const agent = keys.parseAgent(key)
     if (agent) writer.touch(agentRef(agent.agent), true)
   })
-  return resources.onChange(ref => {
+  const restored = resources.onForeignStatus(ref => writer.rewrite(ref))
+  const stopped = resources.onChange(ref => {
     // An edit of a job is urgent once it is compiled. Kinds that are not compiled are only touched here, and never at a start.
     if (ref.kind === 'ShellCronJob') writer.touch(ref)
     else if (ref.kind === 'ShellRun') writer.touch(ref, isUrgent(ref))
     else if (isReported(ref.kind)) writer.touch(ref, true)
   })
+  return () => {
+    stopped()
+    restored()
+  }
 }
 
 function isReported(kind: ObjectRef['kind']): kind is (typeof KINDS)[number] {
@@ -197,11 +202,15 @@ function fleetWatch({ mirrors, keys, clock }: Context, writer: StatusWriter, bud
   return () => {
     if (changed.size === 0 || clock.monotonic() < notBefore) return
     let count = 0
-    for (const { value } of mirrors.jobs.entries()) {
-      if (!changed.has(value.pool)) continue
-      writer.touch(refOf('job', value.namespace, value.name))
-      count++
-    }
+    for (const [kind, entries] of [
+      ['job', mirrors.jobs.entries()],
+      ['run', mirrors.runs.entries()],
+    ] as const)
+      for (const { value } of entries) {
+        if (!changed.has(value.pool)) continue
+        writer.touch(refOf(kind, value.namespace, value.name))
+        count++
+      }
     changed.clear()
     notBefore = clock.monotonic() + (count / (budget * FLEET_SHARE)) * 1_000
   }

@@ -20,6 +20,8 @@ import type { ObjectRef, Written } from '../resources/port.ts'
 export interface StatusWriter {
   /** The object's status may have changed. `urgent`: a condition may change, or a run has failed. After a status with trouble, every change is urgent. */
   touch(ref: ObjectRef, urgent?: boolean): void
+  /** The object's status may be another one than what was written last: it is written again, even if nothing has changed. */
+  rewrite(ref: ObjectRef): void
   /** How many objects wait for their turn. */
   readonly waiting: number
   /** How many statuses have been written. */
@@ -108,6 +110,16 @@ class BudgetedStatusWriter implements StatusWriter {
     const trouble = this.#last.get(key)?.trouble ?? false
     this.#mark({ key, ref, urgent: urgent || trouble, notBefore: 0, failures: 0 })
     this.#nap?.abort()
+  }
+
+  rewrite(ref: ObjectRef): void {
+    this.#forgetDigest(`${ref.kind}/${ref.namespace}/${ref.name}`)
+    this.touch(ref)
+  }
+
+  #forgetDigest(key: string): void {
+    const last = this.#last.get(key)
+    if (last) this.#last.set(key, { ...last, digest: '' })
   }
 
   #mark(mark: Mark): void {
@@ -223,8 +235,7 @@ class BudgetedStatusWriter implements StatusWriter {
     const failures = mark.failures + 1
     const inMs = this.#backoff(failures)
     // The write may have succeeded all the same: the next one must not be skipped.
-    const last = this.#last.get(key)
-    if (last) this.#last.set(key, { ...last, digest: '' })
+    this.#forgetDigest(key)
     this.#mark({ ...mark, failures, notBefore: clock.monotonic() + inMs })
     const facts = { object: key, failures, inMs, error: messageOf(cause) }
     if (cause instanceof Unavailable) log.warn(facts, 'status.unavailable')

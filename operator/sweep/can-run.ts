@@ -2,24 +2,25 @@ import { isTarget } from '../../core/fires/placement.ts'
 import type { JobEntry } from '../../core/records/entry.ts'
 import type { Context } from '../context.ts'
 
-/** Whether any living agent may claim a time of this target. */
-export function canRun(
+/** Why no agent may claim a time: one word, which becomes the reason of the times that are missed. */
+export type NobodyThere = 'PoolPaused' | 'NoAgentMatches' | 'AgentCordoned' | 'NoAgentConnected'
+
+/** undefined: a living agent may claim a time of this target. */
+export function whyNobody(
   { mirrors, keys }: Pick<Context, 'mirrors' | 'keys'>,
   { pool, command: { placement } }: JobEntry,
   target: string,
-): boolean {
+): NobodyThere | undefined {
   const settings = mirrors.pools.get(keys.pool(pool))?.value
-  if (settings?.paused || settings?.draining) return false
-  const isAble = (agent: string) => {
-    const member = mirrors.members.get(keys.member(pool, agent))?.value
-    return (
-      member !== undefined &&
-      !member.cordoned &&
-      isTarget(placement, agent, member) &&
-      mirrors.sessionOf(pool, agent) !== undefined
-    )
-  }
-  return placement.mode === 'All'
-    ? isAble(target)
-    : mirrors.membersOf(pool).some(({ agent }) => isAble(agent))
+  if (settings?.paused || settings?.draining) return 'PoolPaused'
+  const matching = mirrors
+    .membersOf(pool)
+    .filter(({ agent }) => placement.mode !== 'All' || agent === target)
+    .filter(({ agent, member }) => isTarget(placement, agent, member))
+  if (matching.length === 0) return 'NoAgentMatches'
+  const open = matching.filter(({ member }) => !member.cordoned)
+  if (open.length === 0) return 'AgentCordoned'
+  return open.some(({ agent }) => mirrors.sessionOf(pool, agent) !== undefined)
+    ? undefined
+    : 'NoAgentConnected'
 }

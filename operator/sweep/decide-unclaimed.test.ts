@@ -28,10 +28,11 @@ interface At {
   entry?: object
   cell?: Partial<Cell>
   living?: boolean
+  nobody?: string
   settledAt?: number
 }
 
-function at({ now, entry = {}, cell, living = false, settledAt = 0 }: At) {
+function at({ now, entry = {}, cell, living = false, nobody, settledAt = 0 }: At) {
   const parsed = entryOf(entry)
   return decideUnclaimed({
     entry: parsed,
@@ -39,6 +40,7 @@ function at({ now, entry = {}, cell, living = false, settledAt = 0 }: At) {
     cell: cell && { uid: 'u', lastFire: T0, active: [], ...cell },
     now: T0 + now,
     living,
+    nobody,
     settledAt: T0 + settledAt,
   })
 }
@@ -53,6 +55,15 @@ test('without a living agent the newest time stays open, and the times before it
   expect(at({ now: 3 * MINUTE + 6_000 }).settle).toEqual([
     { first: T0 + MINUTE, last: T0 + 2 * MINUTE, count: 2, outcome: 'Missed', reason: 'NotCaughtUp' },
   ])
+})
+
+test('a time that is Missed because no agent was there says so', () => {
+  const nobody = 'NoAgentMatches'
+  expect(at({ now: 3 * MINUTE + 6_000, nobody }).settle).toMatchObject([{ count: 2, reason: nobody }])
+  const entry = { startingDeadlineSeconds: 10 }
+  expect(at({ now: MINUTE + 11_000, entry, nobody }).settle).toMatchObject([{ reason: nobody }])
+  const blocked = { blocked: { reason: 'PolicyRefused', message: 'no' } }
+  expect(at({ now: MINUTE, entry: blocked, nobody }).settle).toMatchObject([{ reason: 'PolicyRefused' }])
 })
 
 test('a deadline closes a time, even if a living agent does not claim it', () => {

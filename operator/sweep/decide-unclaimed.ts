@@ -1,4 +1,4 @@
-import { CATCH_UP_AFTER } from '../../core/fires/catch-up.ts'
+import { CATCH_UP_AFTER, DEADLINE_EXCEEDED } from '../../core/fires/catch-up.ts'
 import { decide } from '../../core/fires/decide.ts'
 import type { Decision, FireInput } from '../../core/fires/decision.ts'
 import { frontierOf, type Settlement, settleUpTo } from '../../core/fires/settlement.ts'
@@ -15,6 +15,8 @@ import { waitsUntil } from '../../core/fires/waiting.ts'
 export interface UnclaimedInput extends Omit<FireInput, 'lead'> {
   /** Whether an eligible agent lives. */
   living: boolean
+  /** Why none does: the reason of times that are Missed for want of an agent. */
+  nobody?: string | undefined
   /** When this target was last settled, Unix ms. */
   settledAt: number
 }
@@ -41,7 +43,7 @@ export function firstLook({
   offset,
   cell,
   now,
-}: Omit<UnclaimedInput, 'living' | 'settledAt'>): number | undefined {
+}: Omit<UnclaimedInput, 'living' | 'nobody' | 'settledAt'>): number | undefined {
   if (entry.suspended) return undefined
   const looks: number[] = []
   const next = times.next(frontierOf(entry, cell))
@@ -52,7 +54,20 @@ export function firstLook({
   return looks.length > 0 ? Math.min(...looks) : undefined
 }
 
+/** The reasons of a time that no agent claimed while it was open. They say nothing about why. */
+const UNEXPLAINED = new Set(['NotCaughtUp', 'CatchUpLimit', DEADLINE_EXCEEDED])
+
 export function decideUnclaimed(input: UnclaimedInput): UnclaimedDecision {
+  const { nobody: reason } = input
+  const decision = decideTimes(input)
+  if (reason === undefined) return decision
+  const settle = decision.settle.map(each =>
+    each.outcome === 'Missed' && UNEXPLAINED.has(each.reason) ? { ...each, reason } : each,
+  )
+  return { ...decision, settle }
+}
+
+function decideTimes(input: UnclaimedInput): UnclaimedDecision {
   const { entry, now, offset } = input
   if (entry.suspended) return { settle: [], at: undefined }
   if (entry.blocked) return settled(input, settleUpTo(input, now - offset, entry.blocked.reason))

@@ -5,7 +5,7 @@ import type { Batcher } from '../../store/etcd/batcher.ts'
 import type { Context } from '../context.ts'
 import { entryTimes } from '../entry-times.ts'
 import { applyDecision } from './apply-decision.ts'
-import { canRun } from './can-run.ts'
+import { whyNobody } from './can-run.ts'
 import { decideUnclaimed, firstLook, OPEN_FOR } from './decide-unclaimed.ts'
 import { Targets } from './targets.ts'
 
@@ -78,15 +78,16 @@ class UnclaimedSweep implements Sweep {
     // An entry of another epoch first counts from now (jobs/plan.ts), and is put again.
     if (!ref || !entry || entry.value.epoch !== epoch()) return undefined
     const cell = mirrors.cells.get(cellKey)
-    const living = canRun(this.#deps, entry.value, ref.target)
-    if (living) this.#parked.delete(cellKey)
+    const nobody = whyNobody(this.#deps, entry.value, ref.target)
+    if (nobody === undefined) this.#parked.delete(cellKey)
     else this.#parked.set(cellKey, ref.pool)
     const decision = decideUnclaimed({
       entry: entry.value,
       ...entryTimes(entry.value),
       cell: cell?.value,
       now: clock.now(),
-      living,
+      living: nobody === undefined,
+      nobody,
       settledAt: this.#settledAt.get(cellKey) ?? 0,
     })
     const on = { ref, entry, cell: cell ?? { key: cellKey, mod: 0, value: undefined } }

@@ -1,7 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import { silentLog } from '../../platform/log.ts'
+import { openSqliteLogStore } from '../../store/log/sqlite/store.ts'
 import { nextBeacon, openBeacon } from './beacon.ts'
 
 const time = 1_000
@@ -42,4 +47,39 @@ test('an unavailable memory is waited for, until the term ends', async () => {
   expect((await openBeacon(options, new AbortController().signal)).epoch()).toBe(10)
   down = Number.POSITIVE_INFINITY
   await expect(openBeacon(options, AbortSignal.abort(new Error('over')))).rejects.toThrow('over')
+})
+
+test('a log store that is locked between its first read and its first write is waited for', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'shellcron-beacon-'))
+  const file = join(dir, 'log.db')
+  const store = openSqliteLogStore(file)
+  const other = new DatabaseSync(file)
+  const memory = {
+    async beacon() {
+      const n = await store.beacon()
+      if (n === 0 && !other.isTransaction) other.exec('BEGIN IMMEDIATE')
+      return n
+    },
+    raiseBeacon: (n: number) => store.raiseBeacon(n),
+  }
+  const clock = {
+    ...systemClock,
+    async sleep() {
+      if (!other.isTransaction) return
+      other.exec('ROLLBACK')
+      memory.beacon = () => store.beacon()
+    },
+  }
+  let mod = 0
+  const etcd = { get: async () => undefined, txn: async () => ({ ok: true, revision: ++mod, gets: [] }) }
+  const options = { etcd, key: 'beacon', memory, clock, log: silentLog, onEpoch: () => undefined }
+  try {
+    const beacon = await openBeacon(options, new AbortController().signal)
+    expect(beacon.epoch()).toBe(1)
+    expect(mod).toBe(2)
+  } finally {
+    other.close()
+    await store.close()
+    rmSync(dir, { recursive: true })
+  }
 })

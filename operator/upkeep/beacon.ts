@@ -32,8 +32,8 @@ export interface BeaconOptions {
 }
 
 /**
- * Writes the first beacon of a leader; after it `epoch` is known. Waits for the memory until the signal aborts, because nothing else shows
- * whether etcd was restored. `beat` then writes beacons until its signal aborts.
+ * Writes the first beacon of a leader; after it `epoch` is known. Repeats it until memory and etcd have taken it or the signal aborts: only
+ * the memory shows whether etcd was restored. `beat` then writes beacons until its signal aborts.
  */
 export async function openBeacon(
   options: BeaconOptions,
@@ -61,19 +61,13 @@ export async function openBeacon(
 type Written = MaybeAbsent<Beacon> & { value: Beacon }
 
 async function writeFirst(options: BeaconOptions, signal: AbortSignal): Promise<Written> {
-  await untilMemoryAnswers(options, signal)
-  const stored = parseVersioned(beaconSchema, options.key, await options.etcd.get(options.key))
-  return write(options, stored)
-}
-
-async function untilMemoryAnswers({ memory, clock, log }: BeaconOptions, signal: AbortSignal): Promise<void> {
+  const { key, etcd, clock, log } = options
   for (;;) {
     try {
-      await memory.beacon()
-      return
+      return await write(options, parseVersioned(beaconSchema, key, await etcd.get(key)))
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
-      log.warn({ error: error.message }, 'beacon.waitsForLogStore')
+      log.warn({ error: error.message }, 'beacon.waits')
     }
     await clock.sleep(EVERY_MS, signal)
   }

@@ -189,6 +189,33 @@ test('times that were missed while `up` did not run are caught up at the next st
   expect(new Set(ran).size).toBe(ran.length)
 })
 
+test('what was removed, edited or suspended while `up` was down does not run at the next start', async () => {
+  up = await upOn(undefined)
+  const { outcomes, directory } = up
+  const names = ['removed', 'edited', 'suspended', 'kept']
+  const write = (name: string, script: string, over = '') =>
+    writeFile(join(directory, `${name}.yaml`), job(name, script, over))
+  for (const name of names) await write(name, 'echo old')
+  const hasRun = (name: string) => outcomes().some(each => each.name === name && each.attempt > 0)
+  await eventually('all run', () => names.every(hasRun), 60_000)
+  expect(await up.interrupt()).toBe(0)
+
+  await rm(join(directory, 'removed.yaml'))
+  await write('edited', 'echo new')
+  await write('suspended', 'echo old', '  suspend: true\n')
+  await write('added', 'echo added')
+  const restartedAt = Date.now()
+  await up.start()
+  await eventually('the new job runs', () => hasRun('added'), 60_000)
+  const later = () => outcomes().filter(({ time }) => time >= restartedAt)
+  await eventually('the edited job runs', () => later().some(({ tail }) => tail === 'new\n'), 60_000)
+  await up.interrupt()
+  const ran = later().filter(({ attempt }) => attempt > 0)
+  expect(ran.filter(({ name }) => name === 'removed' || name === 'suspended')).toEqual([])
+  expect(ran.filter(({ name, tail }) => name === 'edited' && tail === 'old\n')).toEqual([])
+  expect(outcomes().find(({ name }) => name === 'added')).toMatchObject({ outcome: 'Succeeded' })
+}, 180_000)
+
 test('a run that ignores Ctrl-C is killed after ten seconds, and recorded as such', async () => {
   up = await upOn(undefined)
   const { outcomes, directory } = up

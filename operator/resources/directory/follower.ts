@@ -25,8 +25,11 @@ const POLL_MS = 1_000
 /** Keeps the records in line with the files of the directory. */
 export class Follower {
   readonly #options: FollowerOptions
-  /** The state of folder and records that was applied last. */
+  /** The state of folder and records that was applied last, and whether all files had been read then. */
   #applied = ''
+  #wasSettled = false
+  /** How long the last scan took, without what it led to. */
+  #scanMs = 0
   #checkedAt: number
 
   constructor(options: FollowerOptions) {
@@ -49,12 +52,11 @@ export class Follower {
   async #follow(signal: AbortSignal, first: PromiseWithResolvers<void>): Promise<void> {
     const { folder, clock } = this.#options
     while (!signal.aborted) {
-      const startedAt = clock.monotonic()
       const settled = await this.#tryScan()
       if (settled) first.resolve()
-      // A large tree is scanned less often.
-      const cost = clock.monotonic() - startedAt
-      await clock.sleep(Math.max(SETTLE_MS, 5 * cost), signal).catch(() => undefined)
+      // A large tree is scanned less often. How long etcd took does not count: an edit must not wait after its return.
+      const rest = Math.min(Math.max(SETTLE_MS, 5 * this.#scanMs), POLL_MS)
+      await clock.sleep(rest, signal).catch(() => undefined)
       if (settled) await folder.changed(POLL_MS, signal)
     }
     folder.close()
@@ -74,12 +76,15 @@ export class Follower {
   /** True if everything in the directory is applied; otherwise it must be scanned again soon. */
   async #scan(): Promise<boolean> {
     const { folder, records, lookups, clock } = this.#options
+    const startedAt = clock.monotonic()
     const settled = await folder.scan()
-    // Planned again only if something is different, as planning compares every object.
-    const state = `${settled} ${folder.version} ${records.removed}`
-    if (state !== this.#applied) {
+    this.#scanMs = clock.monotonic() - startedAt
+    // Planned again only if something is different. An unread file alone changes nothing.
+    const state = `${folder.version} ${records.removed}`
+    if (state !== this.#applied || (settled && !this.#wasSettled)) {
       await this.#apply(settled)
       this.#applied = state
+      this.#wasSettled = settled
     }
     const lookupsSettled = await lookups.check()
     this.#checkedAt = clock.monotonic()

@@ -114,3 +114,26 @@ test('the spec of a ShellRun cannot be edited', () => {
   expect(edited.writes).toBe(0)
   expect(edited.problems).toMatchObject([{ file: 'a', line: 1, field: 'spec' }])
 })
+
+test('an object of an unchanged file is compared as text once, whatever happens to other files and to its status', () => {
+  let texts = 0
+  const spec = Object.defineProperty({ schedule: '@daily' }, 'toJSON', {
+    value: () => {
+      texts++
+      return { schedule: '@daily' }
+    },
+  })
+  const kept = file(object('a.yaml', spec))
+  const other = (schedule: string) => file(object('b.yaml', { schedule }, 'ShellCronJob/ops/other'))
+  let { next: records } = after(none, { 'a.yaml': kept, 'b.yaml': other('@daily') })
+  records = after(records, { 'a.yaml': kept, 'b.yaml': other('@daily') }).next
+  expect(texts).toBeGreaterThan(0)
+  texts = 0
+  records = new Map([...records].map(([key, record]) => [key, { ...record, status: { n: 1 } }]))
+  const edited = after(records, { 'a.yaml': kept, 'b.yaml': other('@hourly') })
+  expect(edited.writes).toBe(1)
+  expect(texts).toBe(0)
+  // A record that has changed otherwise is compared again.
+  const labelled = new Map([...edited.next].map(([key, record]) => [key, { ...record, labels: { a: 'b' } }]))
+  expect(after(labelled, { 'a.yaml': kept, 'b.yaml': other('@hourly') }).writes).toBe(2)
+})

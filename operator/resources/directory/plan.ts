@@ -96,7 +96,7 @@ function apply(
     return
   }
   // It becomes a new object after the old one is gone.
-  if (record.deleted !== undefined) return
+  if (record.deleted !== undefined || isKnownEqual(object, record)) return
   const edited = canonical(record.spec) !== canonical(spec)
   if (edited && key.startsWith('ShellRun/')) {
     const message = `${describe(key)} has started, so its spec cannot be changed; use another name`
@@ -112,6 +112,33 @@ function apply(
     generation: record.generation + (edited ? 1 : 0),
   }
   if (canonical(next) !== canonical(record)) result.puts.set(key, next)
+  else equal.set(object, partsOf(record))
+}
+
+type Parts = Pick<ObjectRecord, 'spec' | 'labels' | 'annotations' | 'file'>
+
+const partsOf = ({ spec, labels, annotations, file }: ObjectRecord): Parts => ({
+  spec,
+  labels,
+  annotations,
+  file,
+})
+
+/**
+ * What an object of a file was last found to be equal to. A file that has not changed keeps its objects, and a record that gets a
+ * status keeps its other parts, so only what has changed is compared as text. With ten thousand objects the texts take seconds.
+ */
+const equal = new WeakMap<FileObject, Parts>()
+
+function isKnownEqual(object: FileObject, record: ObjectRecord): boolean {
+  const known = equal.get(object)
+  return (
+    known !== undefined &&
+    known.spec === record.spec &&
+    known.labels === record.labels &&
+    known.annotations === record.annotations &&
+    known.file === record.file
+  )
 }
 
 function isSurelyGone(record: ObjectRecord, { files, unreadable, settled }: DirectoryState): boolean {

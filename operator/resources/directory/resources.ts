@@ -53,6 +53,7 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
     uids: kind => records.uids(kind),
     unreadable: (kind, namespace, name) => cache.unreadable(kind, namespace, name),
     onChange: changes.add,
+    onForeignStatus: () => () => undefined,
     staleForMs: () => follower.staleForMs(),
     async lookUp(...of) {
       const found = await lookups.lookUp(...of)

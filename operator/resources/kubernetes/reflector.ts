@@ -51,6 +51,8 @@ export interface ReflectorOptions<T> {
   keep: (raw: RawObject) => T
   /** Called after the copy has changed: the object is new, different or gone. */
   onChange: (namespace: string, name: string) => void
+  /** Called when only the parts that are not kept have changed, with the version. */
+  onOther?: (namespace: string, name: string, version: string) => void
   /** A watch that is silent for this long is cut, ms. Bookmarks arrive about once a minute. */
   silentMs?: number
   /** Objects in one page of a list. */
@@ -211,6 +213,7 @@ export class Reflector<T> {
     const kept = same ? { ...now, object: before?.object } : now
     this.#items.set(key, { version, namespace, name, uid, ...kept })
     if (!before || !same) this.#options.onChange(namespace, name)
+    else this.#options.onOther?.(namespace, name, version)
     return key
   }
 

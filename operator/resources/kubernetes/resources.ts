@@ -4,6 +4,7 @@ import { createListeners } from '../listeners.ts'
 import type { CachedKind, ObjectRef, Objects, Resources } from '../port.ts'
 import type { KubeApi } from './api.ts'
 import { createEvents } from './events.ts'
+import { createForeignStatuses } from './foreign-status.ts'
 import { keepNode, keepOurs } from './keep.ts'
 import { Lookups } from './lookups.ts'
 import { listPath } from './paths.ts'
@@ -29,9 +30,15 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
   const lookups = new Lookups({ ...options, onChange: changes.notify })
   const events = createEvents(options)
   const forgetEmptyNamespace = countObjects(namespace => lookups.forget(namespace))
-  const reflectors = createReflectors(options, (ref, exists) => {
-    if (ref.namespace !== '') forgetEmptyNamespace(ref, exists)
-    changes.notify(ref)
+  const foreign = createListeners<ObjectRef>(log)
+  const statuses = createForeignStatuses(options.clock, key => foreign.notify(refOf(key)))
+  const reflectors = createReflectors(options, {
+    onChange(ref, exists) {
+      if (ref.namespace !== '') forgetEmptyNamespace(ref, exists)
+      if (!exists) statuses.forget(keyOf(ref))
+      changes.notify(ref)
+    },
+    onOther: (ref, version) => statuses.seen(keyOf(ref), version),
   })
   const all = Object.values(reflectors)
   return {
@@ -46,18 +53,34 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     uids: kind => reflectors[kind].uids(),
     unreadable: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.unreadable,
     onChange: changes.add,
+    onForeignStatus: foreign.add,
     staleForMs: () => Math.max(...all.map(one => one.staleForMs())),
     lookUp: (kind, namespace, name) => lookups.lookUp(kind, namespace, name),
     event: events.record,
-    ...createWrites(api, ref => stored(reflectors, ref)),
+    ...createWrites(api, {
+      cached: ref => stored(reflectors, ref),
+      onStatus: (ref, version) => statuses.wrote(keyOf(ref), version),
+    }),
     problems: () => [],
     onProblems: () => () => undefined,
   }
 }
 
+function keyOf({ kind, namespace, name }: ObjectRef): string {
+  return `${kind}/${namespace}/${name}`
+}
+
+function refOf(key: string): ObjectRef {
+  const [kind = '', namespace = '', name = ''] = key.split('/')
+  return { kind: kind as CachedKind, namespace, name }
+}
+
 function createReflectors(
   options: KubernetesOptions,
-  onChange: (ref: ObjectRef, exists: boolean) => void,
+  {
+    onChange,
+    onOther,
+  }: { onChange(ref: ObjectRef, exists: boolean): void; onOther(ref: ObjectRef, version: string): void },
 ): Reflectors {
   const reflect = <K extends CachedKind>(kind: K, keep: Keep<K>): Reflector<Objects[K]> => {
     const reflector: Reflector<Objects[K]> = new Reflector({
@@ -66,6 +89,7 @@ function createReflectors(
       keep,
       onChange: (namespace, name) =>
         onChange({ kind, namespace, name }, reflector.get(namespace, name) !== undefined),
+      onOther: (namespace, name, version) => kind !== 'Node' && onOther({ kind, namespace, name }, version),
     })
     return reflector
   }

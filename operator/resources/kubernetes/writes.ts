@@ -23,10 +23,17 @@ const MAX_ATTEMPTS = 5
 /**
  * Every write names the uid that it is for, and the server rejects it for a later object of the same name. A status is the exception: the
  * server ignores its metadata. So the uid is compared with the cached object before, and with the answer after. `cached`: the object as
- * the watch last showed it.
+ * the watch last showed it. `onStatus` gets the version that a written status has.
  */
-export function createWrites(api: KubeApi, cached: (ref: ObjectRef) => Stored | undefined): Writes {
-  const writer = new Writer(api)
+export function createWrites(
+  api: KubeApi,
+  of: {
+    cached(ref: ObjectRef): Stored | undefined
+    onStatus(ref: ObjectRef, version: string): void
+  },
+): Writes {
+  const { cached } = of
+  const writer = new Writer(api, of.onStatus)
   return {
     applyStatus: (ref, uid, status) =>
       cached(ref)?.metadata.uid === uid ? writer.applyStatus(ref, uid, status) : Promise.resolve('gone'),
@@ -40,9 +47,11 @@ export function createWrites(api: KubeApi, cached: (ref: ObjectRef) => Stored | 
 
 class Writer {
   readonly #api: KubeApi
+  readonly #onStatus: (ref: ObjectRef, version: string) => void
 
-  constructor(api: KubeApi) {
+  constructor(api: KubeApi, onStatus: (ref: ObjectRef, version: string) => void) {
     this.#api = api
+    this.#onStatus = onStatus
   }
 
   async applyStatus(ref: ObjectRef, uid: string, status: object): Promise<Written> {
@@ -50,8 +59,30 @@ class Writer {
     const metadata = { name, ...(namespace ? { namespace } : {}) }
     const body = { apiVersion: apiVersionOf(kind), kind, metadata, status }
     const answer = await this.#apply(`${objectPath(ref)}/status`, body)
-    if (answer.status < 300 && (answer.body as Stored).metadata.uid !== uid) return 'gone'
+    if (answer.status < 300) {
+      const { metadata, status: now = {} } = answer.body as Stored & { status?: object }
+      if (metadata.uid !== uid) return 'gone'
+      this.#onStatus(ref, metadata.resourceVersion)
+      await this.#removeOthers(
+        ref,
+        uid,
+        Object.keys(now).filter(field => !isSet(status, field)),
+      )
+    }
     return this.#unlessGone(answer, ref, uid)
+  }
+
+  /** Removes fields that somebody else has put into the status. Server-side apply leaves them. */
+  async #removeOthers(ref: ObjectRef, uid: string, fields: readonly string[]): Promise<void> {
+    if (fields.length === 0) return
+    const status = Object.fromEntries(fields.map(field => [field, null]))
+    const answer = await this.#api.request({
+      path: `${objectPath(ref)}/status`,
+      method: 'PATCH',
+      body: { metadata: { uid }, status },
+      contentType: MERGE_PATCH,
+    })
+    if (answer.status < 300) this.#onStatus(ref, (answer.body as Stored).metadata.resourceVersion)
   }
 
   /**
@@ -139,6 +170,10 @@ class Writer {
     const query = `${path}?${APPLY}`
     return this.#api.request({ path: query, method: 'PATCH', body, contentType: APPLY_PATCH })
   }
+}
+
+function isSet(status: object, field: string): boolean {
+  return (status as Record<string, unknown>)[field] !== undefined
 }
 
 function hasFinalizer({ metadata }: Stored): boolean {

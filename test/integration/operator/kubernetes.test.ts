@@ -159,6 +159,56 @@ test('a Node gets a ShellAgent and is a member; a control-plane Node is not', as
   )
 })
 
+const statusOf = async (kind: string, name: string) =>
+  JSON.parse(await kubernetes.kubectl(['get', kind, name, '-n', NS, '-o', 'jsonpath={.status}'])) as {
+    conditions: { type: string; status: string; reason: string; message: string }[]
+    [field: string]: unknown
+  }
+const conditionOf = async (kind: string, name: string, wanted: string) =>
+  (await statusOf(kind, name)).conditions?.find(({ type }) => type === wanted)
+
+test('a job or a ShellRun that no agent can run says so: in a condition, an Event and the columns', async () => {
+  const target = { target: { agents: ['nope'] } }
+  await apply(cronJob('nobody', target))
+  const once = { host: { user: 'nobody' }, script: 'true', ...target }
+  await apply(ours('ShellRun', 'once', { template: { spec: once } }, NS))
+  const none = { status: 'False', reason: 'NoAgentMatches', message: expect.stringContaining('nope') }
+  await eventually('the job says so', async () => (await conditionOf('scj', 'nobody', 'HasTargets')) ?? false)
+  expect(await conditionOf('scj', 'nobody', 'HasTargets')).toMatchObject(none)
+  expect(await conditionOf('scj', 'nobody', 'Ready')).toMatchObject({ status: 'True' })
+  await eventually(
+    'the ShellRun says so',
+    async () => ((await conditionOf('srun', 'once', 'Ready'))?.reason ?? '') === 'NoAgentMatches',
+  )
+  expect(await conditionOf('srun', 'once', 'Ready')).toMatchObject(none)
+  for (const [kind, row] of [
+    ['scj', /^nobody .* True +0\/0 /m],
+    ['srun', /^once .*Pending +NoAgentMatches /m],
+  ] as const)
+    expect(await kubernetes.kubectl(['get', kind, '-n', NS])).toMatch(row)
+  const names = 'jsonpath={.items[*].involvedObject.name}'
+  const events = ['get', 'events', '-n', NS, '--field-selector', 'reason=NoAgentMatches', '-o', names]
+  await eventually('there are Events', async () => {
+    const seen = (await kubernetes.kubectl(events)).split(' ')
+    return ['nobody', 'once'].every(name => seen.includes(name))
+  })
+})
+
+test('a status of an idle object that somebody else changes is restored within a minute', async () => {
+  await eventually('it has a status', async () => (await statusOf('scj', 'nobody')).schedule === '@daily')
+  const status = { schedule: 'forged', lastResult: 'Succeeded' }
+  const patch = ['patch', 'scj', 'nobody', '-n', NS, '--subresource=status', '--type=merge']
+  await kubernetes.kubectl([...patch, '-p', JSON.stringify({ status })])
+  await eventually(
+    'it is restored',
+    async () => {
+      const { schedule, lastResult } = await statusOf('scj', 'nobody')
+      return schedule === '@daily' && lastResult === undefined
+    },
+    60_000,
+  )
+})
+
 test('kubectl delete waits for the finalizer, and leaves no key', async () => {
   await apply(cronJob('b'))
   await eventually('the entry', () => entryOf('b'))

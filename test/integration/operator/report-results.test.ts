@@ -180,7 +180,7 @@ test('a ShellRun waits, ends, and has its exit code', async () => {
   await fixture.write('good.yaml', object('ShellRun', 'good', { template }, NS))
   await fixture.write('bad.yaml', object('ShellRun', 'bad', { template }, NS))
   const ended = async (name: string, over: Partial<Result>) => {
-    const waiting = await when<RunStatus>('ShellRun', name, 'Reconciling Pending')
+    const waiting = await when<RunStatus>('ShellRun', name, 'Reconciling NoAgentMatches')
     expect(waiting.phase).toBe('Pending')
     const { uid, createdAt } = await eventually('its entry', () => fixture.run(name))
     const run = shellRunId({ namespace: NS, name, target: ANYWHERE, uid })
