@@ -13,6 +13,7 @@ import { PAUSED_ANNOTATION } from '../compile/compile-job.ts'
 import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
 import { entryTimes } from '../entry-times.ts'
+import { desiredMembers } from '../members/plan.ts'
 import { runTargets } from '../runs/plan.ts'
 
 /** Gathers the facts of a status: from the objects, compile results, etcd, and for finished fires the log store. */
@@ -91,8 +92,9 @@ function targetsOf(
   const ready = matched.filter(({ agent }) => mirrors.sessionOf(pool, agent) !== undefined)
   const targets = { matched: matched.length, ready: ready.length }
   if (matched.length > 0) return { targets }
-  const agents = resources.list('ShellAgent').filter(({ spec }) => spec.pool === pool)
-  if (agents.length > members.length) return {}
+  const nodes = new Map(resources.list('Node').map(node => [node.metadata.name, node]))
+  const desired = desiredMembers(resources.list('ShellAgent'), nodes, resources.list('ShellPool'))
+  if (desired.filter(member => member.pool === pool).length > members.length) return {}
   return { targets, unmatched: noAgentMatches({ pool, placement, members: members.length }) }
 }
 

@@ -74,7 +74,7 @@ test('mode All: the target of an absent machine is Missed, and named', async () 
     },
     60_000,
   )
-  expect(status.targets).toEqual({ matched: 2, ready: 1 })
+  expect(status.targets).toMatchObject({ matched: 2, ready: 1 })
   const fire = status.runs?.find(({ targets }) => targets?.succeeded === 1 && targets.missed === 1)
   expect(fire).toMatchObject({ outcome: 'Missed', failedTargets: [AWAY] })
   expect(new Set(await lines('all'))).toEqual(new Set([AGENT]))

@@ -80,7 +80,7 @@ describe('a job of every second', () => {
   test('kubectl get scj has every column filled', async () => {
     const text = await kubectl('get', 'scj', 'tick', '-n', NS)
     expect(text.split('\n')[1]).toMatch(
-      /^tick +\* \* \* \* \* \* +UTC +false +[01] +\d+s +Succeeded +20\S+Z +\S+$/,
+      /^tick +\* \* \* \* \* \* +UTC +false +True +1\/1 +[01] +\d+s +Succeeded +20\S+Z +\S+$/,
     )
     const wide = await kubectl('get', 'scj', 'tick', '-n', NS, '-o', 'wide')
     expect(wide.split('\n')[1]).toMatch(/ One default +echo tick$/)
@@ -178,7 +178,7 @@ describe('conditions of a ShellCronJob', () => {
       const seen = await see.job('long')
       return seen.status.activeCount === 1 && seen
     })
-    expect(Object.keys(trueConditions(running))).toEqual(['Ready'])
+    expect(Object.keys(trueConditions(running))).toEqual(['Ready', 'HasTargets'])
     await remove('scj', 'fails')
   })
 
@@ -217,7 +217,7 @@ describe('conditions of a ShellCronJob', () => {
   ])('Stalled: an impossible %s', async (_, spec, reason, field, word) => {
     await apply(job('bad', 'true', spec))
     const { conditions, metadata } = await see.settled(() => see.job('bad'), 'Stalled')
-    expect(Object.keys(conditions)).toEqual(['Stalled'])
+    expect(Object.keys(conditions)).toEqual(['Stalled', 'HasTargets'])
     expect(conditions['Stalled']).toMatchObject({ reason, message: expect.stringContaining(field) })
     expect(conditions['Stalled']?.message).toContain(word)
     expect((await see.event(metadata.uid, reason)).message).toBe(conditions['Stalled']?.message)
@@ -272,7 +272,7 @@ describe('conditions of a ShellCronJob', () => {
       const { namespace } = blocked.metadata
       await apply(blocked)
       const { conditions, metadata } = await see.settled(() => see.job('waits', namespace), 'Reconciling')
-      expect(Object.keys(conditions)).toEqual(['Reconciling'])
+      expect(Object.keys(conditions).filter(type => type !== 'HasTargets')).toEqual(['Reconciling'])
       expect(conditions['Reconciling']?.reason).toBe(reason)
       for (const word of words) expect(conditions['Reconciling']?.message).toContain(word)
       expect((await see.event(metadata.uid, reason, namespace)).message).toBe(
@@ -314,7 +314,9 @@ describe('a ShellRun', () => {
     expect(Object.keys(conditions).sort()).toEqual(['Complete', 'Ready'])
     expect(status).toMatchObject({ phase: 'Succeeded', exitCode: 0, runs: [{ outcome: 'Succeeded' }] })
     expect(await lines('dump')).toEqual([`customers at ${AGENT}`])
-    expect(await kubectl('get', 'srun', 'dump-now', '-n', NS)).toMatch(/dump-now +dump +Succeeded +0 +\d+s/)
+    expect(await kubectl('get', 'srun', 'dump-now', '-n', NS)).toMatch(
+      /dump-now +dump +Succeeded +Succeeded +0 +\d+s/,
+    )
   })
 
   test('of a template: Reconciling while it runs; Failed and Stalled, with reason and exit code', async () => {

@@ -13,7 +13,7 @@ describe.skipIf(!mayMount)('up', () => {
   let state: string
   beforeEach(() => {
     state = mkdtempSync(join(tmpdir(), 'shellcron-full-'))
-    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=200m', 'tmpfs', state])
+    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=200m,mode=700', 'tmpfs', state])
   })
   afterEach(async () => {
     await up?.remove()

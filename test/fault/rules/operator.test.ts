@@ -49,7 +49,7 @@ describe('SWEEP: the operator settles times that no agent claimed by the deadlin
   test('with the guard T1 is Missed', async () => {
     const { t1, results } = await replay(async () => (await fixture.results()).length > 0)
     expect(results.map(first)).toContain(t1)
-    expect(results[0]).toMatchObject({ outcome: 'Missed', reason: 'DeadlineExceeded', final: true })
+    expect(results[0]).toMatchObject({ outcome: 'Missed', reason: 'NoAgentConnected', final: true })
   })
   test('without the guard T1 has no outcome', async () => {
     const settles = vi.spyOn(guards, 'settlesUnclaimed').mockReturnValue(false)

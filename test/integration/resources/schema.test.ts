@@ -164,6 +164,8 @@ describe('kubectl get', () => {
       'SCHEDULE',
       'TIMEZONE',
       'SUSPEND',
+      'READY',
+      'TARGETS',
       'ACTIVE',
       'LAST SCHEDULE',
       'LAST RESULT',
@@ -173,7 +175,7 @@ describe('kubectl get', () => {
     const text = await kubectl('get', 'scj', 'shown')
     expect(head(text)).toEqual(columns)
     expect(text).toMatch(
-      /shown +0 1 \* \* \* +Asia\/Shanghai +false +2 +\d+\w+ +Failed +2999-01-01T17:00:00Z +\d+s/,
+      /shown +0 1 \* \* \* +Asia\/Shanghai +false +\S* +\S* +2 +\d+\w+ +Failed +2999-01-01T17:00:00Z +\d+s/,
     )
     const wide = await kubectl('get', 'scj', 'shown', '-o', 'wide')
     expect(head(wide)).toEqual([...columns, 'TARGET', 'COMMAND'])
@@ -181,7 +183,7 @@ describe('kubectl get', () => {
   })
 
   test.each([
-    ['srun', ['NAME', 'JOB', 'PHASE', 'EXIT', 'STARTED', 'AGE', 'TARGET']],
+    ['srun', ['NAME', 'JOB', 'PHASE', 'REASON', 'EXIT', 'STARTED', 'AGE', 'TARGET']],
     ['sag', ['NAME', 'POOL', 'READY', 'RUNNING', 'VERSION', 'AGE', 'CORDONED']],
     ['spol', ['NAME', 'NAMESPACES', 'READY', 'AGE']],
     ['shellpool', ['NAME', 'TTL', 'PAUSED', 'READY', 'AGE']],
