@@ -1,6 +1,7 @@
 import { InvalidInput } from '../core/errors.ts'
 import { subdomainName } from '../core/schema/metadata.ts'
 import { systemClock } from '../platform/clock.ts'
+import { giveBackMemory, usesLittleCpu } from '../platform/garbage-collection.ts'
 import { createLog } from '../platform/log.ts'
 import { createOverviewFeed } from './api/overview.ts'
 import { startApi } from './api/start-api.ts'
@@ -25,7 +26,13 @@ export async function main(settings: Record<string, unknown>, signal: AbortSigna
   const log = createLog(config.logLevel, { part: 'operator' })
   const tasks = (of: AcrossTerms) => tasksOf(config, of)
   const operator = await startOperator({ config, clock: systemClock, log, tasks }, signal)
-  await operator.done
+  const ended = new AbortController()
+  void giveBackMemory(systemClock, usesLittleCpu(systemClock), AbortSignal.any([signal, ended.signal]))
+  try {
+    await operator.done
+  } finally {
+    ended.abort(new Error('the operator has ended'))
+  }
 }
 
 function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: AcrossTerms): LeaderTask[] {

@@ -30,6 +30,23 @@ export async function giveBackMemory(
   }
 }
 
+/** Returns whether this process has used less than `share` of a core since the last call. */
+export function usesLittleCpu(
+  clock: Clock,
+  { share = 0.1, usage = () => process.cpuUsage() }: { share?: number; usage?: () => NodeJS.CpuUsage } = {},
+): () => boolean {
+  const look = () => ({ at: clock.monotonic(), usedMs: totalMs(usage()) })
+  let last = look()
+  return () => {
+    const now = look()
+    const isLittle = now.usedMs - last.usedMs < share * (now.at - last.at)
+    last = now
+    return isLittle
+  }
+}
+
+const totalMs = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1_000
+
 type Collect = (how: object) => Promise<void>
 
 /** V8's collector, which Node exposes on demand. `last-resort` returns empty pages to the operating system. */

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import type { Result } from '../../core/records/state.ts'
 import type { Problem } from '../resources/port.ts'
-import { pageOf, type ShownObject } from './page.ts'
+import type { Page, ShownObject } from './page.ts'
 import type { Routes } from './server.ts'
 
 const pageQuery = z.strictObject({ rows: z.coerce.number().int().min(0).max(10_000).optional() })
@@ -22,6 +22,7 @@ function parsedQuery(query: unknown): z.infer<typeof pageQuery> {
  */
 export function objectRoutes(of: {
   objects(): readonly ShownObject[]
+  page(rows: number): Page
   problems(): readonly Problem[]
   compared(): boolean
   /** Calls the listener with the latest results at once. Returns a function that removes it. */
@@ -30,8 +31,7 @@ export function objectRoutes(of: {
   return server => {
     server.get('/v1/objects', ({ query }) => {
       const { rows } = parsedQuery(query)
-      const objects = of.objects()
-      const page = rows === undefined ? { objects, more: 0 } : pageOf(objects, rows)
+      const page = rows === undefined ? { objects: of.objects(), more: 0 } : of.page(rows)
       return { ...page, problems: of.problems() }
     })
     server.get('/v1/comparison', () => ({ done: of.compared() }))

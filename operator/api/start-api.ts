@@ -30,12 +30,10 @@ export function startApi(options: ApiOptions): LeaderTask {
   return async (context, signal) => {
     const { resources, log } = context
     const { feed, stateDir } = options
-    resources.onChange(ref => {
-      if (ref.kind === 'Secret' || ref.kind === 'ConfigMap') return
-      if (!resources.get(ref.kind, ref.namespace, ref.name)) feed.onGone(ref)
-    })
+    const unfollow = feed.follow(resources)
     const api = await serveApi(join(stateDir, 'operator.sock'), routesOf(options, context), log)
     await untilAborted(signal)
+    unfollow()
     await api.close()
   }
 }
@@ -46,6 +44,7 @@ function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: C
   return [
     objectRoutes({
       objects: () => feed.objects(resources),
+      page: rows => feed.page(resources, rows),
       problems: () => [...resources.problems(), ...problems()],
       compared,
       onOutcome: feed.onOutcome,

@@ -1,11 +1,22 @@
 import { spawnSync } from 'node:child_process'
-import { chmod, chown, mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  link,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../platform/clock.ts'
 import { trustIn } from '../../../platform/trust.ts'
-import { Folder, type FolderOptions } from './folder.ts'
+import { Folder, type FolderOptions, FULL_SCAN_MS } from './folder.ts'
 
 let root: string
 let options: FolderOptions
@@ -202,5 +213,64 @@ describe.runIf(process.getuid?.() === 0)('for root', () => {
     expect(read).toEqual([])
     expect(problems()).toHaveLength(1)
     await rm(other, { recursive: true })
+  })
+})
+
+describe('while every change is reported', () => {
+  /** Runs `change` between two scans that find nothing else to do, and returns whether the second one finds it. */
+  const finds = async (change: () => Promise<void>): Promise<boolean> => {
+    for (let quiet = 0; quiet < 3; ) quiet = (await folder.scan()) ? quiet + 1 : 0
+    await change()
+    return !(await folder.scan())
+  }
+
+  test('a scan finds a change behind a symbolic link, a hard link, and in place of a folder or the directory', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'shellcron-other-'))
+    await writeFile(join(other, 'a.yaml'), '1')
+    await symlink(join(other, 'a.yaml'), join(root, 'linked.yaml'))
+    expect(await finds(() => writeFile(join(other, 'a.yaml'), '22'))).toBe(true)
+    await rm(join(root, 'linked.yaml'))
+    await link(join(other, 'a.yaml'), join(root, 'hard.yaml'))
+    expect(await finds(() => writeFile(join(other, 'a.yaml'), '333'))).toBe(true)
+    await put('sub/b.yaml', '1')
+    await put('next/b.yaml', '22')
+    const replaceFolder = async () => {
+      await rm(join(root, 'sub'), { recursive: true })
+      await rename(join(root, 'next'), join(root, 'sub'))
+    }
+    expect(await finds(replaceFolder)).toBe(true)
+    await finds(() => chmod(root, 0o777))
+    expect(folder.unreadable).toHaveLength(1)
+    await rm(other, { recursive: true })
+  })
+
+  test('an edit in place is noticed in a folder that took the place of another', async () => {
+    await put('sub/b.yaml', '1')
+    await put('next/b.yaml', '1')
+    await finds(async () => {
+      await rm(join(root, 'sub'), { recursive: true })
+      await rename(join(root, 'next'), join(root, 'sub'))
+    })
+    await finds(async () => undefined)
+    const changed = folder.changed(60_000, new AbortController().signal)
+    await writeFile(join(root, 'sub/b.yaml'), '22')
+    await changed
+    await twice()
+    expect(read.at(-1)).toBe('sub/b.yaml=22')
+  })
+
+  test('files are looked at one by one only every half minute', async () => {
+    let now = 0
+    folder.close()
+    folder = new Folder({ ...options, clock: { ...systemClock, monotonic: () => now } })
+    await put('a.yaml', '1')
+    await finds(async () => undefined)
+    // A change that no watch reports: the folder is not watched any more.
+    folder.close()
+    await writeFile(join(root, 'a.yaml'), '22')
+    now += FULL_SCAN_MS - 1
+    expect(await folder.scan()).toBe(true)
+    now += 1
+    expect(await folder.scan()).toBe(false)
   })
 })

@@ -1,4 +1,4 @@
-import { type FSWatcher, type Stats, watch } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { lstat, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -9,7 +9,8 @@ import { readTextFile, type TextFile } from '../../../platform/text-file.ts'
 import { distrust, resolveTrusted, type Trust } from '../../../platform/trust.ts'
 import type { Problem } from '../port.ts'
 import type { FileContent } from './plan.ts'
-import { isWithin, type Scan, scan, signatureOf } from './scan.ts'
+import { isUnchanged, isWithin, type Scan, scan, signatureOf } from './scan.ts'
+import { Watchers } from './watchers.ts'
 
 export interface FolderOptions {
   root: string
@@ -21,22 +22,37 @@ export interface FolderOptions {
   parse: (file: string, text: string) => FileContent
 }
 
+/** Where watches report every change, the directory is scanned this often all the same, ms. */
+export const FULL_SCAN_MS = 30_000
+
 const NO_CONTENT: FileContent = { objects: [], problems: [] }
 
 /**
  * The files below a directory, read when no writer is at work: a change counts once two scans in a row have seen it. So a file that is
- * empty for a moment, or missing between two renames, removes no job. The owner decides when to scan; `changed` tells it when to.
+ * empty for a moment, or missing between two renames, removes no job. The owner decides when to scan; `changed` tells it when to. While
+ * watches report every change and have reported none, a scan looks only at the folders, and at files whose changes are not reported.
  */
 export class Folder {
   readonly #options: FolderOptions
-  readonly #watchers = new Map<string, FSWatcher>()
+  readonly #watchers: Watchers
   readonly #contents = new Map<string, { signature: string; content: FileContent }>()
   #before: Scan | undefined
+  /** When the last full scan began, if it found everything read and every later change is reported. */
+  #completeAt: number | undefined
+  /** How often a change may have happened since the start. */
+  #changes = 0
   #version = 0
   #change = Promise.withResolvers<void>()
 
   constructor(options: FolderOptions) {
     this.#options = options
+    this.#watchers = new Watchers(options.root, {
+      onChange: () => {
+        this.#mayHaveChanged()
+        this.#change.resolve()
+      },
+      onLost: () => this.#mayHaveChanged(),
+    })
   }
 
   get files(): ReadonlyMap<string, FileContent> {
@@ -55,13 +71,33 @@ export class Folder {
   /** True if `files` equals what is on disk; otherwise scan again soon. */
   async scan(): Promise<boolean> {
     this.#change = Promise.withResolvers()
-    const now = await scan(this.#options.root, this.#options)
+    const { root, clock } = this.#options
     const before = this.#before
+    const isKnown = this.#completeAt !== undefined && clock.monotonic() < this.#completeAt + FULL_SCAN_MS
+    const changes = this.#changes
+    if (isKnown && before && (await isUnchanged(root, before)) && changes === this.#changes) return true
+    return this.#scanAll(before)
+  }
+
+  async #scanAll(before: Scan | undefined): Promise<boolean> {
+    const { root, clock } = this.#options
+    const startedAt = clock.monotonic()
+    const changes = this.#changes
+    this.#completeAt = undefined
+    const now = await scan(root, this.#options)
     this.#before = now
     if (!isDeepStrictEqual(now.unreadable, before?.unreadable)) this.#version++
-    this.#watch(now.folders)
+    const isReported = await this.#watchers.follow(identities(now))
     const isRead = await this.#readChanged(now, before)
-    return this.#forgetRemoved(now, before) && isRead && before !== undefined
+    const settled = this.#forgetRemoved(now, before) && isRead && before !== undefined
+    if (settled && isReported && now.unreadable.length === 0 && changes === this.#changes)
+      this.#completeAt = startedAt
+    return settled
+  }
+
+  #mayHaveChanged(): void {
+    this.#changes++
+    this.#completeAt = undefined
   }
 
   async #readChanged(now: Scan, before: Scan | undefined): Promise<boolean> {
@@ -92,8 +128,7 @@ export class Folder {
   }
 
   close(): void {
-    for (const watcher of this.#watchers.values()) watcher.close()
-    this.#watchers.clear()
+    this.#watchers.close()
   }
 
   async #read(file: string, signature: string): Promise<boolean> {
@@ -113,29 +148,11 @@ export class Folder {
     this.#contents.set(file, { signature, content })
     this.#version++
   }
+}
 
-  /** Watching only saves time. Where it fails (a limit, a network file system), the next scan finds the change. */
-  #watch(folders: readonly string[]): void {
-    const wanted = new Set(folders)
-    for (const [folder, watcher] of this.#watchers) {
-      if (wanted.has(folder)) continue
-      watcher.close()
-      this.#watchers.delete(folder)
-    }
-    for (const folder of wanted) {
-      if (this.#watchers.has(folder)) continue
-      try {
-        const watcher = watch(join(this.#options.root, folder), () => this.#change.resolve())
-        watcher.on('error', () => {
-          watcher.close()
-          this.#watchers.delete(folder)
-        })
-        this.#watchers.set(folder, watcher)
-      } catch {
-        this.#watchers.delete(folder)
-      }
-    }
-  }
+/** What distinguishes a folder from another one that takes its name. */
+function identities({ folders }: Scan): Map<string, string> {
+  return new Map(Array.from(folders, ([folder, { dev, ino }]) => [folder, `${dev} ${ino}`]))
 }
 
 async function readTrusted(path: string, trust: Trust): Promise<TextFile> {

@@ -7,7 +7,8 @@ import { toObject } from './to-object.ts'
 
 /** The objects of the records, parsed. An object that this version cannot read keeps its last readable form. */
 export class ObjectCache {
-  readonly #objects = new Map<string, Objects[CachedKind]>()
+  /** By kind, so that a list of the few agents does not read ten thousand jobs. */
+  readonly #kinds = new Map<string, Map<string, Objects[CachedKind]>>()
   readonly #unreadable = new Map<string, string>()
   readonly #onChange: (ref: ObjectRef) => void
   readonly #log: Log
@@ -18,11 +19,11 @@ export class ObjectCache {
   }
 
   get<K extends CachedKind>(kind: K, namespace: string, name: string): Objects[K] | undefined {
-    return this.#objects.get(keyOf({ kind, namespace, name })) as Objects[K] | undefined
+    return this.#ofKind(kind).get(keyOf({ kind, namespace, name })) as Objects[K] | undefined
   }
 
   list<K extends CachedKind>(kind: K): Objects[K][] {
-    return [...this.#objects.values()].filter((one): one is Objects[K] => one.kind === kind)
+    return [...this.#ofKind(kind).values()] as Objects[K][]
   }
 
   /** Why the object cannot be read. */
@@ -32,16 +33,26 @@ export class ObjectCache {
 
   /** `record` undefined: the object is gone. */
   update(key: string, record: ObjectRecord | undefined): void {
-    const before = this.#objects.get(key)
+    const ref = refOf(key)
+    const objects = this.#ofKind(ref.kind)
+    const before = objects.get(key)
     this.#unreadable.delete(key)
     try {
-      if (record) this.#objects.set(key, toObject(key, record) as Objects[CachedKind])
-      else this.#objects.delete(key)
+      if (record) objects.set(key, toObject(key, record) as Objects[CachedKind])
+      else objects.delete(key)
     } catch (error) {
       this.#unreadable.set(key, messageOf(error))
       this.#log.error({ key, error: messageOf(error) }, 'object.unreadable')
     }
-    if (!isDeepStrictEqual(before, this.#objects.get(key))) this.#onChange(refOf(key))
+    if (!isDeepStrictEqual(before, objects.get(key))) this.#onChange(ref)
+  }
+
+  #ofKind(kind: string): Map<string, Objects[CachedKind]> {
+    const known = this.#kinds.get(kind)
+    if (known) return known
+    const fresh = new Map<string, Objects[CachedKind]>()
+    this.#kinds.set(kind, fresh)
+    return fresh
   }
 }
 

@@ -9,7 +9,10 @@ import type { Problem } from '../port.ts'
 export interface Scan {
   /** By path, a signature that changes whenever the file does. */
   files: Map<string, string>
-  folders: string[]
+  /** By path, what was found there. */
+  folders: Map<string, Stats>
+  /** Files that can change without a change in their folder: behind symbolic links, hard links and mounts. */
+  elsewhere: Set<string>
   /** Folders ('.' = all) that could not be read, or that other users can write. Their contents are unknown. */
   unreadable: Problem[]
 }
@@ -25,22 +28,24 @@ export async function scan(
   root: string,
   { also = [], trust }: { also?: readonly string[]; trust: Trust },
 ): Promise<Scan> {
-  const result: Scan = { files: new Map(), folders: [], unreadable: [] }
+  const result: Scan = { files: new Map(), folders: new Map(), elsewhere: new Set(), unreadable: [] }
   const pending = ['', ...also]
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
     try {
       const path = join(root, folder)
-      const why = distrust(path, await stat(path), { trust })
+      // Before its entries are read, so that a later change shows.
+      const stats = await stat(path)
+      const why = distrust(path, stats, { trust })
       if (why !== undefined) {
         result.unreadable.push({ file: folder || '.', message: `is not used: ${why}` })
         continue
       }
       const entries = await readdir(path, { withFileTypes: true })
-      result.folders.push(folder)
+      result.folders.set(folder, stats)
       for (const entry of entries) {
         const below = folder === '' ? entry.name : `${folder}/${entry.name}`
         if (isFolder(entry)) pending.push(below)
-        else await addFile(root, below, result.files)
+        else await addFile(join(root, below), { below, entry, dev: stats.dev, result })
       }
     } catch (error) {
       result.unreadable.push({ file: folder || '.', message: `cannot be read: ${messageOf(error)}` })
@@ -53,12 +58,33 @@ function isFolder(entry: Dirent): boolean {
   return entry.isDirectory() && !entry.name.startsWith('.') && !SKIPPED.has(entry.name)
 }
 
-async function addFile(root: string, path: string, files: Map<string, string>): Promise<void> {
-  const name = path.slice(path.lastIndexOf('/') + 1)
+async function addFile(
+  path: string,
+  { below, entry, dev, result }: { below: string; entry: Dirent; dev: number; result: Scan },
+): Promise<void> {
+  const { name } = entry
   if (name.startsWith('.') || !/\.ya?ml$/i.test(name)) return
-  const found = await stat(join(root, path)).catch(() => undefined)
+  const found = await stat(path).catch(() => undefined)
   // What is not a regular file is refused by its reader, with a message.
-  if (found && !found.isDirectory()) files.set(path, signatureOf(found))
+  if (found && !found.isDirectory()) result.files.set(below, signatureOf(found))
+  if (entry.isSymbolicLink() || (found && (found.nlink > 1 || found.dev !== dev))) result.elsewhere.add(below)
+}
+
+/**
+ * Whether nothing has changed since the scan, apart from the contents of files that are not `elsewhere`. Its cost grows with the folders, not
+ * with the files.
+ */
+export async function isUnchanged(root: string, { folders, files, elsewhere }: Scan): Promise<boolean> {
+  for (const [folder, before] of folders) {
+    const now = await stat(join(root, folder)).catch(() => undefined)
+    if (!now || signatureOf(now) !== signatureOf(before)) return false
+  }
+  for (const file of elsewhere) {
+    const now = await stat(join(root, file)).catch(() => undefined)
+    const signature = now && !now.isDirectory() ? signatureOf(now) : undefined
+    if (signature !== files.get(file)) return false
+  }
+  return true
 }
 
 /** Differs after every save, also one by rename. Two saves in the same ms need to differ in size. */

@@ -1,0 +1,134 @@
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createKeys } from '../../core/keys.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { freePorts } from '../../platform/free-ports.ts'
+import { silentLog } from '../../platform/log.ts'
+import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
+import { eventually } from '../fault/eventually.ts'
+import { partsOf } from '../fixtures/processes.ts'
+import { type Up, upOn } from '../fixtures/up.ts'
+import { flags, median, say, usage } from './figures.ts'
+
+/**
+ * `shellcron up` on a directory with many jobs, none of them due: CPU and memory of each process while it is idle, and the time from an edit
+ * of one file until etcd has the new entry.
+ *
+ *   node test/bench/directory.bench.ts [--jobs 10000] [--files 100] [--idle-seconds 30] [--edits 5] [--statuses 1]
+ *
+ * `--statuses 0` measures as soon as all entries are in etcd. The operator then still writes the statuses of new jobs.
+ */
+const LIMIT_MS = 1_800_000
+const LOOK_MS = 500
+/** How often to look whether an edit has arrived, ms. */
+const EDIT_LOOK_MS = 20
+const keys = createKeys()
+
+const nameOf = (i: number) => `job-${String(i).padStart(6, '0')}`
+
+const job = (i: number, command: string) => `apiVersion: shellcron.dev/v1alpha1
+kind: ShellCronJob
+metadata: { name: ${nameOf(i)}, namespace: bench, labels: { team: team-${i % 50} } }
+spec:
+  schedule: "H H 1 1 *"
+  template: { spec: { host: {}, script: "df -h && free -m # ${command}", env: [{ name: A, value: b }] } }
+`
+
+/** The jobs of file `n` of `files`. They are dealt out in turn. */
+function fileText(n: number, { jobs, files }: { jobs: number; files: number }, command: string): string {
+  const mine = Array.from({ length: jobs }, (_, i) => i).filter(i => i % files === n)
+  return mine.map(i => job(i, i === n ? command : `${i}`)).join('---\n')
+}
+
+async function save(path: string, text: string): Promise<void> {
+  await writeFile(`${path}~`, text)
+  await rename(`${path}~`, path)
+}
+
+/** Proportional set size: pages that processes share count once in all. */
+async function pssMb(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8')
+  return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1]) / 1_024
+}
+
+async function until(what: string, check: () => Promise<boolean>): Promise<void> {
+  await eventually(what, async () => (await check()) || (await systemClock.sleep(LOOK_MS), false), LIMIT_MS)
+}
+
+async function seconds(act: () => Promise<unknown>): Promise<number> {
+  const began = systemClock.monotonic()
+  await act()
+  return (systemClock.monotonic() - began) / 1_000
+}
+
+const processesOf = (up: Up): Record<string, number> => ({ up: up.child.pid, ...partsOf(up.directory) })
+
+async function idle(up: Up, forSeconds: number): Promise<void> {
+  const before = Object.entries(processesOf(up)).map(
+    ([name, pid]) => [name, pid, usage(pid).cpuSeconds] as const,
+  )
+  const took = await seconds(() => systemClock.sleep(forSeconds * 1_000))
+  const all = { percent: 0, pss: 0 }
+  for (const [name, pid, was] of before) {
+    const percent = ((usage(pid).cpuSeconds - was) / took) * 100
+    const pss = await pssMb(pid)
+    say(`  ${name}`, { 'cpu-percent': percent, 'pss-mb': pss })
+    all.percent += percent
+    all.pss += pss
+  }
+  say('idle, in all', { 'cpu-percent': all.percent, 'pss-mb': all.pss })
+}
+
+/** The first job of a file is edited, in seconds until its entry has a new generation. */
+async function edit(up: Up, etcd: Etcd, of: { n: number; jobs: number; files: number }): Promise<number> {
+  const key = keys.job({ pool: 'default', namespace: 'bench', name: nameOf(of.n) })
+  const before = (await etcd.get(key))?.mod
+  const text = fileText(of.n, of, `edited at ${systemClock.now()}`)
+  return seconds(async () => {
+    await save(join(up.directory, `${of.n}.yaml`), text)
+    await eventually(
+      'the edit is in force',
+      async () => (await etcd.get(key))?.mod !== before || (await systemClock.sleep(EDIT_LOOK_MS), false),
+      LIMIT_MS,
+    )
+  })
+}
+
+async function connect(up: Up, port: number): Promise<Etcd> {
+  const tls = join(up.directory, '.shellcron', 'etcd-tls')
+  const read = (name: string) =>
+    eventually(name, () => readFile(join(tls, name), 'utf8').catch(() => undefined))
+  const [ca, cert, key] = [await read('ca.crt'), await read('tls.crt'), await read('tls.key')]
+  return connectEtcd({ endpoints: [`https://localhost:${port}`], tls: { ca, cert, key }, log: silentLog })
+}
+
+async function measure(up: Up, etcd: Etcd, given: Given): Promise<void> {
+  const { jobs, edits, files } = given
+  for (let n = 0; n < files; n++) await save(join(up.directory, `${n}.yaml`), fileText(n, given, `${n}`))
+  const count = async (prefix: string, has: string) =>
+    (await etcd.list(prefix)).items.filter(({ value }) => value.includes(has)).length
+  const entered = () => until('all entries', async () => (await count(keys.jobs('default'), '')) === jobs)
+  say('first start', { jobs, files, 'entries-in-etcd-s': await seconds(entered) })
+  if (given.statuses > 0) {
+    const all = () => until('all statuses', async () => (await count(keys.statuses, '"conditions"')) >= jobs)
+    say('first start', { 'then-statuses-s': await seconds(all) })
+  }
+  await idle(up, given['idle-seconds'])
+  const took: number[] = []
+  for (let i = 0; i < edits; i++) took.push(await edit(up, etcd, { ...given, n: i % files }))
+  say('an edit is in force', { edits, 'median-s': median(took), 'longest-s': Math.max(...took) })
+}
+
+type Given = typeof given
+const given = flags({ jobs: 10_000, files: 100, 'idle-seconds': 30, edits: 5, statuses: 1 })
+const [port = 0] = await freePorts(1)
+const up = await upOn(undefined, ['--etcd-port', String(port)])
+let etcd: Etcd | undefined
+try {
+  etcd = await connect(up, port)
+  await measure(up, etcd, given)
+} finally {
+  await etcd?.close()
+  await up.interrupt()
+  await up.remove()
+}
