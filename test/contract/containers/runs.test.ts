@@ -146,7 +146,7 @@ describe.each(runtimes)('a command in a container of %s', (_, start) => {
   })
 
   test('gets SIGTERM in all its processes when killed, and its last output is kept', async () => {
-    const id = await begun('trap "echo ending; exit 9" TERM; echo begun; sleep 3004 & wait')
+    const id = await begun('trap "echo ending; exit 9" TERM; sleep 3004 & echo begun; wait')
     agent.launcher.kill([id], 'Test')
     const record = await agent.ended(id)
     expect(record).toMatchObject({ cause: { kind: 'killed', reason: 'Test' }, code: 9 })

@@ -269,7 +269,9 @@ test('what went wrong in a run that succeeded becomes an Event', async () => {
   const uid = await uidOf('a')
   const message = 'a process was killed because memory ran out'
   await end({ uid, name: 'a', run: `${NS}.a.1000`, message, warnings: ['OOMKilled'] })
-  await eventually('the Event is written', async () => event.mock.calls.length > 0)
+  await eventually('the Event is written', async () =>
+    event.mock.calls.some(([, , { reason }]) => reason === 'OOMKilled'),
+  )
   expect(event).toHaveBeenCalledWith({ kind: 'ShellCronJob', namespace: NS, name: 'a' }, uid, {
     type: 'Warning',
     reason: 'OOMKilled',
