@@ -127,7 +127,7 @@ async function runUntilStopped(of: Running, stop: AbortSignal): Promise<void> {
   const troubles = () => [etcd.trouble()].flatMap(message => (message ? [{ file: 'etcd', message }] : []))
   const shown = view({ socketPath, format: options.format, out: process.stdout, troubles }, viewing.signal)
   try {
-    await Promise.race([aborted(stop), etcd.done, shown])
+    await Promise.race([aborted(stop), etcd.done, shown, parts.operator.done, parts.agent.done])
   } finally {
     ending.abort()
     if (stop.aborted) say(`\nStopping. Active runs have ${DRAIN_SECONDS} seconds to end.`)

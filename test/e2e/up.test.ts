@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  chmod,
   chown,
   mkdir,
   mkdtemp,
@@ -311,4 +312,19 @@ test('commands get the limits of open files that up was started with, or those o
     eventually(`${name} runs`, () => outcomes().find(result => result.name === name)?.tail, 60_000)
   expect(await tailOf('plain')).toBe('900 2000\n')
   expect(await tailOf('own')).toBe('1200 1200\n')
+})
+
+test('a part that refuses its settings ends it, with the message of the part', async () => {
+  up = await upOn(undefined)
+  const { directory, child } = up
+  const socket = join(directory, '.shellcron', 'operator.sock')
+  await eventually('it listens', () => stat(socket).catch(() => undefined), 60_000)
+  await chmod(directory, 0o777)
+  const operator = (await processesOf(directory)).find(line => line.includes(' operator '))
+  process.kill(Number.parseInt(operator ?? '', 10), 'SIGKILL')
+  expect((await child.ended).code).toBe(2)
+  expect(up.lines().at(-1)).toMatch(
+    /^shellcron: operator: refuses its settings: --directory: every user can write /,
+  )
+  expect(await processesOf(directory)).toEqual([])
 })
