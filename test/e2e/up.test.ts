@@ -248,16 +248,29 @@ test('Ctrl-C during the start ends it without a stack trace and leaves nothing r
   expect(await processesOf(directory)).toEqual([])
 })
 
-test('--retention-bytes and --runtime-endpoint reach the operator and the agent', async () => {
-  up = await upOn(undefined, ['--retention-bytes', '1Gi', '--runtime-endpoint', 'unix:///nowhere/x.sock'])
+test('--retention-bytes, --runtime-endpoint and --pids-limit reach the operator, the agent and the launcher', async () => {
+  const endpoint = 'unix:///nowhere/x.sock'
+  up = await upOn(undefined, [
+    '--retention-bytes',
+    '1Gi',
+    '--runtime-endpoint',
+    endpoint,
+    '--pids-limit',
+    '200',
+  ])
   const { directory } = up
-  await eventually('both run with them', async () => {
-    const lines = await processesOf(directory)
-    return (
-      lines.some(line => / operator .*--retention-bytes 1Gi/.test(line)) &&
-      lines.some(line => / agent .*--runtime-endpoint unix:\/\/\/nowhere\/x\.sock/.test(line))
-    )
-  })
+  await eventually(
+    'both run with them',
+    async () => {
+      const lines = await processesOf(directory)
+      return (
+        lines.some(line => / operator .*--retention-bytes 1Gi/.test(line)) &&
+        lines.some(line => / agent .*--runtime-endpoint unix:\/\/\/nowhere\/x\.sock/.test(line)) &&
+        lines.some(line => /launcher\S* --pids-limit 200/.test(line))
+      )
+    },
+    60_000,
+  )
   await up.interrupt()
 })
 
