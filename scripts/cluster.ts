@@ -1,11 +1,11 @@
 /** `make cluster`: starts a Kubernetes of two nodes on this machine, and leaves it up until Ctrl-C. */
-import { rm, symlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, rm, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodePrograms } from '../test/servers/binaries.ts'
 import { startCluster } from '../test/servers/cluster.ts'
 
-const LINK = fileURLToPath(new URL('../.shellcron-cluster', import.meta.url))
+const LINK = fileURLToPath(new URL('../.shellcron/cluster', import.meta.url))
 
 const started = performance.now()
 const tell = (text: string) =>
@@ -16,6 +16,7 @@ const end = new Promise(resolve => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve)
 })
 // A fixed path for the kubeconfig, whose directory is another one each time.
+await mkdir(dirname(LINK), { recursive: true })
 await rm(LINK, { force: true })
 await symlink(cluster.dir, LINK)
 tell('ready')

@@ -3,7 +3,7 @@ import { attachCluster, type ClusterAccess } from './cluster/attach.ts'
 import { serveControl } from './cluster/control.ts'
 import { type Namespaces, startNamespaces } from './cluster/namespaces.ts'
 import { restartNode, startIn } from './cluster/start.ts'
-import { makeControlGroups, reapControlGroups } from './control-groups.ts'
+import { makeControlGroups, reapControlGroups, removeControlGroups } from './control-groups.ts'
 import { temporaryDirectory } from './directory.ts'
 
 /** A cluster and its end, which is its owner's: the process that started it. */
@@ -49,6 +49,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     ends.push(running.close)
     const restart = async (name: string) => {
       await machines.get(name)?.kill()
+      // The kernel of a real machine would have lost them. A kubelet spends seconds on each dead one.
+      await removeControlGroups(`${group}/${name}`)
       await restartNode(running, name)
     }
     ends.push((await serveControl(dir, restart)).close)

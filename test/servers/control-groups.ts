@@ -15,9 +15,9 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
   sleep 0.3
 done`
 
-/** Control groups with this name are removed when this process ends, or by the function that it answers. Their processes must be dead. */
-export function reapControlGroups(name: string): () => Promise<void> {
-  const reaper = spawn('/bin/sh', ['-c', REAPER, name], {
+/** Control groups of this path are removed when this process ends, or by the function that it answers. Their processes must be dead. */
+export function reapControlGroups(path: string): () => Promise<void> {
+  const reaper = spawn('/bin/sh', ['-c', REAPER, path], {
     cwd: '/',
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -31,10 +31,15 @@ export function reapControlGroups(name: string): () => Promise<void> {
   }
 }
 
-/** Makes a group of this name in each hierarchy, as a kubelet needs it for its `cgroupRoot`. */
-export async function makeControlGroups(name: string): Promise<void> {
+/** Removes control groups of this path now. */
+export async function removeControlGroups(path: string): Promise<void> {
+  await reapControlGroups(path)()
+}
+
+/** Makes a group of this path in each hierarchy, as a kubelet needs it for its `cgroupRoot`. */
+export async function makeControlGroups(path: string): Promise<void> {
   for (const hierarchy of await hierarchies()) {
-    const group = join(hierarchy, name)
+    const group = join(hierarchy, path)
     await mkdir(group, { recursive: true })
     // A new group of version 1 has no CPUs, and refuses processes.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
