@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -31,6 +31,7 @@ export async function makeImages(dir: string): Promise<string[]> {
 async function makeImage(dir: string, name: string, applets: readonly string[]): Promise<string> {
   const root = join(dir, 'root')
   for (const folder of ['bin', 'etc', 'tmp', 'root']) await mkdir(join(root, folder), { recursive: true })
+  await chmod(join(root, 'tmp'), 0o1777)
   await writeFile(
     join(root, 'etc/passwd'),
     'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n',
@@ -77,7 +78,7 @@ export interface TestImage {
   user?: string
   entrypoint?: string[]
   cmd?: string[]
-  /** Such as `PATH=/bin`. */
+  /** Such as `PATH=/bin`; default: the PATH of Debian. */
   env?: string[]
   workingDir?: string
 }
@@ -93,7 +94,7 @@ export async function makeArchive(archive: string, of: TestImage): Promise<void>
       architecture: process.arch === 'x64' ? 'amd64' : process.arch,
       os: 'linux',
       config: {
-        Env: of.env ?? ['PATH=/bin'],
+        Env: of.env ?? ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
         ...(of.user ? { User: of.user } : {}),
         ...(of.entrypoint ? { Entrypoint: of.entrypoint } : {}),
         ...(of.cmd ? { Cmd: of.cmd } : {}),
