@@ -2,6 +2,7 @@ import { basename, join } from 'node:path'
 import { attachCluster, type ClusterAccess } from './cluster/attach.ts'
 import { serveControl } from './cluster/control.ts'
 import { type Namespaces, startNamespaces } from './cluster/namespaces.ts'
+import { whyNoCluster } from './cluster/requirements.ts'
 import { restartNode, startIn } from './cluster/start.ts'
 import { makeControlGroups, reapControlGroups, removeControlGroups } from './control-groups.ts'
 import { temporaryDirectory } from './directory.ts'
@@ -25,6 +26,8 @@ export interface ClusterOptions {
  * It needs root and Debian's packages (scripts/tools.ts), and ends with this process at the latest, even by SIGKILL.
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const why = whyNoCluster()
+  if (why) throw new Error(why)
   const { path: dir, remove } = await temporaryDirectory('shellcron-k8s-')
   // Short, because a pod's groups add much to the path.
   const group = `sc-${basename(dir).split('-').at(-1)}`

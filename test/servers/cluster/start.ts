@@ -54,28 +54,31 @@ export async function startIn(options: StartOptions): Promise<Running> {
     ...homes.map(home => bootNode({ boot, controlPlane, homes }, home, archives)),
   ])
   onStep('starting the nodes')
-  const api = await openApi(dir, controlPlane, plane)
-  const running = {
-    ...{ boot, dir, controlPlane, plane, homes, close: api.close },
-    description: { kubeconfig: api.kubeconfig, controlPlane: controlPlane.pid, nodes: {} },
-    kubectl: kubectlOf(join(programs, 'kubectl'), api.kubeconfig),
-  }
+  const { kubeconfig, close } = await openApi(dir, controlPlane, plane)
+  const description: Description = { kubeconfig, controlPlane: controlPlane.pid, nodes: {} }
+  const kubectl = kubectlOf(join(programs, 'kubectl'), kubeconfig)
+  const running = { boot, dir, controlPlane, plane, homes, close, description, kubectl }
   try {
-    const items = [...storage(homes.map(({ name }) => name)), ...coredns(COREDNS)]
-    const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
     await Promise.all([
-      running.kubectl(['apply', '--server-side', '-f', '-'], list),
-      ...homes.map((home, i) => bringUp(running, home, machines[i] as Namespaces)),
+      createObjects(running),
+      ...machines.map((machine, i) => bringUp(running, homes[i] as NodeHome, machine)),
     ])
     onStep('starting CoreDNS')
     const rollout = ['rollout', 'status', '--namespace=kube-system', '--timeout=120s']
-    await running.kubectl([...rollout, 'daemonset/coredns'])
+    await kubectl([...rollout, 'daemonset/coredns'])
     for (const machine of [controlPlane, ...machines]) machine.check()
+    return running
   } catch (error) {
-    api.close()
+    close()
     throw error
   }
-  return running
+}
+
+/** Creates what a cluster has before its users come. */
+async function createObjects({ homes, kubectl }: Running): Promise<void> {
+  const items = [...storage(homes.map(({ name }) => name)), ...coredns(COREDNS)]
+  const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
+  await kubectl(['apply', '--server-side', '-f', '-'], list)
 }
 
 /** Boots a node again that was killed. Its disk, and so its images, are those of before. */
