@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodePrograms } from '../test/servers/binaries.ts'
 import { startCluster } from '../test/servers/cluster.ts'
+import { helmProgram } from '../test/servers/helm.ts'
 
 const LINK = fileURLToPath(new URL('../.shellcron/cluster', import.meta.url))
 
@@ -20,12 +21,13 @@ await mkdir(dirname(LINK), { recursive: true })
 await rm(LINK, { force: true })
 await symlink(cluster.dir, LINK)
 tell('ready')
+const tools = [await nodePrograms(), dirname(await helmProgram())].join(':')
 process.stdout.write(`
-The cluster is up until Ctrl-C.
-  export KUBECONFIG=${join(LINK, 'kubeconfig')}
-  export PATH=${await nodePrograms()}:$PATH
+The cluster is up until Ctrl-C. In another shell:
+  export KUBECONFIG=${join(LINK, 'kubeconfig')} PATH=${tools}:$PATH
 Logs: ${join(LINK, '*/*.log')}
 `)
+// Nothing else keeps this process alive.
 const hold = setInterval(() => {}, 1 << 30)
 await end
 clearInterval(hold)
