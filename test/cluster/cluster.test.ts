@@ -71,6 +71,18 @@ describe.skipIf(whyNoCluster())('a cluster of two nodes', () => {
     }
   })
 
+  test('a server that is not a node reaches NodePorts', async () => {
+    const port = await kubectl('get', 'service', 'web', '--output=jsonpath={.spec.ports[0].nodePort}')
+    const server = await cluster.startServer('server-1')
+    try {
+      expect(await server.run('hostname')).toBe('server-1\n')
+      const request = get(await cluster.nodeAddress('node-1'), Number(port))
+      expect(await server.run('/bin/bash', '-c', request)).toMatch(/^web-[01] on node-[12]\n$/)
+    } finally {
+      await server.stop()
+    }
+  })
+
   test('a privileged pod enters the processes, mounts and network of its own node', async () => {
     for (const node of cluster.nodes) {
       const enter = ['nsenter', '--target=1', '--mount', '--net', '--uts', '--']

@@ -7,6 +7,7 @@ import { KubectlFailed, type KubectlOptions, type KubectlResult, runKubectl } fr
 import { askRestart } from './control.ts'
 import { readDescription } from './description.ts'
 import { type Forward, forwardInto } from './forward.ts'
+import { type LanServer, startLanServer } from './lan-server.ts'
 import { runIn } from './namespaces.ts'
 import { loadImage } from './node.ts'
 
@@ -40,6 +41,8 @@ export interface ClusterAccess {
   restartNode(node: string): Promise<void>
   /** Forwards a free port of 127.0.0.1 to an address in the cluster's network: of a pod, a Service or a node. */
   forward(host: string, port: number): Promise<Forward>
+  /** Starts a plain server in the cluster's network. It reaches the API server at 192.168.77.1:6443, and the nodes' NodePorts. */
+  startServer(name: string): Promise<LanServer>
 }
 
 export interface HelmOptions extends KubectlOptions {
@@ -81,6 +84,7 @@ export async function attachCluster(dir: string): Promise<ClusterAccess> {
     nodePid: async node => (await nodeOf(node)).pid,
     restartNode: node => askRestart(dir, node),
     forward: async (host, port) => forwardInto((await readDescription(dir)).controlPlane, { host, port }),
+    startServer: async name => startLanServer((await readDescription(dir)).controlPlane, name),
   }
 }
 

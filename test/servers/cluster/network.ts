@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import type { Namespaces } from './namespaces.ts'
+import { type Namespaces, runIn } from './namespaces.ts'
 
 const run = promisify(execFile)
 
@@ -8,7 +8,8 @@ const run = promisify(execFile)
  * The network of one cluster. Nothing of it is in this machine's own network namespace, so two clusters may have the same addresses.
  *
  *   control plane 192.168.77.1 ── bridge ─┬─ node-1 192.168.77.11 ── pods 10.244.1.0/24
- *                                         └─ node-2 192.168.77.12 ── pods 10.244.2.0/24
+ *                                         ├─ node-2 192.168.77.12 ── pods 10.244.2.0/24
+ *                                         └─ servers that are not nodes, from 192.168.77.100
  *
  * Services (10.0.0.0/24) are translated on each node. The control plane reaches them through the first one.
  */
@@ -41,28 +42,48 @@ export async function connectNode(
   node: Namespaces,
   { index, nodes }: { index: number; nodes: number },
 ): Promise<void> {
-  // nsenter stays in this pid namespace, in which node.pid is meant.
-  const pair = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', String(node.pid)]
-  const add = ['--target', String(controlPlane.pid), '--net', '--', 'ip', 'link', 'add', node.name, ...pair]
-  await run('/usr/bin/nsenter', add)
-  await controlPlane.run(
-    '/bin/sh',
-    '-ec',
-    `ip link set ${node.name} master lan
-    ip link set ${node.name} up
-    ip route replace ${podSubnet(index)} via ${nodeAddress(index)}
-    ${index === 1 ? `ip route replace ${SERVICES} via ${nodeAddress(index)}` : ''}`,
-  )
+  const address = nodeAddress(index)
+  await plugIn({ controlPlane: controlPlane.pid, pid: node.pid, port: node.name, address })
+  const services = index === 1 ? `ip route replace ${SERVICES} via ${address}` : ''
+  await controlPlane.run('/bin/sh', '-ec', `ip route replace ${podSubnet(index)} via ${address}\n${services}`)
   const others = Array.from({ length: nodes }, (_, i) => i + 1).filter(other => other !== index)
   await node.run(
     '/bin/sh',
     '-ec',
-    `ip link set lo up
-    ip address add ${nodeAddress(index)}/24 dev eth0
-    ip link set eth0 up
-    ip route add default via ${CONTROL_PLANE}
-    ${others.map(other => `ip route add ${podSubnet(other)} via ${nodeAddress(other)}`).join('\n')}
+    `${others.map(other => `ip route add ${podSubnet(other)} via ${nodeAddress(other)}`).join('\n')}
     echo 1 > /proc/sys/net/ipv4/ip_forward
     echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables`,
   )
+}
+
+/** Connects a machine to the bridge, by a port of this name. `pid`: of its first process. */
+export async function plugIn(of: {
+  controlPlane: number
+  pid: number
+  port: string
+  address: string
+}): Promise<void> {
+  const { controlPlane, pid, port, address } = of
+  // nsenter stays in this pid namespace, in which `pid` is meant.
+  const inLan = ['--target', String(controlPlane), '--net', '--', 'ip', 'link']
+  await run('/usr/bin/nsenter', [
+    ...inLan,
+    'add',
+    port,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    `${pid}`,
+  ])
+  await run('/usr/bin/nsenter', [...inLan, 'set', port, 'master', 'lan', 'up'])
+  const own = [
+    'ip link set lo up',
+    `ip address add ${address}/24 dev eth0`,
+    'ip link set eth0 up',
+    `ip route add default via ${CONTROL_PLANE}`,
+  ]
+  await runIn(pid, ['/bin/sh', '-ec', own.join('\n')])
 }
