@@ -31,9 +31,9 @@ describe.skipIf(whyNoCluster())('a cluster', () => {
     if (how === 'SIGKILL') owner.kill('SIGKILL')
     else owner.stdin.end()
 
-    await eventually('no process', () => processesIn(namespaces) === 0)
-    await eventually('no directory', () => !existsSync(dir))
-    await eventually('no control group', () => groupsOf(group).length === 0)
+    await eventually('no process', () => processesIn(namespaces) === 0, 120_000)
+    await eventually('no directory', () => !existsSync(dir), 120_000)
+    await eventually('no control group', () => groupsOf(group).length === 0, 120_000)
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(dir)
   })
 })

@@ -36,13 +36,14 @@ export async function makeBridge(controlPlane: Namespaces): Promise<void> {
   )
 }
 
-/** Connects a node to the bridge. After a restart too, because the kernel has removed its interface. */
+/** Connects a node to the bridge. After a restart too: the kernel removes the interfaces of a dead machine, but may take its time. */
 export async function connectNode(
   controlPlane: Namespaces,
   node: Namespaces,
   { index, nodes }: { index: number; nodes: number },
 ): Promise<void> {
   const address = nodeAddress(index)
+  await controlPlane.run('/bin/sh', '-c', `ip link delete ${node.name} 2> /dev/null || true`)
   await plugIn({ controlPlane: controlPlane.pid, pid: node.pid, port: node.name, address })
   const services = index === 1 ? `ip route replace ${SERVICES} via ${address}` : ''
   await controlPlane.run('/bin/sh', '-ec', `ip route replace ${podSubnet(index)} via ${address}\n${services}`)

@@ -1,12 +1,11 @@
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { TestProject } from 'vitest/node'
 import { messageOf } from '../../../platform/errors.ts'
 import { type Cluster, startCluster } from '../cluster.ts'
+import { temporaryDirectory } from '../directory.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -18,8 +17,9 @@ declare module 'vitest' {
  * Runs once for all test files. It owns the cluster that they share, and starts it when the first one asks: a connection to the socket is
  * answered with the cluster's directory, or with `error: ` and the reason.
  */
-export async function setup({ name, provide }: TestProject): Promise<() => Promise<void>> {
-  const path = join(tmpdir(), `shellcron-cluster-${process.pid}-${name}.sock`)
+export async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const directory = await temporaryDirectory('shellcron-shared-')
+  const path = join(directory.path, 'socket')
   let cluster: Promise<Cluster> | undefined
   const server = createServer(socket => {
     socket.on('error', () => {})
@@ -29,14 +29,13 @@ export async function setup({ name, provide }: TestProject): Promise<() => Promi
       error => socket.end(`error: ${messageOf(error)}`),
     )
   })
-  await rm(path, { force: true })
   server.listen(path)
   await once(server, 'listening')
   server.unref()
   provide('clusterSocket', path)
   return async () => {
     server.close()
-    await rm(path, { force: true })
+    await directory.remove()
     await cluster?.then(
       running => running.stop(),
       () => {},
