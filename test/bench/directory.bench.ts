@@ -4,14 +4,16 @@ import { createKeys } from '../../core/keys.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { freePorts } from '../../platform/free-ports.ts'
 import { silentLog } from '../../platform/log.ts'
+import { bundle } from '../../scripts/bundle.ts'
 import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
 import { eventually } from '../fault/eventually.ts'
 import { partsOf } from '../fixtures/processes.ts'
 import { type Up, upOn } from '../fixtures/up.ts'
+import { temporaryDirectory } from '../servers/directory.ts'
 import { flags, median, say, usage } from './figures.ts'
 
 /**
- * `shellcron up` on a directory with many jobs, none of them due: CPU and memory of each process while it is idle, and the time from an edit
+ * `shellcron up` of the release on a directory with many jobs, none of them due: CPU and memory of each process while it is idle, and the time from an edit
  * of one file until etcd has the new entry.
  *
  *   node test/bench/directory.bench.ts [--jobs 10000] [--files 100] [--idle-seconds 30] [--edits 5] [--statuses 1]
@@ -122,7 +124,10 @@ async function measure(up: Up, etcd: Etcd, given: Given): Promise<void> {
 type Given = typeof given
 const given = flags({ jobs: 10_000, files: 100, 'idle-seconds': 30, edits: 5, statuses: 1 })
 const [port = 0] = await freePorts(1)
-const up = await upOn(undefined, ['--etcd-port', String(port)])
+const directory = await temporaryDirectory('shellcron-directory-')
+const release = join(directory.path, 'release')
+await bundle(release)
+const up = await upOn(undefined, ['--etcd-port', String(port)], { release })
 let etcd: Etcd | undefined
 try {
   etcd = await connect(up, port)
@@ -131,4 +136,5 @@ try {
   await etcd?.close()
   await up.interrupt()
   await up.remove()
+  await directory.remove()
 }
