@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../platform/clock.ts'
+import { giveBackMemory } from '../../platform/garbage-collection.ts'
 import { escapeLines } from '../escape-controls.ts'
 import { hasCompared } from '../operator-client.ts'
 import { readMachine, takeVariables } from './config.ts'
@@ -61,12 +62,13 @@ async function start(
   { options, setup, say }: Pick<Running, 'options' | 'setup' | 'say'>,
   stop: AbortSignal,
 ): Promise<Running> {
-  const operator = await import('../../operator/main.ts')
+  const operator = await import('../../operator/local-setup.ts')
   // Fails here, before anything is written or started: the agent would end and be started again without end.
-  await (await import('../../agent/main.ts')).launcherProgram()
-  const operatorEnv = takeVariables(operator.variablesOfSecrets(options.secretFromEnv))
+  await (await import('../../agent/launcher/binaries.ts')).launcherProgram()
+  const machine = readMachine()
+  const operatorEnv = takeVariables(operator.variablesOfSecrets(options.secretFromEnv, machine.env))
   await makeState(setup)
-  const binary = await findEtcd({ machine: readMachine(), onLine: say, signal: stop })
+  const binary = await findEtcd({ machine, onLine: say, signal: stop })
   if (binary.warning) say(`warning: ${binary.warning}`)
 
   await operator.enrolLocal({ stateDir: setup.state, name: setup.name, pool: POOL, dir: identityIn(setup) })
@@ -123,6 +125,7 @@ async function runUntilStopped(of: Running, stop: AbortSignal): Promise<void> {
   const ending = new AbortController()
   const parts = await startParts(of, ending.signal)
   const viewing = new AbortController()
+  void giveBackMemory(systemClock, () => true, viewing.signal)
   const socketPath = join(setup.state, 'operator.sock')
   const troubles = () => [etcd.trouble()].flatMap(message => (message ? [{ file: 'etcd', message }] : []))
   const shown = view({ socketPath, format: options.format, out: process.stdout, troubles }, viewing.signal)
