@@ -68,9 +68,13 @@ export class ObjectCache {
   }
 }
 
-function internParts<T extends object>(intern: Intern, of: T): void {
-  const names = (Object.keys(of) as (keyof T)[]).filter(name => typeof of[name] === 'object')
-  internFields(intern, of, names)
+function internParts(intern: Intern, of: object): void {
+  const parts = of as Record<string, unknown>
+  internFields(
+    intern,
+    parts,
+    Object.keys(parts).filter(name => typeof parts[name] === 'object'),
+  )
 }
 
 function refOf(key: string): ObjectRef {
