@@ -118,8 +118,7 @@ export function readConfig(
     prefix,
     draining,
     logLevel,
-    statusWrites:
-      parsed.data.statusWrites ?? STATUS_WRITES[directory === undefined ? 'kubernetes' : 'directory'],
+    statusWrites: statusWritesOf(parsed.data),
     trust: trustOf(parsed.data, env),
     logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
     retention: retentionOf(parsed.data),
@@ -143,6 +142,10 @@ export function readConfig(
             secrets: secretsFromEnv(secretFromEnv, env),
           },
   }
+}
+
+function statusWritesOf({ statusWrites, directory }: z.infer<typeof schema>): number {
+  return statusWrites ?? STATUS_WRITES[directory === undefined ? 'kubernetes' : 'directory']
 }
 
 /** A volume of a pod is often writable by everybody, and only the pod's own containers see it. */
