@@ -18,8 +18,6 @@ import { readLocalPolicy } from './startup/local-policy.ts'
 import { lockState } from './startup/lock-state.ts'
 import { stopAgent } from './stop-agent.ts'
 
-export { launcherProgram }
-
 /** Runs an agent until `stop` aborts. Takes settings as `readConfig` does. */
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
   const config = readConfig(settings)

@@ -18,7 +18,11 @@ export function addOperatorCommand(program: Command): void {
       'directory with ca.crt, tls.crt and tls.key for etcd (default: issued by the operator)',
     )
     .option('--prefix <prefix>', 'prefix of every key in etcd (default: "/shellcron/v1/")')
-    .option('--status-writes <n>', 'how many statuses to write per second, at most (default: 20)', number)
+    .option(
+      '--status-writes <n>',
+      'how many statuses to write per second, at most (default: 20; with --directory 200)',
+      number,
+    )
     .option('--retention-days <n>', 'how long to keep results; 0 keeps all (default: 90)', number)
     .option('--retention-bytes <size>', 'how much output to keep; 0 keeps all (default: 20Gi)')
     .option(

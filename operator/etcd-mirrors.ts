@@ -1,7 +1,14 @@
 import type { KeyObject } from 'node:crypto'
 import type * as z from 'zod'
 import type { CellKind, CellRef, Keys } from '../core/keys.ts'
-import { type JobEntry, jobEntrySchema, type RunEntry, runEntrySchema } from '../core/records/entry.ts'
+import {
+  type Entry,
+  type JobEntry,
+  jobEntrySchema,
+  type RunEntry,
+  runEntrySchema,
+} from '../core/records/entry.ts'
+import { createEntryInterner } from '../core/records/intern-entries.ts'
 import {
   type Active,
   activeSchema,
@@ -121,8 +128,8 @@ async function parseViews({ publicKey, log }: MirrorOptions, views: Views): Prom
   const parsed = <T>(view: View, read: Read<T>) =>
     mirror(view, read, key => log.warn({ key }, 'record.unreadable'))
   return {
-    jobs: await parsed(views.jobs, signed(publicKey, jobEntrySchema)),
-    runs: await parsed(views.runs, signed(publicKey, runEntrySchema)),
+    jobs: await parsed(views.jobs, interned(signed(publicKey, jobEntrySchema))),
+    runs: await parsed(views.runs, interned(signed(publicKey, runEntrySchema))),
     cells: await parsed(views.cells, reading(cellSchema)),
     actives: await parsed(views.actives, reading(activeSchema)),
     members: await parsed(views.members, reading(memberSchema)),
@@ -141,6 +148,14 @@ export function signed<T>(publicKey: KeyObject, schema: z.ZodType<T>): Read<T> {
   return (item: KeyValue) => {
     const text = verifyText(item.value, publicKey)
     return text === undefined ? undefined : parseValue(schema, text)
+  }
+}
+
+function interned<T extends Entry>(read: Read<T>): Read<T> {
+  const intern = createEntryInterner()
+  return item => {
+    const entry = read(item)
+    return entry && intern(entry)
   }
 }
 

@@ -58,7 +58,7 @@ export type LeaderTask = (context: Context, signal: AbortSignal) => Promise<void
 const JOB_WORKERS = 16
 const RUN_WORKERS = 8
 /** How often every object is reconciled again, in case an event was missed, ms. */
-const RESYNC_MS = 600_000
+const RESYNC_MS = 1_800_000
 /** How often to look whether etcd is there again, ms. */
 const LOOK_MS = 500
 

@@ -9,7 +9,7 @@ import type { Clock } from './clock.ts'
 
 const LOOK_EVERY_MS = 15_000
 /** Pause after a collection, which takes about 100 ms of CPU. */
-const REST_MS = 600_000
+const REST_MS = 180_000
 /** Collects if the heap grew by this many bytes since the last collection. */
 const GROWTH = 8 * 1_024 * 1_024
 

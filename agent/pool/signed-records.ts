@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto'
 import type * as z from 'zod'
 import type { Entry } from '../../core/records/entry.ts'
+import { createEntryInterner } from '../../core/records/intern-entries.ts'
 import { verifyText } from '../../platform/signing.ts'
 import type { Read } from '../../store/mirror.ts'
 import { parseValue } from '../../store/protocol/versioned.ts'
-import { createEntryInterner } from './intern-entries.ts'
 
 /** Reads records that the operator signed. It rejects all others. */
 export function readSigned<T>(operatorKey: KeyObject, schema: z.ZodType<T>): Read<T> {

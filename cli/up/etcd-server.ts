@@ -31,6 +31,8 @@ export interface EtcdServerOptions {
   quotaBytes?: number
   /** Further flags for etcd. */
   flags?: string[]
+  /** Default: this process's environment. */
+  env?: NodeJS.ProcessEnv
   /** Gets each line that etcd logs; it logs errors only. */
   onLine?: (line: string) => void
   /** How long the start may take; default: 60 s. */
@@ -75,12 +77,13 @@ async function startOn(options: EtcdServerOptions & { ports: Ports }): Promise<E
 /** Starts one member without waiting: a member of several is ready only when a majority runs. */
 export async function launchEtcd(options: EtcdServerOptions & { ports: Ports }): Promise<Child> {
   await mkdir(options.dir, { recursive: true, mode: 0o700 })
-  const { name = 'shellcron', onLine } = options
+  const { name = 'shellcron', onLine, env } = options
   return startChild({
     command: options.binary,
     args: await argsOf({ ...options, name }),
     name: `etcd ${name}`,
     ...(onLine ? { onLine } : {}),
+    ...(env ? { env } : {}),
   })
 }
 

@@ -1,15 +1,16 @@
-import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../platform/clock.ts'
+import { giveBackMemory } from '../../platform/garbage-collection.ts'
 import { escapeLines } from '../escape-controls.ts'
 import { hasCompared } from '../operator-client.ts'
 import { readMachine, takeVariables } from './config.ts'
 import { explainStart } from './disk-room.ts'
-import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
-import { type EtcdServer, type Ports, startEtcdServer, type TlsFiles } from './etcd-server.ts'
+import { findEtcd } from './etcd-binary.ts'
+import type { Ports } from './etcd-server.ts'
 import { type KeptEtcd, keepEtcd } from './keep-etcd.ts'
 import { keepRunning, type Part } from './keep-running.ts'
 import { judgeFlags, makeState, portsFor, type Setup } from './setup.ts'
+import { asFiles, startEtcd } from './start-etcd.ts'
 import { type Format, view } from './view.ts'
 
 /**
@@ -63,20 +64,24 @@ async function start(
   { options, setup, say }: Pick<Running, 'options' | 'setup' | 'say'>,
   stop: AbortSignal,
 ): Promise<Running> {
-  const operator = await import('../../operator/main.ts')
+  const operator = await import('../../operator/local-setup.ts')
   // Fails here, before anything is written or started: the agent would end and be started again without end.
-  await (await import('../../agent/main.ts')).launcherProgram()
-  const operatorEnv = takeVariables(operator.variablesOfSecrets(options.secretFromEnv))
+  await (await import('../../agent/launcher/binaries.ts')).launcherProgram()
+  const machine = readMachine()
+  const operatorEnv = takeVariables(operator.variablesOfSecrets(options.secretFromEnv, machine.env))
   await makeState(setup)
-  const binary = await findEtcd({ machine: readMachine(), onLine: say, signal: stop })
+  const binary = await findEtcd({ machine, onLine: say, signal: stop })
   if (binary.warning) say(`warning: ${binary.warning}`)
 
   await operator.enrolLocal({ stateDir: setup.state, name: setup.name, pool: POOL, dir: identityIn(setup) })
   const tls = await operator.certifyEtcd({ stateDir: setup.state, names: ['localhost', '127.0.0.1'] })
-  const by = { options, setup, binary, tls: await asFiles(join(setup.state, 'etcd-tls'), tls), say }
+  const files = await asFiles(join(setup.state, 'etcd-tls'), tls)
+  const dir = join(setup.state, 'etcd')
+  const onLine = (line: string) => void (options.logLevel === 'debug' && say(line))
+  const by = { binary: binary.path, dir, tls: files, env: machine.env, onLine }
   const given = options.etcdPort === undefined ? undefined : await portsFor(options.etcdPort)
-  const first = await startEtcd(by, given, stop)
-  const again = (ports: Ports, signal: AbortSignal) => startEtcd(by, ports, signal)
+  const first = await startEtcd({ ...by, ...(given ? { ports: given } : {}), signal: stop })
+  const again = (ports: Ports, signal: AbortSignal) => startEtcd({ ...by, ports, signal })
   const etcd = keepEtcd(first, { state: setup.state, start: again, say })
   say(
     `ShellCron runs the jobs of ${setup.directory} on agent ${setup.name}. State directory: ${setup.state}. To stop, press Ctrl-C.`,
@@ -86,29 +91,6 @@ async function start(
 
 function identityIn({ state }: Setup): string {
   return join(state, 'agent-identity')
-}
-
-async function startEtcd(
-  by: { options: UpOptions; setup: Setup; binary: EtcdBinary; tls: TlsFiles; say: Say },
-  ports: Ports | undefined,
-  signal: AbortSignal,
-): Promise<EtcdServer> {
-  const { options, setup, binary, tls, say } = by
-  return startEtcdServer({
-    binary: binary.path,
-    dir: join(setup.state, 'etcd'),
-    tls,
-    ...(ports ? { ports } : {}),
-    onLine: line => void (options.logLevel === 'debug' && say(line)),
-    signal,
-  })
-}
-
-async function asFiles(dir: string, tls: TlsFiles): Promise<TlsFiles> {
-  await mkdir(dir, { recursive: true, mode: 0o700 })
-  const files = { ca: join(dir, 'ca.crt'), cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key') }
-  for (const part of ['ca', 'cert', 'key'] as const) await writeFile(files[part], tls[part], { mode: 0o600 })
-  return files
 }
 
 interface Running {
@@ -125,6 +107,7 @@ async function runUntilStopped(of: Running, stop: AbortSignal): Promise<void> {
   const ending = new AbortController()
   const parts = await startParts(of, ending.signal)
   const viewing = new AbortController()
+  void giveBackMemory(systemClock, () => true, viewing.signal)
   const socketPath = join(setup.state, 'operator.sock')
   const troubles = () => [etcd.trouble()].flatMap(message => (message ? [{ file: 'etcd', message }] : []))
   const shown = view({ socketPath, format: options.format, out: process.stdout, troubles }, viewing.signal)

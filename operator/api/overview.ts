@@ -1,4 +1,5 @@
 import type { Result } from '../../core/records/state.ts'
+import { type PackedStatus, packStatus, unpackStatus } from '../resources/directory/packed-status.ts'
 import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
 import type { OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
 import { createPageIndex, type Page, type RowRef, type ShownObject } from './page.ts'
@@ -65,14 +66,16 @@ export function createOverviewFeed(outcomes: OutcomeNotifier): OverviewFeed {
 
 /** The statuses that were last written. */
 function createStatuses() {
-  const statuses = new Map<string, { uid: string; status: object }>()
+  const statuses = new Map<string, { uid: string; status: PackedStatus }>()
   return {
-    set: (key: string, uid: string, status: object) => void statuses.set(key, { uid, status }),
+    set: (key: string, uid: string, status: object) =>
+      void statuses.set(key, { uid, status: packStatus(status) }),
     delete: (key: string) => void statuses.delete(key),
     /** The status of an earlier object of the same name is not shown. */
     addTo<T extends { metadata: { uid?: string | undefined } }>(key: string, object: T) {
       const known = statuses.get(key)
-      return { ...object, status: known?.uid === object.metadata.uid ? known?.status : undefined }
+      const isOfThis = known !== undefined && known.uid === object.metadata.uid
+      return { ...object, status: isOfThis ? unpackStatus(known.status) : undefined }
     },
   }
 }

@@ -1,3 +1,4 @@
+import { createInterner } from '../../core/interner.ts'
 import type { ShellCronJob } from '../../core/schema/objects.ts'
 import type { Again } from '../../platform/work-queue.ts'
 import { identify } from '../compile/identify.ts'
@@ -43,7 +44,8 @@ class Reconciler implements JobReconciler {
   readonly #compiler: JobCompiler
   readonly #waiting = new Set<string>()
   /** By job, the pools in which this process has put an entry. The mirrors may not show it yet. */
-  readonly #poolsWritten = new Map<string, Set<string>>()
+  readonly #poolsWritten = new Map<string, readonly string[]>()
+  readonly #intern = createInterner()
 
   constructor(context: Context, compiler: JobCompiler) {
     this.#context = context
@@ -86,16 +88,20 @@ class Reconciler implements JobReconciler {
     signal: AbortSignal,
   ): Promise<Plan['then']> {
     if (this.#isDoneByMirrors(name, goal)) return 'done'
-    const pools = this.#poolsWritten.get(nameKey(name)) ?? new Set<string>()
-    this.#poolsWritten.set(nameKey(name), pools)
     for (let stage = 0; stage < MAX_STAGES; stage++) {
       signal.throwIfAborted()
+      const pools = this.#poolsWritten.get(nameKey(name)) ?? []
       const plan = planJob(await observeJob(this.#context, name, { ...goal, pools }))
-      for (const step of plan.steps) if (step.do === 'put') pools.add(step.pool)
+      for (const step of plan.steps) if (step.do === 'put') this.#rememberPool(name, step.pool)
       await applyPlan(this.#context, plan.steps, signal)
       if (plan.then !== 'again') return plan.then
     }
     return 'again'
+  }
+
+  #rememberPool(name: ObjectName, pool: string): void {
+    const pools = this.#poolsWritten.get(nameKey(name)) ?? []
+    if (!pools.includes(pool)) this.#poolsWritten.set(nameKey(name), this.#intern([...pools, pool]))
   }
 
   /** The mirrors may lag. They can prove that nothing is to be done, but never that an entry or a run is gone. */

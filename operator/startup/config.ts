@@ -23,6 +23,9 @@ const ingestAddress = z.union([address, z.string().regex(/^unix:./)], {
   error: 'must be a port, an address like 0.0.0.0:9443, or a socket like unix:/run/shellcron/ingest.sock',
 })
 
+/** Status writes in a second by default. Standalone they go to an etcd of our own, which takes more than an API server should. */
+const STATUS_WRITES = { kubernetes: 20, directory: 200 }
+
 /** The settings of `shellcron operator`, named like its flags. */
 const schema = z.strictObject({
   endpoints: z
@@ -38,8 +41,8 @@ const schema = z.strictObject({
   ingest: ingestAddress.optional(),
   /** Names and addresses under which agents reach the ingest, besides those of this machine. */
   ingestNames: z.array(z.string().min(1)).default([]),
-  /** Status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
-  statusWrites: z.number().int().min(1).max(10_000).default(20),
+  /** Status writes in a second, for all objects together. In a cluster each is a write to the cluster's own etcd. */
+  statusWrites: z.number().int().min(1).max(10_000).optional(),
   /** How long the log store keeps results after their scheduled time, days. 0: forever. */
   retentionDays: z.number().min(0).default(90),
   /** How much output the log store keeps, in bytes as stored. 0: all. */
@@ -97,7 +100,7 @@ export function readConfig(
 ): OperatorConfig {
   const parsed = schema.safeParse(input)
   if (!parsed.success) throw invalidFlag(parsed.error)
-  const { endpoints, prefix, draining, logLevel, statusWrites } = parsed.data
+  const { endpoints, prefix, draining, logLevel } = parsed.data
   const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
   if (directory !== undefined && kubeconfig !== undefined)
     throw new InvalidInput(
@@ -115,7 +118,7 @@ export function readConfig(
     prefix,
     draining,
     logLevel,
-    statusWrites,
+    statusWrites: statusWritesOf(parsed.data),
     trust: trustOf(parsed.data, env),
     logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
     retention: retentionOf(parsed.data),
@@ -139,6 +142,10 @@ export function readConfig(
             secrets: secretsFromEnv(secretFromEnv, env),
           },
   }
+}
+
+function statusWritesOf({ statusWrites, directory }: z.infer<typeof schema>): number {
+  return statusWrites ?? STATUS_WRITES[directory === undefined ? 'kubernetes' : 'directory']
 }
 
 /** A volume of a pod is often writable by everybody, and only the pod's own containers see it. */

@@ -1,26 +1,13 @@
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { API_VERSION, parseObject, type ShellAgent } from '../../core/schema/objects.ts'
 import type { CachedKind, Objects, Resources } from '../resources/port.ts'
+import { agentsFolder } from './remember-agent.ts'
 
-/** Agents that `up` enrols without a file in the directory. They are kept in the state directory, and appear as ShellAgents. */
-
-const FOLDER = 'agents'
-
-/** Stores an agent. A ShellAgent of the same name in the directory takes precedence. */
-export async function rememberAgent(
-  stateDir: string,
-  { name, pool }: { name: string; pool: string },
-): Promise<void> {
-  const folder = join(stateDir, FOLDER)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const path = join(folder, `${name}.json`)
-  await writeFile(`${path}.new`, JSON.stringify({ name, pool }), { mode: 0o600 })
-  await rename(`${path}.new`, path)
-}
+/** The agents that `up` has enrolled appear as ShellAgents. */
 
 export async function localAgents(stateDir: string): Promise<ShellAgent[]> {
-  const folder = join(stateDir, FOLDER)
+  const folder = agentsFolder(stateDir)
   const names = await readdir(folder).catch(() => [])
   const texts = await Promise.all(
     names.filter(name => name.endsWith('.json')).map(name => readFile(join(folder, name), 'utf8')),

@@ -1,3 +1,4 @@
+import { createInterner } from '../../core/interner.ts'
 import type { Condition } from '../../core/schema/status.ts'
 import { agentStatus } from '../../core/status/agent-status.ts'
 import { jobStatus } from '../../core/status/job-status.ts'
@@ -15,6 +16,7 @@ import type { StatusOf } from './write-budget.ts'
 export function createStatusReader(deps: Deps): (ref: ObjectRef) => Promise<StatusOf | undefined> {
   /** The last conditions of each object, so that an unchanged condition keeps its transition time. */
   const last = new Map<string, { uid: string; conditions: Seen[] }>()
+  const intern = createInterner()
 
   return async ref => {
     const key = `${ref.kind}/${ref.namespace}/${ref.name}`
@@ -32,7 +34,7 @@ export function createStatusReader(deps: Deps): (ref: ObjectRef) => Promise<Stat
     const lost = conditions.find(({ reason }) => reason === NO_AGENT_MATCHES)
     if (lost && known.find(({ type }) => type === lost.type)?.reason !== lost.reason)
       deps.resources.event(ref, uid, { type: 'Warning', reason: lost.reason, message: lost.message })
-    last.set(key, { uid, conditions: conditions.map(brief) })
+    last.set(key, { uid, conditions: intern(conditions.map(one => intern(brief(one)))) })
     return computed
   }
 }

@@ -28,7 +28,7 @@ export interface ReportOptions {
 }
 
 /** How often every status is computed again, in case an event was missed, ms. */
-const RESYNC_MS = 600_000
+const RESYNC_MS = 1_800_000
 /** How often jobs are updated after agents have joined or left, ms. */
 const FLEET_MS = 2_000
 /** The part of the write budget that counts of living targets may use. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash53 } from '../../core/hash.ts'
 import type { Condition } from '../../core/schema/status.ts'
 import { type Backoff, createBackoff } from '../../platform/backoff.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -58,7 +58,8 @@ interface Mark {
 
 /** An object's last write. Times are monotonic ms. */
 interface Last {
-  digest: string
+  /** undefined: what the object has now is not known. */
+  digest: number | undefined
   at: number
   urgentAt: number
   /** Whether the status was not Ready, or its last run did not succeed. The next change may end that. */
@@ -119,7 +120,7 @@ class BudgetedStatusWriter implements StatusWriter {
 
   #forgetDigest(key: string): void {
     const last = this.#last.get(key)
-    if (last) this.#last.set(key, { ...last, digest: '' })
+    if (last) this.#last.set(key, { ...last, digest: undefined })
   }
 
   #mark(mark: Mark): void {
@@ -204,16 +205,16 @@ class BudgetedStatusWriter implements StatusWriter {
     const options = this.#options
     const last = this.#last.get(key)
     let computed: StatusOf | undefined
-    let digest = ''
+    let digest: number | undefined
     try {
       computed = await options.statusOf(ref)
-      digest = computed ? digestOf(computed) : ''
+      digest = computed && digestOf(computed)
     } finally {
-      if (digest === '' || digest === last?.digest) this.#giveBack(now)
+      if (digest === undefined || digest === last?.digest) this.#giveBack(now)
     }
     if (!computed) this.#last.delete(key)
     // Many statuses may be unchanged: other work must get its turn between them.
-    if (!computed || digest === last?.digest) return await options.clock.sleep(0)
+    if (!computed || digest === undefined || digest === last?.digest) return await options.clock.sleep(0)
     if ((await options.apply(ref, computed.uid, computed.status)) === 'gone') this.#last.delete(key)
     else {
       this.#written++
@@ -243,10 +244,8 @@ class BudgetedStatusWriter implements StatusWriter {
   }
 }
 
-function digestOf({ uid, status }: StatusOf): string {
-  return createHash('sha256')
-    .update(`${uid} ${JSON.stringify(status)}`)
-    .digest('base64')
+function digestOf({ uid, status }: StatusOf): number {
+  return hash53(`${uid} ${JSON.stringify(status)}`)
 }
 
 function isTrouble({ conditions }: StatusOf['status']): boolean {

@@ -10,7 +10,8 @@ type Deps = Pick<Context, 'keys' | 'mirrors'>
 export class Targets {
   readonly #deps: Deps
   readonly #refs = new Map<string, CellRef>()
-  readonly #byJob = new Map<string, Set<string>>()
+  /** Mostly one target: a set for each of ten thousand jobs would be 200 bytes. */
+  readonly #byJob = new Map<string, string | Set<string>>()
 
   constructor(deps: Deps) {
     this.#deps = deps
@@ -22,7 +23,7 @@ export class Targets {
 
   /** `entry` undefined: the job is gone. Returns the cell keys that it has now, and those that it no longer has. */
   jobChanged(jobKey: string, entry: JobEntry | undefined): { present: Set<string>; removed: string[] } {
-    const before = this.#byJob.get(jobKey) ?? new Set<string>()
+    const before = this.#cellsOf(jobKey)
     const present = new Set<string>()
     for (const ref of entry ? refsOf(this.#deps, entry) : []) {
       const cellKey = this.#deps.keys.cell(ref)
@@ -31,9 +32,19 @@ export class Targets {
     }
     const removed = [...before].filter(cellKey => !present.has(cellKey))
     for (const cellKey of removed) this.#refs.delete(cellKey)
-    if (present.size > 0) this.#byJob.set(jobKey, present)
-    else this.#byJob.delete(jobKey)
+    this.#setCells(jobKey, present)
     return { present, removed }
+  }
+
+  #cellsOf(jobKey: string): Set<string> {
+    const cells = this.#byJob.get(jobKey)
+    return typeof cells === 'string' ? new Set([cells]) : (cells ?? new Set())
+  }
+
+  #setCells(jobKey: string, cells: Set<string>): void {
+    const [first] = cells
+    if (first === undefined) this.#byJob.delete(jobKey)
+    else this.#byJob.set(jobKey, cells.size === 1 ? first : cells)
   }
 
   /** For mode All: adds or removes the target of a cell. Returns whether it is a target now. */
@@ -46,7 +57,7 @@ export class Targets {
     }
     this.#refs.set(cellKey, ref)
     const jobKey = keys.job(ref)
-    this.#byJob.set(jobKey, (this.#byJob.get(jobKey) ?? new Set()).add(cellKey))
+    this.#setCells(jobKey, this.#cellsOf(jobKey).add(cellKey))
     return true
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { enrolLocal } from '../../operator/main.ts'
+import { enrolLocal } from '../../operator/local-setup.ts'
 import { launcherBinary } from '../../scripts/go-programs.ts'
 
 /** The programs on directories that other users own or can write, as a user starts them. */

@@ -1,5 +1,6 @@
 import { parseDocuments, type TextObject } from '../../../core/schema/documents.ts'
 import { CLUSTER_SCOPED } from '../port.ts'
+import { canonical } from './canonical.ts'
 import type { FileContent, FileObject } from './plan.ts'
 import { keyOf } from './record.ts'
 
@@ -15,5 +16,5 @@ export function readFileText(file: string, text: string): FileContent {
 function toFileObject(file: string, { object: { kind, metadata }, spec, line }: TextObject): FileObject {
   const { name, labels = {}, annotations = {} } = metadata
   const namespace = CLUSTER_SCOPED.has(kind) ? '' : (metadata.namespace ?? 'default')
-  return { key: keyOf({ kind, namespace, name }), file, line, labels, annotations, spec }
+  return { key: keyOf({ kind, namespace, name }), file, line, labels, annotations, spec: canonical(spec) }
 }

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
+import { createInterner, type Intern, internFields } from '../../../core/interner.ts'
+import type { ShellCronObject } from '../../../core/schema/objects.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import type { Log } from '../../../platform/log.ts'
 import type { CachedKind, ObjectRef, Objects } from '../port.ts'
@@ -10,6 +12,7 @@ export class ObjectCache {
   /** By kind, so that a list of the few agents does not read ten thousand jobs. */
   readonly #kinds = new Map<string, Map<string, Objects[CachedKind]>>()
   readonly #unreadable = new Map<string, string>()
+  readonly #intern = createInterner()
   readonly #onChange: (ref: ObjectRef) => void
   readonly #log: Log
 
@@ -38,13 +41,22 @@ export class ObjectCache {
     const before = objects.get(key)
     this.#unreadable.delete(key)
     try {
-      if (record) objects.set(key, toObject(key, record) as Objects[CachedKind])
+      if (record) objects.set(key, this.#interned(toObject(key, record)) as Objects[CachedKind])
       else objects.delete(key)
     } catch (error) {
       this.#unreadable.set(key, messageOf(error))
       this.#log.error({ key, error: messageOf(error) }, 'object.unreadable')
     }
     if (!isDeepStrictEqual(before, objects.get(key))) this.#onChange(ref)
+  }
+
+  /** Jobs share most parts of their objects. */
+  #interned(object: ShellCronObject): ShellCronObject {
+    internParts(this.#intern, object.metadata)
+    if (object.kind !== 'ShellCronJob') return object
+    internParts(this.#intern, object.spec.template.spec)
+    internFields(this.#intern, object.spec, ['schedule', 'timeZone', 'daylightSaving'])
+    return object
   }
 
   #ofKind(kind: string): Map<string, Objects[CachedKind]> {
@@ -54,6 +66,15 @@ export class ObjectCache {
     this.#kinds.set(kind, fresh)
     return fresh
   }
+}
+
+function internParts(intern: Intern, of: object): void {
+  const parts = of as Record<string, unknown>
+  internFields(
+    intern,
+    parts,
+    Object.keys(parts).filter(name => typeof parts[name] === 'object'),
+  )
 }
 
 function refOf(key: string): ObjectRef {

@@ -1,5 +1,6 @@
 import type { Problem } from '../port.ts'
-import { canonical, type ObjectRecord, uidOf } from './record.ts'
+import { canonical } from './canonical.ts'
+import { type ObjectRecord, uidOf } from './record.ts'
 import { isWithin } from './scan.ts'
 
 /** An object in a file. */
@@ -10,7 +11,8 @@ export interface FileObject {
   line: number
   labels: Record<string, string>
   annotations: Record<string, string>
-  spec: unknown
+  /** Canonical JSON. */
+  spec: string
 }
 
 export interface FileContent {
@@ -96,49 +98,30 @@ function apply(
     return
   }
   // It becomes a new object after the old one is gone.
-  if (record.deleted !== undefined || isKnownEqual(object, record)) return
-  const edited = canonical(record.spec) !== canonical(spec)
+  if (record.deleted !== undefined || isEqual(object, record)) return
+  const edited = record.spec !== spec
   if (edited && key.startsWith('ShellRun/')) {
     const message = `${describe(key)} has started, so its spec cannot be changed; use another name`
     result.problems.push({ file, line, field: 'spec', message })
     return
   }
-  const next = {
-    ...record,
-    file,
-    labels,
-    annotations,
-    spec,
-    generation: record.generation + (edited ? 1 : 0),
-  }
-  if (canonical(next) !== canonical(record)) result.puts.set(key, next)
-  else equal.set(object, partsOf(record))
+  const generation = record.generation + (edited ? 1 : 0)
+  result.puts.set(key, { ...record, file, labels, annotations, spec, generation })
 }
 
-type Parts = Pick<ObjectRecord, 'spec' | 'labels' | 'annotations' | 'file'>
-
-const partsOf = ({ spec, labels, annotations, file }: ObjectRecord): Parts => ({
-  spec,
-  labels,
-  annotations,
-  file,
-})
-
-/**
- * What an object of a file was last found to be equal to. A file that has not changed keeps its objects, and a record that gets a
- * status keeps its other parts, so only what has changed is compared as text. With ten thousand objects the texts take seconds.
- */
-const equal = new WeakMap<FileObject, Parts>()
-
-function isKnownEqual(object: FileObject, record: ObjectRecord): boolean {
-  const known = equal.get(object)
+function isEqual(object: FileObject, record: ObjectRecord): boolean {
   return (
-    known !== undefined &&
-    known.spec === record.spec &&
-    known.labels === record.labels &&
-    known.annotations === record.annotations &&
-    known.file === record.file
+    object.spec === record.spec &&
+    object.file === record.file &&
+    isSameMap(object.labels, record.labels) &&
+    isSameMap(object.annotations, record.annotations)
   )
+}
+
+type Texts = Readonly<Record<string, string>>
+
+function isSameMap(a: Texts, b: Texts): boolean {
+  return a === b || canonical(a) === canonical(b)
 }
 
 function isSurelyGone(record: ObjectRecord, { files, unreadable, settled }: DirectoryState): boolean {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
+import { canonical } from './canonical.ts'
+import { type PackedStatus, packStatus, unpackStatus } from './packed-status.ts'
 
 /** An object as it is kept in etcd: enough to present it as Kubernetes would, even if its file can no longer be read. */
 const recordSchema = z.object({
@@ -22,10 +24,24 @@ const recordSchema = z.object({
   status: z.record(z.string(), z.unknown()).optional(),
 })
 
-export type ObjectRecord = z.infer<typeof recordSchema>
+/** As it is kept in memory: ten thousand texts need much less of it than ten thousand parsed specs and statuses. */
+export type ObjectRecord = Omit<z.infer<typeof recordSchema>, 'spec' | 'status'> & {
+  /** Canonical JSON. */
+  spec: string
+  status?: PackedStatus
+}
 
 export function parseRecord(text: string): ObjectRecord {
-  return recordSchema.parse(JSON.parse(text))
+  const { spec, status, ...rest } = recordSchema.parse(JSON.parse(text))
+  return { ...rest, spec: canonical(spec), ...(status ? { status: packStatus(status) } : {}) }
+}
+
+export function recordText({ spec, status, ...rest }: ObjectRecord): string {
+  return canonical({
+    ...rest,
+    spec: JSON.parse(spec) as unknown,
+    ...(status ? { status: unpackStatus(status) } : {}),
+  })
 }
 
 /**
@@ -43,15 +59,6 @@ export function uidOf(key: string, created: number): string {
   ]
     .map(([from, to]) => hash.slice(from, to))
     .join('-')
-}
-
-/** JSON with sorted keys: equal values give equal texts. */
-export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  )
 }
 
 /** `kind/namespace/name`, the namespace '' if the kind has none. */

@@ -1,7 +1,8 @@
+import { createInterner, internFields } from '../../../core/interner.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import type { Log } from '../../../platform/log.ts'
-import { canonical, type ObjectRecord, parseRecord } from './record.ts'
+import { type ObjectRecord, parseRecord, recordText } from './record.ts'
 import type { StatusStore } from './status-store.ts'
 
 export interface Steps {
@@ -20,6 +21,7 @@ export class Records {
   readonly #store: StatusStore
   readonly #onChange: (key: string, record: ObjectRecord | undefined) => void
   readonly #records = new Map<string, ObjectRecord>()
+  readonly #intern = createInterner()
   #last: Promise<unknown> = Promise.resolve()
   #removed = 0
 
@@ -65,7 +67,7 @@ export class Records {
 
   async #apply({ puts, deletes }: Steps): Promise<void> {
     const writes = [...puts].map(([key, record]) => async () => {
-      await this.#store.put(key, canonical(record))
+      await this.#store.put(key, recordText(record))
       this.#setRecord(key, record)
     })
     const removals = deletes.map(key => async () => {
@@ -81,7 +83,16 @@ export class Records {
   }
 
   #setRecord(key: string, record: ObjectRecord): void {
+    const before = this.#records.get(key)
+    internFields(this.#intern, record, ['file', 'labels', 'annotations', 'annotated'])
     this.#records.set(key, record)
-    this.#onChange(key, record)
+    // The object is presented without its status.
+    if (!before || !differsInStatusOnly(before, record)) this.#onChange(key, record)
   }
+}
+
+function differsInStatusOnly(a: ObjectRecord, b: ObjectRecord): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)] as (keyof ObjectRecord)[])
+  names.delete('status')
+  return [...names].every(name => a[name] === b[name])
 }

@@ -186,7 +186,15 @@ test('status and annotations are stored for the right uid, and a status is not r
   expect(JSON.parse(stored.get('ShellCronJob/default/one') ?? '')).toMatchObject({
     status: { lastResult: 'Succeeded' },
   })
+  stored.delete('ShellCronJob/default/one')
+  // It is the same: nothing is written.
+  expect(await resources.applyStatus(job('one'), uid, { lastResult: 'Succeeded' })).toBe('applied')
+  expect(stored.has('ShellCronJob/default/one')).toBe(false)
   expect(await resources.annotate(job('one'), uid, { a: null, c: '2' })).toBe('applied')
+  expect(JSON.parse(stored.get('ShellCronJob/default/one') ?? '')).toMatchObject({
+    spec: { schedule: '@daily' },
+    status: { lastResult: 'Succeeded' },
+  })
   expect(get(resources, 'one')?.metadata.annotations).toEqual({ b: '1', c: '2' })
   expect(reported).toEqual([job('one')])
   expect(await resources.applyStatus(job('one'), 'another', {})).toBe('gone')

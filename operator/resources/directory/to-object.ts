@@ -24,6 +24,6 @@ export function toObject(key: string, record: ObjectRecord): ShellCronObject {
       labels: record.labels,
       annotations,
     },
-    spec: record.spec,
+    spec: JSON.parse(record.spec) as unknown,
   })
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../../../platform/clock.ts'
 import { Unavailable } from '../../../platform/errors.ts'
 import type { ObjectRef, Resources, Written } from '../port.ts'
 import { SETTLE_MS } from './follower.ts'
+import { packStatus } from './packed-status.ts'
 import { keyOf, type ObjectRecord } from './record.ts'
 import type { Records, Steps } from './records.ts'
 import type { SubmittedRuns } from './submitted-runs.ts'
@@ -35,7 +36,11 @@ export function createRecordWrites(
     return written
   }
   return {
-    applyStatus: (ref, uid, status) => edit(ref, uid, record => ({ ...record, status: { ...status } })),
+    applyStatus: (ref, uid, status) =>
+      edit(ref, uid, record => {
+        const packed = packStatus(status)
+        return record.status === packed ? record : { ...record, status: packed }
+      }),
     setFinalizer: (ref, uid, present) =>
       edit(ref, uid, record => {
         if (record.finalizer === present) return record

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
+import { type JobEntry, jobEntrySchema } from './entry.ts'
 import { createEntryInterner } from './intern-entries.ts'
 
 const entry = (name: string, over: Partial<JobEntry['command']> = {}): JobEntry =>
