@@ -4,6 +4,11 @@ import { GROUP, InvalidObject, parseObject, type ShellCronObject } from './objec
 /** A text without any of these contains no object of ours. Files of other programs may be in the same directory. */
 const OURS = /shellcron\.dev\/|\bShell(?:CronJob|Run|Agent|Policy|Pool)\b/
 
+/** Whether the text contains no object of ours. */
+export function isForeign(text: string): boolean {
+  return !OURS.test(text)
+}
+
 /** A larger file is refused. */
 export const MAX_TEXT_BYTES = 4 * 1024 * 1024
 
@@ -39,11 +44,15 @@ export interface TextContent {
 /**
  * The objects of a YAML text, validated as strictly as by `kubectl apply`. Objects of other API groups are ignored. With `suffix` a ShellRun
  * may have `generateName` in place of a name, as with `kubectl create`; the suffix is appended. API servers use five characters.
+ * `isPart`: the text is one document of a text that is not foreign.
  */
-export function parseDocuments(text: string, { suffix }: { suffix?: string } = {}): TextContent {
+export function parseDocuments(
+  text: string,
+  { suffix, isPart = false }: { suffix?: string; isPart?: boolean } = {},
+): TextContent {
   const lines = new LineCounter()
   const content: TextContent = { objects: [], problems: [] }
-  if (!OURS.test(text)) return content
+  if (!isPart && isForeign(text)) return content
   const documents = parseAllDocuments(text, { lineCounter: lines, merge: true, prettyErrors: false })
   if (!Array.isArray(documents)) return content
   for (const document of documents) {

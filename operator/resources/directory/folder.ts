@@ -19,7 +19,8 @@ export interface FolderOptions {
   /** Who may own and write the files and their folders. */
   trust: Trust
   clock: Clock
-  parse: (file: string, text: string) => FileContent
+  /** `before`: what the file held when it was last read. */
+  parse: (file: string, text: string, before?: FileContent) => FileContent
 }
 
 /** Where watches report every change, the directory is scanned this often all the same, ms. */
@@ -135,7 +136,9 @@ export class Folder {
     const path = join(this.#options.root, file)
     try {
       const found = await readTrusted(path, this.#options.trust)
-      const content = found.kind === 'text' ? this.#options.parse(file, found.text) : failed(file, found.why)
+      const before = this.#contents.get(file)?.content
+      const content =
+        found.kind === 'text' ? this.#options.parse(file, found.text, before) : failed(file, found.why)
       if (signatureOf(await stat(path)) !== signature) return false
       this.#set(file, signature, content)
     } catch (error) {

@@ -13,6 +13,10 @@ export interface FileObject {
   annotations: Record<string, string>
   /** Canonical JSON. */
   spec: string
+  /** Of the text of its document; undefined: the file was not read document by document. */
+  digest?: string
+  /** Its line, counted from the first line of its document. */
+  lineInDocument?: number
 }
 
 export interface FileContent {
