@@ -2,12 +2,13 @@ import type { Settlement, Times } from '../../core/fires/settlement.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
+import type { Historic } from '../compile/compile-job.ts'
 import type { CellSeen, StoredIn } from '../etcd-mirrors.ts'
 
 /** The input and output of a job's plan: the state of the job, and the steps that change it. */
 
 /** A job entry as it should be, without the fields that its history decides. */
-export type DesiredEntry = Omit<JobEntry, 'scheduleChangedAt' | 'editing'>
+export type DesiredEntry = Omit<JobEntry, Historic>
 
 export type Desired =
   /** The object does not exist or is being deleted, or the operator drains. `kill`: end its runs instead of waiting for them. */

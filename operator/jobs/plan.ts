@@ -50,19 +50,20 @@ function isOther(stored: StoredEntry, { desired, stored: all }: JobState): boole
   return first !== stored
 }
 
-/** The entry as it should be. A job with an invalid schedule keeps its stored entry, suspended. */
-function desiredEntry(
-  desired: Exclude<Desired, { kind: 'gone' }>,
-  entry: JobEntry,
-  now: number,
-): DesiredEntry {
+/** The entry as it should be, in the clock epoch that it has. */
+type Wanted = Omit<JobEntry, 'scheduleChangedAt' | 'editing'>
+
+/** A job with an invalid schedule keeps its stored entry, suspended. */
+function desiredEntry(desired: Exclude<Desired, { kind: 'gone' }>, entry: JobEntry, now: number): Wanted {
   const since = (blocked: { reason: string; message: string }) => ({
     ...blocked,
     since: entry.blocked?.reason === blocked.reason ? (entry.blocked.since ?? now) : now,
   })
   if (desired.kind === 'entry') {
+    const { clockEpoch, clockSetBack } = entry
     const { blocked } = desired.entry
-    return blocked ? { ...desired.entry, blocked: since(blocked) } : desired.entry
+    const same = { ...desired.entry, clockEpoch, ...(clockSetBack ? { clockSetBack } : {}) }
+    return blocked ? { ...same, blocked: since(blocked) } : same
   }
   const { scheduleChangedAt: _, editing: __, ...same } = entry
   return { ...same, suspended: true, blocked: since(desired.blocked) }
@@ -88,17 +89,14 @@ function creation(
     entry: {
       ...entry,
       ...blocked,
+      clockEpoch: 0,
       scheduleChangedAt: state.now,
       ...(first ? { suspended: true, editing: { at: state.now } } : {}),
     },
   })
 }
 
-function reconciled(
-  state: JobState,
-  stored: Versioned<JobEntry> & { pool: string },
-  want: DesiredEntry,
-): Plan {
+function reconciled(state: JobState, stored: Versioned<JobEntry> & { pool: string }, want: Wanted): Plan {
   const entry = stored.value
   const put = (entry: JobEntry) => again({ do: 'put', pool: stored.pool, mod: stored.mod, entry })
   if (entry.editing) return finishEdit(state, stored, want)
@@ -117,7 +115,7 @@ function reconciled(
 }
 
 /** The reason to suspend the job for this edit: it changes which times or targets exist. undefined: no need. */
-function whySuspend(entry: JobEntry, want: DesiredEntry): string | undefined {
+function whySuspend(entry: JobEntry, want: Wanted): string | undefined {
   const times = ({ schedules, timeZone, daylightSaving }: DesiredEntry) => ({
     schedules,
     timeZone,
@@ -131,11 +129,7 @@ function whySuspend(entry: JobEntry, want: DesiredEntry): string | undefined {
   return entry.blocked && !want.blocked ? 'Unblocked' : undefined
 }
 
-function finishEdit(
-  state: JobState,
-  stored: Versioned<JobEntry> & { pool: string },
-  want: DesiredEntry,
-): Plan {
+function finishEdit(state: JobState, stored: Versioned<JobEntry> & { pool: string }, want: Wanted): Plan {
   const entry = stored.value
   const open = settleEdit(state, stored)
   if (open.length > 0) return again(...open)
@@ -166,7 +160,7 @@ function countsFrom(state: JobState, pool: string, at: number): number {
   return Math.max(at, ...cellsIn(state, pool).map(({ value }) => value?.lastFire ?? 0))
 }
 
-function move(state: JobState, stored: Versioned<JobEntry> & { pool: string }, want: DesiredEntry): Plan {
+function move(state: JobState, stored: Versioned<JobEntry> & { pool: string }, want: Wanted): Plan {
   const entry = stored.value
   if (!entry.editing) return suspend(state, stored, 'PoolChanged')
   const open = settleEdit(state, stored)

@@ -1,8 +1,10 @@
 import {
   ANYWHERE,
   type CellKind,
+  clockEpochIn,
   isNamed,
   isShellRunId,
+  scheduledIn,
   scheduledRunId,
   shellRunId,
 } from '../../core/keys.ts'
@@ -69,7 +71,7 @@ export async function attemptsOf({ mirrors, store }: Deps, id: string): Promise<
 /** Whether a run of the fire, or of the ShellRun, waits for another run to end, for instance for a slot in a wave. */
 export function isWaiting({ cellsOf }: Pick<Context['mirrors'], 'cellsOf'>, id: string): boolean {
   const { kind, namespace, name, time } = objectOf(id)
-  const isOfFire = (waiting: number) => kind === 'run' || waiting === Number(time)
+  const isOfFire = (waiting: number) => kind === 'run' || waiting === time
   return cellsOf(kind, namespace, name).some(({ value }) => value?.waiting && isOfFire(value.waiting.time))
 }
 
@@ -92,7 +94,9 @@ export async function latestRun(
   const [newest] = [...going, ...(ended ? [ended] : [])].sort((a, b) => b.time - a.time)
   if (!newest) return undefined
   const fire = { ...newest, target: ANYWHERE }
-  return newest.kind === 'run' ? shellRunId(fire) : scheduledRunId(fire, newest.time)
+  return newest.kind === 'run'
+    ? shellRunId(fire)
+    : scheduledRunId(fire, newest.time, clockEpochIn(newest.run))
 }
 
 /** A page may have no row of an attempt, and still others follow. */
@@ -113,14 +117,13 @@ async function newestEnded(
 
 async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGenerator<StoredResult> {
   const { kind, namespace, name, time } = objectOf(id)
-  const at = Number(time)
-  if (kind === 'job' && !Number.isSafeInteger(at)) return
+  if (kind === 'job' && time === undefined) return
   const query: HistoryQuery = {
     namespace,
     name,
     kind,
     limit: PAGE,
-    ...(kind === 'job' ? { from: at, to: at + 1 } : {}),
+    ...(time === undefined ? {} : { from: time, to: time + 1 }),
   }
   let cursor: string | undefined
   do {
@@ -131,9 +134,14 @@ async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGe
 }
 
 /** The object that a run's or fire's id names. `time`: the scheduled time of a job's run. */
-function objectOf(id: string): { kind: CellKind; namespace: string; name: string; time: string } {
-  const [namespace = '', name = '', time = ''] = id.split('.')
-  return { kind: isShellRunId(id) ? 'run' : 'job', namespace, name, time }
+function objectOf(id: string): {
+  kind: CellKind
+  namespace: string
+  name: string
+  time: number | undefined
+} {
+  const [namespace = '', name = ''] = id.split('.')
+  return { kind: isShellRunId(id) ? 'run' : 'job', namespace, name, time: scheduledIn(id) }
 }
 
 function order(a: string, b: string): number {

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { aggregateOf } from '../../../store/log/fire-aggregate.ts'
 import { COLUMNS, columnsOf } from '../../../store/log/result-rows.ts'
-import { Fires } from '../../../store/log/sqlite/fires.ts'
 import { migrate } from '../../../store/log/sqlite/migrations.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
 import { chunk, failed, outputOf, result } from './log-stores.ts'
@@ -30,13 +30,20 @@ describe('a file of an earlier schema', () => {
   function made(version: number): DatabaseSync {
     const db = new DatabaseSync(path)
     migrate(db, version)
-    const columns = COLUMNS.filter(column => version >= 5 || column !== 'job_name')
+    const newer = { job_name: 5, clock_epoch: 6 }
+    const columns = COLUMNS.filter(column => (newer[column as keyof typeof newer] ?? 0) <= version)
     const insert = db.prepare(
       `INSERT INTO results (${columns.join(', ')}) VALUES (${columns.map(one => `:${one}`).join(', ')})`,
     )
-    const fires = new Fires(db)
+    const fire = db.prepare(
+      `INSERT INTO fires (uid, class, time, gravity, result, started_at, ended_at, succeeded, failed, missed, taken)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
     for (const one of results) {
-      fires.add(one, Number(insert.run(valuesOf(columns, one)).lastInsertRowid))
+      const sum = aggregateOf(one, Number(insert.run(valuesOf(columns, one)).lastInsertRowid))
+      const counts = [sum.succeeded, sum.failed, sum.missed, sum.taken ? 1 : 0]
+      const of = [one.uid, sum.class, one.time, sum.gravity, sum.result, sum.startedAt ?? null, sum.endedAt]
+      fire.run(...of, ...counts)
       db.prepare('INSERT OR IGNORE INTO objects VALUES (?, ?, ?)').run(one.namespace, one.name, one.uid)
     }
     db.exec(`INSERT INTO facts VALUES ('beacon', 7)`)
@@ -62,6 +69,7 @@ describe('a file of an earlier schema', () => {
         results.toReversed(),
       )
       expect(await store.recent(JOB, { succeeded: 5, failed: 5 })).toHaveLength(3)
+      expect((await store.milestones(JOB)).lastScheduled).toBe(result(3).time)
       expect(await store.beacon()).toBe(7)
       if (version < 2) await store.storeOutput([outputOf(result(1), said)])
       const of = { uid: 'u1', run: result(1).run, attempt: 1 }
