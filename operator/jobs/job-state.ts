@@ -29,6 +29,8 @@ export interface JobState {
   /** The members of a pool, alive or not, that a placement selects. */
   members(pool: string, placement: Placement): readonly string[]
   timesOf(entry: JobEntry): Times
+  /** Times of this job were used that are ahead of the clock, by three looks in a row: see ../upkeep/clock-look.ts. */
+  clockWasAhead?: boolean
   /** The id of an active run that a user wants to end. */
   kill?: string
 }

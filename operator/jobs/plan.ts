@@ -3,6 +3,7 @@ import { isNamed } from '../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
 import { guards } from '../model-guards.ts'
+import { beginClockEpoch, inClockEpochOf, setFrontiersBack } from './clock-set-back.ts'
 import { cellsIn, hasRun, isShared, newTargets, oldTargets, settleAll } from './job-cells.ts'
 import type { Desired, DesiredEntry, JobState, Plan, Step, StoredEntry } from './job-state.ts'
 
@@ -14,6 +15,7 @@ import type { Desired, DesiredEntry, JobState, Plan, Step, StoredEntry } from '.
  *                                                   └ another pool: runs ended ─▶ new entry put, old one and its cells deleted
  *                                                   └ deleted:      runs ended ─▶ entry and cells deleted
  *   suspended by the user ─▶ active again, counts from now
+ *   times used that are ahead of the clock: see clock-set-back.ts
  */
 export function planJob(state: JobState): Plan {
   const plan = planEntry(state)
@@ -31,6 +33,8 @@ function planEntry(state: JobState): Plan {
   if (!stored || !isReadable(stored)) return creation(state, desired, stored)
   const want = desiredEntry(desired, stored.value, state.now)
   if (stored.value.generation > want.generation) return { steps: [], then: 'stale' }
+  const begun = beginClockEpoch(state, stored)
+  if (begun) return again({ do: 'put', pool: stored.pool, mod: stored.mod, entry: begun })
   return stored.pool === want.pool ? reconciled(state, stored, want) : move(state, stored, want)
 }
 
@@ -145,14 +149,20 @@ function finishEdit(state: JobState, stored: Versioned<JobEntry> & { pool: strin
     ]
     if (cells.length > 0) return again(...cells)
   }
-  const scheduleChangedAt = want.suspended ? entry.scheduleChangedAt : countsFrom(state, want.pool, at)
-  return again({ do: 'put', pool: stored.pool, mod: stored.mod, entry: { ...want, scheduleChangedAt } })
+  const next = inClockEpochOf(entry, want)
+  const scheduleChangedAt =
+    want.suspended && !entry.editing?.clock ? entry.scheduleChangedAt : countsFrom(state, want.pool, at)
+  return again({ do: 'put', pool: stored.pool, mod: stored.mod, entry: { ...next, scheduleChangedAt } })
 }
 
-function settleEdit(state: JobState, stored: Versioned<JobEntry>): Step[] {
+/** What is left to do in the cells before the edit's next entry can be put. */
+function settleEdit(state: JobState, stored: Versioned<JobEntry> & { pool: string }): Step[] {
   const { editing, blocked } = stored.value
-  if (editing?.settle === undefined) return []
-  return settleAll(state, stored, { upTo: editing.at, reason: blocked?.reason ?? editing.settle })
+  const open =
+    editing?.settle === undefined
+      ? []
+      : settleAll(state, stored, { upTo: editing.at, reason: blocked?.reason ?? editing.settle })
+  return open.length > 0 ? open : setFrontiersBack(state, stored)
 }
 
 /** A time that was claimed before it was due is not counted again. */
@@ -174,7 +184,7 @@ function move(state: JobState, stored: Versioned<JobEntry> & { pool: string }, w
   return again({
     do: 'move',
     from: stored,
-    entry: { ...want, scheduleChangedAt: countsFrom(state, stored.pool, at) },
+    entry: { ...inClockEpochOf(entry, want), scheduleChangedAt: countsFrom(state, stored.pool, at) },
   })
 }
 
