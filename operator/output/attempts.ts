@@ -1,3 +1,4 @@
+import { latestUsed } from '../../core/fires/clock-epoch.ts'
 import {
   ANYWHERE,
   type CellKind,
@@ -83,15 +84,23 @@ export function isGoing({ activesOf }: Pick<Context['mirrors'], 'activesOf'>, of
   )
 }
 
-/** The newest fire of a ShellCronJob or newest run of its ShellRuns, or the only run of a ShellRun; undefined: there is none yet. */
+/**
+ * The newest fire of a ShellCronJob or newest run of its ShellRuns, or the only run of a ShellRun; undefined: there is none yet. Times that
+ * a clock that was ahead left in the future count only if there is no other.
+ */
 export async function latestRun(
   { mirrors, store }: Deps,
   of: { kind: CellKind; namespace: string; name: string },
+  now: number,
 ): Promise<string | undefined> {
-  const ended = await newestEnded(store, of)
+  const upTo = latestUsed(now)
+  const ended = (await newestEnded(store, { ...of, to: upTo + 1 })) ?? (await newestEnded(store, of))
   const runs = of.kind === 'job' ? mirrors.runsOf(of.namespace, of.name) : []
   const going = [...mirrors.activesOf(of.kind, of.namespace, of.name), ...runs].map(({ value }) => value)
-  const [newest] = [...going, ...(ended ? [ended] : [])].sort((a, b) => b.time - a.time)
+  const isEarly = ({ time }: { time: number }) => Number(time > upTo)
+  const [newest] = [...going, ...(ended ? [ended] : [])].sort(
+    (a, b) => isEarly(a) - isEarly(b) || b.time - a.time || clockEpochIn(b.run) - clockEpochIn(a.run),
+  )
   if (!newest) return undefined
   const fire = { ...newest, target: ANYWHERE }
   return newest.kind === 'run'
@@ -102,7 +111,7 @@ export async function latestRun(
 /** A page may have no row of an attempt, and still others follow. */
 async function newestEnded(
   store: Pick<LogStore, 'history'>,
-  of: { kind: CellKind; namespace: string; name: string },
+  of: { kind: CellKind; namespace: string; name: string; to?: number },
 ): Promise<StoredResult | undefined> {
   const withRuns = of.kind === 'job' ? { withRuns: true } : {}
   let cursor: string | undefined
