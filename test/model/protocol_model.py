@@ -15,7 +15,7 @@ Usage (Python 3.8 or later, no packages, one core, less than 1 GB of memory):
   python3 protocol_model.py handover            small model: the registration moves between leases
   python3 protocol_model.py operator            small model: two leaders drain the outbox
 
-The first form takes about ten minutes. Each of its searches stops after 400,000 states or 60 seconds and then says that it
+The first form takes about twenty minutes. Each of its searches stops after 400,000 states or 60 seconds and then says that it
 was cut off; the other forms have limits of their own. The exit status is 1 if a search with all rules finds a violation, or
 if a search without a rule finds none.
 

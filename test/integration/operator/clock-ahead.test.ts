@@ -19,7 +19,7 @@ const EVERY = 5_000
 
 const cleanups: (() => Promise<void>)[] = []
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
   vi.restoreAllMocks()
 })
 
