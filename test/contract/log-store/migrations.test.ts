@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { aggregateOf } from '../../../store/log/fire-aggregate.ts'
+import { openPostgresLogStore } from '../../../store/log/postgres/store.ts'
 import { COLUMNS, columnsOf } from '../../../store/log/result-rows.ts'
 import { migrate } from '../../../store/log/sqlite/migrations.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
-import { chunk, failed, outputOf, result } from './log-stores.ts'
+import { startPostgres } from '../../servers/postgres.ts'
+import { chunk, failed, inClockEpoch, outputOf, result } from './log-stores.ts'
 
 function valuesOf(columns: readonly string[], one: Parameters<typeof columnsOf>[0]) {
   return Object.fromEntries(Object.entries(columnsOf(one)).filter(([column]) => columns.includes(column)))
@@ -87,4 +89,31 @@ describe('a file of an earlier schema', () => {
       await store.close()
     },
   )
+})
+
+/** A database of schema 4, made by undoing what schema 5 changed. */
+test('a PostgreSQL database from before clock epochs is opened with all its data, and can be written to', async () => {
+  const postgres = await startPostgres()
+  try {
+    const url = await postgres.database('earlier')
+    const open = () => openPostgresLogStore({ url, password: async () => postgres.password })
+    const earlier = open()
+    await earlier.record([result(1), failed(2)])
+    await earlier.close()
+    for (const sql of [
+      'ALTER TABLE fires DROP CONSTRAINT fires_pkey, DROP COLUMN clock_epoch, ADD PRIMARY KEY (uid, time)',
+      'CREATE INDEX fires_class ON fires (uid, class, time)',
+      'ALTER TABLE results DROP COLUMN clock_epoch',
+      'UPDATE schema_version SET version = 4',
+    ])
+      await postgres.ask(sql, 'earlier')
+    const store = open()
+    await store.record([inClockEpoch(1, result(1)), result(1)])
+    const fires = await store.recent({ kind: 'job', uid: 'u1' }, { succeeded: 5, failed: 5 })
+    expect(fires.map(({ id }) => id)).toEqual([`${result(1).run}~1`, failed(2).run, result(1).run])
+    expect((await store.history({ limit: 10 })).rows).toHaveLength(3)
+    await store.close()
+  } finally {
+    await postgres.remove()
+  }
 })
