@@ -30,7 +30,7 @@ cluster-test: build ## the tests that take minutes on a Kubernetes with nodes; n
 verify: node_modules/.installed go ## types, lint, format, dead code, architecture, generated files
 	@$(NODE) scripts/verify.ts
 
-model: ## search the model of the protocol (docs/protocol.md) for violations; needs python3 only, takes about ten minutes
+model: ## search the model of the protocol (docs/protocol.md) for violations; needs python3 only, takes about twenty minutes
 	@python3 test/model/protocol_model.py
 
 build: node_modules/.installed go ## build the launcher and its helper for amd64 and arm64, and the release, dist/shellcron

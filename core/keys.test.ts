@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createKeys, scheduledRunId, shellRunId } from './keys.ts'
+import { clockEpochIn, createKeys, isNamed, scheduledIn, scheduledRunId, shellRunId } from './keys.ts'
 
 const keys = createKeys('/test/')
 const ref = { pool: 'default', namespace: 'ops', name: 'disk' }
@@ -49,7 +49,33 @@ test('a key of another kind, or with a missing part, is not parsed', () => {
 })
 
 test('run ids are derived from namespace, name, time and target', () => {
-  expect(scheduledRunId({ ...cell, target: '-' }, 1_700_000_000_000)).toBe('ops.disk.1700000000000')
-  expect(scheduledRunId(cell, 1_700_000_000_000)).toBe('ops.disk.1700000000000.node.example.org')
+  expect(scheduledRunId({ ...cell, target: '-' }, 1_700_000_000_000, 0)).toBe('ops.disk.1700000000000')
+  expect(scheduledRunId(cell, 1_700_000_000_000, 0)).toBe('ops.disk.1700000000000.node.example.org')
+  expect(scheduledRunId({ ...cell, target: '-' }, 1_700_000_000_000, 2)).toBe('ops.disk.1700000000000~2')
   expect(shellRunId({ ...cell, target: '-', uid: '0a1b2c3d-4e5f' })).toBe('ops.disk.run-0a1b2c3d')
+})
+
+test.each(['-', '3', 'node.example.org'])(
+  'time and clock epoch of a run are read from its id, target %s',
+  target => {
+    for (const clockEpoch of [0, 1, 12]) {
+      const id = scheduledRunId({ ...cell, target }, 1_700_000_000_000, clockEpoch)
+      expect([scheduledIn(id), clockEpochIn(id)]).toEqual([1_700_000_000_000, clockEpoch])
+      expect(keys.parseActive(keys.active('default', 'w', id))?.runId).toBe(id)
+      expect(keys.parseResult(keys.result('default', id, 1))?.runId).toBe(id)
+    }
+  },
+)
+
+test('the id of a fire covers its targets, and no fire of another clock epoch', () => {
+  const fire = scheduledRunId({ ...cell, target: '-' }, 1_700_000_000_000, 0)
+  const later = scheduledRunId({ ...cell, target: '-' }, 1_700_000_000_000, 1)
+  expect(isNamed(scheduledRunId(cell, 1_700_000_000_000, 1), later)).toBe(true)
+  expect(isNamed(scheduledRunId(cell, 1_700_000_000_000, 1), fire)).toBe(false)
+  expect(isNamed(scheduledRunId(cell, 1_700_000_000_000, 0), later)).toBe(false)
+})
+
+test('an id without a scheduled time has none', () => {
+  for (const id of ['ops.disk.run-0a1b2c3d', 'ops.disk.1~0', 'ops.disk.1~', 'ops.disk.~1', 'ops.disk'])
+    expect([id, scheduledIn(id), clockEpochIn(id)]).toEqual([id, undefined, 0])
 })

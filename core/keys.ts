@@ -161,12 +161,16 @@ function statusKeys({ at, under, parse }: KeySpace) {
   }
 }
 
-/** The id of a scheduled run. It is derived from job, time and target, so that a repeated action is harmless. `time`: ms since the Unix epoch. */
+/**
+ * The id of a scheduled run. It is derived from job, time and target, so that a repeated action is harmless. `time`: ms since the Unix epoch.
+ * `clockEpoch`: of the job's entry. A time that was used under a wrong clock has another id when it really comes.
+ */
 export function scheduledRunId(
   of: { namespace: string; name: string; target: string },
   time: number,
+  clockEpoch: number,
 ): string {
-  return runId(`${of.namespace}.${of.name}.${time}`, of.target)
+  return runId(`${of.namespace}.${of.name}.${time}${clockEpoch > 0 ? `~${clockEpoch}` : ''}`, of.target)
 }
 
 /** The id of a ShellRun's run on one target. The uid distinguishes it from a later object of the same name. */
@@ -181,8 +185,20 @@ export function isShellRunId(id: string): boolean {
 
 /** The scheduled time in a run's id, ms since the epoch; undefined: the id is a ShellRun's, or invalid. */
 export function scheduledIn(id: string): number | undefined {
-  const [, , time = ''] = id.split('.')
-  return /^\d{1,15}$/.test(time) ? Number(time) : undefined
+  const [, time] = fireIn(id)
+  return time === undefined ? undefined : Number(time)
+}
+
+/** The clock epoch in a run's id. 0: the first one, or the id is a ShellRun's. */
+export function clockEpochIn(id: string): number {
+  const [, , clockEpoch] = fireIn(id)
+  return clockEpoch === undefined ? 0 : Number(clockEpoch)
+}
+
+/** The time and the clock epoch of a scheduled run's id. */
+function fireIn(id: string): readonly (string | undefined)[] {
+  const [, , fire = ''] = id.split('.')
+  return /^(\d{1,15})(?:~([1-9]\d{0,8}))?$/.exec(fire) ?? []
 }
 
 /** Whether the id is of a run of this object. Names have no dots. */

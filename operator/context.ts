@@ -8,6 +8,7 @@ import type { Identity } from './identity/identity.ts'
 import type { OwnWrites } from './own-writes.ts'
 import type { Resources } from './resources/port.ts'
 import type { CompileResults } from './status/compile-results.ts'
+import type { ClockLook } from './upkeep/clock-look.ts'
 
 /** What all parts of a leading operator share. */
 export interface Context {
@@ -23,6 +24,7 @@ export interface Context {
   compileResults: CompileResults
   /** The beacon's epoch: see upkeep/beacon.ts. */
   epoch(): number
+  clockLook: ClockLook
   /** Whether what was stored in etcd at the start of this term has been compared with the objects: see first-comparison.ts. */
   compared(): boolean
   /** Whether the operator is being uninstalled: all finalizers are removed, none is added, and `jobs/` is emptied. */

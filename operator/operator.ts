@@ -25,6 +25,7 @@ import { createSweep } from './sweep/sweep.ts'
 import { every } from './until-aborted.ts'
 import { type BeaconMemory, openBeacon } from './upkeep/beacon.ts'
 import { buryEveryMinute } from './upkeep/bury-in-dead-pools.ts'
+import { type ClockLook, createClockLook } from './upkeep/clock-look.ts'
 import { restoreRecords } from './upkeep/restore-records.ts'
 
 /**
@@ -67,10 +68,15 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
   const mirrors = await mirrorEtcd({ etcd, keys, publicKey: identity.publicKey, log }, signal)
   try {
     const all = () => enqueueAll(context, queues)
-    const beacon = await openBeacon({ etcd, key: keys.beacon, memory, clock, log, onEpoch: all }, signal)
+    const clockLook = createClockLook({ mirrors, keys, clock })
+    const onBeat = () => clockLook.look(key => queues.jobs.add(key))
+    const beacon = await openBeacon(
+      { etcd, key: keys.beacon, memory, clock, log, onEpoch: all, onBeat },
+      signal,
+    )
     const batcher = createBatcher(etcd)
     const comparison = createFirstComparison({ mirrors, keys, clock, log }, { awaited, open: all })
-    const context = createContext(options, { mirrors, batcher, epoch: beacon.epoch, comparison })
+    const context = createContext(options, { mirrors, batcher, epoch: beacon.epoch, clockLook, comparison })
     const { queues, unregister } = createQueues(context, comparison)
     const sweep = createSweep({ ...context, batcher })
     options.onLeading?.(context, all)
@@ -120,11 +126,12 @@ function createContext(
     mirrors: EtcdMirrors
     batcher: ReturnType<typeof createBatcher>
     epoch(): number
+    clockLook: ClockLook
     comparison: FirstComparison
   },
 ): Context {
   const { etcd, keys, clock, log, identity, resources, draining, allowWithoutPolicy } = options
-  const { mirrors, batcher, epoch, comparison } = of
+  const { mirrors, batcher, epoch, clockLook, comparison } = of
   const requests = createAgentRequests({
     etcd: { lease: etcd.lease, txn: txn => batcher.txn(txn) },
     keys,
@@ -144,6 +151,7 @@ function createContext(
     writes: createOwnWrites(clock),
     compileResults,
     epoch,
+    clockLook,
     compared: comparison.isDone,
     draining,
     allowWithoutPolicy,

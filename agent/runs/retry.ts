@@ -30,7 +30,7 @@ export async function retryOf(
   const known = world[active.kind === 'job' ? 'jobs' : 'runs'].get(key)
   // The watch may be behind an edit: after a refusal the entry is read.
   const entry = round === 0 && known ? known : await readEntry(context, key)
-  if (!entry || withdrawnBy(entry.value, active.uid) !== undefined) return undefined
+  if (!entry || withdrawnBy(entry.value, active) !== undefined) return undefined
   const backoffLimit = entry.value.command.backoffLimit
   if (!retries(outcome, active.attempt, backoffLimit)) return undefined
   return {

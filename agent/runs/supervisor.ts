@@ -59,7 +59,7 @@ export class Runs {
     const entry = this.#entryOf(active.value)
     // An earlier process may have ended between the cancel for an edit and the claim under the new template.
     const isEdited =
-      record?.cause.kind === 'cancelled' && withdrawnBy(entry?.value, active.value.uid) === undefined
+      record?.cause.kind === 'cancelled' && withdrawnBy(entry?.value, active.value) === undefined
     const run = this.#add(active, {
       launch: id,
       state: isEdited
@@ -82,7 +82,7 @@ export class Runs {
     const run = this.#add(active, { launch, state: { phase: 'armed' }, entry: entry?.value })
     const kill = this.#killMark(run)
     if (kill) return this.#step(run, { type: 'ended', end: { kind: 'killed', reason: kill.reason } })
-    const reason = withdrawnBy(entry?.value, active.value.uid)
+    const reason = withdrawnBy(entry?.value, active.value)
     if (!entry || reason !== undefined)
       return this.#step(run, { type: 'ended', end: { kind: 'cancelled', reason } })
     void this.#restampAndArm(run, entry)
@@ -195,7 +195,7 @@ export class Runs {
 
   /** Applies an entry that may have changed. */
   #onEntry(run: SupervisedRun, now: Versioned<Entry> | undefined): void {
-    const why = withdrawnBy(now?.value, run.active.value.uid)
+    const why = withdrawnBy(now?.value, run.active.value)
     if (why !== undefined) this.#step(run, { type: 'withdrawn', why })
     else if (now?.value.generation !== run.active.value.generation) this.#step(run, { type: 'edited' })
   }

@@ -39,7 +39,7 @@ export async function claimFire(
     now: context.clock.now(),
     agent: context.agent,
     session: context.session,
-    run: scheduledRunId(ref, time),
+    run: scheduledRunId(ref, time, entry.value.clockEpoch),
     time,
     notBefore: time + offset,
     instance: context.launcher.instance,

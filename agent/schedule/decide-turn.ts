@@ -1,3 +1,4 @@
+import { latestUsed } from '../../core/fires/clock-epoch.ts'
 import { decide } from '../../core/fires/decide.ts'
 import type { Decision } from '../../core/fires/decision.ts'
 import type { JobEntry } from '../../core/records/entry.ts'
@@ -26,7 +27,7 @@ export async function decideTurn(context: Context, turn: Turn, lead: number): Pr
   const { keys, cells, clock } = context
   const { entry, times, offset, ref } = turn
   const key = keys.cell(ref)
-  const cell = cells.get(key) ?? (await cells.read(key))
+  const cell = remembered(context, key) ?? (await cells.read(key))
   if (!isMine(entry.value, cell)) {
     cells.forget(key)
     return undefined
@@ -39,6 +40,12 @@ export async function decideTurn(context: Context, turn: Turn, lead: number): Pr
   // Agents claim the slots of a wave in turn, so that they do not all claim the last one.
   const at = cell.value?.waiting ? 0 : decision.time + offset + wave.claimAfter(lead)
   return { cell, decision: clock.now() < at ? { kind: 'idle', at } : decision, wave }
+}
+
+/** A cell that is ahead of the clock was remembered when the clock was wrong. The operator sets such cells back (core/fires/clock-epoch.ts). */
+function remembered({ cells, clock }: Context, key: string): MaybeAbsent<Cell> | undefined {
+  const cell = cells.get(key)
+  return cell && (cell.value?.lastFire ?? 0) > latestUsed(clock.now()) ? undefined : cell
 }
 
 /**

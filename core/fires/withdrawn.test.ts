@@ -34,8 +34,11 @@ test.each<[string, JobEntry | undefined, string | undefined]>([
   ['blocked', entry({ blocked }), 'SecretNotFound'],
   ['blocked, being rescheduled', { ...editing('Rescheduled'), blocked }, 'SecretNotFound'],
   ['blocked, being deleted', { ...editing('Deleted'), blocked }, 'Deleted'],
+  ['beginning a new clock epoch', editing('ClockSetBack'), 'ClockSetBack'],
+  ['of a later clock epoch', entry({ clockEpoch: 2 }), 'ClockSetBack'],
+  ['of the same clock epoch', entry({ clockEpoch: 1 }), undefined],
   ['gone', undefined, 'Deleted'],
   ['of another object', entry({ uid: 'other' }), 'Deleted'],
 ])('of an entry that is %s', (_, now, why) => {
-  expect(withdrawnBy(now, 'u')).toBe(why)
+  expect(withdrawnBy(now, { uid: 'u', run: 'n.j.1700000000000~1' })).toBe(why)
 })

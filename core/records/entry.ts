@@ -110,10 +110,24 @@ export const jobEntrySchema = z.object({
   /** The beacon's epoch at the write. If it is older than the current one, etcd was restored from a snapshot, and times count from now. */
   epoch: z.number().default(0),
   /**
+   * How often the operator's clock was ahead and was set right while times of this job were settled or run under it. It is in the ids of
+   * runs (core/keys.ts), and each one counts its times anew: see core/fires/clock-epoch.ts.
+   */
+  clockEpoch: z.number().default(0),
+  /** How the present clock epoch began, ms since the epoch. `at`: when. `until`: the times up to this one had been used before. */
+  clockSetBack: z.object({ at: z.number(), until: z.number() }).optional(),
+  /**
    * The operator has suspended the job for an edit of its times or targets. After a crash it continues the edit from this field. `at`: the
    * instant of the edit. `settle`: the reason with which every cell is first settled up to that instant.
    */
-  editing: z.object({ at: z.number(), settle: z.string().optional() }).optional(),
+  editing: z
+    .object({
+      at: z.number(),
+      settle: z.string().optional(),
+      /** A new clock epoch begins: `clockEpoch` and `clockSetBack` of the next entry. Each cell's frontier is first set back. */
+      clock: z.object({ epoch: z.number(), until: z.number() }).optional(),
+    })
+    .optional(),
 })
 export type JobEntry = z.infer<typeof jobEntrySchema>
 

@@ -10,6 +10,8 @@ import { noAgentMatches } from './no-agent-matches.ts'
 import { jsonBytes } from './size-limit.ts'
 
 const T0 = Date.UTC(2026, 0, 1)
+/** An active run's id. It names the clock epoch. */
+const RUN = `ops.report.${T0}`
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 
@@ -80,7 +82,7 @@ describe('the conditions table', () => {
 
   test('compiled is Ready, also when running, or when its last run failed', () => {
     expect(conditionsOf({})).toEqual({ ...ready, LastRunSucceeded: 'Unknown NoRunYet' })
-    const running = { active: [{ time: T0, target: '-', notBefore: T0, attempt: 1 }] }
+    const running = { active: [{ run: RUN, time: T0, target: '-', notBefore: T0, attempt: 1 }] }
     expect(conditionsOf(running)).toEqual({ ...ready, LastRunSucceeded: 'Unknown NoRunYet' })
     expect(conditionsOf({ fires: [failed(1)] })).toEqual({ ...ready, LastRunSucceeded: 'False Failed' })
     expect(conditionsOf({ fires: [fire(1)] })).toEqual({ ...ready, LastRunSucceeded: 'True Succeeded' })
@@ -226,7 +228,7 @@ describe('LastRunSucceeded', () => {
   })
 
   test('a fire that is still active on other targets is not the last run', () => {
-    const active = [{ time: T0 + 2 * MINUTE, target: 'b', notBefore: T0 + 2 * MINUTE, attempt: 1 }]
+    const active = [{ run: RUN, time: T0 + 2 * MINUTE, target: 'b', notBefore: T0 + 2 * MINUTE, attempt: 1 }]
     expect(conditionsOf({ fires: [failed(2), fire(1)], active }).LastRunSucceeded).toBe('True Succeeded')
     expect(jobStatus(facts({ fires: [failed(2), fire(1)], active }))).toMatchObject({
       lastResult: 'Succeeded',
@@ -330,9 +332,9 @@ describe('the other fields of a status', () => {
 
   test('the last schedule time is that of an active fire, if none is newer', () => {
     const active = [
-      { time: T0 + 3 * MINUTE, target: 'a', notBefore: T0 + 3 * MINUTE + 10, attempt: 1 },
-      { time: T0 + 3 * MINUTE, target: 'b', notBefore: T0 + 3 * MINUTE, attempt: 1 },
-      { time: T0 + 2 * MINUTE, target: 'a', notBefore: T0 + 2 * MINUTE, attempt: 1 },
+      { run: RUN, time: T0 + 3 * MINUTE, target: 'a', notBefore: T0 + 3 * MINUTE + 10, attempt: 1 },
+      { run: RUN, time: T0 + 3 * MINUTE, target: 'b', notBefore: T0 + 3 * MINUTE, attempt: 1 },
+      { run: RUN, time: T0 + 2 * MINUTE, target: 'a', notBefore: T0 + 2 * MINUTE, attempt: 1 },
     ]
     expect(jobStatus(facts({ active, milestones: { lastScheduled: T0 } }))).toMatchObject({
       lastScheduleTime: '2026-01-01T00:03:00Z',
@@ -356,7 +358,7 @@ describe('the other fields of a status', () => {
   })
 
   test('the query to the log store adds the active fires, and asks for at least one of each outcome', () => {
-    const active = [1, 1, 2].map(time => ({ time, target: 'x', notBefore: 0, attempt: 1 }))
+    const active = [1, 1, 2].map(time => ({ run: RUN, time, target: 'x', notBefore: 0, attempt: 1 }))
     expect(firesNeeded({ succeeded: 0, failed: 3 }, active)).toEqual({ succeeded: 3, failed: 5 })
   })
 })
@@ -389,6 +391,7 @@ test('a status of any fleet fits its schema and 16 KiB, and keeps its newest run
             blocked: { reason: 'Bad', message: long, mendable: true },
           },
           active: Array.from({ length: active * 25 }, (_, n) => ({
+            run: RUN,
             time: T0 - Math.floor(n / 25),
             target: target(n),
             notBefore: T0,
@@ -416,4 +419,46 @@ test('a status of any fleet fits its schema and 16 KiB, and keeps its newest run
     }),
     { numRuns: 100 },
   )
+})
+
+describe('a clock that was ahead', () => {
+  const HOUR = 60 * MINUTE
+  const ahead = T0 + 48 * HOUR
+  /** A run that was claimed under it. */
+  const early = { run: `ops.report.${ahead}`, time: ahead, target: '-', notBefore: ahead, attempt: 1 }
+  const clockSetBack = { at: T0 + 50 * MINUTE, until: ahead }
+
+  test('its active runs have their own entries, and are older than those of the next clock epoch', () => {
+    const again = { ...early, run: `ops.report.${ahead}~1`, target: 'b' }
+    const { active } = jobStatus(facts({ active: [early, again] }))
+    expect(active?.map(({ id, targets }) => [id, targets])).toEqual([
+      [`ops.report.${ahead}~1`, 1],
+      [`ops.report.${ahead}`, 1],
+    ])
+  })
+
+  test('a finished fire is not hidden by an active one of the same time in another clock epoch', () => {
+    const time = T0 + MINUTE
+    const active = [{ ...early, run: `ops.report.${time}~1`, time }]
+    expect(jobStatus(facts({ active, fires: [fire(1)] }))).toMatchObject({
+      lastResult: 'Succeeded',
+      activeCount: 1,
+    })
+  })
+
+  test('the last schedule time is not in the future', () => {
+    const { lastScheduleTime } = jobStatus(facts({ active: [early], milestones: { lastScheduled: T0 } }))
+    expect(lastScheduleTime).toBe('2026-01-01T00:00:00Z')
+    expect(jobStatus(facts({ active: [early] }))).not.toHaveProperty('lastScheduleTime')
+  })
+
+  test('Ready says what happened, until the times that were used have passed', () => {
+    const messageAt = (now: number) =>
+      jobStatus(facts({ clockSetBack, now })).conditions?.find(({ type }) => type === 'Ready')?.message
+    expect(messageAt(T0 + HOUR)).toBe(
+      "compiled and scheduled; the operator's clock was ahead until about 2026-01-01T00:50:00Z: times up to 2026-01-03T00:00:00Z were used under it, and count again since then",
+    )
+    expect(messageAt(ahead)).toContain('was ahead')
+    expect(messageAt(ahead + 1)).toBe('compiled and scheduled')
+  })
 })

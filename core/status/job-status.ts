@@ -1,3 +1,5 @@
+import { clockWasAhead, latestUsed } from '../fires/clock-epoch.ts'
+import { clockEpochIn } from '../keys.ts'
 import { rfc3339, rfc3339Seconds } from '../rfc3339.ts'
 import type { JobStatus } from '../schema/status.ts'
 import { blockedConditions, type CompileState } from './blocked-conditions.ts'
@@ -36,6 +38,8 @@ export interface JobFacts {
   fires: readonly FireSummary[]
   milestones: Milestones
   nextTimes: readonly number[]
+  /** When the job's present clock epoch began, and the time up to which the clock had been before; see core/fires/clock-epoch.ts. */
+  clockSetBack?: { at: number; until: number } | undefined
   /** Agents that the target selects, and how many of them are alive. */
   targets?: { matched: number; ready: number } | undefined
   /** Why no agent matches the target. undefined: one does. */
@@ -59,10 +63,14 @@ export function firesNeeded(
 export function jobStatus(facts: JobFacts): JobStatus {
   const { namespace, name, now, generation, previous, milestones, active } = facts
   const running = activeFires(active)
-  const finished = facts.fires.filter(({ time }) => !running.some(fire => fire.time === time))
+  const isRunning = ({ time, id }: FireSummary) =>
+    running.some(fire => fire.time === time && fire.clockEpoch === clockEpochIn(id))
+  const finished = facts.fires.filter(fire => !isRunning(fire))
   const statements = [...compileConditions(facts), ...hasTargets(facts), lastRun(facts, finished)]
   const next = facts.suspended || facts.compileState.blocked ? [] : facts.nextTimes.slice(0, MOST_NEXT)
-  const lastScheduled = Math.max(milestones.lastScheduled ?? -Infinity, running[0]?.time ?? -Infinity)
+  // A run that was claimed under a clock that was ahead may still be active.
+  const newest = running.find(({ time }) => time <= latestUsed(now))
+  const lastScheduled = Math.max(milestones.lastScheduled ?? -Infinity, newest?.time ?? -Infinity)
   return withFittingRuns({
     observedGeneration: generation,
     schedule: short(facts.schedules.join(', '), LONGEST_SCHEDULE),
@@ -93,11 +101,20 @@ function compileConditions(facts: JobFacts): NewCondition[] {
   const [reason, message] = suspended
     ? ['Suspended', suspended.by ? `suspended by ${suspended.by}` : 'suspended by spec.suspend']
     : ['Compiled', 'compiled and scheduled']
+  const told = [message, ...clockNote(facts)].join('; ')
   return [
-    { type: 'Ready', status: 'True', reason, message, since },
+    { type: 'Ready', status: 'True', reason, message: told, since },
     { type: 'Reconciling', status: 'False', reason, message: '', since },
     { type: 'Stalled', status: 'False', reason, message: '', since },
   ]
+}
+
+const DAY_MS = 86_400_000
+
+/** What happened to the times of a job under a clock that was ahead: for a day, or until those times have passed. */
+function clockNote({ clockSetBack, now }: JobFacts): string[] {
+  if (!clockSetBack || now > Math.max(clockSetBack.until, clockSetBack.at + DAY_MS)) return []
+  return [clockWasAhead(clockSetBack)]
 }
 
 /** HasTargets. Ready stays True: an agent that joins later runs the job. */

@@ -1,4 +1,4 @@
-import { ANYWHERE, scheduledRunId } from '../keys.ts'
+import { ANYWHERE, clockEpochIn, scheduledRunId } from '../keys.ts'
 import type { Active } from '../records/state.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import type { FinishedRun, JobStatus } from '../schema/status.ts'
@@ -6,11 +6,13 @@ import { classOf, type FireSummary } from './fire-summary.ts'
 import { short } from './size-limit.ts'
 
 /** The part of an attempt, active or pending, that a status needs. */
-export type ActiveRun = Pick<Active, 'time' | 'target' | 'notBefore' | 'attempt'>
+export type ActiveRun = Pick<Active, 'run' | 'time' | 'target' | 'notBefore' | 'attempt'>
 
 export interface ActiveFire {
   /** The scheduled time, or a ShellRun's creation; ms since the epoch. */
   time: number
+  /** Of a scheduled run, the clock epoch in its id; else 0. */
+  clockEpoch: number
   /** Start of its earliest active attempt, ms since the epoch. In the future while a retry waits for its backoff. */
   startsAt: number
   /** The lowest number of its active attempts. */
@@ -20,17 +22,24 @@ export interface ActiveFire {
 
 /** Groups attempts by fire, newest first. */
 export function activeFires(actives: readonly ActiveRun[]): ActiveFire[] {
-  const fires = new Map<number, ActiveFire>()
-  for (const { time, notBefore, attempt } of actives) {
-    const fire = fires.get(time)
-    if (!fire) fires.set(time, { time, startsAt: notBefore, attempt, targets: 1 })
+  const fires = new Map<string, ActiveFire>()
+  for (const { run, time, notBefore, attempt } of actives) {
+    const clockEpoch = clockEpochIn(run)
+    const key = `${time}~${clockEpoch}`
+    const fire = fires.get(key)
+    if (!fire) fires.set(key, { time, clockEpoch, startsAt: notBefore, attempt, targets: 1 })
     else {
       fire.startsAt = Math.min(fire.startsAt, notBefore)
       fire.attempt = Math.min(fire.attempt, attempt)
       fire.targets++
     }
   }
-  return [...fires.values()].sort((a, b) => b.time - a.time)
+  return [...fires.values()].sort(newestFirst)
+}
+
+/** The order of fires. Whatever its time says, a fire of an earlier clock epoch is older. */
+function newestFirst(a: ActiveFire, b: ActiveFire): number {
+  return b.clockEpoch - a.clockEpoch || b.time - a.time
 }
 
 export function activeEntry(
@@ -38,7 +47,7 @@ export function activeEntry(
   of: { namespace: string; name: string },
 ): NonNullable<JobStatus['active']>[number] {
   return {
-    id: scheduledRunId({ ...of, target: ANYWHERE }, fire.time),
+    id: scheduledRunId({ ...of, target: ANYWHERE }, fire.time, fire.clockEpoch),
     startTime: rfc3339(fire.startsAt),
     targets: fire.targets,
   }

@@ -7,6 +7,8 @@ import { type RunFacts, runStatus } from './run-status.ts'
 import { targetText } from './target-column.ts'
 
 const T0 = Date.UTC(2026, 0, 1)
+/** An active run's id. It names the clock epoch. */
+const RUN = 'ops.once.run-0a1b2c3d'
 
 function facts(over: Partial<RunFacts> = {}): RunFacts {
   return {
@@ -47,7 +49,7 @@ function conditionsOf(over: Partial<RunFacts>): string {
 }
 
 const blocked = { reason: 'PolicyRefused', message: 'no ShellPolicy allows host.user root in ops' }
-const running = { active: [{ time: T0, target: '-', notBefore: T0 + 1_000, attempt: 1 }], open: 0 }
+const running = { active: [{ run: RUN, time: T0, target: '-', notBefore: T0 + 1_000, attempt: 1 }], open: 0 }
 
 describe('the conditions table', () => {
   test('a run that no agent matches says so while it waits', () => {
@@ -101,7 +103,7 @@ describe('the conditions table', () => {
 })
 
 test('between two attempts the message has the start of the next one, and startTime is not in the future', () => {
-  const active = [{ time: T0, target: '-', notBefore: T0 + 20_000, attempt: 2 }]
+  const active = [{ run: RUN, time: T0, target: '-', notBefore: T0 + 20_000, attempt: 2 }]
   const { conditions, ...status } = runStatus(facts({ active, open: 0 }))
   expect(status.phase).toBe('Running')
   expect(status).not.toHaveProperty('startTime')
@@ -114,7 +116,11 @@ test('a run is not complete before its last target has ended', () => {
   expect(status).toMatchObject({ phase: 'Running', startTime: '2026-01-01T00:00:01Z' })
   expect(status).not.toHaveProperty('completionTime')
   expect(conditions?.[0]?.message).toBe('active on 0 of 7 targets; 5 finished')
-  const both = { ...some, active: [{ time: T0, target: 'a', notBefore: T0 + 500, attempt: 1 }], open: 1 }
+  const both = {
+    ...some,
+    active: [{ run: RUN, time: T0, target: 'a', notBefore: T0 + 500, attempt: 1 }],
+    open: 1,
+  }
   expect(runStatus(facts(both)).phase).toBe('Running')
 })
 

@@ -55,7 +55,7 @@ function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: C
       killAll: (namespace, name) => killObject(context, namespace, name),
     }),
     outputRoutes({
-      latest: of => latestRun(known, of),
+      latest: of => latestRun(known, of, clock.now()),
       attempts: run => attemptsOf({ ...known, clock }, run),
       waits: run => isWaiting(mirrors, run),
       stream: (of, signal) =>

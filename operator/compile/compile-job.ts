@@ -27,9 +27,12 @@ export interface JobCompileInputs extends CompileInputs {
   olderJobs(): number
 }
 
-/** An entry without the fields that its history decides (scheduleChangedAt, editing), and its Secrets not yet sealed. */
+/** The fields of an entry that its history decides. */
+export type Historic = 'scheduleChangedAt' | 'editing' | 'clockEpoch' | 'clockSetBack'
+
+/** An entry without the fields that its history decides, and its Secrets not yet sealed. */
 export interface CompiledJob {
-  entry: Omit<JobEntry, 'scheduleChangedAt' | 'editing' | 'sealed' | 'sealedDigest'>
+  entry: Omit<JobEntry, Historic | 'sealed' | 'sealedDigest'>
   secret: Record<string, string>
 }
 

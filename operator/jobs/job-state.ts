@@ -2,12 +2,13 @@ import type { Settlement, Times } from '../../core/fires/settlement.ts'
 import type { JobEntry, Placement } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
+import type { Historic } from '../compile/compile-job.ts'
 import type { CellSeen, StoredIn } from '../etcd-mirrors.ts'
 
 /** The input and output of a job's plan: the state of the job, and the steps that change it. */
 
 /** A job entry as it should be, without the fields that its history decides. */
-export type DesiredEntry = Omit<JobEntry, 'scheduleChangedAt' | 'editing'>
+export type DesiredEntry = Omit<JobEntry, Historic>
 
 export type Desired =
   /** The object does not exist or is being deleted, or the operator drains. `kill`: end its runs instead of waiting for them. */
@@ -28,6 +29,8 @@ export interface JobState {
   /** The members of a pool, alive or not, that a placement selects. */
   members(pool: string, placement: Placement): readonly string[]
   timesOf(entry: JobEntry): Times
+  /** Times of this job were used that are ahead of the clock, by three looks in a row: see ../upkeep/clock-look.ts. */
+  clockWasAhead?: boolean
   /** The id of an active run that a user wants to end. */
   kill?: string
 }

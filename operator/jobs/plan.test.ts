@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Cell } from '../../core/records/state.ts'
 import { entryTimes } from '../entry-times.ts'
@@ -298,4 +298,124 @@ test('only the run that the user wants to kill is killed', () => {
   expect(
     plan({ stored: [stored(entry())], cells: [cell('w1', parts)], kill: 'ops.a.9' }).steps,
   ).toContainEqual(expect.objectContaining({ do: 'kill', run: 'ops.a.9' }))
+})
+
+describe('times that were used under a clock that was ahead', () => {
+  const AHEAD = NOW + 48 * HOUR
+  const at = { at: NOW, settle: 'ClockSetBack', clock: { epoch: 1, until: AHEAD } }
+  const begun = (over: object = {}) => stored(entry({ suspended: true, editing: at, ...over }))
+  const ahead = { lastFire: AHEAD }
+  const clockWasAhead = true
+
+  test('suspend the job, only after three looks', () => {
+    const on = { stored: [stored(entry())], cells: [cell('-', ahead)] }
+    expect(steps(on)).toEqual(['done'])
+    expect(steps({ ...on, clockWasAhead })).toEqual([
+      { do: 'put', suspended: true, editing: at, from: T0 },
+      'again',
+    ])
+  })
+
+  test.each<[string, object, Partial<Cell>]>([
+    ['a cell', {}, ahead],
+    ['the instant of an edit', { scheduleChangedAt: AHEAD }, {}],
+    ['an edit that is not finished', { suspended: true, editing: { at: AHEAD, settle: 'Rescheduled' } }, {}],
+    ['an earlier new epoch', { suspended: true, editing: { ...at, at: AHEAD } }, {}],
+  ])('are found in %s', (_, over, of) => {
+    expect(
+      plan({ stored: [stored(entry(over))], cells: [cell('-', of)], clockWasAhead }).steps,
+    ).toMatchObject([{ do: 'put', entry: { suspended: true, editing: at } }])
+  })
+
+  test('a time that was claimed before it was due is not ahead', () => {
+    const cells = [cell('-', { lastFire: NOW + 7_000 })]
+    expect(steps({ stored: [stored(entry())], cells, clockWasAhead })).toEqual(['done'])
+  })
+
+  test('a waiting time is Skipped, then the frontier is set back; active runs stay', () => {
+    const waiting = { ...ahead, ...running, waiting: { time: AHEAD, by: 'w1' } }
+    expect(steps({ stored: [begun()], cells: [cell('-', waiting)], clockWasAhead })).toEqual([
+      {
+        do: 'settle',
+        target: '-',
+        settle: [{ first: AHEAD, last: AHEAD, count: 1, outcome: 'Skipped', reason: 'ClockSetBack' }],
+      },
+      'again',
+    ])
+    const { steps: next } = plan({
+      stored: [begun()],
+      cells: [cell('-', { ...ahead, ...running })],
+      clockWasAhead,
+    })
+    expect(next).toMatchObject([{ do: 'cell', value: { uid: 'u', lastFire: NOW, ...running } }])
+  })
+
+  test('then the job counts from the edit, in the next clock epoch', () => {
+    const next = plan({ stored: [begun()], cells: [cell('-', { lastFire: NOW })], clockWasAhead })
+    expect(next).toMatchObject({
+      steps: [
+        {
+          do: 'put',
+          entry: {
+            suspended: false,
+            scheduleChangedAt: NOW,
+            clockEpoch: 1,
+            clockSetBack: { at: NOW, until: AHEAD },
+          },
+        },
+      ],
+      then: 'again',
+    })
+    expect(next.steps[0]).not.toHaveProperty('entry.editing')
+  })
+
+  test('in All each target is settled or set back, former ones too', () => {
+    const all = { command: command({ mode: 'All' }) }
+    const behind = cell('w2', { lastFire: T0 + HOUR })
+    const cells = [cell('w1', ahead), behind, cell('w3', { ...ahead, retired: true }), cell('@wave')]
+    const on = { desired: want(all), stored: [begun(all)], clockWasAhead }
+    expect(plan({ ...on, cells }).steps).toMatchObject([
+      {
+        do: 'settle',
+        cell: { ref: { target: 'w2' } },
+        settle: [{ outcome: 'Missed', reason: 'ClockSetBack' }],
+      },
+    ])
+    const settled = cells.map(one => (one.ref.target === 'w2' ? cell('w2', { lastFire: NOW }) : one))
+    expect(steps({ ...on, cells: settled })).toEqual([
+      { do: 'cell', target: 'w1' },
+      { do: 'cell', target: 'w3' },
+      'again',
+    ])
+  })
+
+  test('a suspended job stays suspended, and none of its times is settled', () => {
+    const suspended = { suspended: true }
+    const on = { desired: want(suspended), cells: [cell('-', ahead)], clockWasAhead }
+    const { settle: _, ...unsettled } = at
+    expect(steps({ ...on, stored: [stored(entry(suspended))] })).toMatchObject([
+      { do: 'put', suspended: true, editing: unsettled },
+      'again',
+    ])
+    const next = { ...on, stored: [begun({ editing: unsettled })], cells: [cell('-', { lastFire: NOW })] }
+    expect(plan(next).steps).toMatchObject([
+      { do: 'put', entry: { suspended: true, scheduleChangedAt: NOW, clockEpoch: 1 } },
+    ])
+  })
+
+  test('a move to another pool ends in the next clock epoch too', () => {
+    const on = { desired: want({ pool: 'db' }), stored: [begun()], clockWasAhead }
+    expect(steps({ ...on, cells: [cell('-', ahead)] })).toEqual([{ do: 'cell', target: '-' }, 'again'])
+    expect(plan({ ...on, cells: [cell('-', { lastFire: NOW })] }).steps).toMatchObject([
+      { do: 'move', entry: { pool: 'db', scheduleChangedAt: NOW, clockEpoch: 1 } },
+    ])
+  })
+
+  test('an edit keeps the clock epoch', () => {
+    const second = { clockEpoch: 1, clockSetBack: { at: T0, until: AHEAD } }
+    const desired = want({ generation: 2, command: command({}, 'false') })
+    expect(plan({ desired, stored: [stored(entry(second))], cells: [cell('-')] }).steps).toMatchObject([
+      { do: 'put', entry: second },
+    ])
+  })
 })

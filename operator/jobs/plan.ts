@@ -3,6 +3,7 @@ import { isNamed } from '../../core/keys.ts'
 import { type JobEntry, jobEntrySchema } from '../../core/records/entry.ts'
 import type { Versioned } from '../../store/protocol/versioned.ts'
 import { guards } from '../model-guards.ts'
+import { beginClockEpoch, inClockEpochOf, setFrontiersBack } from './clock-set-back.ts'
 import { cellsIn, hasRun, isShared, newTargets, oldTargets, settleAll } from './job-cells.ts'
 import type { Desired, DesiredEntry, JobState, Plan, Step, StoredEntry } from './job-state.ts'
 
@@ -14,6 +15,7 @@ import type { Desired, DesiredEntry, JobState, Plan, Step, StoredEntry } from '.
  *                                                   └ another pool: runs ended ─▶ new entry put, old one and its cells deleted
  *                                                   └ deleted:      runs ended ─▶ entry and cells deleted
  *   suspended by the user ─▶ active again, counts from now
+ *   times used that are ahead of the clock: see clock-set-back.ts
  */
 export function planJob(state: JobState): Plan {
   const plan = planEntry(state)
@@ -31,6 +33,8 @@ function planEntry(state: JobState): Plan {
   if (!stored || !isReadable(stored)) return creation(state, desired, stored)
   const want = desiredEntry(desired, stored.value, state.now)
   if (stored.value.generation > want.generation) return { steps: [], then: 'stale' }
+  const begun = beginClockEpoch(state, stored)
+  if (begun) return again({ do: 'put', pool: stored.pool, mod: stored.mod, entry: begun })
   return stored.pool === want.pool ? reconciled(state, stored, want) : move(state, stored, want)
 }
 
@@ -50,19 +54,20 @@ function isOther(stored: StoredEntry, { desired, stored: all }: JobState): boole
   return first !== stored
 }
 
-/** The entry as it should be. A job with an invalid schedule keeps its stored entry, suspended. */
-function desiredEntry(
-  desired: Exclude<Desired, { kind: 'gone' }>,
-  entry: JobEntry,
-  now: number,
-): DesiredEntry {
+/** The entry as it should be, in the clock epoch that it has. */
+type Wanted = Omit<JobEntry, 'scheduleChangedAt' | 'editing'>
+
+/** A job with an invalid schedule keeps its stored entry, suspended. */
+function desiredEntry(desired: Exclude<Desired, { kind: 'gone' }>, entry: JobEntry, now: number): Wanted {
   const since = (blocked: { reason: string; message: string }) => ({
     ...blocked,
     since: entry.blocked?.reason === blocked.reason ? (entry.blocked.since ?? now) : now,
   })
   if (desired.kind === 'entry') {
+    const { clockEpoch, clockSetBack } = entry
     const { blocked } = desired.entry
-    return blocked ? { ...desired.entry, blocked: since(blocked) } : desired.entry
+    const same = { ...desired.entry, clockEpoch, ...(clockSetBack ? { clockSetBack } : {}) }
+    return blocked ? { ...same, blocked: since(blocked) } : same
   }
   const { scheduleChangedAt: _, editing: __, ...same } = entry
   return { ...same, suspended: true, blocked: since(desired.blocked) }
@@ -88,17 +93,14 @@ function creation(
     entry: {
       ...entry,
       ...blocked,
+      clockEpoch: 0,
       scheduleChangedAt: state.now,
       ...(first ? { suspended: true, editing: { at: state.now } } : {}),
     },
   })
 }
 
-function reconciled(
-  state: JobState,
-  stored: Versioned<JobEntry> & { pool: string },
-  want: DesiredEntry,
-): Plan {
+function reconciled(state: JobState, stored: Versioned<JobEntry> & { pool: string }, want: Wanted): Plan {
   const entry = stored.value
   const put = (entry: JobEntry) => again({ do: 'put', pool: stored.pool, mod: stored.mod, entry })
   if (entry.editing) return finishEdit(state, stored, want)
@@ -117,7 +119,7 @@ function reconciled(
 }
 
 /** The reason to suspend the job for this edit: it changes which times or targets exist. undefined: no need. */
-function whySuspend(entry: JobEntry, want: DesiredEntry): string | undefined {
+function whySuspend(entry: JobEntry, want: Wanted): string | undefined {
   const times = ({ schedules, timeZone, daylightSaving }: DesiredEntry) => ({
     schedules,
     timeZone,
@@ -131,11 +133,7 @@ function whySuspend(entry: JobEntry, want: DesiredEntry): string | undefined {
   return entry.blocked && !want.blocked ? 'Unblocked' : undefined
 }
 
-function finishEdit(
-  state: JobState,
-  stored: Versioned<JobEntry> & { pool: string },
-  want: DesiredEntry,
-): Plan {
+function finishEdit(state: JobState, stored: Versioned<JobEntry> & { pool: string }, want: Wanted): Plan {
   const entry = stored.value
   const open = settleEdit(state, stored)
   if (open.length > 0) return again(...open)
@@ -151,14 +149,20 @@ function finishEdit(
     ]
     if (cells.length > 0) return again(...cells)
   }
-  const scheduleChangedAt = want.suspended ? entry.scheduleChangedAt : countsFrom(state, want.pool, at)
-  return again({ do: 'put', pool: stored.pool, mod: stored.mod, entry: { ...want, scheduleChangedAt } })
+  const next = inClockEpochOf(entry, want)
+  const scheduleChangedAt =
+    want.suspended && !entry.editing?.clock ? entry.scheduleChangedAt : countsFrom(state, want.pool, at)
+  return again({ do: 'put', pool: stored.pool, mod: stored.mod, entry: { ...next, scheduleChangedAt } })
 }
 
-function settleEdit(state: JobState, stored: Versioned<JobEntry>): Step[] {
+/** What is left to do in the cells before the edit's next entry can be put. */
+function settleEdit(state: JobState, stored: Versioned<JobEntry> & { pool: string }): Step[] {
   const { editing, blocked } = stored.value
-  if (editing?.settle === undefined) return []
-  return settleAll(state, stored, { upTo: editing.at, reason: blocked?.reason ?? editing.settle })
+  const open =
+    editing?.settle === undefined
+      ? []
+      : settleAll(state, stored, { upTo: editing.at, reason: blocked?.reason ?? editing.settle })
+  return open.length > 0 ? open : setFrontiersBack(state, stored)
 }
 
 /** A time that was claimed before it was due is not counted again. */
@@ -166,7 +170,7 @@ function countsFrom(state: JobState, pool: string, at: number): number {
   return Math.max(at, ...cellsIn(state, pool).map(({ value }) => value?.lastFire ?? 0))
 }
 
-function move(state: JobState, stored: Versioned<JobEntry> & { pool: string }, want: DesiredEntry): Plan {
+function move(state: JobState, stored: Versioned<JobEntry> & { pool: string }, want: Wanted): Plan {
   const entry = stored.value
   if (!entry.editing) return suspend(state, stored, 'PoolChanged')
   const open = settleEdit(state, stored)
@@ -180,7 +184,7 @@ function move(state: JobState, stored: Versioned<JobEntry> & { pool: string }, w
   return again({
     do: 'move',
     from: stored,
-    entry: { ...want, scheduleChangedAt: countsFrom(state, stored.pool, at) },
+    entry: { ...inClockEpochOf(entry, want), scheduleChangedAt: countsFrom(state, stored.pool, at) },
   })
 }
 

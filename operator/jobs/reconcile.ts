@@ -1,3 +1,4 @@
+import { CLOCK_SET_BACK, clockWasAhead } from '../../core/fires/clock-epoch.ts'
 import { createInterner } from '../../core/interner.ts'
 import type { ShellCronJob } from '../../core/schema/objects.ts'
 import type { Again } from '../../platform/work-queue.ts'
@@ -6,7 +7,7 @@ import type { Context } from '../context.ts'
 import { prepareFinalizer, setFinalizer } from '../finalizer.ts'
 import { nameKey, type ObjectName, parseNameKey } from '../object-name.ts'
 import { applyPlan } from './apply-plan.ts'
-import type { Desired, Plan } from './job-state.ts'
+import type { Desired, JobState, Plan, Step } from './job-state.ts'
 import { mirroredJob, observeJob } from './observe.ts'
 import { planJob } from './plan.ts'
 
@@ -91,9 +92,11 @@ class Reconciler implements JobReconciler {
     for (let stage = 0; stage < MAX_STAGES; stage++) {
       signal.throwIfAborted()
       const pools = this.#poolsWritten.get(nameKey(name)) ?? []
-      const plan = planJob(await observeJob(this.#context, name, { ...goal, pools }))
+      const state = await observeJob(this.#context, name, { ...goal, pools })
+      const plan = planJob(state)
       for (const step of plan.steps) if (step.do === 'put') this.#rememberPool(name, step.pool)
       await applyPlan(this.#context, plan.steps, signal)
+      this.#reportClock(state, plan.steps)
       if (plan.then !== 'again') return plan.then
     }
     return 'again'
@@ -109,6 +112,23 @@ class Reconciler implements JobReconciler {
     if (desired.kind === 'gone' || kill) return false
     const { steps, then } = planJob(mirroredJob(this.#context, name, desired))
     return steps.length === 0 && then === 'done'
+  }
+
+  /** A new clock epoch has begun. */
+  #reportClock({ stored: [before] }: JobState, steps: readonly Step[]): void {
+    const { resources, log } = this.#context
+    for (const step of steps) {
+      if (step.do !== 'put' && step.do !== 'move') continue
+      const { namespace, name, uid, clockEpoch, clockSetBack } = step.entry
+      if (!clockSetBack || clockEpoch === before?.value?.clockEpoch) continue
+      log.warn({ job: `${namespace}/${name}`, clockEpoch, ...clockSetBack }, 'clock.setBack')
+      const message = clockWasAhead(clockSetBack)
+      resources.event({ kind: 'ShellCronJob', namespace, name }, uid, {
+        type: 'Warning',
+        reason: CLOCK_SET_BACK,
+        message,
+      })
+    }
   }
 
   async #forget(name: ObjectName, object: ShellCronJob | undefined): Promise<void> {

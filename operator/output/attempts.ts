@@ -1,8 +1,11 @@
+import { latestUsed } from '../../core/fires/clock-epoch.ts'
 import {
   ANYWHERE,
   type CellKind,
+  clockEpochIn,
   isNamed,
   isShellRunId,
+  scheduledIn,
   scheduledRunId,
   shellRunId,
 } from '../../core/keys.ts'
@@ -81,7 +84,7 @@ function isPending({ session, notBefore }: Active, now: number): boolean {
 /** Whether a run of the fire, or of the ShellRun, waits for another run to end, for instance for a slot in a wave. */
 export function isWaiting({ cellsOf }: Pick<Context['mirrors'], 'cellsOf'>, id: string): boolean {
   const { kind, namespace, name, time } = objectOf(id)
-  const isOfFire = (waiting: number) => kind === 'run' || waiting === Number(time)
+  const isOfFire = (waiting: number) => kind === 'run' || waiting === time
   return cellsOf(kind, namespace, name).some(({ value }) => value?.waiting && isOfFire(value.waiting.time))
 }
 
@@ -93,24 +96,34 @@ export function isGoing({ activesOf }: Pick<Context['mirrors'], 'activesOf'>, of
   )
 }
 
-/** The newest fire of a ShellCronJob or newest run of its ShellRuns, or the only run of a ShellRun; undefined: there is none yet. */
+/**
+ * The newest fire of a ShellCronJob or newest run of its ShellRuns, or the only run of a ShellRun; undefined: there is none yet. Times that
+ * a clock that was ahead left in the future count only if there is no other.
+ */
 export async function latestRun(
   { mirrors, store }: Deps,
   of: { kind: CellKind; namespace: string; name: string },
+  now: number,
 ): Promise<string | undefined> {
-  const ended = await newestEnded(store, of)
+  const upTo = latestUsed(now)
+  const ended = (await newestEnded(store, { ...of, to: upTo + 1 })) ?? (await newestEnded(store, of))
   const runs = of.kind === 'job' ? mirrors.runsOf(of.namespace, of.name) : []
   const going = [...mirrors.activesOf(of.kind, of.namespace, of.name), ...runs].map(({ value }) => value)
-  const [newest] = [...going, ...(ended ? [ended] : [])].sort((a, b) => b.time - a.time)
+  const isEarly = ({ time }: { time: number }) => Number(time > upTo)
+  const [newest] = [...going, ...(ended ? [ended] : [])].sort(
+    (a, b) => isEarly(a) - isEarly(b) || b.time - a.time || clockEpochIn(b.run) - clockEpochIn(a.run),
+  )
   if (!newest) return undefined
   const fire = { ...newest, target: ANYWHERE }
-  return newest.kind === 'run' ? shellRunId(fire) : scheduledRunId(fire, newest.time)
+  return newest.kind === 'run'
+    ? shellRunId(fire)
+    : scheduledRunId(fire, newest.time, clockEpochIn(newest.run))
 }
 
 /** A page may have no row of an attempt, and still others follow. */
 async function newestEnded(
   store: Pick<LogStore, 'history'>,
-  of: { kind: CellKind; namespace: string; name: string },
+  of: { kind: CellKind; namespace: string; name: string; to?: number },
 ): Promise<StoredResult | undefined> {
   const withRuns = of.kind === 'job' ? { withRuns: true } : {}
   let cursor: string | undefined
@@ -125,14 +138,13 @@ async function newestEnded(
 
 async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGenerator<StoredResult> {
   const { kind, namespace, name, time } = objectOf(id)
-  const at = Number(time)
-  if (kind === 'job' && !Number.isSafeInteger(at)) return
+  if (kind === 'job' && time === undefined) return
   const query: HistoryQuery = {
     namespace,
     name,
     kind,
     limit: PAGE,
-    ...(kind === 'job' ? { from: at, to: at + 1 } : {}),
+    ...(time === undefined ? {} : { from: time, to: time + 1 }),
   }
   let cursor: string | undefined
   do {
@@ -143,9 +155,14 @@ async function* resultsOf(store: Pick<LogStore, 'history'>, id: string): AsyncGe
 }
 
 /** The object that a run's or fire's id names. `time`: the scheduled time of a job's run. */
-function objectOf(id: string): { kind: CellKind; namespace: string; name: string; time: string } {
-  const [namespace = '', name = '', time = ''] = id.split('.')
-  return { kind: isShellRunId(id) ? 'run' : 'job', namespace, name, time }
+function objectOf(id: string): {
+  kind: CellKind
+  namespace: string
+  name: string
+  time: number | undefined
+} {
+  const [namespace = '', name = ''] = id.split('.')
+  return { kind: isShellRunId(id) ? 'run' : 'job', namespace, name, time: scheduledIn(id) }
 }
 
 function order(a: string, b: string): number {

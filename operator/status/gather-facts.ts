@@ -1,3 +1,4 @@
+import { latestUsed } from '../../core/fires/clock-epoch.ts'
 import { isTarget } from '../../core/fires/placement.ts'
 import type { Command, JobEntry, RunEntry } from '../../core/records/entry.ts'
 import type { ShellAgent, ShellCronJob, ShellRun } from '../../core/schema/objects.ts'
@@ -47,7 +48,7 @@ export async function jobFacts(
   const limits = { succeeded: spec.successfulRunsHistoryLimit, failed: spec.failedRunsHistoryLimit }
   const object = { kind: 'job', uid } as const
   const fires = await logStore.recent(object, firesNeeded(limits, active))
-  const milestones = await logStore.milestones(object)
+  const milestones = await logStore.milestones(object, latestUsed(clock.now()))
   const by = metadata.annotations?.[PAUSED_ANNOTATION]
   const { pool } = spec.template.spec.target
   const { placement, container, script } = commandOf(spec.template)
@@ -69,6 +70,7 @@ export async function jobFacts(
     fires,
     milestones,
     nextTimes: entry ? nextTimes(entry, clock.now()) : [],
+    clockSetBack: entry?.clockSetBack,
     ...targetsOf(deps, pool, placement),
   }
 }

@@ -37,7 +37,7 @@ export async function applyDecision(
 
 async function offer({ requests, log }: Deps, { ref, entry }: Seen, time: number): Promise<void> {
   const { pool, namespace, name, target } = ref
-  const run = scheduledRunId(ref, time)
+  const run = scheduledRunId(ref, time, entry.value.clockEpoch)
   const request = { kind: 'offer' as const, namespace, name, target, uid: entry.value.uid, time }
   const put = await requests.put({ pool, id: offerId(run) }, request)
   if (put === 'put') log.info({ run }, 'sweep.offered')

@@ -29,6 +29,8 @@ export interface BeaconOptions {
   log: Log
   /** Called when a new epoch has begun. */
   onEpoch(epoch: number): void
+  /** Called after each beacon that was written, except the first. */
+  onBeat?(): void
 }
 
 /**
@@ -50,6 +52,7 @@ export async function openBeacon(
           const next = await advance(options, current)
           if (next.value.epoch !== current.value.epoch) options.onEpoch(next.value.epoch)
           current = next
+          options.onBeat?.()
         } catch (error) {
           options.log.warn({ error: messageOf(error) }, 'beacon.failed')
         }

@@ -114,7 +114,7 @@ function overdue(deps: Deps, { pool, value }: ActiveSeen): string | undefined {
 
 function retryOf(deps: Deps, { pool, value }: ActiveSeen): Retry | undefined {
   const entry = entryOf(deps, pool, value)
-  if (!entry || value.kill || withdrawnBy(entry.value, value.uid) !== undefined) return undefined
+  if (!entry || value.kill || withdrawnBy(entry.value, value) !== undefined) return undefined
   const { backoffLimit } = entry.value.command
   if (!retries('Lost', value.attempt, backoffLimit)) return undefined
   return { backoffLimit, notBefore: deps.clock.now() + backoffMs(value.attempt), entry, next: undefined }

@@ -121,7 +121,7 @@ export interface RetentionLimits {
 
 /**
  * Stores every outcome until retention removes it. Rows are unique by (uid, run, attempt): the first one stays, and storing it again changes
- * nothing. Faults: `Unavailable` if the store does not answer or cannot write; `InvalidInput` for a field of a query.
+ * nothing. A fire is identified by its uid, time and clock epoch, which its runs' ids contain. Faults: `Unavailable` if the store does not answer or cannot write; `InvalidInput` for a field of a query.
  */
 export interface LogStore extends OutputStore {
   /** Opens the store and migrates its schema. Rejects with `InvalidInput` if a newer version created it. Every call does this first. */
@@ -129,12 +129,15 @@ export interface LogStore extends OutputStore {
   /** Stores results in one transaction. They are on disk when it resolves. */
   record(results: readonly StoredResult[]): Promise<void>
   /**
-   * The newest fires, newest first: at most `limit` that succeeded and that failed, and the newest one that was skipped or cancelled. At
+   * The newest fires, newest first; a fire of an earlier clock epoch is older, whatever its time. At most `limit` that succeeded and that failed, and the newest one that was skipped or cancelled. At
    * least one target of each has its final outcome; other targets may still run.
    */
   recent(object: LoggedObject, limit: { succeeded: number; failed: number }): Promise<FireSummary[]>
-  /** Independent of any limit. Retention keeps the fires that they are computed from. */
-  milestones(object: LoggedObject): Promise<Milestones>
+  /**
+   * Independent of any limit. Retention keeps the fires that they are computed from. Fires with a later time than `upTo` do not count: a
+   * clock was ahead.
+   */
+  milestones(object: LoggedObject, upTo?: number): Promise<Milestones>
   /** Which agent ran each attempt, by its result. undefined: it has no result, or no agent ran it. */
   ranBy(attempts: readonly AttemptRef[]): Promise<(Runner | undefined)[]>
   /** Every attempt and every range, by scheduled time, newest first. `cursor`: there may be more rows. */

@@ -1,3 +1,4 @@
+import { clockEpochIn } from '../../core/keys.ts'
 import { OUTCOMES, type Outcome } from '../../core/records/state.ts'
 import { gravity } from '../../core/status/fire-summary.ts'
 import type { AttemptRef, OutputHead, Runner, StoredResult } from './port.ts'
@@ -20,6 +21,7 @@ export function columnsOf(result: StoredResult) {
     agent: result.agent ?? null,
     generation: result.generation,
     time: result.time,
+    clock_epoch: clockEpochIn(result.run),
     started_at: result.startedAt ?? null,
     ended_at: result.endedAt,
     outcome: result.outcome,
@@ -35,7 +37,7 @@ export function columnsOf(result: StoredResult) {
   }
 }
 
-export const COLUMNS = Object.keys(columnsOf({} as StoredResult))
+export const COLUMNS = Object.keys(columnsOf({ run: '' } as StoredResult))
 
 export function resultOf(row: Row): StoredResult {
   return {

@@ -22,7 +22,10 @@ export function putSettlements(
 ): Op[] {
   return settlements.map(({ first, last, count, outcome, reason }) =>
     putResult(keys, ref.pool, {
-      run: entry.kind === 'run' ? shellRunId({ ...ref, uid: entry.uid }) : scheduledRunId(ref, last),
+      run:
+        entry.kind === 'run'
+          ? shellRunId({ ...ref, uid: entry.uid })
+          : scheduledRunId(ref, last, entry.clockEpoch),
       kind: entry.kind,
       uid: entry.uid,
       generation: entry.generation,

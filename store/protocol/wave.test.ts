@@ -70,7 +70,7 @@ function world(slots: number, backoffLimit: number) {
     return parseVersioned(cellSchema, key, etcd.get(key))
   }
   const activeOf = (owner: string, target: string): Versioned<Active> | undefined => {
-    const key = keys.active(POOL, owner, scheduledRunId(cellRef(target), T))
+    const key = keys.active(POOL, owner, scheduledRunId(cellRef(target), T, 0))
     const active = parseVersioned(activeSchema, key, etcd.get(key))
     return active.value && { ...active, value: active.value }
   }
@@ -95,7 +95,7 @@ function world(slots: number, backoffLimit: number) {
     const cell = read(agent)
     if (isFull(wave.value, slots) || (cell.value?.lastFire ?? 0) >= T || sessionOf(agent) === 0)
       return undefined
-    const run = scheduledRunId(cellRef(agent), T)
+    const run = scheduledRunId(cellRef(agent), T, 0)
     const by = {
       keys,
       ref: cellRef(agent),

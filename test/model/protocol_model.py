@@ -15,7 +15,7 @@ Usage (Python 3.8 or later, no packages, one core, less than 1 GB of memory):
   python3 protocol_model.py handover            small model: the registration moves between leases
   python3 protocol_model.py operator            small model: two leaders drain the outbox
 
-The first form takes about ten minutes. Each of its searches stops after 400,000 states or 60 seconds and then says that it
+The first form takes about twenty minutes. Each of its searches stops after 400,000 states or 60 seconds and then says that it
 was cut off; the other forms have limits of their own. The exit status is 1 if a search with all rules finds a violation, or
 if a search without a rule finds none.
 
@@ -27,11 +27,14 @@ What is modelled
     again and moved on. "Applied, then the sender crashes" is a claim followed by a crash.
   - The lease: cut -> fence (the launcher kills) -> lease ends (registration gone). The end may be delayed for ever, as by a
     change of etcd's leader. A reconnect before it resumes the session.
-  - Faults have budgets: crash, reboot, cut, late, edit, stale operator.
+  - Faults have budgets: crash, reboot, cut, late, edit, stale operator, clock.
+  - The fault `clock`: the clock of all processes jumps two ticks ahead, and is set right at any later time. A tick is longer than
+    the three beacons in which the operator looks, so without EPOCH the next time comes, and with it the operator looks first.
+    A fire of clock epoch e has the number T + e * (nf + 1).
 
 What is not modelled
   Replace, Shards and All (each target has a cell of its own), maxParallel, ShellRun requests, moves between pools, real time,
-  retries after Failed, epochs, onDisconnect: Continue.
+  retries after Failed, restored snapshots, clocks that differ from each other, onDisconnect: Continue.
 
 Checks
   In every state:
@@ -42,7 +45,7 @@ Checks
     STALE    a claim succeeded for a generation that the user had already replaced
     OVERDUE  catchUp is None, and a first attempt was armed after its T had closed
   In states in which nothing more must happen, with a connected agent:
-    MISSING  a T that was due has no outcome and no attempt
+    MISSING  a T that was due has no outcome and no attempt; one from a clock that was ahead by more than the lead does not count
     STUCK    an attempt stays in `active` or in the cell for ever
 
 The search is breadth first, so each trace is a shortest one.
@@ -52,7 +55,7 @@ import sys
 import time
 from collections import deque, namedtuple
 
-RULES = ('CAS', 'GAP', 'SWEEP', 'EDITS', 'BURYLVL', 'ADOPT', 'RECON', 'INST', 'DROP', 'KILL', 'POLL', 'OPCAS', 'LATE')
+RULES = ('CAS', 'GAP', 'SWEEP', 'EDITS', 'BURYLVL', 'ADOPT', 'RECON', 'INST', 'DROP', 'KILL', 'POLL', 'OPCAS', 'LATE', 'EPOCH')
 WHAT = dict(
     CAS='finish and burial compare the revision of the cell',
     GAP='times are settled in order; a process that passes over one records its outcome',
@@ -67,11 +70,12 @@ WHAT = dict(
     POLL='a waiting time reads its cell again (without it nothing is lost: the time starts late or is skipped)',
     OPCAS='the operator writes job entries only over the revision that it knows',
     LATE='a claimed time is judged again by catchUp before it is armed; a closed one ends as Missed',
+    EPOCH='used times that are ahead of the clock begin a new clock epoch: suspended, frontier set back to now, new ids',
 )
 
 # The whole state.
 #   now     the clock
-#   job     the entry: (revision, generation, suspended, scheduleChangedAt)
+#   job     the entry: (revision, generation, suspended, scheduleChangedAt, clock epoch)
 #   cell    (revision, lastFire, active {(T, attempt)})
 #   regs    for each agent the session of its registration; 0: none
 #   acts    active/: {(agent, T, attempt, session, generation, launcher instance)}
@@ -84,8 +88,10 @@ WHAT = dict(
 #   bud     the budgets that are left
 #   truth   what the user wants: (generation, suspended); 'stale' after a claim that contradicts it,
 #           'overdue' after an arm of a closed T
-#   store   an edit that the operator is in the middle of: (settle up to, kind); 0: none
-St = namedtuple('St', 'now job cell regs acts res late ags lns links fin starts req bud truth store')
+#   store   an edit that the operator is in the middle of: (settle up to, kind, whether a new clock epoch begins); 0: none
+#   skew    how far the clock is ahead
+#   early   the fires that were used while their T was more than the lead ahead of the real time
+St = namedtuple('St', 'now job cell regs acts res late ags lns links fin starts req bud truth store skew early')
 # An agent: kj and kc are the entry and the cell as it knows them, toarm what it will hand to its launcher, todo whether it
 # saw the other one die, retry a retry in its memory (only without ADOPT).
 Ag = namedtuple('Ag', 'up sess kj kc toarm todo retry')
@@ -102,10 +108,12 @@ class Model:
     ):
         m.policy, m.catchup, m.backoff, m.F, m.nf, m.edits = policy, catchup, backoff, set(rules), nf, edits
         m.end = nf + 2
-        m.bud = bud
+        m.bud = tuple(bud) + (0,) * (7 - len(bud))
+        m.S = nf + 1
 
     def init(m):
-        job = (1, 1, 0, 0)
+        job = (1, 1, 0, 0, 0)
+        ids = m.S * (1 + m.bud[6])
         cell = (0, 0, frozenset())
         ag = lambda: Ag(1, 1, job, cell, frozenset(), 0, 0)
         ln = lambda: Ln(1, 0, frozenset())
@@ -120,13 +128,36 @@ class Model:
             (ag(), ag()),
             (ln(), ln()),
             ('ok', 'ok'),
-            (0,) * (m.nf + 1),
-            (0,) * (m.nf + 1),
+            (0,) * ids,
+            (0,) * ids,
             frozenset(),
             m.bud,
             (1, 0),
             0,
+            0,
+            frozenset(),
         )
+
+    # -- fires
+    def fire(m, T, job):
+        """The number of the fire at T under this entry."""
+        return T + m.S * job[4]
+
+    def at(m, i):
+        """The T of a fire."""
+        return i % m.S
+
+    def clock(m, s):
+        return s.now + s.skew
+
+    def used(m, s, i):
+        """Fire i is claimed or settled now."""
+        return s._replace(early=s.early | {i}) if m.at(i) > s.now + 1 else s
+
+    def ahead(m, s):
+        """Used times are ahead of the clock by more than the lead."""
+        until = s.store[0] if s.store else 0
+        return s.skew == 0 and max(s.cell[1], s.job[3], until) > s.now + 1
 
     # -- changes of a part of the state
     def setag(m, s, a, **k):
@@ -171,7 +202,8 @@ class Model:
         sess, kj, kc = p
         if s.job[0] != kj[0] or s.cell[0] != kc[0] or s.regs[a] != sess:
             return False, s
-        cell = (s.cell[0] + 1, max(s.cell[1], T), s.cell[2] | {(T, att)})
+        cell = (s.cell[0] + 1, max(s.cell[1], m.at(T)), s.cell[2] | {(T, att)})
+        s = m.used(s, T)
         s = s._replace(cell=cell, acts=s.acts | {(a, T, att, sess, kj[1], s.lns[a].inst)})
         if s.truth != (kj[1], kj[2]):
             s = s._replace(truth=('stale', T))
@@ -188,7 +220,7 @@ class Model:
         else:
             base = ag.kc
         act = base[2] - {(T, att)}
-        retry = outcome == 'L' and att <= m.backoff and s.job[2] == 0
+        retry = outcome == 'L' and att <= m.backoff and s.job[2] == 0 and T // m.S == s.job[4]
         s = s._replace(acts=s.acts - {e}, res=s.res | {(T, att, outcome)})
         if retry and 'ADOPT' in m.F:
             act = act | {(T, att + 1)}
@@ -209,19 +241,20 @@ class Model:
         if j[2]:
             return
         lead = 1 if a == 0 else 0
-        pend = [T for T in range(1, m.nf + 1) if T > max(ag.kc[1], j[3]) and T <= s.now + lead]
+        now = m.clock(s)
+        pend = [T for T in range(1, m.nf + 1) if T > max(ag.kc[1], j[3]) and T <= now + lead]
         for i, T in enumerate(pend):
-            newer = [x for x in pend[i + 1 :] if x <= s.now]
-            if m.catchup == 'None' and s.now > T + 1:
+            newer = [x for x in pend[i + 1 :] if x <= now]
+            if m.catchup == 'None' and now > T + 1:
                 v = 'miss'
             elif m.catchup == 'Latest' and newer:
                 v = 'miss'
             else:
                 v = 'run'
             if v == 'run' and m.policy == 'Forbid' and ag.kc[2]:
-                v = 'wait' if T <= s.now else None
+                v = 'wait' if T <= now else None
             if v == 'wait':
-                v = 'miss' if newer or s.now >= m.end else None  # Skipped
+                v = 'miss' if newer or now >= m.end else None  # Skipped
             if v:
                 yield T, v
             if 'GAP' in m.F:
@@ -230,10 +263,11 @@ class Model:
     def steps(m, s):
         """All transitions from a state: (label, next state, whether it must happen some time)."""
         F = m.F
-        if s.now < m.end:
+        now = m.clock(s)
+        if s.now < m.end and not ('EPOCH' in F and m.ahead(s) and not (s.store and s.store[2])):
             n = s.now + 1
             r = s
-            if n <= m.nf and not s.truth[1] and s.truth[0] != 'stale':
+            if n <= m.nf and not s.skew and not s.truth[1] and s.truth[0] != 'stale':
                 r = r._replace(req=r.req | {n})
             yield f'tick {n}', r._replace(now=n), 1
         for a in (0, 1):
@@ -243,14 +277,15 @@ class Model:
             if on:
                 if ag.kj[0] != s.job[0]:  # the watch tells of an edit
                     r = m.setag(s, a, kj=s.job)
-                    if s.job[1] != ag.kj[1]:
+                    if s.job[1] != ag.kj[1] or s.job[4] != ag.kj[4]:
                         runs = frozenset((T, t, g, 'C' if st == 'armed' else st) for T, t, g, st in ln.runs)
                         canc = frozenset((T, t, g, 'C') for T, t, g in ag.toarm)
                         r = m.setln(m.setag(r, a, toarm=frozenset()), a, runs=runs | canc)
                     yield f'A{a} sees edit', r, 1
                 if ag.kc != s.cell and 'POLL' in F:
                     yield f'A{a} re-reads the cell', m.reread(s, a), 1
-                for T, v in m.due(s, a):
+                for due, v in m.due(s, a):
+                    T = m.fire(due, ag.kj)
                     p = (ag.sess, ag.kj, ag.kc)
                     if v == 'run':
                         ok, r = m.claimtxn(s, a, T, 1, p)
@@ -269,8 +304,8 @@ class Model:
                         if s.job[0] != ag.kj[0] or s.cell[0] != ag.kc[0] or s.regs[a] != ag.sess:
                             yield f'A{a} records Missed T{T}: refused', m.reread(s, a), 1
                         else:
-                            c = (s.cell[0] + 1, T, s.cell[2])
-                            r = m.final(s._replace(cell=c, res=s.res | {(T, 0, 'M')}), T, 'M')
+                            c = (s.cell[0] + 1, due, s.cell[2])
+                            r = m.final(m.used(s, T)._replace(cell=c, res=s.res | {(T, 0, 'M')}), T, 'M')
                             yield f'A{a} records Missed/Skipped T{T}', m.setag(r, a, kc=c), 1
                 if ag.retry:
                     T, t = ag.retry
@@ -301,8 +336,10 @@ class Model:
             if ag.up and ag.sess:
                 for x in ag.toarm:
                     r = m.setag(s, a, toarm=ag.toarm - {x})
-                    overdue = m.catchup == 'None' and x[1] == 1 and s.now > x[0] + 1
-                    if overdue and 'LATE' in F:
+                    overdue = m.catchup == 'None' and x[1] == 1 and now > m.at(x[0]) + 1
+                    if x[0] // m.S < ag.kj[4]:
+                        yield f'A{a} does not arm T{x[0]} of an earlier epoch', m.setln(r, a, runs=ln.runs | {x + ('C',)}), 1
+                    elif overdue and 'LATE' in F:
                         yield f'A{a} judges T{x[0]} again: Missed', m.setln(r, a, runs=ln.runs | {x + ('M',)}), 1
                     elif ln.fenced:
                         yield f'A{a} arm T{x[0]} refused by fence', m.setln(r, a, runs=ln.runs | {x + ('L',)}), 1
@@ -313,7 +350,7 @@ class Model:
                         yield f'A{a} arms T{x[0]}/{x[1]}', r, 1
             for x in ln.runs:
                 rest = ln.runs - {x}
-                if x[3] == 'armed' and s.now >= x[0] and not ln.fenced:
+                if x[3] == 'armed' and now >= m.at(x[0]) and not ln.fenced:
                     yield f'L{a} starts T{x[0]}/{x[1]}', m.setln(s, a, runs=rest | {x[:3] + ('running',)})._replace(
                         starts=m.inc(s.starts, x[0])
                     ), 1
@@ -391,35 +428,55 @@ class Model:
         # The operator.
         if s.bud[4] and s.truth[0] != 'stale':
             for e in m.edits:
-                rev, gen, su, si = s.job
+                rev, gen, su, si, ep = s.job
                 r = m.spend(s, 4)
-                j = (rev + 1, gen + 1, 1 if e in ('suspend', 'delete') else 0, s.now if e == 'reschedule' else si)
+                j = (rev + 1, gen + 1, 1 if e in ('suspend', 'delete') else 0, now if e == 'reschedule' else si, ep)
                 r = r._replace(job=j, truth=(gen + 1, j[2]))
                 # First the old entry suspended, then the cells settled, then (reschedule) the new entry.
-                if 'EDITS' in F and e != 'template':
-                    r = r._replace(job=(rev + 1, gen + 1, 1, si), store=(s.now, e))
+                if s.store:  # a new clock epoch begins: this edit ends with it
+                    kind = s.store[1] if e == 'template' else e
+                    r = r._replace(job=(rev + 1, gen + 1, 1, si, ep), store=(s.store[0], kind, s.store[2]))
+                elif 'EDITS' in F and e != 'template':
+                    r = r._replace(job=(rev + 1, gen + 1, 1, si, ep), store=(now, e, 0))
                 yield f'operator: {e}', r, 0
         if s.bud[5] and s.job[1] == 2:
             r = m.spend(s, 5)
             if 'OPCAS' not in F:
-                r = r._replace(job=(s.job[0] + 1, 1, 0, 0))
+                r = r._replace(job=(s.job[0] + 1, 1, 0, 0, 0))
             yield 'paused old operator leader writes generation 1', r, 0
-        if s.store:
-            until, e = s.store
+        if s.bud[6] and not s.skew:
+            yield 'the clock jumps ahead', m.spend(s, 6)._replace(skew=2), 0
+        if s.skew:
+            # A time within the lead of the real one is not early any more.
+            early = frozenset(i for i in s.early if m.at(i) > s.now + 1)
+            yield 'the clock is set right', s._replace(skew=0, early=early), 1
+        if 'EPOCH' in F and m.ahead(s) and not (s.store and s.store[2]):
+            e = s.store[1] if s.store else 'suspend' if s.job[2] else 'epoch'
+            rev, gen, su, si, ep = s.job
+            yield 'operator: times are ahead, suspends', s._replace(
+                job=(rev + 1, gen, 1, si, ep), store=(s.now, e, 1)
+            ), 1
+        elif s.store:
+            until, e, begins = s.store
             T = s.cell[1] + 1
             if T <= min(until, m.nf):
+                i = m.fire(T, s.job)
                 yield f'operator settles T{T}: Missed', m.final(
-                    s._replace(cell=(s.cell[0] + 1, T, s.cell[2]), res=s.res | {(T, 0, 'M')}), T, 'M'
+                    m.used(s, i)._replace(cell=(s.cell[0] + 1, T, s.cell[2]), res=s.res | {(i, 0, 'M')}), i, 'M'
                 ), 1
+            elif begins and s.cell[1] > until + 1:
+                yield 'operator sets the frontier back', s._replace(cell=(s.cell[0] + 1, until, s.cell[2])), 1
             else:
-                yield 'operator: settled' + (', puts the new entry' if e == 'reschedule' else ''), s._replace(
-                    store=0, job=(s.job[0] + 1, s.job[1], 0, until) if e == 'reschedule' else s.job
-                ), 1
-        if 'SWEEP' in F and s.now >= m.end and not s.job[2]:
+                rev, gen, su, si, ep = s.job
+                su = 1 if e in ('suspend', 'delete') else 0
+                j = (rev + 1, gen, su, until, ep + begins) if begins or not su else s.job
+                yield 'operator: settled' + ('' if j == s.job else ', puts the new entry'), s._replace(store=0, job=j), 1
+        if 'SWEEP' in F and now >= m.end and not s.job[2]:
             T = s.cell[1] + 1
             if T <= m.nf and not s.cell[2] and T > s.job[3]:
+                i = m.fire(T, s.job)
                 yield f'operator sweeps T{T}: Missed', m.final(
-                    s._replace(cell=(s.cell[0] + 1, T, s.cell[2]), res=s.res | {(T, 0, 'M')}), T, 'M'
+                    m.used(s, i)._replace(cell=(s.cell[0] + 1, T, s.cell[2]), res=s.res | {(i, 0, 'M')}), i, 'M'
                 ), 1
 
     def bad(m, s):
@@ -428,7 +485,7 @@ class Model:
             return 'STALE'
         if s.truth[0] == 'overdue':
             return f'OVERDUE T{s.truth[1]}'
-        for T in range(1, m.nf + 1):
+        for T in range(1, len(s.fin)):
             if m.backoff == 0 and s.starts[T] > 1:
                 return f'DUP T{T}'
             if s.fin[T] > 1:
@@ -446,7 +503,8 @@ class Model:
             if not ('SWEEP' not in m.F and not any(s.acts)):
                 return None
         for T in sorted(s.req):
-            if s.fin[T] == 0 and not any(e[1] == T for e in s.acts):
+            fires = [i for i in range(T, len(s.fin), m.S) if i not in s.early]
+            if not any(s.fin[i] for i in fires) and not any(e[1] in fires for e in s.acts):
                 return f'MISSING T{T}'
         if s.acts or s.cell[2]:
             return 'STUCK active ' + str(sorted((e[:3]) for e in s.acts) or sorted(s.cell[2]))
@@ -511,7 +569,7 @@ def run(name, mod, **k):
     return f, cut
 
 
-# How many faults of each kind: (crash, reboot, cut, late, edit, stale operator).
+# How many faults of each kind: (crash, reboot, cut, late, edit, stale operator, clock); those left out are 0.
 B = dict(
     crash=(1, 0, 0, 0, 0, 0),
     crash2=(2, 0, 0, 0, 0, 0),
@@ -528,9 +586,13 @@ B = dict(
     rebootcut=(0, 1, 1, 0, 0, 0),
     cut2=(0, 0, 2, 0, 0, 0),
     crashlate=(1, 0, 0, 1, 0, 0),
+    clock=(0, 0, 0, 0, 0, 0, 1),
+    clockedit=(0, 0, 0, 0, 1, 0, 1),
+    clockcrash=(1, 0, 0, 0, 0, 0, 1),
+    clocklate=(0, 0, 0, 1, 0, 0, 1),
 )
 # The faults under which all rules are searched.
-ALL_FAULTS = 'none edit crash reboot cut late stale crash2 crashedit lateedit crashcut cutlate'.split()
+ALL_FAULTS = 'none edit crash reboot cut late stale crash2 crashedit lateedit crashcut cutlate clock clockedit clockcrash'.split()
 # Where the hole of each rule shows: (policy, catchUp, backoffLimit, faults, edits).
 EXPECT = {
     'CAS': ('Allow', 'All', 0, 'none', ()),
@@ -546,6 +608,7 @@ EXPECT = {
     'POLL': ('Forbid', 'All', 0, 'none', ()),
     'OPCAS': ('Allow', 'All', 0, 'stale', ('suspend',)),
     'LATE': ('Allow', 'None', 0, 'none', ()),
+    'EPOCH': ('Allow', 'All', 0, 'clock', ()),
 }
 
 

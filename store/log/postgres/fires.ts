@@ -1,7 +1,7 @@
-import { ANYWHERE } from '../../../core/keys.ts'
+import { ANYWHERE, clockEpochIn } from '../../../core/keys.ts'
 import { type FireSummary, gravity, type Milestones } from '../../../core/status/fire-summary.ts'
 import { aggregateOf, type FireAggregate, mergeAggregates } from '../fire-aggregate.ts'
-import { summaryOf } from '../fire-summary-row.ts'
+import { compareFires, summaryOf } from '../fire-summary-row.ts'
 import type { StoredResult } from '../port.ts'
 import { columnsOf, number, optional, type Row, text } from '../result-rows.ts'
 import type { Execute } from './connection.ts'
@@ -35,13 +35,13 @@ const AGGREGATED = [
   'taken',
   'failed_targets',
 ] as const
-const COLUMNS = ['uid', 'time', ...DECISIVE, ...AGGREGATED]
+const COLUMNS = ['uid', 'clock_epoch', 'time', ...DECISIVE, ...AGGREGATED]
 
 /** `mergeAggregates` of fire-aggregate.ts in SQL. Several operators may do it at once; the row's lock keeps it correct. */
 const PUT = `
   INSERT INTO fires AS f (${COLUMNS.join(', ')})
   SELECT ${COLUMNS.join(', ')} FROM json_populate_recordset(null::fires, $1::json)
-  ON CONFLICT (uid, time) DO UPDATE SET
+  ON CONFLICT (uid, clock_epoch, time) DO UPDATE SET
     ${DECISIVE.map(one => `${one} = CASE WHEN excluded.gravity > f.gravity THEN excluded.${one} ELSE f.${one} END`).join(',\n    ')},
     started_at = least(f.started_at, excluded.started_at),
     ended_at = greatest(f.ended_at, excluded.ended_at),
@@ -67,10 +67,11 @@ export async function addFires(
 ): Promise<void> {
   const fires = new Map<string, Fire>()
   for (const { result, id } of fresh) {
-    const { uid, time } = result
+    const { uid, time, run } = result
+    const key = `${uid} ${time} ${clockEpochIn(run)}`
     const one = { uid, time, aggregate: aggregateOf(result, id), decisive: result, targets: failedIn(result) }
-    const before = fires.get(`${uid} ${time}`)
-    fires.set(`${uid} ${time}`, before ? together(before, one) : one)
+    const before = fires.get(key)
+    fires.set(key, before ? together(before, one) : one)
   }
   await execute(PUT, [JSON.stringify([...fires.values()].map(rowOf))])
 }
@@ -106,7 +107,10 @@ function rowOf({ uid, time, aggregate, decisive, targets }: Fire): Record<string
   }
 }
 
-const NEWEST = 'SELECT * FROM fires WHERE uid = $1 AND class = $2 ORDER BY time DESC LIMIT $3'
+const NEWEST = `
+  SELECT * FROM fires WHERE uid = $1 AND class = $2 AND time <= $4 ORDER BY clock_epoch DESC, time DESC LIMIT $3`
+/** For a query that is not limited by time. */
+const ANY_TIME = Number.MAX_SAFE_INTEGER
 
 export async function recentFires(
   execute: Execute,
@@ -115,25 +119,27 @@ export async function recentFires(
 ): Promise<FireSummary[]> {
   const found: Row[] = []
   for (const [of, most] of [...Object.entries(limit), ['other', 1]] as const)
-    found.push(...(await execute(NEWEST, [uid, of, most])).rows)
+    found.push(...(await execute(NEWEST, [uid, of, most, ANY_TIME])).rows)
   return found
+    .toSorted((a, b) => compareFires(b, a))
     .map(row => summaryOf(unescaped(row), uid, () => row.failed_targets as string[]))
-    .sort((a, b) => b.time - a.time)
 }
 
-export async function milestonesOf(execute: Execute, uid: string): Promise<Milestones> {
-  const latest = async (of: string): Promise<Row | undefined> => (await execute(NEWEST, [uid, of, 1])).rows[0]
+export async function milestonesOf(execute: Execute, uid: string, upTo = ANY_TIME): Promise<Milestones> {
+  const latest = async (of: string): Promise<Row | undefined> =>
+    (await execute(NEWEST, [uid, of, 1, upTo])).rows[0]
   const good = await latest('succeeded')
   const bad = await latest('failed')
-  const timeOf = (row: Row | undefined) => number(row?.time) ?? -1
-  const now = timeOf(bad) > timeOf(good) ? ['failed', timeOf(good)] : ['succeeded', timeOf(bad)]
+  const isFailing = compareFires(bad, good) > 0
+  const after = isFailing ? good : bad
   const streak = await execute(
-    'SELECT ended_at FROM fires WHERE uid = $1 AND class = $2 AND time > $3 ORDER BY time LIMIT 1',
-    [uid, ...now],
+    `SELECT ended_at FROM fires WHERE uid = $1 AND class = $2 AND (clock_epoch, time) > ($3, $4) AND time <= $5
+     ORDER BY clock_epoch, time LIMIT 1`,
+    [uid, isFailing ? 'failed' : 'succeeded', after?.clock_epoch ?? -1, after?.time ?? -1, upTo],
   )
   const taken = await execute(
-    'SELECT time FROM fires WHERE uid = $1 AND taken = 1 ORDER BY time DESC LIMIT 1',
-    [uid],
+    `SELECT time FROM fires WHERE uid = $1 AND taken = 1 AND time <= $2 ORDER BY clock_epoch DESC, time DESC LIMIT 1`,
+    [uid, upTo],
   )
   return {
     ...optional('lastScheduled', number(taken.rows[0]?.time)),

@@ -123,6 +123,14 @@ const migrations: readonly string[] = [
   ALTER TABLE results ADD COLUMN job_name text;
   CREATE INDEX results_job_name ON results (namespace, job_name, time, id) WHERE job_name IS NOT NULL;
   `,
+  `
+  -- The clock epoch in the run's id: the same time in two of them is two fires.
+  ALTER TABLE results ADD COLUMN clock_epoch bigint NOT NULL DEFAULT 0;
+  ALTER TABLE fires ADD COLUMN clock_epoch bigint NOT NULL DEFAULT 0;
+  ALTER TABLE fires DROP CONSTRAINT fires_pkey, ADD PRIMARY KEY (uid, clock_epoch, time);
+  DROP INDEX fires_class;
+  CREATE INDEX fires_class ON fires (uid, class, clock_epoch, time);
+  `,
 ]
 
 /** Key of the advisory lock for schema changes. Any number that no other program uses in this database. */

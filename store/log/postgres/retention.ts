@@ -27,7 +27,7 @@ export function createRetention(of: {
   let orphansAfter = 0
   const pruneResults = async (after: number, isLiving: RetentionLimits['isLiving']): Promise<boolean> => {
     const { rows } = await connection.execute(
-      `SELECT id, uid, run, attempt, time FROM results WHERE time < $1 AND time >= $2 AND (time, id) > ($2, $3)
+      `SELECT id, uid, run, attempt, time, clock_epoch FROM results WHERE time < $1 AND time >= $2 AND (time, id) > ($2, $3)
        ORDER BY time, id LIMIT ${ROWS_AT_ONCE}`,
       [after, at.time, at.id],
     )
@@ -61,13 +61,15 @@ export function createRetention(of: {
  */
 async function remove(execute: Execute, rows: readonly Row[], living: readonly string[]): Promise<number> {
   const spared = await execute(
-    `SELECT f.uid, f.time FROM fires f
-     JOIN (SELECT DISTINCT uid, time FROM json_to_recordset($1::json) AS r (uid text, time bigint)) AS old USING (uid, time)
+    `SELECT f.uid, f.clock_epoch, f.time FROM fires f
+     JOIN (SELECT DISTINCT uid, clock_epoch, time
+       FROM json_to_recordset($1::json) AS r (uid text, clock_epoch bigint, time bigint)) AS old USING (uid, clock_epoch, time)
      WHERE f.uid = ANY ($2::text[]) AND NOT EXISTS (
-       SELECT 1 FROM fires g WHERE g.uid = f.uid AND g.class = f.class AND g.time > f.time OFFSET ${SPARED - 1})`,
+       SELECT 1 FROM fires g WHERE g.uid = f.uid AND g.class = f.class
+         AND (g.clock_epoch, g.time) > (f.clock_epoch, f.time) OFFSET ${SPARED - 1})`,
     [JSON.stringify(rows), living],
   )
-  const keyOf = (row: Row) => `${text(row.uid)} ${number(row.time)}`
+  const keyOf = (row: Row) => `${text(row.uid)} ${number(row.clock_epoch)} ${number(row.time)}`
   const stay = new Set(spared.rows.map(keyOf))
   const old = rows.filter(row => !stay.has(keyOf(row)))
   if (old.length === 0) return rows.length
@@ -98,8 +100,11 @@ async function removeOutputs(
 }
 
 async function removeRows(execute: Execute, gone: readonly Row[]): Promise<void> {
-  const keys = JSON.stringify(gone.map(row => ({ ...attemptIn(row), time: number(row.time) })))
-  const old = 'json_to_recordset($1::json) AS old (uid text, time bigint, run text, attempt bigint)'
+  const keys = JSON.stringify(
+    gone.map(row => ({ ...attemptIn(row), time: number(row.time), clock_epoch: number(row.clock_epoch) })),
+  )
+  const old =
+    'json_to_recordset($1::json) AS old (uid text, time bigint, clock_epoch bigint, run text, attempt bigint)'
   const earliest = Math.min(...gone.map(row => number(row.time) ?? 0))
   const latest = Math.max(...gone.map(row => number(row.time) ?? 0))
   await execute(
@@ -108,9 +113,10 @@ async function removeRows(execute: Execute, gone: readonly Row[]): Promise<void>
     [keys, earliest, latest],
   )
   await execute(
-    `DELETE FROM fires f USING (SELECT DISTINCT uid, time FROM ${old}) AS old
-     WHERE f.uid = old.uid AND f.time = old.time AND NOT EXISTS (
-       SELECT 1 FROM results r WHERE r.uid = old.uid AND r.time = old.time AND r.time BETWEEN $2 AND $3)`,
+    `DELETE FROM fires f USING (SELECT DISTINCT uid, clock_epoch, time FROM ${old}) AS old
+     WHERE f.uid = old.uid AND f.clock_epoch = old.clock_epoch AND f.time = old.time AND NOT EXISTS (
+       SELECT 1 FROM results r WHERE r.uid = old.uid AND r.time = old.time AND r.clock_epoch = old.clock_epoch
+         AND r.time BETWEEN $2 AND $3)`,
     [keys, earliest, latest],
   )
 }

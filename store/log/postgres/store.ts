@@ -44,7 +44,7 @@ export function openPostgresLogStore(options: ConnectionOptions): LogStore {
     ready,
     record: results => writing(() => record({ connection, partitions }, results)),
     recent: ({ uid }, limit) => reading(execute => recentFires(execute, uid, limit)),
-    milestones: ({ uid }) => reading(execute => milestonesOf(execute, uid)),
+    milestones: ({ uid }, upTo) => reading(execute => milestonesOf(execute, uid, upTo)),
     ranBy: attempts => reading(execute => ranBy(execute, attempts)),
     history: query => reading(execute => historyOf(execute, query)),
     storeOutput: pieces => writing(() => storeOutput({ connection, partitions }, pieces)),

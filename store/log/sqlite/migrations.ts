@@ -118,6 +118,29 @@ const migrations: readonly string[] = [
   -- The job of a ShellRun with jobRef. Table objects then has its uid under the job's name too.
   ALTER TABLE results ADD COLUMN job_name TEXT;
   `,
+  `
+  -- The clock epoch in the run's id: the same time in two of them is two fires.
+  ALTER TABLE results ADD COLUMN clock_epoch INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE fires RENAME TO fires_before;
+  CREATE TABLE fires (
+    uid         TEXT NOT NULL,
+    class       TEXT NOT NULL,
+    clock_epoch INTEGER NOT NULL,
+    time        INTEGER NOT NULL,
+    gravity     INTEGER NOT NULL,
+    result      INTEGER NOT NULL,
+    started_at  INTEGER,
+    ended_at    INTEGER NOT NULL,
+    succeeded   INTEGER NOT NULL,
+    failed      INTEGER NOT NULL,
+    missed      INTEGER NOT NULL,
+    taken       INTEGER NOT NULL,
+    PRIMARY KEY (uid, class, clock_epoch, time)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO fires
+  SELECT uid, class, 0, time, gravity, result, started_at, ended_at, succeeded, failed, missed, taken FROM fires_before;
+  DROP TABLE fires_before;
+  `,
 ]
 
 /** Migrates the schema to version `to`, each step in a transaction. Throws InvalidInput if a newer version created the file. */

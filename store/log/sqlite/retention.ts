@@ -3,7 +3,7 @@ import type { AttemptRef, RetentionLimits, Runner } from '../port.ts'
 import { attemptIn, number, type Row, text } from '../result-rows.ts'
 import { type Budget, isSpent } from '../retention-budget.ts'
 import type { OutputExpiry } from './expiry.ts'
-import type { Fires } from './fires.ts'
+import type { FireRef, Fires } from './fires.ts'
 
 /** Limits of one transaction, which then takes about ten milliseconds. */
 const ROWS_AT_ONCE = 200
@@ -13,10 +13,11 @@ const PAGES_AT_ONCE = 1_000
 const START = { time: Number.MIN_SAFE_INTEGER, id: 0 }
 
 const OLD_RESULTS = `
-  SELECT id, uid, run, attempt, time, namespace, name, job_name FROM results INDEXED BY results_time
+  SELECT id, uid, run, attempt, time, clock_epoch, namespace, name, job_name FROM results INDEXED BY results_time
   WHERE time < :after AND (time, id) > (:time, :id) ORDER BY time, id LIMIT ${ROWS_AT_ONCE}`
 const DELETE_RESULT = 'DELETE FROM results WHERE id = ?'
-const ANY_OF_FIRE = 'SELECT 1 FROM results INDEXED BY results_uid WHERE uid = ? AND time = ? LIMIT 1'
+const ANY_OF_FIRE =
+  'SELECT 1 FROM results INDEXED BY results_uid WHERE uid = :uid AND time = :time AND clock_epoch = :clockEpoch LIMIT 1'
 const ANY_OF_OBJECT = 'SELECT 1 FROM results INDEXED BY results_uid WHERE uid = ? LIMIT 1'
 const DELETE_OBJECT = 'DELETE FROM objects WHERE namespace = ? AND name = ? AND uid = ?'
 
@@ -78,17 +79,18 @@ export class Retention {
 
   #isSpared(row: Row, isLiving: RetentionLimits['isLiving']): boolean {
     const uid = text(row.uid) ?? ''
-    return isLiving(uid) && this.#options.fires.isRecent(uid, number(row.time) ?? 0)
+    return isLiving(uid) && this.#options.fires.isRecent(fireIn(row))
   }
 
   /** Removes the output first. Returns false if the budget was spent before all of the output was removed. */
   #removeResult(row: Row, budget: Budget): boolean {
     const { fires, expiry } = this.#options
     if (!expiry.remove(attemptIn(row), budget)) return false
-    const [uid, time] = [text(row.uid) ?? '', number(row.time) ?? 0]
+    const fire = fireIn(row)
+    const { uid } = fire
     this.#deleteResult.run(number(row.id) ?? 0)
-    if (this.#anyOfFire.get(uid, time)) return true
-    fires.remove(uid, time)
+    if (this.#anyOfFire.get({ ...fire })) return true
+    fires.remove(fire)
     if (this.#anyOfObject.get(uid)) return true
     for (const name of [text(row.name), text(row.job_name)])
       if (name !== undefined) this.#deleteObject.run(text(row.namespace) ?? '', name, uid)
@@ -116,5 +118,13 @@ export class Retention {
       if (!expiry.expireOldest(budget)) return false
     }
     return false
+  }
+}
+
+function fireIn(row: Row): FireRef {
+  return {
+    uid: text(row.uid) ?? '',
+    clockEpoch: number(row.clock_epoch) ?? 0,
+    time: number(row.time) ?? 0,
   }
 }

@@ -51,7 +51,7 @@ export function openSqliteLogStore(path: string): LogStore {
     ready: () => call(() => undefined),
     record: results => call(({ db, record }) => transaction(db, () => record(results))),
     recent: ({ uid }, limit) => call(({ fires }) => fires.recent(uid, limit)),
-    milestones: ({ uid }) => call(({ fires }) => fires.milestones(uid)),
+    milestones: ({ uid }, upTo) => call(({ fires }) => fires.milestones(uid, upTo)),
     ranBy: attempts => call(({ ranBy }) => attempts.map(ranBy)),
     history: historyOf,
     storeOutput: pieces =>

@@ -7,7 +7,7 @@ import { OUTCOMES } from '../../../core/records/state.ts'
 import type { LogStore, StoredResult } from '../../../store/log/port.ts'
 import { pageOf } from '../../../store/log/sqlite/history.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
-import { failed, logStoreForEach, logStores, result, T0 } from './log-stores.ts'
+import { failed, inClockEpoch, logStoreForEach, logStores, result, T0 } from './log-stores.ts'
 
 const JOB = { kind: 'job', uid: 'u1' } as const
 
@@ -213,6 +213,51 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
     })
   })
 
+  describe('fires of several clock epochs', () => {
+    const second = (n: number, over: Partial<StoredResult> = {}) => inClockEpoch(1, result(n, over))
+
+    test('the same time in two of them is two fires', async () => {
+      await store.record([failed(1, { target: 'b' }), result(1, { target: 'c' }), second(1, { target: 'b' })])
+      await store.record([second(1, { target: 'c' })])
+      expect(await all()).toHaveLength(4)
+      expect((await recent()).map(({ id, outcome, targets }) => [id, outcome, targets])).toEqual([
+        [`ops.report.${T0 + 1_000}~1`, 'Succeeded', { succeeded: 2, failed: 0, missed: 0 }],
+        [`ops.report.${T0 + 1_000}`, 'Failed', { succeeded: 1, failed: 1, missed: 0 }],
+      ])
+      expect((await recent())[1]?.failedTargets).toEqual(['b'])
+    })
+
+    test('those of an earlier one are older, whatever their time', async () => {
+      await store.record([failed(500), result(600), second(2), second(3)])
+      expect((await recent(2, 1)).map(({ id }) => id)).toEqual([
+        `ops.report.${T0 + 3_000}~1`,
+        `ops.report.${T0 + 2_000}~1`,
+        `ops.report.${T0 + 500_000}`,
+      ])
+    })
+
+    test('their rows are in the history by time, each once in its pages', async () => {
+      const rows = Array.from({ length: 8 }, (_, n) => [result(n), second(n)]).flat()
+      await store.record(rows)
+      const seen: string[] = []
+      let cursor: string | undefined
+      do {
+        const page = await store.history({ uid: 'u1', limit: 3, ...(cursor ? { cursor } : {}) })
+        seen.push(...page.rows.map(({ run }) => run))
+        cursor = page.cursor
+      } while (cursor)
+      expect(seen).toHaveLength(16)
+      expect(seen.toSorted()).toEqual(rows.map(({ run }) => run).toSorted())
+      expect(seen[0]).toBe(second(7).run)
+    })
+
+    test('the agent that ran an attempt is found in each of them', async () => {
+      await store.record([result(1), second(1, { agent: 'b' })])
+      const attempts = [result(1), second(1)]
+      expect((await store.ranBy(attempts)).map(ran => ran?.agent)).toEqual(['a', 'b'])
+    })
+  })
+
   describe('milestones', () => {
     const seconds = (ms: number | undefined) => ms && (ms - T0) / 1_000
 
@@ -242,6 +287,29 @@ describe.each(Object.entries(logStores))('a log store: %s', (_, start) => {
       expect(seconds((await store.milestones(JOB)).since)).toBe(2.5)
       await store.record([result(6)])
       expect(seconds((await store.milestones(JOB)).since)).toBe(6.5)
+    })
+
+    test('are of the newest clock epoch, and of no time later than asked for', async () => {
+      const ahead = [result(500), failed(501)]
+      await store.record([result(1), failed(2), ...ahead])
+      const known = async (upTo?: number) => {
+        const { failureTail: _, ...times } = await store.milestones(JOB, upTo)
+        return Object.fromEntries(Object.entries(times).map(([key, ms]) => [key, seconds(ms)]))
+      }
+      expect(await known()).toEqual({
+        lastScheduled: 501,
+        lastSuccessful: 500.5,
+        lastFailure: 501.5,
+        since: 501.5,
+      })
+      expect(await known(T0 + 9_000)).toEqual({
+        lastScheduled: 2,
+        lastSuccessful: 1.5,
+        lastFailure: 2.5,
+        since: 2.5,
+      })
+      await store.record([inClockEpoch(1, result(8))])
+      expect(await known()).toMatchObject({ lastScheduled: 8, lastSuccessful: 8.5, since: 8.5 })
     })
 
     test('count a missed time as a failure, but not as scheduled', async () => {

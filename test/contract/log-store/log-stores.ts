@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
+import { scheduledRunId } from '../../../core/keys.ts'
 import type { LogStore, OutputPiece, StoredResult } from '../../../store/log/port.ts'
 import { openPostgresLogStore } from '../../../store/log/postgres/store.ts'
 import { openSqliteLogStore } from '../../../store/log/sqlite/store.ts'
@@ -80,6 +81,11 @@ export function logStoreForEach(start: () => Promise<Server>) {
 }
 
 export const T0 = Date.UTC(2026, 0, 1)
+
+/** The same run in another clock epoch. */
+export function inClockEpoch(clockEpoch: number, one: StoredResult): StoredResult {
+  return { ...one, run: scheduledRunId(one, one.time, clockEpoch) }
+}
 
 /** A run of ops/report at T0 + `n` seconds. */
 export function result(n: number, over: Partial<StoredResult> = {}): StoredResult {

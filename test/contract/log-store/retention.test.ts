@@ -1,7 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { OutputPiece, RetentionLimits } from '../../../store/log/port.ts'
-import { chunk, failed, logStoreForEach, logStores, outputOf, result, T0 } from './log-stores.ts'
+import {
+  chunk,
+  failed,
+  inClockEpoch,
+  logStoreForEach,
+  logStores,
+  outputOf,
+  result,
+  T0,
+} from './log-stores.ts'
 
 /** The contract of every log store for retention and text search. */
 describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, start) => {
@@ -39,6 +48,20 @@ describe.each(Object.entries(logStores))('a log store that is pruned: %s', (_, s
     expect(await history()).toEqual([])
     expect(await store.recent(object, limit)).toEqual([])
     expect(await store.history({ namespace: 'ops', name: 'report', limit: 1 })).toEqual({ rows: [] })
+  })
+
+  test('the same time in two clock epochs is spared or removed by itself', async () => {
+    const second = many(0, 20).map(one => inClockEpoch(1, one))
+    await store.record([...many(0, 20), ...second])
+    await prune({ after, isLiving: () => true })
+    expect((await history()).map(({ run }) => run).toSorted()).toEqual(
+      second.map(({ run }) => run).toSorted(),
+    )
+    const object = { kind: 'job', uid: 'u1' } as const
+    const fires = await store.recent(object, { succeeded: 50, failed: 50 })
+    expect(fires.map(({ id }) => id)).toEqual(second.map(({ run }) => run).toReversed())
+    await prune({ after })
+    expect(await store.recent(object, { succeeded: 50, failed: 50 })).toEqual([])
   })
 
   test('a spared fire is removed once there are newer ones', async () => {

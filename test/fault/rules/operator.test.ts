@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { clockEpochIn } from '../../../core/keys.ts'
 import type { Result } from '../../../core/records/state.ts'
 import { guards } from '../../../operator/model-guards.ts'
-import { cronJob, object } from '../../fixtures/operator.ts'
+import { cronJob, NS, object } from '../../fixtures/operator.ts'
 import { operatorForEach } from '../../fixtures/operator-for-each.ts'
+import { shiftedClock } from '../../fixtures/shifted-clock.ts'
 import { eventually } from '../eventually.ts'
 
 /**
@@ -84,4 +86,45 @@ describe('EDITS: the times of the old schedule are settled before a new one repl
     expect((await replay()).results).toEqual([])
     expect(await fixture.cell('j')).toBeUndefined()
   })
+})
+
+describe('EPOCH: used times that are ahead of the clock begin a new clock epoch', () => {
+  const AHEAD = 3_600_000
+
+  /**
+   * T1 comes under the right clock, after an agent has claimed and ended a later time under a clock that was ahead. `seen`: whether the
+   * operator has passed the guard in three looks after T1 closed. Resolves to T1 and what was recorded under its own clock.
+   */
+  async function replay(seen: (t1: number) => boolean | Promise<boolean>): Promise<Replayed> {
+    const clock = shiftedClock(AHEAD)
+    await fixture.operator({ clock })
+    await fixture.write(
+      'j.yaml',
+      cronJob('j', { schedule: '@every 2s', spec: { catchUp: 'All', startingDeadlineSeconds: 1 } }),
+    )
+    const { uid } = await eventually('the entry', () => fixture.job('j'))
+    clock.by = 0
+    const t1 = Math.floor(Date.now() / 2_000) * 2_000 + 10_000
+    const ref = { pool: 'default', kind: 'job' as const, namespace: NS, name: 'j', target: '-' }
+    await fixture.put(fixture.keys.cell(ref), { uid, lastFire: Date.now() + AHEAD, active: [] })
+    await eventually('T1 is closed', () => Date.now() > t1 + 2_000)
+    await eventually('the operator has reached T1', () => seen(t1), 60_000)
+    return { t1, results: await fixture.results() }
+  }
+  const covers = (t1: number) => (result: Result) =>
+    result.time < Date.now() && first(result) <= t1 && t1 <= result.time
+
+  test('with the guard T1 is Missed, in the next clock epoch', async () => {
+    const { t1, results } = await replay(async at => (await fixture.results()).some(covers(at)))
+    const found = results.filter(covers(t1))
+    expect(found).toMatchObject([{ outcome: 'Missed', final: true }])
+    expect(clockEpochIn(found[0]?.run ?? '')).toBe(1)
+    expect(await fixture.job('j')).toMatchObject({ clockEpoch: 1, suspended: false })
+  }, 120_000)
+  test('without the guard T1 has no outcome', async () => {
+    const sets = vi.spyOn(guards, 'setsClockBack').mockReturnValue(false)
+    const { t1, results } = await replay(() => sets.mock.calls.length > 0)
+    expect(results.filter(covers(t1))).toEqual([])
+    expect((await fixture.cell('j'))?.lastFire).toBeGreaterThan(Date.now() + AHEAD / 2)
+  }, 120_000)
 })

@@ -45,7 +45,7 @@ async function handAgent(name: string) {
       const entry = await readEntry()
       // As a plan would: a suspended job has no times, and a time up to the frontier is not claimed.
       if (entry.value.suspended || (cell.value?.lastFire ?? 0) >= time) return false
-      const run = scheduledRunId(ref, time)
+      const run = scheduledRunId(ref, time, 0)
       const claimed = claim({
         keys,
         ref,
@@ -84,7 +84,7 @@ async function endOf(
   over: Partial<Parameters<typeof end>[0]>,
 ) {
   const { etcd: client, keys } = pool
-  const key = keys.active('default', owner, scheduledRunId(ref, time))
+  const key = keys.active('default', owner, scheduledRunId(ref, time, 0))
   const active = parseVersioned(activeSchema, key, await client.get(key))
   return end({
     keys,

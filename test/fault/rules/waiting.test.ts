@@ -37,7 +37,7 @@ async function otherAgent(t1: number): Promise<{ finish(): Promise<number> }> {
     compare: [],
     then: [{ put: keys.agent('default', 'b'), value: registration }],
   })
-  const run = scheduledRunId(ref, t1)
+  const run = scheduledRunId(ref, t1, 0)
   const absent = { key: keys.cell(ref), mod: 0, value: undefined }
   const by = { keys, ref, agent: 'b', session, instance: 'i', entry, cell: absent, run }
   const claimed = claim({ ...by, time: t1, notBefore: t1, settle: [], now: t1 })

@@ -47,7 +47,7 @@ async function handAgent(name: string) {
   const { etcd, keys } = pool
   await etcd.txn({ compare: [], then: [{ put: keys.agent('default', name), value: '{}' }] })
   const session = (await etcd.get(keys.agent('default', name)))?.create ?? 0
-  const run = scheduledRunId(ref(name), T)
+  const run = scheduledRunId(ref(name), T, 0)
   let wave = await readCell(WAVE)
   const me = {
     name,

@@ -42,7 +42,7 @@ async function offer(settledTo: number): Promise<void> {
     scheduleChangedAt: time - 10 * HOUR,
     command: command(`echo x >> ${pool.truth}`),
   })
-  const run = scheduledRunId(ref, time)
+  const run = scheduledRunId(ref, time, 0)
   const of = { namespace: 'test', name: 'j', target: '-', uid: 'uid-1', time }
   await pool.request(`offer.${run}`, { kind: 'offer', ...of })
 }

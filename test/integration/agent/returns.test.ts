@@ -32,7 +32,7 @@ async function claimedAhead(owner: StartedAgent, time = Date.now() + 3_600_000):
   const registration = await eventually('a session', () => pool.etcd.get(pool.keys.agent('default', 'a')))
   const { instance } = JSON.parse(registration.value)
   await owner.crash()
-  const run = scheduledRunId(ref, time)
+  const run = scheduledRunId(ref, time, 0)
   await put(pool.keys.cell(ref), {
     uid: 'uid-1',
     lastFire: time,
