@@ -57,6 +57,16 @@ test('without a living agent the newest time stays open, and the times before it
   ])
 })
 
+test('times of a frequent job are settled although a newer one is always left to the agents', () => {
+  const often = { entry: { schedules: ['@every 2s'], startingDeadlineSeconds: 3 } }
+  expect(at({ ...often, now: 12_500 })).toMatchObject({
+    settle: [{ first: T0 + 2_000, last: T0 + 8_000, count: 4, outcome: 'Missed' }],
+    at: T0 + 13_000,
+  })
+  expect(at({ ...often, now: 12_500, settledAt: 4_000 }).settle).toEqual([])
+  expect(at({ ...often, now: 12_500, cell: { lastFire: T0 + 8_000 } }).settle).toEqual([])
+})
+
 test('a time that is Missed because no agent was there says so', () => {
   const nobody = 'NoAgentMatches'
   expect(at({ now: 3 * MINUTE + 6_000, nobody }).settle).toMatchObject([{ count: 2, reason: nobody }])

@@ -95,7 +95,11 @@ function open(
   const waited = waiting?.time === time
   if (waited && waiting.wave) return inWave(input, time)
   const theirsUntil = time + offset + OPEN_FOR
-  if (now < theirsUntil && !waited) return { settle: [], at: theirsUntil }
+  if (now < theirsUntil && !waited) {
+    // The agent that claims it settles the closed times before it. If the first of them is older than that, no agent does.
+    const isLeft = decision.settle.some(({ first }) => now >= first + offset + OPEN_FOR)
+    return { settle: isLeft ? settled(input, decision.settle).settle : [], at: theirsUntil }
+  }
   return living ? offered(input, decision) : withoutAgent(input, decision)
 }
 
