@@ -45,6 +45,10 @@ export function addOperatorCommand(program: Command): void {
       "more DNS names for the server's certificate, separated by commas",
       commaSeparated,
     )
+    .option(
+      '--service <name>',
+      'in a pod: the Service whose EndpointSlice the operator writes while it leads',
+    )
     .addOption(trustOwnerOption())
     .addOption(logLevelOption('log level (default: info)'))
     .action(async (options: Record<string, unknown>) => {

@@ -8,6 +8,7 @@ import { followRun, printAttempts } from '../../../cli/logs/follow.ts'
 import { createPrinter } from '../../../cli/logs/printer.ts'
 import { lostChunk, stopChunk } from '../../../core/output/chunks.ts'
 import { outputRoutes } from '../../../operator/api/output.ts'
+import { rightsOnSocket } from '../../../operator/api/rights.ts'
 import { serveApi } from '../../../operator/api/server.ts'
 import type { AttemptSeen } from '../../../operator/output/attempts.ts'
 import { systemClock } from '../../../platform/clock.ts'
@@ -25,20 +26,24 @@ let onLook = () => {}
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'shellcron-follow-'))
-  const routes = outputRoutes({
-    latest: async () => ID,
-    attempts: async () => {
-      onLook()
-      return attempts
+  const routes = outputRoutes(
+    {
+      latest: async () => ID,
+      attempts: async () => {
+        onLook()
+        return attempts
+      },
+      waits: () => isWaiting,
+      async *stream({ attempt }) {
+        const { chunks, before, then } = outputs[attempt.run] ?? { chunks: [] }
+        await before?.()
+        yield* chunks
+        then?.()
+      },
+      jobOf: async () => ({ namespace: 'x', job: undefined }),
     },
-    waits: () => isWaiting,
-    async *stream({ attempt }) {
-      const { chunks, before, then } = outputs[attempt.run] ?? { chunks: [] }
-      await before?.()
-      yield* chunks
-      then?.()
-    },
-  })
+    rightsOnSocket,
+  )
   api = await serveApi(join(dir, 'sock'), [routes], createLog('silent'))
 })
 afterEach(async () => {
