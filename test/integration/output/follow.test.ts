@@ -64,7 +64,7 @@ const stop = (ended = true) => stopChunk({ at: 0, ended })
 async function follow() {
   const out = { stdout: new PassThrough(), stderr: new PassThrough() }
   const printer = createPrinter({ out, timestamps: false, prefixes: false })
-  const isGood = await followRun({ socket: join(dir, 'sock'), printer }, ID, { choose: all => all })
+  const isGood = await followRun({ operator: join(dir, 'sock'), printer }, ID, { choose: all => all })
   out.stdout.end()
   out.stderr.end()
   return { isGood, stdout: await text(out.stdout), stderr: await text(out.stderr) }
@@ -117,7 +117,7 @@ test('--tail shows the last lines of each target', async () => {
   }
   const out = { stdout: new PassThrough(), stderr: new PassThrough() }
   const printer = createPrinter({ out, timestamps: false, prefixes: false, tail: 2 })
-  await printAttempts({ socket: join(dir, 'sock'), printer }, attempts)
+  await printAttempts({ operator: join(dir, 'sock'), printer }, attempts)
   out.stdout.end()
   expect(await text(out.stdout)).toBe('a2\na3\nb2\nb3\n')
 })
