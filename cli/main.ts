@@ -9,7 +9,7 @@ import { escapeLines } from './escape-controls.ts'
 type Add = (program: Command) => void
 type Commands = Readonly<Record<string, () => Promise<Add>>>
 
-/** bin/shellcron sets it to the name that it was called by. kubectl calls `kubectl-shellcron` for `kubectl shellcron`. */
+/** bin/kubectl-shellcron sets it, which kubectl calls for `kubectl shellcron`. */
 const IS_KUBECTL = process.env.SHELLCRON_PROGRAM === 'kubectl-shellcron'
 
 /** The commands, in the order of `--help`. */
