@@ -3,14 +3,18 @@ import { giveBackMemory, usesLittleCpu } from '../platform/garbage-collection.ts
 import { createLog } from '../platform/log.ts'
 import { createOverviewFeed } from './api/overview.ts'
 import { startApi } from './api/start-api.ts'
+import { ingestHandlers } from './ingest/handler.ts'
 import { createOutputNotifier } from './ingest/output-notifier.ts'
-import { startIngest } from './ingest/start-ingest.ts'
+
 import type { LeaderTask } from './operator.ts'
 import type { Problem } from './resources/port.ts'
+import { startServer } from './server/start-server.ts'
 import { type OperatorConfig, readConfig } from './startup/config.ts'
+import { leaderEndpoint } from './startup/leader-endpoint.ts'
 import { type AcrossTerms, startOperator } from './startup/start.ts'
 import { createResultReporter } from './status/report-results.ts'
 import { retentionTimer } from './upkeep/retention-timer.ts'
+import { ticketTimer, usersOf } from './users/start-users.ts'
 
 /** Runs an operator until the signal aborts. `readConfig` lists the settings. */
 export async function main(settings: Record<string, unknown>, signal: AbortSignal): Promise<void> {
@@ -27,15 +31,17 @@ export async function main(settings: Record<string, unknown>, signal: AbortSigna
   }
 }
 
-function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: AcrossTerms): LeaderTask[] {
+function tasksOf(config: OperatorConfig, of: AcrossTerms): LeaderTask[] {
+  const { outcomes, stateDir, authority, api } = of
   const { logStore } = outcomes
   const notifier = createOutputNotifier()
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
-  const ingest = config.ingest
-    ? [startIngest({ ingest: config.ingest, authority, store: logStore, notifier })]
-    : []
-  if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...ingest]
+  const handlers = [ingestHandlers({ store: logStore, notifier })]
+  const users = api ? { users: usersOf({ api, logStore, notifier }) } : {}
+  const server = config.listen ? [startServer({ listen: config.listen, authority, handlers, ...users })] : []
+  if (config.mode.kind !== 'directory')
+    return [createResultReporter(report), retain, ...server, ...inCluster(config, of)]
   const feed = createOverviewFeed(outcomes)
   let trouble: string | undefined
   const problems = (): Problem[] => (trouble === undefined ? [] : [{ file: 'log store', message: trouble }])
@@ -44,6 +50,16 @@ function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: Acro
     createResultReporter({ ...report, onStatus: feed.onStatus, onTrouble }),
     startApi({ stateDir, feed, notifier, logStore, problems }),
     retain,
-    ...ingest,
+    ...server,
   ]
+}
+
+function inCluster({ mode, endpoint }: OperatorConfig, { api, authority }: AcrossTerms): LeaderTask[] {
+  if (mode.kind !== 'kubernetes' || !api) return []
+  if (!endpoint) return [ticketTimer(api)]
+  const { namespace, identity } = mode
+  const { service, ip, port } = endpoint
+  const ca = authority.caCert
+  const pod = { name: identity, ip }
+  return [ticketTimer(api), leaderEndpoint({ api, namespace, service, pod, port, ca })]
 }

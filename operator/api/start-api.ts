@@ -4,8 +4,7 @@ import type { Context } from '../context.ts'
 import { killObject, killRun } from '../end-attempt.ts'
 import type { OutputNotifier } from '../ingest/output-notifier.ts'
 import type { LeaderTask } from '../operator.ts'
-import { attemptsOf, isGoing, isWaiting, latestRun } from '../output/attempts.ts'
-import { streamOf } from '../output/stream.ts'
+import { outputOf } from '../output/output-of.ts'
 import type { Problem } from '../resources/port.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { historyRoutes } from './history.ts'
@@ -13,6 +12,7 @@ import { killRoutes } from './kill.ts'
 import { objectRoutes } from './objects.ts'
 import { outputRoutes } from './output.ts'
 import type { OverviewFeed } from './overview.ts'
+import { rightsOnSocket } from './rights.ts'
 import { runRoutes } from './runs.ts'
 import { type Routes, serveApi } from './server.ts'
 
@@ -39,8 +39,7 @@ export function startApi(options: ApiOptions): LeaderTask {
 }
 
 function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: Context): Routes[] {
-  const { resources, clock, mirrors, compared } = context
-  const known = { mirrors, store: logStore }
+  const { resources, mirrors, compared } = context
   return [
     objectRoutes({
       objects: () => feed.objects(resources),
@@ -49,21 +48,12 @@ function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: C
       compared,
       onOutcome: feed.onOutcome,
     }),
-    historyRoutes(logStore),
+    historyRoutes(logStore, rightsOnSocket),
     killRoutes({
       kill: run => killRun(context, run),
       killAll: (namespace, name) => killObject(context, namespace, name),
     }),
-    outputRoutes({
-      latest: of => latestRun(known, of, clock.now()),
-      attempts: run => attemptsOf({ ...known, clock }, run),
-      waits: run => isWaiting(mirrors, run),
-      stream: (of, signal) =>
-        streamOf(
-          { ...of, store: logStore, notifier, clock, isGoing: () => isGoing(mirrors, of.attempt) },
-          signal,
-        ),
-    }),
+    outputRoutes(outputOf(context, { logStore, notifier }), rightsOnSocket),
     runRoutes({ resources, mirrors, objectOf: ref => feed.object(resources, ref) }),
   ]
 }

@@ -2,7 +2,7 @@ import { isRunOf } from '../../core/keys.ts'
 import type { BatchPiece, PieceAnswer } from '../../core/output/batch.ts'
 import type { Log } from '../../platform/log.ts'
 import type { OutputHead, OutputPiece, OutputStore, Runner } from '../../store/log/port.ts'
-import type { ClientAgent } from './client-agent.ts'
+import type { ClientAgent } from '../server/peer-agent.ts'
 import type { OutputNotifier } from './output-notifier.ts'
 import type { Owners } from './owners.ts'
 

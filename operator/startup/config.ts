@@ -8,20 +8,20 @@ import { type Trust, trustAll, trustIn } from '../../platform/trust.ts'
 import { existingUser } from '../../platform/users.ts'
 import type { AwaitedAgent } from '../first-comparison.ts'
 import type { GivenSecrets } from '../resources/directory/secrets.ts'
+import {
+  type Address,
+  address,
+  addressOf,
+  endpointOf,
+  type Listen,
+  listenAddress,
+  listenOf,
+} from './addresses.ts'
 import { type LogStoreConfig, logStoreOf } from './open-log-store.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
 
 /** The pool of the agent that `up` enrols. */
 const LOCAL_POOL = 'default'
-
-const address = z
-  .string()
-  .regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be a port, or an address like 0.0.0.0:8081')
-
-const UNIX = 'unix:'
-const ingestAddress = z.union([address, z.string().regex(/^unix:./)], {
-  error: 'must be a port, an address like 0.0.0.0:9443, or a socket like unix:/run/shellcron/ingest.sock',
-})
 
 /** Status writes in a second by default. Standalone they go to an etcd of our own, which takes more than an API server should. */
 const STATUS_WRITES = { kubernetes: 20, directory: 200 }
@@ -37,10 +37,12 @@ const schema = z.strictObject({
   etcdIdentity: z.string().min(1).optional(),
   prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
   health: address.optional(),
-  /** The address or Unix socket on which agents deliver output, with TLS. Without it the operator accepts none. */
-  ingest: ingestAddress.optional(),
-  /** Names and addresses under which agents reach the ingest, besides those of this machine. */
-  ingestNames: z.array(z.string().min(1)).default([]),
+  /** Addresses and Unix sockets on which agents and users reach the operator, with TLS. Without one it serves neither. */
+  listen: z.array(listenAddress).default([]),
+  /** Names and addresses under which they reach it, besides those of this machine. */
+  listenNames: z.array(z.string().min(1)).default([]),
+  /** The operator's Service, whose EndpointSlice the operator that leads writes. Needs POD_IP. */
+  service: z.string().min(1).optional(),
   /** Status writes in a second, for all objects together. In a cluster each is a write to the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).optional(),
   /** How long the log store keeps results after their scheduled time, days. 0: forever. */
@@ -63,21 +65,15 @@ const schema = z.strictObject({
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
-/** Without `host`, all addresses. `port` 0: any free port. */
-interface Address {
-  host?: string
-  port: number
-}
-
-/** Where the ingest listens. A Unix socket is for agents of the same user on this machine. */
-export type Listen = Address | { path: string }
-
 export interface OperatorConfig {
   endpoints: string[]
   prefix: string
   etcdIdentity?: string
   health?: Address
-  ingest?: { listen: Listen; names: string[] }
+  /** `names`: of the server's certificate. */
+  listen?: { on: Listen[]; names: string[] }
+  /** What the leader puts into the EndpointSlice of its Service. */
+  endpoint?: { service: string; ip: string; port: number }
   draining: boolean
   logLevel: string
   statusWrites: number
@@ -124,7 +120,8 @@ export function readConfig(
     retention: retentionOf(parsed.data),
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,
-    ...ingestOf(parsed.data, env),
+    ...listenOf(parsed.data, env),
+    ...endpointOf(parsed.data, env),
     ...awaitedOf(parsed.data),
     mode:
       directory === undefined
@@ -175,30 +172,4 @@ function invalidFlag(error: z.ZodError): InvalidInput {
   const setting = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0]
   const flag = String(setting ?? 'settings').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
   return new InvalidInput(`--${flag}`, issue?.message ?? 'is not valid')
-}
-
-function ingestOf(
-  { ingest, ingestNames }: z.infer<typeof schema>,
-  env: Record<string, string | undefined>,
-): Pick<OperatorConfig, 'ingest'> {
-  if (ingest === undefined) return {}
-  const listen = ingest.startsWith(UNIX) ? { path: ingest.slice(UNIX.length) } : addressOf('--ingest', ingest)
-  const own = ['localhost', '127.0.0.1', '::1', hostname().toLowerCase()]
-  const service = env.POD_NAMESPACE === undefined ? [] : serviceNames(env.POD_NAMESPACE)
-  const given = 'host' in listen && listen.host !== undefined ? [listen.host] : []
-  return { ingest: { listen, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
-}
-
-/** The names of the operator's Service in the cluster's DNS. */
-function serviceNames(namespace: string): string[] {
-  const name = `shellcron-operator.${namespace}`
-  return [name, `${name}.svc`, `${name}.svc.cluster.local`]
-}
-
-function addressOf(flag: string, text: string): Address {
-  const colon = text.lastIndexOf(':')
-  const port = Number(text.slice(colon + 1))
-  if (port > 65_535) throw new InvalidInput(flag, `${port} is not a port; use 0 to 65535`)
-  const host = colon > 0 ? text.slice(0, colon).replace(/^\[(.*)\]$/, '$1') : ''
-  return host === '' ? { port } : { host, port }
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
+import { type Answer, accepted, type KubeApi } from '../../platform/kubernetes/api.ts'
 import type { Log } from '../../platform/log.ts'
-import { type Answer, accepted, type KubeApi } from '../resources/kubernetes/api.ts'
 
 /**
  * One of several operators leads: it holds a Lease and renews it. A candidate takes the Lease if it has not changed for its duration, by
@@ -21,6 +21,8 @@ export interface LeaderOptions {
   name: string
   /** This operator's name in the Lease. */
   identity: string
+  /** Called after each attempt to get the Lease, with the reason if the Lease could not be read or written. */
+  onAttempt?(trouble: string | undefined): void
   /** For tests, ms. The leader steps down `margin` before others may take over. */
   times?: { duration: number; renew: number; retry: number; margin: number }
 }
@@ -114,9 +116,11 @@ class Election {
     while (!signal.aborted) {
       try {
         const won = await this.#try(signal)
+        this.#options.onAttempt?.(undefined)
         if (won) return won
       } catch (error) {
         if (signal.aborted) return undefined
+        this.#options.onAttempt?.(messageOf(error))
         this.#options.log.warn({ lease: this.#options.name, error: messageOf(error) }, 'leader.unreachable')
       }
       const wait = Math.min(this.#times.retry, Math.max(this.#free - this.#options.clock.monotonic(), 20))

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Clock } from '../../platform/clock.ts'
+import type { KubeApi } from '../../platform/kubernetes/api.ts'
 import type { Log } from '../../platform/log.ts'
 import { type Health, serveHealth } from '../api/health.ts'
 import type { Context } from '../context.ts'
@@ -7,7 +8,6 @@ import type { Authority } from '../identity/authority.ts'
 import { type LeaderTask, leadOperator } from '../operator.ts'
 import { createDirectoryResources } from '../resources/directory/resources.ts'
 import { createEtcdStatusStore } from '../resources/directory/status-store.ts'
-import type { KubeApi } from '../resources/kubernetes/api.ts'
 import { createKubernetesResources } from '../resources/kubernetes/resources.ts'
 import type { Resources } from '../resources/port.ts'
 import { createOutcomeNotifier, type OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
@@ -16,6 +16,8 @@ import { waitForOutbox } from './last-drain.ts'
 import { lead } from './leader-election.ts'
 import { localAgents, withAgents } from './local-agents.ts'
 import { type Opened, open } from './open.ts'
+import { createReadiness, type Readiness } from './readiness.ts'
+import { reportDenials } from './report-denials.ts'
 
 export interface StartOptions {
   config: OperatorConfig
@@ -30,6 +32,8 @@ export interface AcrossTerms {
   outcomes: OutcomeNotifier
   stateDir: string
   authority: Authority
+  /** undefined: standalone. */
+  api: KubeApi | undefined
 }
 
 export interface Operator {
@@ -42,8 +46,6 @@ export interface Operator {
 }
 
 const LEASE = 'shellcron-operator'
-/** The operator is not ready if its objects have not been confirmed for this long, ms. */
-const STALE_MS = 300_000
 
 /**
  *   opened ─▶ candidate ─▶ leading: objects and etcd read, tasks run ─▶ candidate again
@@ -54,7 +56,13 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
   const operator = new RunningOperator(options, opened)
   const { health } = options.config
   const server =
-    health && (await serveHealth({ ...health, ill: () => undefined, unready: () => operator.unready() }))
+    health &&
+    (await serveHealth({
+      ...health,
+      ill: () => undefined,
+      unready: () => operator.readiness.unready(operator.context),
+      state: () => (operator.context ? 'ok' : 'candidate'),
+    }))
   return {
     context: () => operator.context,
     setDraining: draining => operator.setDraining(draining),
@@ -70,6 +78,7 @@ class RunningOperator {
   #draining: boolean
   #context: Context | undefined
   #enqueueAll: (() => void) | undefined
+  readonly #readiness = createReadiness()
 
   constructor(options: StartOptions, opened: Opened) {
     this.#options = options
@@ -87,11 +96,8 @@ class RunningOperator {
     if (this.#context) this.#enqueueAll?.()
   }
 
-  unready(): string | undefined {
-    const context = this.#context
-    if (!context) return 'this operator does not lead'
-    if (!context.mirrors.synced()) return 'etcd cannot be reached'
-    return context.resources.staleForMs() > STALE_MS ? 'the objects cannot be reached' : undefined
+  get readiness(): Readiness {
+    return this.#readiness
   }
 
   async run(signal: AbortSignal, health: Health | undefined): Promise<void> {
@@ -124,7 +130,9 @@ class RunningOperator {
     const { mode } = config
     if (mode.kind === 'directory') return this.#serveTerm(signal)
     const { namespace, identity } = mode
-    const election = { api: this.#opened.api as KubeApi, clock, log, namespace, name: LEASE, identity }
+    const { onAttempt } = this.#readiness
+    const api = this.#opened.api as KubeApi
+    const election = { api, clock, log, namespace, name: LEASE, identity, onAttempt }
     await lead(election, signal, leading => this.#serveTerm(leading))
   }
 
@@ -134,6 +142,8 @@ class RunningOperator {
     const term = new AbortController()
     const signal = AbortSignal.any([leading, term.signal])
     const resources = await this.#createResources()
+    this.#readiness.onTerm(resources)
+    const reporting = this.#reportDenials(resources, signal)
     try {
       await resources.start(signal)
       await leadOperator(
@@ -155,14 +165,28 @@ class RunningOperator {
       )
     } finally {
       this.#context = undefined
+      this.#readiness.onTerm(undefined)
       term.abort(new Error('the term is over'))
+      await reporting
     }
   }
 
+  async #reportDenials(resources: Resources, signal: AbortSignal): Promise<void> {
+    const { api } = this.#opened
+    const { clock, log, config } = this.#options
+    const { mode } = config
+    if (!api || mode.kind !== 'kubernetes') return
+    await reportDenials(
+      { api, clock, log, lease: { namespace: mode.namespace, name: LEASE } },
+      resources,
+      signal,
+    )
+  }
+
   #tasks(): readonly LeaderTask[] {
-    const { authority } = this.#opened
+    const { authority, api } = this.#opened
     const { stateDir } = this.#options.config.mode
-    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority })
+    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority, api })
   }
 
   #onLeading(context: Context, enqueueAll: () => void): void {

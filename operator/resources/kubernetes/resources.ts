@@ -1,8 +1,8 @@
 import type { Clock } from '../../../platform/clock.ts'
+import type { KubeApi } from '../../../platform/kubernetes/api.ts'
 import type { Log } from '../../../platform/log.ts'
 import { createListeners } from '../listeners.ts'
 import type { CachedKind, ObjectRef, Objects, Resources } from '../port.ts'
-import type { KubeApi } from './api.ts'
 import { createEvents } from './events.ts'
 import { createForeignStatuses } from './foreign-status.ts'
 import { keepNode, keepOurs } from './keep.ts'
@@ -54,6 +54,10 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     unreadable: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.unreadable,
     onChange: changes.add,
     onForeignStatus: foreign.add,
+    denied: () =>
+      Object.entries(reflectors).flatMap(([kind, { denied }]) =>
+        denied === undefined ? [] : [{ kind: kind as CachedKind, message: denied }],
+      ),
     staleForMs: () => Math.max(...all.map(one => one.staleForMs())),
     lookUp: (kind, namespace, name) => lookups.lookUp(kind, namespace, name),
     event: events.record,

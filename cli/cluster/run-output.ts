@@ -1,0 +1,15 @@
+import { followRun } from '../logs/follow.ts'
+import { createPrinter } from '../logs/printer.ts'
+import type { Cluster, ClusterFlags } from './cluster.ts'
+import { operatorOf } from './operator.ts'
+
+/** Prints the output of a run that has started, until it ends. */
+export async function printOutput(
+  cluster: Cluster,
+  { run }: { run: string },
+  flags: ClusterFlags,
+): Promise<void> {
+  const operator = await operatorOf(cluster, flags)
+  const printer = createPrinter({ out: process, timestamps: false, prefixes: false })
+  await followRun({ operator, printer }, run, {})
+}
