@@ -45,7 +45,7 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       version,
       stateDir: config.state,
       operatorKey: identity.operatorKey,
-      poolKey: identity.poolKey,
+      poolKeys: () => identity.poolKeys,
       policy,
       containers: { helper, endpoints: config.runtimeEndpoint, podsOnly: isOnNode(config) },
       clock: systemClock,

@@ -17,7 +17,8 @@ export interface AgentOptions {
   version: string
   stateDir: string
   operatorKey: KeyObject
-  poolKey: KeyObject
+  /** The newest first. A renewal of the identity may add keys. */
+  poolKeys(): readonly KeyObject[]
   policy: LocalPolicy
   containers: ContainerSettings
   clock: Clock

@@ -10,8 +10,8 @@ export interface Identity {
   tls: { ca: string; cert: string; key: string }
   /** Ed25519. The agent ignores entries and requests that are not signed with it. */
   operatorKey: KeyObject
-  /** X25519. Opens Secrets that are sealed for the pool. */
-  poolKey: KeyObject
+  /** X25519, the newest first. They open Secrets that are sealed for the pool. */
+  poolKeys: readonly KeyObject[]
 }
 
 /** Throws InvalidInput that names a missing file. */
@@ -39,6 +39,12 @@ export async function readIdentity(dir: string): Promise<Identity> {
   return {
     tls: { ca: ca ?? '', cert: cert ?? '', key: key ?? '' },
     operatorKey: createPublicKey(operatorKey ?? ''),
-    poolKey: createPrivateKey(poolKey ?? ''),
+    poolKeys: poolKeysIn(poolKey ?? ''),
   }
+}
+
+const PRIVATE_KEY = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----/g
+
+function poolKeysIn(pem: string): KeyObject[] {
+  return (pem.match(PRIVATE_KEY) ?? []).map(each => createPrivateKey(each))
 }

@@ -1,14 +1,8 @@
 import type { TLSSocket } from 'node:tls'
-import { agentOf } from '../identity/enrol.ts'
+import { type AgentIdentity, agentOf } from '../../core/records/agent-user.ts'
 
-/** An agent, by the name in its certificate. */
-export interface ClientAgent {
-  pool: string
-  agent: string
-}
-
-/** undefined: the client is not an agent. */
-export function clientAgentOf(socket: TLSSocket): ClientAgent | undefined {
+/** The agent that the client's certificate names. undefined: the client is not an agent. */
+export function clientAgentOf(socket: TLSSocket): AgentIdentity | undefined {
   const { subject } = socket.getPeerCertificate()
   const name: unknown = subject?.CN
   // A certificate with two names is not one of ours.

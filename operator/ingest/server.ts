@@ -3,12 +3,13 @@ import { createServer, type Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { InvalidInput } from '../../core/errors.ts'
 import { type Batch, decodeBatch, encodeAnswer } from '../../core/output/batch.ts'
+import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import { listenPrivately } from '../../platform/private-socket.ts'
 import type { Listen } from '../startup/config.ts'
 import { type Admission, createAdmission } from './admission.ts'
-import { type ClientAgent, clientAgentOf } from './client-agent.ts'
+import { clientAgentOf } from './client-agent.ts'
 import { bodyOf } from './request-body.ts'
 import type { StorePieces } from './store-pieces.ts'
 
@@ -23,6 +24,8 @@ export interface IngestOptions {
   /** PEM. */
   tls: { ca: string; cert: string; key: string }
   storePieces: StorePieces
+  /** Whether the agent's identity is still valid: see identity/reconcile-identities.ts. */
+  isValid(agent: AgentIdentity): boolean
   log: Log
 }
 
@@ -102,6 +105,12 @@ async function answer(
     if (request.method !== 'POST' || request.url !== PATH)
       return reject(response, 404, `not found; use POST ${PATH}`)
     if (!sender) return reject(response, 403, 'the client certificate is not that of an agent')
+    if (!options.isValid(sender))
+      return reject(
+        response,
+        403,
+        `agent ${sender.agent} was removed, or has enrolled again since: enrol it anew`,
+      )
     const leave = await admission.enter(`${sender.pool}/${sender.agent}`)
     try {
       const batch = decodeBatch(await bodyOf(request))
@@ -118,7 +127,7 @@ async function answer(
   }
 }
 
-function senderMismatch({ pool, agent }: ClientAgent, batch: Batch): string | undefined {
+function senderMismatch({ pool, agent }: AgentIdentity, batch: Batch): string | undefined {
   if (batch.pool === pool && batch.agent === agent) return undefined
   return `the client certificate is that of agent ${pool}/${agent}, but the batch is from ${batch.pool}/${batch.agent}`
 }

@@ -25,7 +25,7 @@ export function startIngest(of: {
     const { names, listen } = of.ingest
     const pair = await of.authority.server(names, CERTIFICATE_HOURS)
     const tls = { ca: of.authority.caCert, ...pair }
-    const ingest = await serveIngest({ listen, tls, storePieces, log })
+    const ingest = await serveIngest({ listen, tls, storePieces, isValid: mirrors.isValid, log })
     log.info({ port: ingest.port }, 'ingest.ready')
     await untilAborted(signal)
     await ingest.close()

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import { type Health, serveHealth } from '../api/health.ts'
@@ -14,7 +15,7 @@ import { createOutcomeNotifier, type OutcomeNotifier } from '../upkeep/outcome-n
 import type { OperatorConfig } from './config.ts'
 import { waitForOutbox } from './last-drain.ts'
 import { lead } from './leader-election.ts'
-import { localAgents, withAgents } from './local-agents.ts'
+import { localAgents, localIdentities, withAgents } from './local-agents.ts'
 import { type Opened, open } from './open.ts'
 
 export interface StartOptions {
@@ -130,7 +131,7 @@ class RunningOperator {
 
   async #serveTerm(leading: AbortSignal): Promise<void> {
     const { clock, log, config } = this.#options
-    const { etcd, keys, identity, logStore } = this.#opened
+    const { etcd, keys, identity, logStore, access } = this.#opened
     const term = new AbortController()
     const signal = AbortSignal.any([leading, term.signal])
     const resources = await this.#createResources()
@@ -148,6 +149,7 @@ class RunningOperator {
           allowWithoutPolicy: config.mode.kind === 'directory',
           draining: () => this.#draining,
           ...(config.awaitedAgent ? { awaitedAgent: config.awaitedAgent } : {}),
+          ...(access ? { identities: { access, localIdentities: () => this.#localIdentities() } } : {}),
           tasks: this.#tasks(),
           onLeading: (context, enqueueAll) => this.#onLeading(context, enqueueAll),
         },
@@ -157,6 +159,11 @@ class RunningOperator {
       this.#context = undefined
       term.abort(new Error('the term is over'))
     }
+  }
+
+  async #localIdentities(): Promise<AgentIdentity[]> {
+    const { mode } = this.#options.config
+    return mode.kind === 'directory' ? localIdentities(mode.stateDir) : []
   }
 
   #tasks(): readonly LeaderTask[] {
