@@ -10,10 +10,12 @@ import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
 import { openIdentity } from './identity/identity.ts'
 import { fileKeyStore, keysDir } from './identity/keystore.ts'
+import { ingestHandlers } from './ingest/handler.ts'
 import { createOutputNotifier } from './ingest/output-notifier.ts'
-import { startIngest } from './ingest/start-ingest.ts'
+
 import type { LeaderTask } from './operator.ts'
 import type { Problem } from './resources/port.ts'
+import { startServer } from './server/start-server.ts'
 import { type OperatorConfig, readConfig } from './startup/config.ts'
 import { rememberAgent } from './startup/local-agents.ts'
 import { secretsFromEnv, variablesOf } from './startup/secret-from-env.ts'
@@ -41,10 +43,9 @@ function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: Acro
   const notifier = createOutputNotifier()
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
-  const ingest = config.ingest
-    ? [startIngest({ ingest: config.ingest, authority, store: logStore, notifier })]
-    : []
-  if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...ingest]
+  const handlers = [ingestHandlers({ store: logStore, notifier })]
+  const server = config.listen ? [startServer({ listen: config.listen, authority, handlers })] : []
+  if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...server]
   const feed = createOverviewFeed(outcomes)
   let trouble: string | undefined
   const problems = (): Problem[] => (trouble === undefined ? [] : [{ file: 'log store', message: trouble }])
@@ -53,7 +54,7 @@ function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: Acro
     createResultReporter({ ...report, onStatus: feed.onStatus, onTrouble }),
     startApi({ stateDir, feed, notifier, logStore, problems }),
     retain,
-    ...ingest,
+    ...server,
   ]
 }
 

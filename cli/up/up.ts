@@ -150,7 +150,7 @@ async function startParts(
     ...common,
     '--directory': setup.directory,
     '--state': setup.state,
-    '--ingest': ingest,
+    '--listen': ingest,
     ...flag('--retention-days', options.retentionDays),
     ...flag('--retention-bytes', options.retentionBytes),
     '--await-agent': setup.name,

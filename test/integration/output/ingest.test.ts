@@ -115,7 +115,7 @@ test("without an agent's certificate of this authority nothing is accepted", asy
     asked.on('error', error => resolve(error.message))
     asked.end()
   })
-  expect(bare).not.toContain('answered')
+  expect(bare).toBe('answered 403')
 })
 
 test('an agent does not send to an operator of another authority', async () => {
