@@ -19,6 +19,10 @@ export interface AgentOptions {
   operatorKey: KeyObject
   /** The newest first. A renewal of the identity may add keys. */
   poolKeys(): readonly KeyObject[]
+  /** Gets the public key with which the operator seals for the pool, at the start and at each change. */
+  onSealKey?(pem: string): void
+  /** Whether this agent still lacks that key: then it claims nothing. */
+  lacksPoolKey?(): boolean
   policy: LocalPolicy
   containers: ContainerSettings
   clock: Clock

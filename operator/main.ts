@@ -6,6 +6,9 @@ import { giveBackMemory, usesLittleCpu } from '../platform/garbage-collection.ts
 import { createLog } from '../platform/log.ts'
 import { createOverviewFeed } from './api/overview.ts'
 import { startApi } from './api/start-api.ts'
+import { type EnrolmentOptions, enrolmentHandlers } from './enrolment/handlers.ts'
+import { publishCa } from './enrolment/publish-ca.ts'
+import { nodeTokenReviewer } from './enrolment/review-node-token.ts'
 import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
 import { openIdentity } from './identity/identity.ts'
@@ -38,24 +41,46 @@ export async function main(settings: Record<string, unknown>, signal: AbortSigna
   }
 }
 
-function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: AcrossTerms): LeaderTask[] {
+function tasksOf(config: OperatorConfig, of: AcrossTerms): LeaderTask[] {
+  const { outcomes, stateDir, authority, made } = of
   const { logStore } = outcomes
   const notifier = createOutputNotifier()
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
-  const handlers = [ingestHandlers({ store: logStore, notifier })]
+  const handlers = [ingestHandlers({ store: logStore, notifier }), enrolmentHandlers(enrolmentOf(config, of))]
   const server = config.listen ? [startServer({ listen: config.listen, authority, handlers })] : []
-  if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...server]
+  if (config.mode.kind !== 'directory')
+    return [createResultReporter(report), retain, ...server, ...caOf(config, of)]
   const feed = createOverviewFeed(outcomes)
   let trouble: string | undefined
   const problems = (): Problem[] => (trouble === undefined ? [] : [{ file: 'log store', message: trouble }])
   const onTrouble = (message: string | undefined) => void (trouble = message)
   return [
     createResultReporter({ ...report, onStatus: feed.onStatus, onTrouble }),
-    startApi({ stateDir, feed, notifier, logStore, problems }),
+    startApi({
+      stateDir,
+      feed,
+      notifier,
+      logStore,
+      problems,
+      made,
+      enrolment: { authority, reach: config.reach },
+    }),
     retain,
     ...server,
   ]
+}
+
+function enrolmentOf(
+  { reach, nodes }: OperatorConfig,
+  { authority, access, api }: AcrossTerms,
+): EnrolmentOptions {
+  const reviewNode = api && nodeTokenReviewer({ api, accounts: nodes.accounts })
+  return { authority, access, reach, reviewNode }
+}
+
+function caOf({ nodes: { namespace } }: OperatorConfig, { api, authority }: AcrossTerms): LeaderTask[] {
+  return api && namespace !== undefined ? [publishCa({ api, namespace, ca: authority.caCert })] : []
 }
 
 /** How long a local agent's certificate is valid, h. Each enrolment, and so each start of `up`, issues a new one. */

@@ -38,6 +38,20 @@ const schema = z.strictObject({
   listen: z.array(listenAddress).default([]),
   /** Names and addresses under which they reach it, besides those of this machine. */
   listenNames: z.array(z.string().min(1)).default([]),
+  /** Where servers outside of the cluster reach the operator and etcd: they are told when they join. */
+  externalOperator: z
+    .string()
+    .regex(/^https:\/\/[^/]+$/, 'must be a URL like https://shellcron.example:9443')
+    .optional(),
+  externalEtcd: z
+    .array(z.string().regex(/^https:\/\/[^/]+$/, 'must be a URL like https://etcd-1.example:2379'))
+    .default([]),
+  /** The namespace of nodes' agents: it gets the ConfigMap shellcron-ca. */
+  agentNamespace: z.string().min(1).optional(),
+  /** The ServiceAccounts of nodes' agents. */
+  agentServiceAccount: z
+    .array(z.string().regex(/^[a-z0-9-]+:[a-z0-9.-]+$/, 'must be NAMESPACE:NAME'))
+    .default([]),
   /** Status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).default(20),
   /** How long the log store keeps results after their scheduled time, days. 0: forever. */
@@ -76,6 +90,9 @@ export interface OperatorConfig {
   health?: Address
   /** `names`: of the server's certificate. */
   listen?: { on: Listen[]; names: string[] }
+  /** Where agents outside of the cluster reach etcd and the operator. */
+  reach: { etcd: string[]; operator: string }
+  nodes: { namespace?: string; accounts: string[] }
   draining: boolean
   logLevel: string
   statusWrites: number
@@ -123,6 +140,8 @@ export function readConfig(
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,
     ...listenOf(parsed.data, env),
+    reach: { etcd: parsed.data.externalEtcd, operator: parsed.data.externalOperator ?? '' },
+    nodes: nodesOf(parsed.data),
     ...awaitedOf(parsed.data),
     mode:
       directory === undefined
@@ -162,6 +181,10 @@ function awaitedOf({
   awaitSince: since,
 }: z.infer<typeof schema>): Pick<OperatorConfig, 'awaitedAgent'> {
   return agent === undefined ? {} : { awaitedAgent: { pool: LOCAL_POOL, agent, since } }
+}
+
+function nodesOf({ agentNamespace, agentServiceAccount }: z.infer<typeof schema>): OperatorConfig['nodes'] {
+  return { accounts: agentServiceAccount, ...(agentNamespace ? { namespace: agentNamespace } : {}) }
 }
 
 function invalidFlag(error: z.ZodError): InvalidInput {

@@ -5,6 +5,7 @@ import type { KubeApi } from '../../platform/kubernetes/api.ts'
 import type { Log } from '../../platform/log.ts'
 import { type Health, serveHealth } from '../api/health.ts'
 import type { Context } from '../context.ts'
+import type { Access } from '../identity/access.ts'
 import type { Authority } from '../identity/authority.ts'
 import { type LeaderTask, leadOperator } from '../operator.ts'
 import { createDirectoryResources } from '../resources/directory/resources.ts'
@@ -15,7 +16,7 @@ import { createOutcomeNotifier, type OutcomeNotifier } from '../upkeep/outcome-n
 import type { OperatorConfig } from './config.ts'
 import { waitForOutbox } from './last-drain.ts'
 import { lead } from './leader-election.ts'
-import { localAgents, localIdentities, withAgents } from './local-agents.ts'
+import { localIdentities, type MadeAgents, readAgents, withAgents } from './local-agents.ts'
 import { type Opened, open } from './open.ts'
 
 export interface StartOptions {
@@ -31,6 +32,12 @@ export interface AcrossTerms {
   outcomes: OutcomeNotifier
   stateDir: string
   authority: Authority
+  /** undefined: etcd is used without users. */
+  access: Access | undefined
+  /** undefined: standalone. */
+  api: KubeApi | undefined
+  /** Standalone: agents that the directory does not have. Set while this operator leads. */
+  made(): MadeAgents | undefined
 }
 
 export interface Operator {
@@ -71,6 +78,7 @@ class RunningOperator {
   #draining: boolean
   #context: Context | undefined
   #enqueueAll: (() => void) | undefined
+  #made: MadeAgents | undefined
 
   constructor(options: StartOptions, opened: Opened) {
     this.#options = options
@@ -167,9 +175,10 @@ class RunningOperator {
   }
 
   #tasks(): readonly LeaderTask[] {
-    const { authority } = this.#opened
+    const { authority, access, api } = this.#opened
     const { stateDir } = this.#options.config.mode
-    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority })
+    const made = () => this.#made
+    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority, access, api, made })
   }
 
   #onLeading(context: Context, enqueueAll: () => void): void {
@@ -192,6 +201,7 @@ class RunningOperator {
       clock,
       log,
     })
-    return withAgents(resources, await localAgents(mode.stateDir))
+    this.#made = withAgents(resources, mode.stateDir, await readAgents(mode.stateDir))
+    return this.#made.resources
   }
 }
