@@ -5,6 +5,7 @@ import { InvalidInput } from '../../core/errors.ts'
 import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import { enrolRequestSchema, renewRequestSchema } from '../../core/records/enrolment.ts'
 import { type IdentityRecord, identitySchema } from '../../core/records/identity.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import { parseVersioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../context.ts'
@@ -14,6 +15,7 @@ import { createAdmission } from '../ingest/admission.ts'
 import { answerJson, refuse } from '../server/answers.ts'
 import type { Handlers } from '../server/exchange.ts'
 import type { PeerAgent } from '../server/peer-agent.ts'
+import { tooSlow } from '../server/progress.ts'
 import { type Applicant, judgeToken } from './applicant.ts'
 import { issueCertificate, type Reach } from './issue.ts'
 import type { ReviewNodeToken } from './review-node-token.ts'
@@ -34,13 +36,12 @@ export interface EnrolmentOptions {
 
 const RENEWABLE_MS = 30 * 24 * 3_600_000
 const MAX_BODY_BYTES = 64 * 1024
-/** Enrolments at a time: one from each address. */
-const SLOTS = 8
+/** Enrolments of one address are served one after another; so many may wait. Forty servers may share an address. */
 const WAITING = 200
 
 export function enrolmentHandlers(options: EnrolmentOptions) {
   return (context: Context, peerAgent: PeerAgent): Handlers => {
-    const admission = createAdmission({ slots: SLOTS, waiting: WAITING })
+    const admission = createAdmission({ waiting: WAITING })
     const issue = (agent: AgentIdentity, csr: string) =>
       issueCertificate({ ...options, identity: context.identity, now: context.clock.now() }, agent, csr)
     const inTurn = async (request: IncomingMessage, work: () => Promise<void>) => {
@@ -54,13 +55,13 @@ export function enrolmentHandlers(options: EnrolmentOptions) {
     return {
       // The body is read before the turn: a client that sends it slowly holds no place.
       'POST /v1/enrol': async ({ request, response }) => {
-        const asked = await jsonOf(request, enrolRequestSchema)
+        const asked = await jsonOf(request, enrolRequestSchema, context.clock)
         await inTurn(request, () => enrol({ ...context, ...options, issue }, asked, response))
       },
       'POST /v1/renew': async ({ request, response }) => {
         const peer = peerAgent(request.socket, { expiredMs: RENEWABLE_MS })
         if (peer.kind !== 'agent') return refuse(response, 403, peer.why)
-        const { csr } = await jsonOf(request, renewRequestSchema)
+        const { csr } = await jsonOf(request, renewRequestSchema, context.clock)
         answerJson(response, await issue(peer.agent, csr))
         context.log.info(peer.agent, 'identity.renewed')
       },
@@ -105,17 +106,25 @@ async function storeIdentity(
     throw new Unavailable('the same agent is being enrolled elsewhere at this moment; try again')
 }
 
-async function jsonOf<T>(request: IncomingMessage, schema: z.ZodType<T>): Promise<T> {
+async function jsonOf<T>(request: IncomingMessage, schema: z.ZodType<T>, clock: Clock): Promise<T> {
+  const over = new AbortController()
+  const slow = tooSlow(request, clock, over.signal)
+  slow.catch(() => undefined)
+  const text = await Promise.race([textOf(request), slow]).finally(() => over.abort())
+  const parsed = schema.safeParse(parse(text))
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new InvalidInput(issue?.path.join('.') || 'body', issue?.message ?? 'is not valid')
+}
+
+async function textOf(request: IncomingMessage): Promise<string> {
   let text = ''
   request.setEncoding('utf8')
   for await (const part of request as AsyncIterable<string>) {
     text += part
     if (text.length > MAX_BODY_BYTES) throw new InvalidInput('body', `is larger than ${MAX_BODY_BYTES} bytes`)
   }
-  const parsed = schema.safeParse(parse(text))
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new InvalidInput(issue?.path.join('.') || 'body', issue?.message ?? 'is not valid')
+  return text
 }
 
 function parse(text: string): unknown {

@@ -3,6 +3,7 @@ import { InvalidInput } from '../../core/errors.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Exchange } from './exchange.ts'
+import type { LogLimit } from './log-limit.ts'
 
 const RETRY_AFTER_SECONDS = 1
 
@@ -19,11 +20,21 @@ export function refuse(response: ServerResponse, status: number, message: string
   response.end(JSON.stringify({ message }))
 }
 
-/** Answers a request that failed. Only faults of the operator are logged: a client must not be able to fill the log. */
-export function answerFault(log: Log, { request, response }: Exchange, error: unknown): void {
+/** Answers a request that failed. Faults are logged, but no client can fill the log. */
+export function answerFault(
+  { log, limit }: { log: Log; limit: LogLimit },
+  { request, response }: Exchange,
+  error: unknown,
+): void {
   if (request.destroyed && !request.complete) return void response.destroy()
   if (error instanceof InvalidInput) return refuse(response, 400, `${error.field} ${error.message}`)
   const expected = error instanceof Unavailable
-  log[expected ? 'warn' : 'error']({ path: request.url, error: messageOf(error) }, 'request.failed')
+  const { remoteAddress: from } = request.socket
+  const line = limit(`${from} ${request.url?.split('?')[0]}`)
+  if (line)
+    log[expected ? 'warn' : 'error'](
+      { path: request.url, from, error: messageOf(error), ...line },
+      'request.failed',
+    )
   refuse(response, expected ? 503 : 500, messageOf(error))
 }

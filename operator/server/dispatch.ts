@@ -1,10 +1,18 @@
+import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import { answerFault, refuse } from './answers.ts'
 import type { Exchange, Handler, Handlers } from './exchange.ts'
+import { createLogLimit } from './log-limit.ts'
 
 /** Gives each request to the handler of its method and path; requests without one to `others`, by default with the answer 404. */
-export function createDispatch(of: { handlers: Handlers; others?: Handler; log: Log }): Handler {
+export function createDispatch(of: {
+  handlers: Handlers
+  others?: Handler
+  log: Log
+  clock: Clock
+}): Handler {
   const { handlers, others = notFound, log } = of
+  const limit = createLogLimit(of.clock)
   return async exchange => {
     const { method, url = '' } = exchange.request
     const route = `${method} ${url.split('?')[0]}`
@@ -12,7 +20,7 @@ export function createDispatch(of: { handlers: Handlers; others?: Handler; log: 
     try {
       await (handler ?? others)(exchange)
     } catch (error) {
-      answerFault(log, exchange, error)
+      answerFault({ log, limit }, exchange, error)
     }
   }
 }

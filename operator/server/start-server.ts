@@ -34,10 +34,10 @@ export function startServer(of: ServerOptions): LeaderTask {
     })
     const handlers: Handlers = Object.assign({}, ...of.handlers.map(make => make(context, peerAgent)))
     const others = await of.users?.(context)
-    const handle = createDispatch({ handlers, ...(others ? { others } : {}), log })
+    const handle = createDispatch({ handlers, ...(others ? { others } : {}), log, clock })
     let certifiedAt = clock.now()
     const tls = await certificateOf(of.authority, of.listen.names)
-    const server = await serveTls({ listen: of.listen.on, tls, handle, log })
+    const server = await serveTls({ listen: of.listen.on, tls, handle, log, clock })
     log.info({ port: server.port }, 'server.ready')
     const renewing = every({ clock, ms: LOOK_MS }, signal, async () => {
       if (clock.now() - certifiedAt < RENEW_AFTER_MS) return

@@ -1,8 +1,11 @@
 import { createServer, type Server } from 'node:https'
+import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Listen } from '../startup/config.ts'
+import { CONNECTION_LIMITS, type ConnectionLimits, limitConnections } from './connections.ts'
 import type { Handler } from './exchange.ts'
 import { listenOn } from './listen.ts'
+import { createLogLimit } from './log-limit.ts'
 
 /**
  * The operator's only TLS server, for agents and users. It asks each client for a certificate, and takes clients without one: the handler of
@@ -28,10 +31,15 @@ export interface TlsServerOptions {
   tls: ServerTls
   handle: Handler
   log: Log
+  clock: Clock
+  limits?: ConnectionLimits
 }
 
-/** The deadline from the first byte of a request to its last, ms. */
+/** The deadlines of a TLS handshake, of a request's head, and from the first byte of a request to its last, ms. */
+const HANDSHAKE_DEADLINE_MS = 5_000
+const HEAD_DEADLINE_MS = 10_000
 const REQUEST_DEADLINE_MS = 60_000
+const LOOK_MS = 2_000
 const MIN_VERSION = 'TLSv1.2'
 
 export async function serveTls(options: TlsServerOptions): Promise<TlsServer> {
@@ -59,17 +67,26 @@ export async function serveTls(options: TlsServerOptions): Promise<TlsServer> {
   }
 }
 
-function createOne({ tls, handle }: TlsServerOptions): Server {
-  return createServer(
+function createOne({ tls, handle, log, clock, limits = CONNECTION_LIMITS }: TlsServerOptions): Server {
+  const server = createServer(
     {
       ...tls,
       minVersion: MIN_VERSION,
       requestCert: true,
       rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_DEADLINE_MS,
+      headersTimeout: HEAD_DEADLINE_MS,
       requestTimeout: REQUEST_DEADLINE_MS,
+      connectionsCheckingInterval: LOOK_MS,
     },
     (request, response) => void handle({ request, response }),
   )
+  const lines = createLogLimit(clock)
+  limitConnections(server, limits, (client, limit) => {
+    const line = lines(`${client} ${limit}`)
+    if (line) log.warn({ client, limit, most: limits[limit], ...line }, 'server.tooManyConnections')
+  })
+  return server
 }
 
 async function closed(server: Server): Promise<void> {
