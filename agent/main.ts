@@ -25,6 +25,8 @@ import { readLocalPolicy } from './startup/local-policy.ts'
 import { lockState } from './startup/lock-state.ts'
 import { stopAgent } from './stop-agent.ts'
 
+export { join } from './join/join.ts'
+export { leave } from './join/leave.ts'
 export { launcherProgram }
 
 /** etcd proves every 2.5 s that a watch lives. */

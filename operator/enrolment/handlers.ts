@@ -7,6 +7,7 @@ import { enrolRequestSchema, renewRequestSchema } from '../../core/records/enrol
 import { type IdentityRecord, identitySchema } from '../../core/records/identity.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
+import { deleteKnown } from '../../store/protocol/operator-writes.ts'
 import { parseVersioned } from '../../store/protocol/versioned.ts'
 import type { Context } from '../context.ts'
 import type { Access } from '../identity/access.ts'
@@ -23,6 +24,8 @@ import type { ReviewNodeToken } from './review-node-token.ts'
 /**
  *   POST /v1/enrol   a token and a certificate request: the token is judged, the identity stored, its user made, the certificate signed
  *   POST /v1/renew   the agent's certificate, expired for 30 days at most, and a new request: the same identity, and the pool's present keys
+ *
+ *   POST /v1/leave   the agent's certificate: its identity ends
  *
  *   200 core/records/enrolment.ts    400 malformed    403 not allowed, with the remedy    503 try again
  */
@@ -65,6 +68,12 @@ export function enrolmentHandlers(options: EnrolmentOptions) {
         answerJson(response, await issue(peer.agent, csr))
         context.log.info(peer.agent, 'identity.renewed')
       },
+      'POST /v1/leave': async ({ request, response }) => {
+        const peer = peerAgent(request.socket, { expiredMs: RENEWABLE_MS })
+        if (peer.kind !== 'agent') return refuse(response, 403, peer.why)
+        await endIdentity(context, peer.agent)
+        answerJson(response, {})
+      },
     }
   }
 }
@@ -104,6 +113,15 @@ async function storeIdentity(
   })
   if (!answer.ok)
     throw new Unavailable('the same agent is being enrolled elsewhere at this moment; try again')
+}
+
+async function endIdentity(
+  { etcd, keys }: Pick<Context, 'etcd' | 'keys'>,
+  agent: AgentIdentity,
+): Promise<void> {
+  const key = keys.identity(agent.pool, agent.agent)
+  const { value, mod } = parseVersioned(identitySchema, key, await etcd.get(key))
+  if (value?.id === agent.id) await etcd.txn(deleteKnown(key, mod))
 }
 
 async function jsonOf<T>(request: IncomingMessage, schema: z.ZodType<T>, clock: Clock): Promise<T> {
