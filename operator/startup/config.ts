@@ -117,16 +117,7 @@ export function readConfig(
   if (!parsed.success) throw invalidFlag(parsed.error)
   const { endpoints, prefix, draining, logLevel, statusWrites } = parsed.data
   const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
-  if (directory !== undefined && kubeconfig !== undefined)
-    throw new InvalidInput(
-      '--kubeconfig',
-      'is for a cluster, and --directory is for standalone; use only one of them',
-    )
-  if (directory === undefined && secretFromEnv.length > 0)
-    throw new InvalidInput(
-      '--secret-from-env',
-      'is for standalone only (--directory); in a cluster, use a Secret object',
-    )
+  checkMode(parsed.data)
   const health = parsed.data.health === undefined ? {} : { health: addressOf('--health', parsed.data.health) }
   return {
     endpoints,
@@ -181,6 +172,20 @@ function awaitedOf({
   awaitSince: since,
 }: z.infer<typeof schema>): Pick<OperatorConfig, 'awaitedAgent'> {
   return agent === undefined ? {} : { awaitedAgent: { pool: LOCAL_POOL, agent, since } }
+}
+
+/** Throws InvalidInput for a flag of the other mode. */
+function checkMode({ directory, kubeconfig, secretFromEnv }: z.infer<typeof schema>): void {
+  if (directory !== undefined && kubeconfig !== undefined)
+    throw new InvalidInput(
+      '--kubeconfig',
+      'is for a cluster, and --directory is for standalone; use only one of them',
+    )
+  if (directory === undefined && secretFromEnv.length > 0)
+    throw new InvalidInput(
+      '--secret-from-env',
+      'is for standalone only (--directory); in a cluster, use a Secret object',
+    )
 }
 
 function nodesOf({ agentNamespace, agentServiceAccount }: z.infer<typeof schema>): OperatorConfig['nodes'] {
