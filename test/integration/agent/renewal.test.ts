@@ -56,7 +56,10 @@ afterAll(async () => {
 /** An agent's identity, kept from now on. */
 async function keep(name: string, hours: number) {
   const folder = join(dir, name)
-  await writeIdentity(folder, await issueIdentity({ identity: keys, authority: server.authority }, { ...AGENT, hours }))
+  await writeIdentity(
+    folder,
+    await issueIdentity({ identity: keys, authority: server.authority }, { ...AGENT, hours }),
+  )
   const stop = new AbortController()
   kept.push(stop)
   const renewed: Identity[] = []
