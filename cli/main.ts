@@ -33,7 +33,17 @@ const COMMANDS: Commands = {
 }
 
 /** The commands of `kubectl shellcron`. The others need a machine or a directory, or kubectl itself has them. */
-const CLUSTER_COMMANDS = ['run', 'history', 'logs', 'agents', 'validate', 'next', 'explain', 'version']
+const CLUSTER_COMMANDS = [
+  'run',
+  'history',
+  'logs',
+  'agents',
+  'join-command',
+  'validate',
+  'next',
+  'explain',
+  'version',
+]
 
 /** Loads only the command that was asked for: an agent runs on every machine, and must stay small. */
 async function program(asked: string | undefined): Promise<Command> {

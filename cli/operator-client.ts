@@ -122,11 +122,11 @@ export async function readRun(
 
 const madeToken = z.object({ token: z.string(), operator: z.string().optional(), expiresAt: z.number() })
 
-/** Creates the ShellAgent of a server, or sets its pool and labels. */
+/** Creates the ShellAgent of a server, or sets the given fields. */
 export async function putAgent(
   socket: string,
   name: string,
-  body: { pool: string; labels: Readonly<Record<string, string>> },
+  body: { pool?: string; labels?: Readonly<Record<string, string>> },
 ): Promise<void> {
   await requestJson(socket, { path: `/v1/agents/${encodeURIComponent(name)}`, method: 'PUT', body })
 }
@@ -137,12 +137,12 @@ export async function removeAgent(socket: string, name: string): Promise<void> {
 
 /** Makes a token with which the server of this name joins once. */
 export async function makeJoinToken(
-  socket: string,
+  operator: Operator,
   name: string,
   ttlSeconds: number,
 ): Promise<z.infer<typeof madeToken>> {
   const path = `/v1/agents/${encodeURIComponent(name)}/tokens`
-  return madeToken.parse(await requestJson(socket, { path, method: 'POST', body: { ttlSeconds } }))
+  return madeToken.parse(await requestJson(operator, { path, method: 'POST', body: { ttlSeconds } }))
 }
 
 export interface OperatorRequest {

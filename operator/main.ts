@@ -27,6 +27,7 @@ import { type AcrossTerms, startOperator } from './startup/start.ts'
 import { createResultReporter } from './status/report-results.ts'
 import { retentionTimer } from './upkeep/retention-timer.ts'
 import { ticketTimer, usersOf } from './users/start-users.ts'
+import { tokenRoutes } from './users/token-routes.ts'
 
 /** Runs an operator until the signal aborts. `readConfig` lists the settings. */
 export async function main(settings: Record<string, unknown>, signal: AbortSignal): Promise<void> {
@@ -50,7 +51,16 @@ function tasksOf(config: OperatorConfig, of: AcrossTerms): LeaderTask[] {
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
   const handlers = [ingestHandlers({ store: logStore, notifier }), enrolmentHandlers(enrolmentOf(config, of))]
-  const users = api ? { users: usersOf({ api, logStore, notifier }) } : {}
+  const users = api
+    ? {
+        users: usersOf({
+          api,
+          logStore,
+          notifier,
+          routes: [tokenRoutes({ authority, reach: config.reach })],
+        }),
+      }
+    : {}
   const server = config.listen ? [startServer({ listen: config.listen, authority, handlers, ...users })] : []
   if (config.mode.kind !== 'directory')
     return [createResultReporter(report), retain, ...server, ...inCluster(config, of)]

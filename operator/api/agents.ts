@@ -6,7 +6,7 @@ import type { MadeAgents } from '../startup/local-agents.ts'
 import type { Routes } from './server.ts'
 
 /**
- *   PUT    /v1/agents/NAME          {"pool", "labels"}: creates the ShellAgent, or sets these. One of a file in the directory is left alone
+ *   PUT    /v1/agents/NAME          {"pool", "labels"}: creates the ShellAgent, or sets what is given. One of a file in the directory is left alone
  *   DELETE /v1/agents/NAME          removes an agent that PUT has made: its identity ends
  *   POST   /v1/agents/NAME/tokens   {"ttlSeconds"}: {"token", "operator", "expiresAt"}: the token lets the agent enrol once
  */
@@ -16,8 +16,8 @@ export interface AgentRoutesOptions {
 }
 
 const wanted = z.object({
-  pool: z.string().default('default'),
-  labels: z.record(z.string(), z.string()).default({}),
+  pool: z.string().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
 })
 const asked = z.object({ ttlSeconds: z.number().int().optional() })
 interface Named {
@@ -28,10 +28,11 @@ export function agentRoutes({ made, makeToken }: AgentRoutesOptions): Routes {
   return server => {
     server.put<Named>('/v1/agents/:name', async ({ params: { name }, body }) => {
       const { pool, labels } = wanted.parse(body ?? {})
-      const spec = { pool, external: {}, labels }
+      const given = { ...(pool === undefined ? {} : { pool }), ...(labels ? { labels } : {}) }
+      const spec = { external: {}, ...given }
       // Throws InvalidInput that names the field.
       parseObject({ apiVersion: API_VERSION, kind: 'ShellAgent', metadata: { name }, spec })
-      return { kind: await made.put({ name, pool, labels }) }
+      return { kind: await made.put({ name, ...given }) }
     })
     server.delete<Named>('/v1/agents/:name', async ({ params: { name } }) => {
       const kind = await made.remove(name)
