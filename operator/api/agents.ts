@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { API_VERSION, parseObject } from '../../core/schema/objects.ts'
-import type { MadeToken } from '../enrolment/make-token.ts'
+import { type MadeToken, parseTokenRequest } from '../enrolment/make-token.ts'
 import type { MadeAgents } from '../startup/local-agents.ts'
 import type { Routes } from './server.ts'
 
@@ -19,7 +19,16 @@ const wanted = z.object({
   pool: z.string().optional(),
   labels: z.record(z.string(), z.string()).optional(),
 })
-const asked = z.object({ ttlSeconds: z.number().int().optional() })
+function wishOf(body: unknown): z.infer<typeof wanted> {
+  const { data, error } = wanted.safeParse(body ?? {})
+  if (!data)
+    throw new InvalidInput(
+      error?.issues[0]?.path.join('.') || 'body',
+      error?.issues[0]?.message ?? 'is not valid',
+    )
+  return data
+}
+
 interface Named {
   Params: { name: string }
 }
@@ -27,7 +36,7 @@ interface Named {
 export function agentRoutes({ made, makeToken }: AgentRoutesOptions): Routes {
   return server => {
     server.put<Named>('/v1/agents/:name', async ({ params: { name }, body }) => {
-      const { pool, labels } = wanted.parse(body ?? {})
+      const { pool, labels } = wishOf(body)
       const given = { ...(pool === undefined ? {} : { pool }), ...(labels ? { labels } : {}) }
       const spec = { external: {}, ...given }
       // Throws InvalidInput that names the field.
@@ -46,7 +55,7 @@ export function agentRoutes({ made, makeToken }: AgentRoutesOptions): Routes {
     })
     server.post<Named>(
       '/v1/agents/:name/tokens',
-      async ({ params: { name }, body }) => await makeToken({ agent: name, ...asked.parse(body ?? {}) }),
+      async ({ params: { name }, body }) => await makeToken({ agent: name, ...parseTokenRequest(body) }),
     )
   }
 }
