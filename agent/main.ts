@@ -1,3 +1,4 @@
+import { InvalidInput } from '../core/errors.ts'
 import { createKeys } from '../core/keys.ts'
 import { systemClock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
@@ -6,33 +7,66 @@ import { createLog, type Log } from '../platform/log.ts'
 import { version } from '../platform/version.ts'
 import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
+import { doubtWhenStale, keptIdentity } from './identity/agent-identity.ts'
+import { RefusedByOperator } from './identity/ask-operator.ts'
+import { type IdentitySettings, usableIdentity } from './identity/usable-identity.ts'
 import { buildOf, containerHelper, type LauncherProgram, launcherProgram } from './launcher/binaries.ts'
 import { copyToHost } from './launcher/detach.ts'
 import { ensureLauncher, type LauncherOptions } from './launcher/start.ts'
 import type { AgentOptions } from './options.ts'
 import { connectIngest, type IngestClient } from './output/ingest-client.ts'
 import { type OutputOptions, startOutput } from './output/output.ts'
-import { type AgentConfig, isInPod, readConfig } from './startup/config.ts'
-import { type Identity, readIdentity } from './startup/identity.ts'
+import { type AgentConfig, configFor, isInPod, readConfig } from './startup/config.ts'
+import type { Identity } from './startup/identity.ts'
 import { readLocalPolicy } from './startup/local-policy.ts'
 import { lockState } from './startup/lock-state.ts'
 import { stopAgent } from './stop-agent.ts'
 
+export { join } from './join/join.ts'
+export { leave } from './join/leave.ts'
+export { launcherProgram }
+
 /** Runs an agent until `stop` aborts. Takes settings as `readConfig` does. */
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
-  const config = readConfig(settings)
+  const given = readConfig(settings)
+  const own = { clock: systemClock, log: createLog(given.logLevel, { part: 'agent' }) }
+  const unlock = await lockState(given.state, given.trust)
+  try {
+    const identity = await usableIdentity(identitySettings(given), own, stop).catch(unlessStopped(stop))
+    if (identity) await run(configFor(given, identity.agent), identity, stop)
+  } finally {
+    unlock()
+  }
+}
+
+function identitySettings(of: ReturnType<typeof readConfig>): IdentitySettings {
+  const { identity: dir, identityTrust: trust, operator, enrolTokenFile, ca: caFile } = of
+  return { dir, trust, operator, enrolTokenFile, caFile }
+}
+
+function unlessStopped(stop: AbortSignal): (error: unknown) => undefined {
+  return error => {
+    if (stop.aborted) return undefined
+    if (error instanceof RefusedByOperator)
+      throw new InvalidInput('--identity', error.message, { cause: error })
+    throw error
+  }
+}
+
+async function run(config: AgentConfig, identity: Identity, stop: AbortSignal): Promise<void> {
   const log = createLog(config.logLevel, { part: 'agent', agent: config.name, pool: config.pool })
-  const identity = await readIdentity(config.identity, config.identityTrust)
   const policy = await readLocalPolicy(config.policyPath, {
     mustExist: !config.defaultPolicy,
     ownUser: config.user,
     trust: config.trust,
   })
-  const unlock = await lockState(config.state, config.trust)
   const { program, helper } = await programsFor(config, log)
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
   const client = ingestClientOf(config, identity)
   const ended = new AbortController()
+  const kept = keptIdentity({ config, identity, etcd, client, log }, () =>
+    ended.abort(new Error('this identity has ended')),
+  )
   try {
     const output = await startOutput(outputOptions(config, client, log), ended.signal)
     // Output fails only because of a bug. The agent then ends, and awaiting `done` below throws the error.
@@ -47,7 +81,9 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       version,
       stateDir: config.state,
       operatorKey: identity.operatorKey,
-      poolKey: identity.poolKey,
+      poolKeys: () => kept.current().poolKeys,
+      onSealKey: pem => kept.sealKeyIs(pem),
+      lacksPoolKey: () => kept.lacksPoolKey(),
       policy,
       containers: { helper, endpoints: config.runtimeEndpoint, podsOnly: isOnNode(config) },
       clock: systemClock,
@@ -56,9 +92,11 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       launcher: signal => ensureLauncher({ stateDir: config.state, log, program: limited, signal, ...how }),
       launcherBuild: program.build,
     }
+    void kept.run(ended.signal)
     const agent = await startUnlessStopped(options, ended.signal, stop)
     if (!agent) return
     void giveBackMemory(systemClock, () => agent.running === 0, ended.signal)
+    void doubtWhenStale(agent, kept, ended.signal)
     await aborted(AbortSignal.any([stop, ended.signal]))
     await stopAgent(agent, output, { drainSeconds: config.drainSeconds, log })
     ended.abort(new Error('the agent was told to stop'))
@@ -68,7 +106,6 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     ended.abort(new Error('the agent has ended'))
     client?.close()
     await etcd.close()
-    unlock()
   }
 }
 

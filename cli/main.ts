@@ -23,13 +23,27 @@ const COMMANDS: Commands = {
   validate: async () => (await import('./validate.ts')).addValidateCommand,
   next: async () => (await import('./next.ts')).addNextCommand,
   explain: async () => (await import('./explain.ts')).addExplainCommand,
+  join: async () => (await import('./join/command.ts')).addJoinCommand,
+  leave: async () => (await import('./join/command.ts')).addLeaveCommand,
+  'join-command': async () => (await import('./join/join-command.ts')).addJoinCommandCommand,
+  'remove-agent': async () => (await import('./join/join-command.ts')).addRemoveAgentCommand,
   operator: async () => (await import('./operator.ts')).addOperatorCommand,
   agent: async () => (await import('./agent.ts')).addAgentCommand,
   version: async () => addVersionCommand,
 }
 
 /** The commands of `kubectl shellcron`. The others need a machine or a directory, or kubectl itself has them. */
-const CLUSTER_COMMANDS = ['run', 'history', 'logs', 'agents', 'validate', 'next', 'explain', 'version']
+const CLUSTER_COMMANDS = [
+  'run',
+  'history',
+  'logs',
+  'agents',
+  'join-command',
+  'validate',
+  'next',
+  'explain',
+  'version',
+]
 
 /** Loads only the command that was asked for: an agent runs on every machine, and must stay small. */
 async function program(asked: string | undefined): Promise<Command> {
@@ -63,7 +77,7 @@ function addVersionCommand(program: Command): void {
 const WRONG_USE = 2
 
 /** These work until they are stopped, and do not end because their output has no reader. */
-const LASTING = ['up', 'operator', 'agent']
+const LASTING = ['up', 'operator', 'agent', 'join', 'leave']
 
 if (!LASTING.includes(process.argv[2] ?? '')) endQuietlyOnClosedPipe()
 try {

@@ -53,6 +53,21 @@ export function addOperatorCommand(program: Command): void {
       '--service <name>',
       'in a pod: the Service whose EndpointSlice the operator writes while it leads',
     )
+    .option(
+      '--external-operator <url>',
+      'where servers outside of the cluster reach this operator, such as https://shellcron.example:9443',
+    )
+    .option('--external-etcd <urls>', 'where they reach etcd, separated by commas', commaSeparated)
+    .option(
+      '--agent-namespace <namespace>',
+      "the namespace of nodes' agents: it gets the ConfigMap shellcron-ca",
+    )
+    .addOption(
+      new Option(
+        '--agent-service-account <namespace:name>',
+        "a ServiceAccount of nodes' agents, which may enrol; repeatable",
+      ).argParser(collect),
+    )
     .addOption(trustOwnerOption())
     .addOption(logLevelOption('log level (default: info)'))
     .action(async (options: Record<string, unknown>) => {

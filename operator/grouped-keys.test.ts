@@ -6,7 +6,7 @@ import { ViewItems } from '../store/etcd/view-items.ts'
 import { groupKeys } from './grouped-keys.ts'
 
 test('the keys of a group come and go, be it one or several', () => {
-  const items = new ViewItems({ prefix: '', clock: systemClock, log: silentLog })
+  const items = new ViewItems({ name: '', clock: systemClock, log: silentLog })
   const view = { items: items.all, onChange: listener => items.onChange(listener) } as View
   const groupOf = groupKeys(view, key => key.split('/')[0])
   const list = (...keys: string[]) =>

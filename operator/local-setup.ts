@@ -1,4 +1,5 @@
 import { InvalidInput } from '../core/errors.ts'
+import type { AgentIdentity } from '../core/records/agent-user.ts'
 import { subdomainName } from '../core/schema/metadata.ts'
 import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
@@ -21,15 +22,15 @@ export async function enrolLocal(of: {
   name: string
   pool: string
   dir: string
-}): Promise<void> {
+}): Promise<AgentIdentity> {
   // The name becomes that of a file.
   if (!subdomainName.safeParse(of.name).success)
     throw new InvalidInput('name', `"${of.name}" is no agent's name`)
   const store = await fileKeyStore(keysDir(of.stateDir))
   const trust = { identity: await openIdentity(store), authority: await openAuthority(store) }
-  const enrolment = { agent: of.name, pool: of.pool, hours: LOCAL_HOURS }
-  await writeIdentity(of.dir, await issueIdentity(trust, enrolment))
-  await rememberAgent(of.stateDir, of)
+  const agent = await rememberAgent(of.stateDir, of)
+  await writeIdentity(of.dir, await issueIdentity(trust, { ...agent, hours: LOCAL_HOURS }))
+  return agent
 }
 
 /** The variables that `--secret-from-env` names. Throws InvalidInput as the operator's start would. */

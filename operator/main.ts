@@ -3,6 +3,9 @@ import { giveBackMemory, usesLittleCpu } from '../platform/garbage-collection.ts
 import { createLog } from '../platform/log.ts'
 import { createOverviewFeed } from './api/overview.ts'
 import { startApi } from './api/start-api.ts'
+import { type EnrolmentOptions, enrolmentHandlers } from './enrolment/handlers.ts'
+import { publishCa } from './enrolment/publish-ca.ts'
+import { nodeTokenReviewer } from './enrolment/review-node-token.ts'
 import { ingestHandlers } from './ingest/handler.ts'
 import { createOutputNotifier } from './ingest/output-notifier.ts'
 
@@ -15,6 +18,7 @@ import { type AcrossTerms, startOperator } from './startup/start.ts'
 import { createResultReporter } from './status/report-results.ts'
 import { retentionTimer } from './upkeep/retention-timer.ts'
 import { ticketTimer, usersOf } from './users/start-users.ts'
+import { tokenRoutes } from './users/token-routes.ts'
 
 /** Runs an operator until the signal aborts. `readConfig` lists the settings. */
 export async function main(settings: Record<string, unknown>, signal: AbortSignal): Promise<void> {
@@ -32,13 +36,22 @@ export async function main(settings: Record<string, unknown>, signal: AbortSigna
 }
 
 function tasksOf(config: OperatorConfig, of: AcrossTerms): LeaderTask[] {
-  const { outcomes, stateDir, authority, api } = of
+  const { outcomes, stateDir, authority, api, made } = of
   const { logStore } = outcomes
   const notifier = createOutputNotifier()
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
-  const handlers = [ingestHandlers({ store: logStore, notifier })]
-  const users = api ? { users: usersOf({ api, logStore, notifier }) } : {}
+  const handlers = [ingestHandlers({ store: logStore, notifier }), enrolmentHandlers(enrolmentOf(config, of))]
+  const users = api
+    ? {
+        users: usersOf({
+          api,
+          logStore,
+          notifier,
+          routes: [tokenRoutes({ authority, reach: config.reach })],
+        }),
+      }
+    : {}
   const server = config.listen ? [startServer({ listen: config.listen, authority, handlers, ...users })] : []
   if (config.mode.kind !== 'directory')
     return [createResultReporter(report), retain, ...server, ...inCluster(config, of)]
@@ -48,18 +61,35 @@ function tasksOf(config: OperatorConfig, of: AcrossTerms): LeaderTask[] {
   const onTrouble = (message: string | undefined) => void (trouble = message)
   return [
     createResultReporter({ ...report, onStatus: feed.onStatus, onTrouble }),
-    startApi({ stateDir, feed, notifier, logStore, problems }),
+    startApi({
+      stateDir,
+      feed,
+      notifier,
+      logStore,
+      problems,
+      made,
+      enrolment: { authority, reach: config.reach },
+    }),
     retain,
     ...server,
   ]
 }
 
-function inCluster({ mode, endpoint }: OperatorConfig, { api, authority }: AcrossTerms): LeaderTask[] {
+function enrolmentOf(
+  { reach, nodes }: OperatorConfig,
+  { authority, access, api }: AcrossTerms,
+): EnrolmentOptions {
+  const reviewNode = api && nodeTokenReviewer({ api, accounts: nodes.accounts })
+  return { authority, access, reach, reviewNode }
+}
+
+function inCluster({ mode, endpoint, nodes }: OperatorConfig, { api, authority }: AcrossTerms): LeaderTask[] {
   if (mode.kind !== 'kubernetes' || !api) return []
-  if (!endpoint) return [ticketTimer(api)]
+  const ca = authority.caCert
+  const agents = nodes.namespace === undefined ? [] : [publishCa({ api, namespace: nodes.namespace, ca })]
+  if (!endpoint) return [ticketTimer(api), ...agents]
   const { namespace, identity } = mode
   const { service, ip, port } = endpoint
-  const ca = authority.caCert
   const pod = { name: identity, ip }
-  return [ticketTimer(api), leaderEndpoint({ api, namespace, service, pod, port, ca })]
+  return [ticketTimer(api), ...agents, leaderEndpoint({ api, namespace, service, pod, port, ca })]
 }

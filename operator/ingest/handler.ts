@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { type Batch, decodeBatch, encodeAnswer } from '../../core/output/batch.ts'
+import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import { createSemaphore } from '../../platform/semaphore.ts'
@@ -7,7 +8,7 @@ import type { LogStore } from '../../store/log/port.ts'
 import type { Context } from '../context.ts'
 import { refuse } from '../server/answers.ts'
 import type { Handler, Handlers } from '../server/exchange.ts'
-import type { ClientAgent, PeerAgent } from '../server/peer-agent.ts'
+import type { PeerAgent } from '../server/peer-agent.ts'
 import { createAdmission } from './admission.ts'
 import { createBodyBudget } from './body-budget.ts'
 import type { OutputNotifier } from './output-notifier.ts'
@@ -67,7 +68,7 @@ export function createIngestHandler(of: {
 
 async function storeBatch(
   storePieces: StorePieces,
-  { sender, body, response }: { sender: ClientAgent; body: Body; response: ServerResponse },
+  { sender, body, response }: { sender: AgentIdentity; body: Body; response: ServerResponse },
 ): Promise<void> {
   const batch = decodeBatch(await body.decompressed())
   const mismatch = senderMismatch(sender, batch)
@@ -84,7 +85,7 @@ function goneOf(response: ServerResponse): AbortSignal {
   return gone.signal
 }
 
-function senderMismatch({ pool, agent }: ClientAgent, batch: Batch): string | undefined {
+function senderMismatch({ pool, agent }: AgentIdentity, batch: Batch): string | undefined {
   if (batch.pool === pool && batch.agent === agent) return undefined
   return `the client certificate is that of agent ${pool}/${agent}, but the batch is from ${batch.pool}/${batch.agent}`
 }

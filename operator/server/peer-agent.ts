@@ -1,13 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { agentOf } from '../identity/enrol.ts'
-
-/** An agent, by the name in its certificate. */
-export type ClientAgent = NonNullable<ReturnType<typeof agentOf>>
+import { type AgentIdentity, agentOf } from '../../core/records/agent-user.ts'
 
 export type Peer =
-  | { kind: 'agent'; agent: ClientAgent; certificate: X509Certificate }
+  | { kind: 'agent'; agent: AgentIdentity; certificate: X509Certificate }
   /** `why`: for the client, with the remedy. */
   | { kind: 'other'; why: string }
 
@@ -27,7 +24,7 @@ export function createPeerAgent(of: {
   ca: string
   now(): number
   /** Why this agent's certificate does not count any more, for the client; undefined: it counts. */
-  whyEnded?(agent: ClientAgent): string | undefined
+  whyEnded?(agent: AgentIdentity): string | undefined
 }): PeerAgent {
   const ca = new X509Certificate(of.ca)
   const known = new WeakMap<Socket, Peer>()

@@ -1,3 +1,4 @@
+import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import type { Context } from '../context.ts'
 import type { Authority } from '../identity/authority.ts'
 import type { LeaderTask } from '../operator.ts'
@@ -26,7 +27,11 @@ const LOOK_MS = 600_000
 export function startServer(of: ServerOptions): LeaderTask {
   return async (context, signal) => {
     const { log, clock } = context
-    const peerAgent = createPeerAgent({ ca: of.authority.caCert, now: clock.now })
+    const peerAgent = createPeerAgent({
+      ca: of.authority.caCert,
+      now: clock.now,
+      whyEnded: whyEnded(context),
+    })
     const handlers: Handlers = Object.assign({}, ...of.handlers.map(make => make(context, peerAgent)))
     const others = await of.users?.(context)
     const handle = createDispatch({ handlers, ...(others ? { others } : {}), log, clock })
@@ -44,6 +49,14 @@ export function startServer(of: ServerOptions): LeaderTask {
     await server.close()
     await renewing
   }
+}
+
+/** Certificates outlive the identities that they name: see identity/reconcile-identities.ts. */
+function whyEnded({ mirrors }: Pick<Context, 'mirrors'>) {
+  return (agent: AgentIdentity) =>
+    mirrors.isValid(agent)
+      ? undefined
+      : `the identity of agent ${agent.agent} has ended: it was removed, or has enrolled again since; join it again`
 }
 
 /** The authority's certificate follows the server's own, so that a machine that joins can check it against the hash in its token. */

@@ -41,6 +41,20 @@ const schema = z.strictObject({
   listen: z.array(listenAddress).default([]),
   /** Names and addresses under which they reach it, besides those of this machine. */
   listenNames: z.array(z.string().min(1)).default([]),
+  /** Where servers outside of the cluster reach the operator and etcd: they are told when they join. */
+  externalOperator: z
+    .string()
+    .regex(/^https:\/\/[^/]+$/, 'must be a URL like https://shellcron.example:9443')
+    .optional(),
+  externalEtcd: z
+    .array(z.string().regex(/^https:\/\/[^/]+$/, 'must be a URL like https://etcd-1.example:2379'))
+    .default([]),
+  /** The namespace of nodes' agents: it gets the ConfigMap shellcron-ca. */
+  agentNamespace: z.string().min(1).optional(),
+  /** The ServiceAccounts of nodes' agents. */
+  agentServiceAccount: z
+    .array(z.string().regex(/^[a-z0-9-]+:[a-z0-9.-]+$/, 'must be NAMESPACE:NAME'))
+    .default([]),
   /** The operator's Service, whose EndpointSlice the operator that leads writes. Needs POD_IP. */
   service: z.string().min(1).optional(),
   /** Status writes in a second, for all objects together. In a cluster each is a write to the cluster's own etcd. */
@@ -72,6 +86,9 @@ export interface OperatorConfig {
   health?: Address
   /** `names`: of the server's certificate. */
   listen?: { on: Listen[]; names: string[] }
+  /** Where agents outside of the cluster reach etcd and the operator. */
+  reach: { etcd: string[]; operator: string }
+  nodes: { namespace?: string; accounts: string[] }
   /** What the leader puts into the EndpointSlice of its Service. */
   endpoint?: { service: string; ip: string; port: number }
   draining: boolean
@@ -98,16 +115,7 @@ export function readConfig(
   if (!parsed.success) throw invalidFlag(parsed.error)
   const { endpoints, prefix, draining, logLevel } = parsed.data
   const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
-  if (directory !== undefined && kubeconfig !== undefined)
-    throw new InvalidInput(
-      '--kubeconfig',
-      'is for a cluster, and --directory is for standalone; use only one of them',
-    )
-  if (directory === undefined && secretFromEnv.length > 0)
-    throw new InvalidInput(
-      '--secret-from-env',
-      'is for standalone only (--directory); in a cluster, use a Secret object',
-    )
+  checkMode(parsed.data)
   const health = parsed.data.health === undefined ? {} : { health: addressOf('--health', parsed.data.health) }
   return {
     endpoints,
@@ -121,6 +129,8 @@ export function readConfig(
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,
     ...listenOf(parsed.data, env),
+    reach: { etcd: parsed.data.externalEtcd, operator: parsed.data.externalOperator ?? '' },
+    nodes: nodesOf(parsed.data),
     ...endpointOf(parsed.data, env),
     ...awaitedOf(parsed.data),
     mode:
@@ -165,6 +175,24 @@ function awaitedOf({
   awaitSince: since,
 }: z.infer<typeof schema>): Pick<OperatorConfig, 'awaitedAgent'> {
   return agent === undefined ? {} : { awaitedAgent: { pool: LOCAL_POOL, agent, since } }
+}
+
+/** Throws InvalidInput for a flag of the other mode. */
+function checkMode({ directory, kubeconfig, secretFromEnv }: z.infer<typeof schema>): void {
+  if (directory !== undefined && kubeconfig !== undefined)
+    throw new InvalidInput(
+      '--kubeconfig',
+      'is for a cluster, and --directory is for standalone; use only one of them',
+    )
+  if (directory === undefined && secretFromEnv.length > 0)
+    throw new InvalidInput(
+      '--secret-from-env',
+      'is for standalone only (--directory); in a cluster, use a Secret object',
+    )
+}
+
+function nodesOf({ agentNamespace, agentServiceAccount }: z.infer<typeof schema>): OperatorConfig['nodes'] {
+  return { accounts: agentServiceAccount, ...(agentNamespace ? { namespace: agentNamespace } : {}) }
 }
 
 function invalidFlag(error: z.ZodError): InvalidInput {

@@ -1,9 +1,11 @@
 import { join } from 'node:path'
+import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { KubeApi } from '../../platform/kubernetes/api.ts'
 import type { Log } from '../../platform/log.ts'
 import { type Health, serveHealth } from '../api/health.ts'
 import type { Context } from '../context.ts'
+import type { Access } from '../identity/access.ts'
 import type { Authority } from '../identity/authority.ts'
 import { type LeaderTask, leadOperator } from '../operator.ts'
 import { createDirectoryResources } from '../resources/directory/resources.ts'
@@ -14,9 +16,10 @@ import { createOutcomeNotifier, type OutcomeNotifier } from '../upkeep/outcome-n
 import type { OperatorConfig } from './config.ts'
 import { waitForOutbox } from './last-drain.ts'
 import { lead } from './leader-election.ts'
-import { localAgents, withAgents } from './local-agents.ts'
+import { type MadeAgents, withAgents } from './local-agents.ts'
 import { type Opened, open } from './open.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
+import { localIdentities, readAgents } from './remember-agent.ts'
 import { reportDenials } from './report-denials.ts'
 
 export interface StartOptions {
@@ -32,8 +35,12 @@ export interface AcrossTerms {
   outcomes: OutcomeNotifier
   stateDir: string
   authority: Authority
+  /** undefined: etcd is used without users. */
+  access: Access | undefined
   /** undefined: standalone. */
   api: KubeApi | undefined
+  /** Standalone: agents that the directory does not have. Set while this operator leads. */
+  made(): MadeAgents | undefined
 }
 
 export interface Operator {
@@ -78,6 +85,7 @@ class RunningOperator {
   #draining: boolean
   #context: Context | undefined
   #enqueueAll: (() => void) | undefined
+  #made: MadeAgents | undefined
   readonly #readiness = createReadiness()
 
   constructor(options: StartOptions, opened: Opened) {
@@ -138,7 +146,7 @@ class RunningOperator {
 
   async #serveTerm(leading: AbortSignal): Promise<void> {
     const { clock, log, config } = this.#options
-    const { etcd, keys, identity, logStore } = this.#opened
+    const { etcd, keys, identity, logStore, access } = this.#opened
     const term = new AbortController()
     const signal = AbortSignal.any([leading, term.signal])
     const resources = await this.#createResources()
@@ -158,6 +166,7 @@ class RunningOperator {
           allowWithoutPolicy: config.mode.kind === 'directory',
           draining: () => this.#draining,
           ...(config.awaitedAgent ? { awaitedAgent: config.awaitedAgent } : {}),
+          ...(access ? { identities: { access, localIdentities: () => this.#localIdentities() } } : {}),
           tasks: this.#tasks(),
           onLeading: (context, enqueueAll) => this.#onLeading(context, enqueueAll),
         },
@@ -169,6 +178,11 @@ class RunningOperator {
       term.abort(new Error('the term is over'))
       await reporting
     }
+  }
+
+  async #localIdentities(): Promise<AgentIdentity[]> {
+    const { mode } = this.#options.config
+    return mode.kind === 'directory' ? localIdentities(mode.stateDir) : []
   }
 
   async #reportDenials(resources: Resources, signal: AbortSignal): Promise<void> {
@@ -184,9 +198,10 @@ class RunningOperator {
   }
 
   #tasks(): readonly LeaderTask[] {
-    const { authority, api } = this.#opened
+    const { authority, access, api } = this.#opened
     const { stateDir } = this.#options.config.mode
-    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority, api })
+    const made = () => this.#made
+    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority, access, api, made })
   }
 
   #onLeading(context: Context, enqueueAll: () => void): void {
@@ -209,6 +224,7 @@ class RunningOperator {
       clock,
       log,
     })
-    return withAgents(resources, await localAgents(mode.stateDir))
+    this.#made = withAgents(resources, mode.stateDir, await readAgents(mode.stateDir))
+    return this.#made.resources
   }
 }

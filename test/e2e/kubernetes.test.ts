@@ -478,7 +478,7 @@ test('of two operators one acts; when it is killed the other takes over, and und
 test('when all objects are deleted, etcd has no key of them', async () => {
   await kubectl('delete', 'scj,srun', '--all', '-A', '--timeout=60s')
   const keys = createKeys()
-  const lasting = ['meta/', 'pools/', 'members/', 'agents/'].map(top => keys.prefix + top)
+  const lasting = ['meta/', 'pools/', 'members/', 'agents/', 'identities/'].map(top => keys.prefix + top)
   await eventually('the outbox is empty, and all other keys are gone', async () => {
     const { items } = await fleet.etcd.list(keys.prefix)
     return items.every(({ key }) => lasting.some(top => key.startsWith(top)))

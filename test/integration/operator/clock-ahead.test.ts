@@ -44,7 +44,7 @@ async function startFleet() {
   await fixture.write('a0.yaml', object('ShellAgent', 'a0', { external: {} }))
   const agent = await startAgentOf(operator, {
     name: 'a0',
-    endpoints: fixture.endpoints,
+    where: fixture.where,
     dir: fixture.dir,
     clock,
   })

@@ -5,11 +5,11 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { BatchPiece } from '../../../core/output/batch.ts'
-import { agentUser } from '../../../operator/identity/enrol.ts'
+import { agentUser } from '../../../core/records/agent-user.ts'
 import type { KeyPair } from '../../../platform/certificates.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { eventually } from '../../fault/eventually.ts'
-import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest, VALID_ID } from '../../fixtures/ingest.ts'
 
 /** Clients that hold what they are given must not keep other agents waiting. */
 let ingest: IngestFixture
@@ -53,7 +53,8 @@ const question = (run: string): BatchPiece => ({
 })
 
 const pairOf = (agent: string) => {
-  const pair = pairs.get(agent) ?? ingest.authority.client(agentUser('default', agent), 1)
+  const pair =
+    pairs.get(agent) ?? ingest.authority.client(agentUser({ pool: 'default', agent: agent, id: VALID_ID }), 1)
   pairs.set(agent, pair)
   return pair
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Agent as Connections } from 'node:https'
 import { connect, type DetailedPeerCertificate } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { agentUser } from '../../../operator/identity/enrol.ts'
+import { agentUser } from '../../../core/records/agent-user.ts'
 import { answerJson, refuse } from '../../../operator/server/answers.ts'
 import { certificateOf } from '../../../operator/server/start-server.ts'
 import { createCa, issue, type KeyPair } from '../../../platform/certificates.ts'
@@ -11,6 +11,7 @@ import { systemClock } from '../../../platform/clock.ts'
 import { type ServerFixture, startServer } from '../../fixtures/server.ts'
 
 const HOUR = 3_600_000
+const AGENT = { pool: 'default', agent: 'a', id: '0a1b2c3d' }
 let fixture: ServerFixture
 
 beforeAll(async () => {
@@ -34,7 +35,7 @@ afterAll(() => fixture.close())
 /** The certificate of an agent, as this authority would have issued it `hoursAgo`. */
 const pairOf = (ca: KeyPair, hoursAgo = 0, hours = 1) =>
   issue(ca, {
-    commonName: agentUser('default', 'a'),
+    commonName: agentUser(AGENT),
     usage: 'client',
     hours,
     now: systemClock.now() - hoursAgo * HOUR,
@@ -65,7 +66,7 @@ test("an agent's certificate names the agent; a request without one is refused w
   const pair = await pairOf(fixture.authority.pair)
   expect(await fixture.ask('/v1/who', { ...pair })).toMatchObject({
     status: 200,
-    body: JSON.stringify({ pool: 'default', agent: 'a' }),
+    body: JSON.stringify(AGENT),
   })
   expect(await fixture.ask('/v1/who')).toMatchObject({
     status: 403,
@@ -103,7 +104,7 @@ test('a certificate of this authority that is not one of an agent is refused', a
   const pairs = [
     await authority.client('shellcron-operator', 1),
     await authority.client('agent:default', 1),
-    await issue(authority.pair, { commonName: agentUser('default', 'a'), usage: 'server', hours: 1 }),
+    await issue(authority.pair, { commonName: agentUser(AGENT), usage: 'server', hours: 1 }),
   ]
   for (const pair of pairs)
     expect(await fixture.ask('/v1/who', { ...pair })).toMatchObject({
