@@ -4,10 +4,10 @@ NODE := scripts/node
 GO := $(CURDIR)/scripts/go
 BIN := node_modules
 
-.PHONY: help up test verify model build clean format generate go
+.PHONY: help up test cluster cluster-test verify model build clean format generate go
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 # Whoever makes this trusts the owner of the checkout: this file and all programs are the owner's.
 up: node_modules/.installed go ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
@@ -18,6 +18,14 @@ test: build ## set up what the tests need and run all of them
 	@$(NODE) scripts/tools.ts
 	@if command -v gcc >/dev/null; then CGO_ENABLED=1 $(GO) -C launcher test -race -count=1 ./...; else $(GO) -C launcher test -count=1 ./...; fi
 	@$(NODE) scripts/test.ts
+
+cluster: node_modules/.installed go ## start a Kubernetes of two nodes on this machine, until Ctrl-C; needs root
+	@$(NODE) scripts/tools.ts
+	@$(NODE) scripts/cluster.ts
+
+cluster-test: build ## the tests that take minutes on a Kubernetes with nodes; needs root
+	@$(NODE) scripts/tools.ts
+	@$(NODE) scripts/test.ts --project=cluster
 
 verify: node_modules/.installed go ## types, lint, format, dead code, architecture, generated files
 	@$(NODE) scripts/verify.ts

@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config'
 // Most of the time tests wait, for an etcd, a command, the next second: three at once keep two cores busy, and do not choke them.
 const maxWorkers = 3
 
-// Two projects: `unit` beside the code needs nothing but Node; `server` under test/ starts real servers.
+// Three projects: `unit` beside the code needs nothing but Node; `server` under test/ starts real servers; `cluster` takes minutes on a
+// Kubernetes with nodes, and belongs to `make cluster-test`. The last two start one cluster each, if a test asks for it.
 export default defineConfig({
   test: {
     projects: [
@@ -22,7 +23,21 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 300_000,
           pool: 'forks',
+          globalSetup: 'test/servers/cluster/shared.ts',
           maxWorkers,
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          pool: 'forks',
+          globalSetup: 'test/servers/cluster/shared.ts',
+          // A test may restart a node.
+          fileParallelism: false,
+          maxWorkers: 1,
         },
       },
     ],

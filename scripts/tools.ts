@@ -3,29 +3,35 @@
  * Packages need root. If they cannot be installed, the missing ones are listed, and their tests are skipped.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { messageOf } from '../platform/errors.ts'
-import { criProgram, etcdPrograms, kubernetesPrograms } from '../test/servers/binaries.ts'
+import {
+  corednsProgram,
+  criProgram,
+  etcdPrograms,
+  kubernetesPrograms,
+  nodePrograms,
+} from '../test/servers/binaries.ts'
+import { whyNoCluster } from '../test/servers/cluster/requirements.ts'
+import { helm3Program, helmProgram } from '../test/servers/helm.ts'
+import { allPackages, missingPackages } from '../test/servers/packages.ts'
 import { execBinary } from './go-programs.ts'
 
+// Packages first: Helm is unpacked by one of them.
+installPackages()
 await etcdPrograms()
 await kubernetesPrograms()
 await criProgram()
 await execBinary()
-installPackages()
+if (!whyNoCluster()) {
+  await nodePrograms()
+  await corednsProgram()
+  await helmProgram()
+  await helm3Program()
+}
 
-/** Installs the Debian packages of the container runtimes and PostgreSQL. A package is missing if its program is. */
+/** Installs the Debian packages that tests need. A package is missing if its program is. */
 function installPackages(): void {
-  const programs = {
-    containerd: '/usr/bin/containerd',
-    runc: '/usr/sbin/runc',
-    podman: '/usr/bin/podman',
-    crun: '/usr/bin/crun',
-    conmon: '/usr/bin/conmon',
-    'busybox-static': '/bin/busybox',
-    postgresql: '/usr/lib/postgresql',
-  }
-  const missing = Object.entries(programs).flatMap(([name, path]) => (existsSync(path) ? [] : [name]))
+  const missing = missingPackages(allPackages)
   if (missing.length === 0) return
   try {
     // Another process may hold the lock of dpkg: wait for it.

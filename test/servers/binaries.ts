@@ -11,12 +11,14 @@ import { exists, makeOnce } from '../../platform/make-once.ts'
 const run = promisify(execFile)
 const MODULE = fileURLToPath(new URL('./kubernetes', import.meta.url))
 const CRI = fileURLToPath(new URL('./cri', import.meta.url))
-/** One program with five names. */
+const COREDNS = fileURLToPath(new URL('./coredns', import.meta.url))
+/** One program with six names. */
 const COMPONENTS = [
   'kube-apiserver',
   'kube-controller-manager',
   'kube-scheduler',
   'kubelet',
+  'kube-proxy',
   'kubectl',
 ] as const
 
@@ -35,19 +37,38 @@ export async function etcdPrograms(): Promise<string> {
   return etcdCache(machine)
 }
 
+/** The directory of all programs of a cluster with nodes. Builds them first if this machine does not have them. */
+export async function nodePrograms(): Promise<string> {
+  return buildKubernetes(readMachine())
+}
+
 /** The path of `cri`, which requests pods from a runtime as a kubelet does. Builds it first if this machine does not have it. */
 export async function criProgram(): Promise<string> {
+  return goProgram({ name: 'cri', module: CRI, flags: [] })
+}
+
+/** The path of CoreDNS. Builds it first if this machine does not have it. */
+export async function corednsProgram(): Promise<string> {
+  return goProgram({ name: 'coredns', module: COREDNS, flags: ['-ldflags', '-s -w'] })
+}
+
+/** Builds the main package of a module of ours, once for this machine. */
+async function goProgram(of: { name: string; module: string; flags: string[] }): Promise<string> {
   const machine = readMachine()
-  const dir = join(machine.cacheDir, `cri-${await fingerprint(CRI)}`)
+  const dir = join(machine.cacheDir, `${of.name}-${await fingerprint(of.module)}`)
   await makeOnce({
     dir,
-    names: ['cri'],
+    names: [of.name],
     make: async tmp => {
-      const args = ['build', '-trimpath', '-o', join(tmp, 'cri'), '.']
-      await run(machine.go, args, { cwd: CRI, env: { ...machine.env, CGO_ENABLED: '0' } })
+      tell(`building ${of.name} with Go, once for this machine`)
+      const args = ['build', '-trimpath', ...of.flags, '-o', join(tmp, of.name), '.']
+      await run('nice', [machine.go, ...args], {
+        cwd: of.module,
+        env: { ...machine.env, CGO_ENABLED: '0' },
+      })
     },
   })
-  return join(dir, 'cri')
+  return join(dir, of.name)
 }
 
 async function hasAll(dir: string): Promise<boolean> {

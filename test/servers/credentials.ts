@@ -14,9 +14,15 @@ export interface Credentials {
   /** The key that signs tokens of service accounts. */
   tokenKeyFile: string
   tokenPublicFile: string
+  /** Writes a client certificate and its key to `PATH.crt` and `PATH.key`. */
+  client(
+    path: string,
+    caller: { user: string; groups: string[] },
+  ): Promise<{ certFile: string; keyFile: string }>
 }
 
-export async function createCredentials(dir: string): Promise<Credentials> {
+/** `names`: further names and addresses of the API server. */
+export async function createCredentials(dir: string, names: string[] = []): Promise<Credentials> {
   const file = async (name: string, text: string) => {
     await writeFile(join(dir, name), text, { mode: 0o600 })
     return join(dir, name)
@@ -31,6 +37,7 @@ export async function createCredentials(dir: string): Promise<Credentials> {
       'kubernetes',
       'kubernetes.default',
       'kubernetes.default.svc',
+      ...names,
     ],
     usage: 'server',
     hours: 24,
@@ -44,9 +51,18 @@ export async function createCredentials(dir: string): Promise<Credentials> {
     serverCertFile: await file('server.crt', server.cert),
     serverKeyFile: await file('server.key', server.key),
     tokenKeyFile: await file('token.key', token.privateKey.export({ ...pem, type: 'sec1' }).toString()),
+    async client(path, { user, groups }) {
+      const { cert, key } = await issueClient(ca, user, groups)
+      await writeFile(`${path}.crt`, cert)
+      await writeFile(`${path}.key`, key, { mode: 0o600 })
+      return { certFile: `${path}.crt`, keyFile: `${path}.key` }
+    },
     tokenPublicFile: await file('token.pub', token.publicKey.export({ ...pem, type: 'spki' }).toString()),
   }
 }
+
+const issueClient = (ca: KeyPair, user: string, groups: string[]) =>
+  issue(ca, { commonName: user, organizations: groups, usage: 'client', hours: 24 })
 
 /** The identity of a client: a certificate or a token. */
 export type Caller = { user: string; groups: string[] } | { token: string }
@@ -60,7 +76,7 @@ export async function writeKubeconfig(
   const user = async () => {
     if ('token' in of.caller) return { token: of.caller.token }
     const { user, groups } = of.caller
-    const client = await issue(of.ca, { commonName: user, organizations: groups, usage: 'client', hours: 24 })
+    const client = await issueClient(of.ca, user, groups)
     return { 'client-certificate-data': base64(client.cert), 'client-key-data': base64(client.key) }
   }
   const config = {

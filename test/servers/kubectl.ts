@@ -7,6 +7,8 @@ export interface KubectlOptions {
   stdin?: string
   /** It is killed after this time; default: 120 s. */
   withinMs?: number
+  /** Default: this process's environment. */
+  env?: NodeJS.ProcessEnv
 }
 
 export interface KubectlResult {
@@ -16,18 +18,18 @@ export interface KubectlResult {
   code: number | null
 }
 
-/** The message is kubectl's; its output is in `result`. */
+/** The message is the program's; its output is in `result`. */
 export class KubectlFailed extends Error {
   override readonly name = 'KubectlFailed'
   readonly result: KubectlResult
 
-  constructor(args: string[], result: KubectlResult) {
-    super(`kubectl ${args.join(' ')} ended with ${result.code}: ${result.stderr.trim()}`)
+  constructor(args: string[], result: KubectlResult, program = 'kubectl') {
+    super(`${program} ${args.join(' ')} ended with ${result.code}: ${result.stderr.trim()}`)
     this.result = result
   }
 }
 
-/** Runs kubectl with this kubeconfig and none of the user's settings. */
+/** Runs kubectl, or a program with the same flag, with this kubeconfig and none of the user's settings. */
 export async function runKubectl(
   program: string,
   args: string[],
@@ -39,6 +41,7 @@ export async function runKubectl(
     stdio: 'pipe',
     signal: limit.signal,
     killSignal: 'SIGKILL',
+    ...(options.env ? { env: options.env } : {}),
   })
   const texts = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
 import { readFile, readlink } from 'node:fs/promises'
 import { type Child, startChild } from '../../platform/child-process.ts'
 import { eventually } from '../fault/eventually.ts'
-import { type Directory, temporaryDirectory } from './directory.ts'
+import { reapControlGroups } from './control-groups.ts'
+import { temporaryDirectory } from './directory.ts'
 
 /** A part of this machine with its own processes and mounts, in which a container runtime leaves nothing behind. */
 export interface TestMachine {
@@ -19,16 +19,6 @@ export interface TestMachine {
   stop(): Promise<void>
 }
 
-/** Its stdin ends with this process. Processes in the groups die with the machine, a moment later. */
-const REAPER = `cat > /dev/null
-ours() { find /sys/fs/cgroup -depth -type d \\( -path "*/$name" -o -path "*/$name/*" \\) "$@" 2> /dev/null; }
-name=$0
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-  ours -exec rmdir {} \\;
-  ours | grep -q . || exit 0
-  sleep 0.3
-done`
-
 /** Starts `command` as the first process of a machine. It gets the directory and the parent of its control groups. */
 export async function startMachine(
   prefix: string,
@@ -36,12 +26,7 @@ export async function startMachine(
 ): Promise<TestMachine> {
   const directory = await temporaryDirectory(prefix)
   const cgroupParent = `/${directory.path.split('/').at(-1)}`
-  const reaper = spawn('/bin/sh', ['-c', REAPER, cgroupParent.slice(1)], {
-    cwd: '/',
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
-  reaper.unref()
+  const removeGroups = reapControlGroups(cgroupParent.slice(1))
   const child = await startChild({
     name: prefix,
     command: '/usr/bin/unshare',
@@ -63,20 +48,17 @@ export async function startMachine(
     namespace: await readlink(`/proc/${first}/ns/pid`),
     enter: ['/usr/bin/nsenter', '--target', String(first), '--pid', '--mount', '--'],
     cgroupParent,
-    stop: () => stopAll(child, reaper, directory),
+    async stop() {
+      child.signal('SIGKILL')
+      await child.ended
+      await removeGroups()
+      await directory.remove()
+    },
   }
 }
 
-async function stopAll(child: Child, reaper: ReturnType<typeof spawn>, directory: Directory): Promise<void> {
-  const reaped = new Promise(resolve => reaper.once('exit', resolve))
-  child.signal('SIGKILL')
-  await child.ended
-  reaper.stdin?.end()
-  await reaped
-  await directory.remove()
-}
-
-async function childOf(pid: number): Promise<number | undefined> {
+/** The first child of a process. */
+export async function childOf(pid: number): Promise<number | undefined> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
   return Number(children.split(' ')[0]) || undefined
 }

@@ -30,7 +30,7 @@ export async function startPodman(): Promise<Podman> {
     name: 'podman',
     prefix: 'shellcron-pod-',
     async command(dir) {
-      const env = await configure(dir)
+      const env = await configurePodman(dir)
       const service = ['podman', 'system', 'service', '--time=0', `unix://${socketIn(dir)}`]
       return ['env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...service]
     },
@@ -56,8 +56,8 @@ export async function startPodman(): Promise<Podman> {
   }
 }
 
-/** All of Podman's data is in `dir`. runc is the runtime that supports cgroups v1 beside a v2 tree. */
-async function configure(dir: string): Promise<Record<string, string>> {
+/** The environment of a Podman whose data is all in `dir`. runc is the runtime that supports cgroups v1 beside a v2 tree. */
+export async function configurePodman(dir: string): Promise<Record<string, string>> {
   const files = {
     'containers.conf': `[containers]
 netns = "host"
