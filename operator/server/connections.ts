@@ -6,7 +6,8 @@ import type { TLSSocket } from 'node:tls'
  * Keeps one client from taking the connections of all others. A connection counts for its address until its handshake is done, then for
  * its certificate, or without one still for its address. Above a limit one connection of the same client is closed:
  *
- *   during handshakes        the oldest one: a client that is alive comes through
+ *   during handshakes        the oldest one: a client that is alive comes through. The limit is high, because many agents may share an
+ *                            address, and an event loop that is behind sees a handshake long after its connection
  *   with a certificate       the oldest one without a request, else the oldest one: an agent that restarts comes through
  *   without a certificate    the oldest one without a request, else the new one: requests in progress go on
  *
@@ -23,8 +24,8 @@ export interface ConnectionLimits {
 }
 
 export const CONNECTION_LIMITS: ConnectionLimits = {
-  handshakes: 64,
-  allHandshakes: 1_024,
+  handshakes: 1_024,
+  allHandshakes: 4_096,
   ofCertificate: 8,
   ofAddress: 256,
 }

@@ -36,7 +36,7 @@ export interface TlsServerOptions {
 }
 
 /** The deadlines of a TLS handshake, of a request's head, and from the first byte of a request to its last, ms. */
-const HANDSHAKE_DEADLINE_MS = 5_000
+const HANDSHAKE_DEADLINE_MS = 10_000
 const HEAD_DEADLINE_MS = 10_000
 const REQUEST_DEADLINE_MS = 60_000
 const LOOK_MS = 2_000

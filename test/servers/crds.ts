@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { eventually } from '../fault/eventually.ts'
 import type { Kubernetes } from './kubernetes.ts'
 
-const CRDS = fileURLToPath(new URL('../../crds', import.meta.url))
+export const CRDS = fileURLToPath(new URL('../../crds', import.meta.url))
 
 /**
  * Applies the CRDs and waits until the server accepts their objects. `kubectl wait` fails at once on a CRD that has no conditions yet
