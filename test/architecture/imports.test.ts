@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 }
 
 /** The only exception: `cli/` may load these, by dynamic import only. */
-const DYNAMIC_FROM_CLI = ['operator/main.ts', 'agent/main.ts']
+const DYNAMIC_FROM_CLI = ['operator/main.ts', 'agent/main.ts', 'operator/installation/main.ts']
 
 interface Source {
   path: string
