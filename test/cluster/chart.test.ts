@@ -221,6 +221,8 @@ describe.skipIf(whyNoCluster())('the chart', () => {
     expect(await kubectl('logs', 'shellcron-test', '-n', SYSTEM)).toMatch(
       /DaemonSet restricted-agents\/shellcron-agent-default: 0 of 2 pods are Ready\. Pods are refused: .*violates PodSecurity/,
     )
+    // The other namespace was the chart's, and went with its agents.
+    await kubectl('wait', `namespace/${AGENTS}`, '--for=delete', '--timeout=120s')
     await upgrade()
     await kubectl('delete', 'namespace', name)
   })
