@@ -117,6 +117,10 @@ describe.skipIf(whyNoCluster())('the chart', () => {
     expect(await kubectl('get', 'sts', '-n', SYSTEM, '-o', 'jsonpath={.items[*].status.readyReplicas}')).toBe(
       '3',
     )
+    await apply({
+      ...policy(OPS),
+      spec: { namespaces: [OPS], rules: [{ pools: ['*'], host: { users: ['*'] }, container: {} }] },
+    })
   })
 
   test('helm test runs a command to its output', async () => {
@@ -127,10 +131,6 @@ describe.skipIf(whyNoCluster())('the chart', () => {
 
   test('a host job and a container job run, and their outcome is in kubectl get', async () => {
     await apply(
-      {
-        ...policy(OPS),
-        spec: { namespaces: [OPS], rules: [{ pools: ['*'], host: { users: ['*'] }, container: {} }] },
-      },
       job('on-host', '', { schedule: '*/2 * * * * *', template: host('hostname; exit 3') }),
       job('inside', '', {
         schedule: '*/2 * * * * *',
