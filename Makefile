@@ -39,6 +39,7 @@ build: node_modules/.installed go ## build the launcher and its helper for amd64
 
 generate: node_modules/.installed ## write the generated files again
 	@$(NODE) scripts/generate-crds.ts
+	@$(NODE) scripts/chart-readme.ts
 
 format: node_modules/.installed ## format the source
 	@$(NODE) $(BIN)/@biomejs/biome/bin/biome check --write .

@@ -93,6 +93,12 @@ export class Agent {
     return this.#work.running
   }
 
+  /** ShellCron is uninstalled. */
+  get isPoolDraining(): boolean {
+    const { keys, pool } = this.#options
+    return this.#world.pools.get(keys.pool(pool))?.value.draining ?? false
+  }
+
   stopClaiming(): void {
     this.#isStopped = true
   }

@@ -10,14 +10,21 @@ const RECORD_WITHIN_MS = 15_000
 const FLUSH_WITHIN_MS = 10_000
 const POLL_MS = 50
 
-/** Drains the agent if `drainSeconds` is set. Otherwise hands its session over to the next agent on this machine. */
+/** While ShellCron is uninstalled, how long active runs may go on: no other agent comes after this one. */
+const UNINSTALL_SECONDS = 10
+
+/**
+ * Drains the agent if `drainSeconds` is set, or if its pool drains because ShellCron is uninstalled. Otherwise hands its session over to the next
+ * agent on this machine.
+ */
 export async function stopAgent(
   agent: Agent,
   output: Output,
   { drainSeconds, log }: { drainSeconds: number | undefined; log: Log },
 ): Promise<void> {
   agent.stopClaiming()
-  if (drainSeconds !== undefined) await drain(agent, output, drainSeconds * 1_000)
+  const seconds = drainSeconds ?? (agent.isPoolDraining ? UNINSTALL_SECONDS : undefined)
+  if (seconds !== undefined) await drain(agent, output, seconds * 1_000)
   else await handOver(agent, log)
 }
 

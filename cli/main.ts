@@ -29,6 +29,7 @@ const COMMANDS: Commands = {
   'remove-agent': async () => (await import('./join/join-command.ts')).addRemoveAgentCommand,
   operator: async () => (await import('./operator.ts')).addOperatorCommand,
   agent: async () => (await import('./agent.ts')).addAgentCommand,
+  installation: async () => (await import('./installation.ts')).addInstallationCommand,
   version: async () => addVersionCommand,
 }
 

@@ -17,6 +17,15 @@ export function addOperatorCommand(program: Command): void {
       '--etcd-identity <dir>',
       'directory with ca.crt, tls.crt and tls.key for etcd (default: issued by the operator)',
     )
+    .option(
+      '--etcd-secret <name>',
+      "Secret in which to keep a certificate for etcd's members (default: none)",
+    )
+    .option(
+      '--etcd-names <names>',
+      'names in that certificate, separated by commas; the first is its common name',
+      commaSeparated,
+    )
     .option('--prefix <prefix>', 'prefix of every key in etcd (default: "/shellcron/v1/")')
     .option(
       '--status-writes <n>',

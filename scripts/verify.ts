@@ -25,6 +25,7 @@ const checks: Check[] = [
     command: [node, 'node_modules/vitest/vitest.mjs', 'run', 'test/architecture', '--reporter=dot'],
   },
   { name: 'generated files', command: [node, 'scripts/generate-crds.ts', '--check'] },
+  { name: 'generated files of the chart', command: [node, 'scripts/chart-readme.ts', '--check'] },
   { name: 'dead code', command: [node, 'node_modules/knip/bin/knip.js'] },
   { name: 'go vet', command: [go, '-C', 'launcher', 'vet', './...'], os: 'linux' },
   { name: 'go vet for macOS', command: vetPortable, os: 'darwin' },

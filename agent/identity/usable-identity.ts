@@ -27,7 +27,7 @@ const backoff = createBackoff({ firstMs: 500, longestMs: 10_000 })
 /**
  * The identity to start with. Waits for the operator where it is needed:
  *
- *   no certificate ──────────────▶ enrol with the token file
+ *   no certificate, or one of another authority ─▶ enrol with the token file
  *   expired ─▶ renew ─▶ refused ─▶ enrol with the token file
  *   valid ─▶ use it
  *
@@ -53,7 +53,8 @@ export async function usableIdentity(
 async function attempt(settings: IdentitySettings, now: number, stop: AbortSignal): Promise<Identity> {
   const { dir, operator, enrolTokenFile } = settings
   const mayEnrol = operator !== undefined && enrolTokenFile !== undefined
-  if (mayEnrol && !(await isThere(join(dir, IDENTITY_FILES.cert)))) await enrolWithFile(settings, stop)
+  const isUsable = (await isThere(join(dir, IDENTITY_FILES.cert))) && !(await isOfOtherAuthority(settings))
+  if (mayEnrol && !isUsable) await enrolWithFile(settings, stop)
   const identity = await readIdentity(dir, settings.trust)
   if (identity.validTo > now || operator === undefined) return identity
   try {
@@ -71,6 +72,15 @@ export async function enrolWithFile(settings: IdentitySettings, stop?: AbortSign
   const ca = await readFile(caFile ?? join(dir, IDENTITY_FILES.ca), 'utf8')
   await enrol({ operator: { url: operator, ca }, token, dir }, stop)
 }
+
+/** ShellCron was installed anew in the cluster, with keys of its own: what this node has is worthless. */
+async function isOfOtherAuthority({ dir, caFile }: IdentitySettings): Promise<boolean> {
+  if (caFile === undefined) return false
+  const [own, current] = await Promise.all([readText(join(dir, IDENTITY_FILES.ca)), readText(caFile)])
+  return own !== undefined && current !== undefined && own.trim() !== current.trim()
+}
+
+const readText = (path: string) => readFile(path, 'utf8').catch(() => undefined)
 
 function isThere(path: string): Promise<boolean> {
   return access(path).then(

@@ -101,7 +101,10 @@ export function readConfig(input: Record<string, unknown>): Settings {
     identityTrust: isInPod() ? trustAll : trustIn(parsed.data.trustOwner),
     openFiles: readOpenFiles(process.env.SHELLCRON_OPEN_FILES),
     defaultPolicy: parsed.data.localPolicy === undefined,
-    policyPath: parsed.data.localPolicy ?? join('/etc/shellcron', 'agent.yaml'),
+    // In a pod the node's own file counts, not one of the image.
+    policyPath:
+      parsed.data.localPolicy ??
+      join(parsed.data.hostNamespaces ? '/proc/1/root' : '/', 'etc/shellcron/agent.yaml'),
   }
 }
 

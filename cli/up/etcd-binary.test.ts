@@ -58,7 +58,8 @@ test('if the build fails, an old one in PATH is used, with a warning', async () 
   expect(await find()).toEqual({
     path,
     version: '3.4.23',
-    warning: 'etcd 3.4.23 is good enough for a trial only; production needs 3.6.14 or later',
+    warning:
+      'etcd 3.4.23 is good enough for a trial only; production needs 3.6.14 or later, or 3.7.1 or later',
   })
 })
 
@@ -76,6 +77,8 @@ test('if no etcd can be found or made, the error names what to install, and what
   await etcd(join(base, 'bin/etcd'), '3.3.0')
   await expect(find()).rejects.toMatchObject({
     field: 'etcd',
-    message: expect.stringMatching(/install etcd 3\.6\.14 or later, or Go[\s\S]*no network[\s\S]*apt-get/),
+    message: expect.stringMatching(
+      /install etcd 3\.6\.14 or later, or 3\.7\.1 or later, or Go[\s\S]*no network[\s\S]*apt-get/,
+    ),
   })
 })

@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { InvalidInput } from '../../core/errors.ts'
+import { isSafeEtcd, SAFE_ETCD } from '../../core/etcd-version.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { exists, makeOnce } from '../../platform/make-once.ts'
 import type { Machine } from './config.ts'
@@ -19,8 +20,6 @@ export interface EtcdBinary {
 
 type Version = readonly [number, number, number]
 
-/** Earlier versions have bugs in roles and leases that ShellCron cannot work around. */
-const SAFE: Version = [3, 6, 14]
 /** The oldest version on which ShellCron's protocol runs: good enough for a trial. */
 const OLDEST: Version = [3, 4, 23]
 
@@ -41,7 +40,7 @@ export async function findEtcd(options: {
   const inCache = await look(cached)
   if (inCache) return inCache
   const inPath = await lookInPath(machine)
-  if (inPath && !isBefore(inPath.version, SAFE)) return inPath
+  if (inPath && isSafeEtcd(inPath.version)) return inPath
 
   const why: string[] = []
   const attempt = async (find: () => Promise<EtcdBinary | undefined>): Promise<EtcdBinary | undefined> => {
@@ -63,13 +62,13 @@ export async function findEtcd(options: {
   if (packaged && !isBefore(packaged.version, OLDEST)) return withWarning(packaged)
   throw new InvalidInput(
     'etcd',
-    `not found, and it could not be built here: install etcd ${SAFE.join('.')} or later, or Go (https://go.dev/dl). Tried:\n${why.join('\n')}`,
+    `not found, and it could not be built here: install etcd ${SAFE_ETCD}, or Go (https://go.dev/dl). Tried:\n${why.join('\n')}`,
   )
 }
 
 function withWarning(binary: EtcdBinary): EtcdBinary {
-  if (!isBefore(binary.version, SAFE)) return binary
-  const warning = `etcd ${binary.version} is good enough for a trial only; production needs ${SAFE.join('.')} or later`
+  if (isSafeEtcd(binary.version)) return binary
+  const warning = `etcd ${binary.version} is good enough for a trial only; production needs ${SAFE_ETCD}`
   return { ...binary, warning }
 }
 

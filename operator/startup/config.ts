@@ -35,6 +35,10 @@ const schema = z.strictObject({
   directory: z.string().min(1).optional(),
   kubeconfig: z.string().min(1).optional(),
   etcdIdentity: z.string().min(1).optional(),
+  /** The Secret with the certificate of etcd's members, which the operator issues and renews. */
+  etcdSecret: z.string().min(1).optional(),
+  /** Names and addresses in that certificate. The first is its common name. */
+  etcdNames: z.array(z.string().min(1)).default([]),
   prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
   health: address.optional(),
   /** Addresses and Unix sockets on which agents and users reach the operator, with TLS. Without one it serves neither. */
@@ -83,6 +87,8 @@ export interface OperatorConfig {
   endpoints: string[]
   prefix: string
   etcdIdentity?: string
+  /** The certificate that the operator keeps for etcd's members. */
+  etcdCertificate?: { secret: string; names: string[] }
   health?: Address
   /** `names`: of the server's certificate. */
   listen?: { on: Listen[]; names: string[] }
@@ -127,6 +133,7 @@ export function readConfig(
     logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
     retention: retentionOf(parsed.data),
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
+    ...etcdCertificateOf(parsed.data),
     ...health,
     ...listenOf(parsed.data, env),
     reach: { etcd: parsed.data.externalEtcd, operator: parsed.data.externalOperator ?? '' },
@@ -162,6 +169,21 @@ function trustOf(
 ): Trust {
   const isVolume = directory === undefined && env.KUBERNETES_SERVICE_HOST !== undefined
   return isVolume ? trustAll : trustIn(trustOwner)
+}
+
+function etcdCertificateOf({
+  directory,
+  etcdSecret: secret,
+  etcdNames: names,
+}: z.infer<typeof schema>): Pick<OperatorConfig, 'etcdCertificate'> {
+  if (secret === undefined) return {}
+  if (directory !== undefined)
+    throw new InvalidInput(
+      '--etcd-secret',
+      'is for a cluster, and --directory is for standalone; leave one out',
+    )
+  if (names.length === 0) throw new InvalidInput('--etcd-names', 'is required with --etcd-secret')
+  return { etcdCertificate: { secret, names } }
 }
 
 function retentionOf(settings: z.infer<typeof schema>): OperatorConfig['retention'] {

@@ -21,6 +21,8 @@ export interface LeaderOptions {
   name: string
   /** This operator's name in the Lease. */
   identity: string
+  /** Gets the Lease each time that it has been read or written. */
+  onLease?(lease: Lease): void
   /** Called after each attempt to get the Lease, with the reason if the Lease could not be read or written. */
   onAttempt?(trouble: string | undefined): void
   /** For tests, ms. The leader steps down `margin` before others may take over. */
@@ -29,10 +31,15 @@ export interface LeaderOptions {
 
 const TIMES = { duration: 12_000, renew: 4_000, retry: 1_000, margin: 2_000 }
 
-interface Lease {
+export interface Lease {
   apiVersion: 'coordination.k8s.io/v1'
   kind: 'Lease'
-  metadata: { name: string; namespace: string; resourceVersion?: string }
+  metadata: {
+    name: string
+    namespace: string
+    resourceVersion?: string
+    annotations?: Record<string, string>
+  }
   spec?: {
     holderIdentity?: string
     leaseDurationSeconds?: number
@@ -218,7 +225,7 @@ class Election {
       within: this.#times.renew,
       ...(signal ? { signal } : {}),
     })
-    return answer.status === 404 ? undefined : (accepted(answer, 'get lease') as Lease)
+    return answer.status === 404 ? undefined : this.#seeing(accepted(answer, 'get lease') as Lease)
   }
 
   /** Writes the Lease. Undefined if it has changed since it was read. */
@@ -235,7 +242,12 @@ class Election {
     if (answer.status === 409 || answer.status === 404) return undefined
     const put = accepted(answer, 'put lease') as Lease
     this.#sentAt = sentAt
-    return put
+    return this.#seeing(put)
+  }
+
+  #seeing(lease: Lease): Lease {
+    this.#options.onLease?.(lease)
+    return lease
   }
 
   /** In the API's MicroTime format. */

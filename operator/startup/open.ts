@@ -14,6 +14,11 @@ import type { Tls } from '../../store/etcd/connection.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import { type Access, createAccess, userOf } from '../identity/access.ts'
 import { type Authority, OPERATOR_USER, openAuthority } from '../identity/authority.ts'
+import {
+  type EtcdCertificateOptions,
+  ensureEtcdCertificate,
+  renewEtcdCertificate,
+} from '../identity/etcd-certificate.ts'
 import { type Identity, openIdentity } from '../identity/identity.ts'
 import { fileKeyStore, type KeyStore, keysDir } from '../identity/keystore.ts'
 import { secretKeyStore } from '../identity/keystore-secret.ts'
@@ -31,6 +36,8 @@ export interface Opened {
   authority: Authority
   keys: Keys
   etcd: Etcd
+  /** The operator's certificate for etcd. undefined: etcd takes connections without TLS. */
+  tls: Tls | undefined
   /** undefined: etcd is used without certificates, and so without users. */
   access: Access | undefined
   close(): Promise<void>
@@ -60,6 +67,11 @@ export async function open(
   const store = await keyStoreOf(config, api)
   const identity = await openIdentity(store)
   const authority = await openAuthority(store)
+  const certificate = etcdCertificateOf({ config, clock, log }, { api, authority })
+  if (certificate) {
+    await ensureEtcdCertificate(certificate)
+    void renewEtcdCertificate(certificate, closing.signal)
+  }
   const tls = await tlsOf(config, authority)
   const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
   const keys = createKeys(config.prefix)
@@ -70,7 +82,16 @@ export async function open(
     await logStore.close()
     unlock()
   }
-  return { logStore, logStoreChecked: checked, api, identity, authority, keys, etcd, access, close }
+  return { logStore, logStoreChecked: checked, api, identity, authority, keys, etcd, tls, access, close }
+}
+
+function etcdCertificateOf(
+  { config, clock, log }: { config: OperatorConfig; clock: Clock; log: Log },
+  { api, authority }: { api: KubeApi | undefined; authority: Authority },
+): EtcdCertificateOptions | undefined {
+  const { mode, etcdCertificate } = config
+  if (mode.kind !== 'kubernetes' || !api || !etcdCertificate) return undefined
+  return { api, namespace: mode.namespace, ...etcdCertificate, authority, clock, log }
 }
 
 /** Other users must not be able to replace the directory of the objects. Later its owner and its mode are judged at every look. */

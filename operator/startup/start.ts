@@ -14,8 +14,10 @@ import { createKubernetesResources } from '../resources/kubernetes/resources.ts'
 import type { Resources } from '../resources/port.ts'
 import { createOutcomeNotifier, type OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
 import type { OperatorConfig } from './config.ts'
+import { isDraining } from './draining.ts'
+import { requireSafeEtcd } from './etcd-version.ts'
 import { waitForOutbox } from './last-drain.ts'
-import { lead } from './leader-election.ts'
+import { type Lease, lead } from './leader-election.ts'
 import { type MadeAgents, withAgents } from './local-agents.ts'
 import { type Opened, open } from './open.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
@@ -52,7 +54,8 @@ export interface Operator {
   readonly done: Promise<void>
 }
 
-const LEASE = 'shellcron-operator'
+/** The chart names it in the operator's Role. */
+export const LEASE = 'shellcron-operator'
 
 /**
  *   opened ─▶ candidate ─▶ leading: objects and etcd read, tasks run ─▶ candidate again
@@ -100,7 +103,9 @@ class RunningOperator {
   }
 
   setDraining(draining: boolean): void {
+    if (this.#draining === draining) return
     this.#draining = draining
+    this.#options.log.info({ draining }, 'operator.draining')
     if (this.#context) this.#enqueueAll?.()
   }
 
@@ -138,10 +143,16 @@ class RunningOperator {
     const { mode } = config
     if (mode.kind === 'directory') return this.#serveTerm(signal)
     const { namespace, identity } = mode
+    const onLease = ({ metadata }: Lease) =>
+      this.setDraining(config.draining || isDraining(metadata.annotations, clock.now()))
     const { onAttempt } = this.#readiness
     const api = this.#opened.api as KubeApi
-    const election = { api, clock, log, namespace, name: LEASE, identity, onAttempt }
-    await lead(election, signal, leading => this.#serveTerm(leading))
+    const election = { api, clock, log, namespace, name: LEASE, identity, onLease, onAttempt }
+    const { tls } = this.#opened
+    await lead(election, signal, async leading => {
+      await requireSafeEtcd({ endpoints: config.endpoints, tls, clock, log }, leading)
+      await this.#serveTerm(leading)
+    })
   }
 
   async #serveTerm(leading: AbortSignal): Promise<void> {

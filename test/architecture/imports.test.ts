@@ -19,6 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const DYNAMIC_FROM_CLI = [
   'operator/main.ts',
   'operator/local-setup.ts',
+  'operator/installation/main.ts',
   'agent/main.ts',
   'agent/launcher/binaries.ts',
 ]
