@@ -4,10 +4,10 @@ NODE := scripts/node
 GO := $(CURDIR)/scripts/go
 BIN := node_modules
 
-.PHONY: help up test verify model build clean format generate go
+.PHONY: help up test server-test verify model build packages clean format generate go
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 # Whoever makes this trusts the owner of the checkout: this file and all programs are the owner's.
 up: node_modules/.installed go ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
@@ -19,6 +19,10 @@ test: build ## set up what the tests need and run all of them
 	@if command -v gcc >/dev/null; then CGO_ENABLED=1 $(GO) -C launcher test -race -count=1 ./...; else $(GO) -C launcher test -count=1 ./...; fi
 	@$(NODE) scripts/test.ts
 
+server-test: build ## test the packages on a real Debian with systemd, which is emulated; needs root on Debian, takes about half an hour
+	@$(NODE) scripts/server-tools.ts
+	@$(NODE) scripts/test.ts --project=real-server
+
 verify: node_modules/.installed go ## types, lint, format, dead code, architecture, generated files
 	@$(NODE) scripts/verify.ts
 
@@ -28,6 +32,9 @@ model: ## search the model of the protocol (docs/protocol.md) for violations; ne
 build: node_modules/.installed go ## build the launcher and its helper for amd64 and arm64, and the release, dist/shellcron
 	@$(NODE) scripts/go-programs.ts
 	@$(NODE) scripts/bundle.ts
+
+packages: build ## make the Debian packages and tarballs for amd64 and arm64 in dist/packages
+	@$(NODE) scripts/packages.ts
 
 generate: node_modules/.installed ## write the generated files again
 	@$(NODE) scripts/generate-crds.ts

@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 // Most of the time tests wait, for an etcd, a command, the next second: three at once keep two cores busy, and do not choke them.
 const maxWorkers = 3
 
-// Two projects: `unit` beside the code needs nothing but Node; `server` under test/ starts real servers.
+// Projects: `unit` beside the code needs nothing but Node; `server` under test/ starts real servers. `make server-test` runs `real-server`.
 export default defineConfig({
   test: {
     projects: [
@@ -23,6 +23,17 @@ export default defineConfig({
           hookTimeout: 300_000,
           pool: 'forks',
           maxWorkers,
+        },
+      },
+      {
+        test: {
+          name: 'real-server',
+          include: ['test/server/**/*.test.ts'],
+          // An emulated machine is ten times as slow.
+          testTimeout: 900_000,
+          hookTimeout: 1_200_000,
+          pool: 'forks',
+          maxWorkers: 1,
         },
       },
     ],

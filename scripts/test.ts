@@ -1,4 +1,4 @@
-/** `make test`: runs all suites. The last line is `N passed, N failed`, and the exit code is 1 if a test failed. */
+/** `make test` runs the projects `unit` and `server`; `--project NAME` runs another one. The last line is `N passed, N failed`, and the exit code is 1 if a test failed. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,9 @@ const args = [
   '--reporter=json',
   `--outputFile.json=${report}`,
 ]
-const { status } = spawnSync(process.execPath, [...args, ...process.argv.slice(2)], { stdio: 'inherit' })
+const given = process.argv.slice(2)
+const projects = given.some(arg => arg.startsWith('--project')) ? [] : ['--project=unit', '--project=server']
+const { status } = spawnSync(process.execPath, [...args, ...projects, ...given], { stdio: 'inherit' })
 
 let passed = 0
 let failed = status === 0 ? 0 : 1
