@@ -1,0 +1,142 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Child, startChild } from '../../platform/child-process.ts'
+import { eventually } from '../fault/eventually.ts'
+import { temporaryDirectory } from './directory.ts'
+import { type ServerDisk, serverDisk } from './server-disk.ts'
+
+/** A Debian with systemd and pure cgroup v2 in a virtual machine. It is emulated, so it is slow, and runs on any machine. */
+export interface Server {
+  /** A directory of both: here, and as /host in the server. */
+  share: string
+  /** A command prefix for the network in which the server reaches 127.0.0.1 as 10.0.2.2. Nothing leaves it. */
+  network: readonly string[]
+  /** Runs a script as root. Rejects if it fails, with its output. */
+  run(script: string, timeoutMs?: number): Promise<string>
+  /** Waits until the server is up again. */
+  reboot(): Promise<void>
+  /** Powers off, and removes what it wrote. */
+  stop(): Promise<void>
+}
+
+const BOOT_MS = 400_000
+const SCRIPT_MS = 300_000
+
+/** Each boot writes its id, and then runs scripts one by one. */
+const LOOP = `export HOME=/root
+mv /host/boot.new /host/boot 2>/dev/null
+cat /proc/sys/kernel/random/boot_id > /host/boot.new && mv /host/boot.new /host/boot
+while :; do
+  for script in /host/todo/*; do
+    [ -e "$script" ] || continue
+    name=\${script##*/}
+    mv "$script" "/host/running/$name"
+    ( cd /; exec sh "/host/running/$name" > "/host/done/$name.out" 2>&1 < /dev/null )
+    echo $? > "/host/done/$name.new" && mv "/host/done/$name.new" "/host/done/$name.code"
+  done
+  sleep 0.3
+done
+`
+
+export async function startServer(): Promise<Server> {
+  const disk = await serverDisk()
+  const directory = await temporaryDirectory('shellcron-server-')
+  const dir = directory.path
+  const share = join(dir, 'share')
+  for (const name of ['todo', 'running', 'done']) await mkdir(join(share, name), { recursive: true })
+  await writeFile(join(share, 'loop.sh'), LOOP)
+  const child = await startQemu(dir, disk)
+  const server = { share, child, dir, scripts: 0 }
+  const stop = async () => {
+    child.signal('SIGKILL')
+    await child.ended
+    await directory.remove()
+  }
+  try {
+    await booted(server, '')
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return {
+    share,
+    network: ['/usr/bin/nsenter', `--net=/proc/${child.pid}/ns/net`, '--'],
+    run: (script, timeoutMs) => runScript(server, script, timeoutMs),
+    async reboot() {
+      const before = await bootOf(server)
+      // Its answer does not come.
+      await write(server, 'systemctl reboot')
+      await booted(server, before)
+    },
+    async stop() {
+      await write(server, 'systemctl poweroff --force --force')
+      await Promise.race([child.ended, eventually('it is off', () => child.ending() !== undefined, 60_000)])
+      await stop()
+    },
+  }
+}
+
+interface Running {
+  share: string
+  dir: string
+  child: Child
+  scripts: number
+}
+
+/** Writes go to a file without a name, below `dir`. */
+function startQemu(dir: string, { disk, kernel, initrd }: ServerDisk): Promise<Child> {
+  const qemu = [
+    ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', '1024', '-smp', '2'],
+    ['-nodefaults', '-no-user-config', '-display', 'none', '-serial', `file:${dir}/console`],
+    ['-kernel', kernel, '-initrd', initrd, '-append', 'root=/dev/vda rw console=ttyS0 quiet panic=-1'],
+    ['-drive', `file=${disk},if=virtio,format=raw,snapshot=on`],
+    ['-virtfs', `local,path=${dir}/share,mount_tag=host,security_model=none`],
+    ['-nic', 'user,model=virtio-net-pci'],
+  ].flat()
+  return startChild({
+    name: 'the server',
+    command: '/usr/bin/unshare',
+    args: ['--net', '/bin/sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...qemu],
+    env: { ...process.env, TMPDIR: dir },
+  })
+}
+
+async function booted(server: Running, before: string): Promise<void> {
+  await eventually(
+    () => `the server has booted: ${server.child.tail()}`,
+    async () => {
+      if (server.child.ending()) throw new Error(`the server ended: ${server.child.tail()}`)
+      const boot = await bootOf(server)
+      return boot !== '' && boot !== before
+    },
+    BOOT_MS,
+  )
+}
+
+function bootOf({ share }: Running): Promise<string> {
+  return readFile(join(share, 'boot'), 'utf8').catch(() => '')
+}
+
+async function write(server: Running, script: string): Promise<string> {
+  const name = String(server.scripts++).padStart(4, '0')
+  await writeFile(join(server.share, name), script)
+  await rename(join(server.share, name), join(server.share, 'todo', name))
+  return name
+}
+
+async function runScript(server: Running, script: string, timeoutMs = SCRIPT_MS): Promise<string> {
+  const name = await write(server, script)
+  const done = join(server.share, 'done')
+  await eventually(
+    async () =>
+      `this has run: ${script}\n${await readFile(join(done, `${name}.out`), 'utf8').catch(() => '')}`,
+    async () => (await readdir(done)).includes(`${name}.code`),
+    timeoutMs,
+  )
+  const [code, output] = await Promise.all(
+    ['code', 'out'].map(end => readFile(join(done, `${name}.${end}`), 'utf8')),
+  )
+  for (const end of ['code', 'out']) await rm(join(done, `${name}.${end}`))
+  if (Number(code) !== 0) throw new Error(`exit code ${Number(code)}: ${script}\n${output}`)
+  return output ?? ''
+}
