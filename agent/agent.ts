@@ -54,7 +54,11 @@ export class Agent {
     this.#startedAt = clock.now()
     this.#readiness = createReadiness(
       { world, keys, clock, pool, agent },
-      { running: () => this.running, troubles: this.#troubles },
+      {
+        running: () => this.running,
+        troubles: this.#troubles,
+        lacksPoolKey: () => options.lacksPoolKey?.() ?? false,
+      },
     )
     this.#work = new SessionWork({
       options,
@@ -68,7 +72,20 @@ export class Agent {
         return () => void (this.#isHeld = false)
       },
     })
+    this.#tellSealKey()
     this.done = this.#run()
+  }
+
+  #tellSealKey(): void {
+    const { keys, pool, onSealKey } = this.#options
+    const tell = () => onSealKey?.(this.#world.pools.get(keys.pool(pool))?.value.sealKey ?? '')
+    this.#world.pools.onChange(tell)
+    tell()
+  }
+
+  /** How long nothing has proved that the watches are alive, ms. */
+  staleForMs(): number {
+    return this.#world.staleForMs()
   }
 
   /** Runs that it has or is claiming. */

@@ -1,36 +1,74 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { InvalidInput } from '../core/errors.ts'
 import { createKeys } from '../core/keys.ts'
+import { IDENTITY_FILES } from '../core/records/identity-files.ts'
 import { systemClock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
 import { giveBackMemory } from '../platform/garbage-collection.ts'
 import { createLog, type Log } from '../platform/log.ts'
 import { version } from '../platform/version.ts'
-import { connectEtcd } from '../store/etcd/client.ts'
+import { connectEtcd, type Etcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
+import { RefusedByOperator } from './identity/ask-operator.ts'
+import { type KeptIdentity, keepIdentity } from './identity/keep-identity.ts'
+import { type IdentitySettings, usableIdentity } from './identity/usable-identity.ts'
 import { buildOf, containerHelper, type LauncherProgram, launcherProgram } from './launcher/binaries.ts'
 import { copyToHost } from './launcher/detach.ts'
 import { ensureLauncher, type LauncherOptions } from './launcher/start.ts'
 import type { AgentOptions } from './options.ts'
 import { connectIngest, type IngestClient } from './output/ingest-client.ts'
 import { type OutputOptions, startOutput } from './output/output.ts'
-import { type AgentConfig, readConfig } from './startup/config.ts'
-import { type Identity, readIdentity } from './startup/identity.ts'
+import { type AgentConfig, configFor, readConfig } from './startup/config.ts'
+import type { Identity } from './startup/identity.ts'
 import { readLocalPolicy } from './startup/local-policy.ts'
 import { lockState } from './startup/lock-state.ts'
 import { stopAgent } from './stop-agent.ts'
 
+export { join } from './join/join.ts'
+export { leave } from './join/leave.ts'
 export { launcherProgram }
+
+/** etcd proves every 2.5 s that a watch lives. */
+const STALE_LOOK_MS = 30_000
 
 /** Runs an agent until `stop` aborts. Takes settings as `readConfig` does. */
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
-  const config = readConfig(settings)
+  const given = readConfig(settings)
+  const own = { clock: systemClock, log: createLog(given.logLevel, { part: 'agent' }) }
+  const unlock = await lockState(given.state, given.trust)
+  try {
+    const identity = await usableIdentity(identitySettings(given), own, stop).catch(unlessStopped(stop))
+    if (identity) await run(configFor(given, identity.agent), identity, stop)
+  } finally {
+    unlock()
+  }
+}
+
+function identitySettings(of: ReturnType<typeof readConfig>): IdentitySettings {
+  const { identity: dir, operator, enrolTokenFile, ca: caFile } = of
+  return { dir, operator, enrolTokenFile, caFile }
+}
+
+function unlessStopped(stop: AbortSignal): (error: unknown) => undefined {
+  return error => {
+    if (stop.aborted) return undefined
+    if (error instanceof RefusedByOperator)
+      throw new InvalidInput('--identity', error.message, { cause: error })
+    throw error
+  }
+}
+
+async function run(config: AgentConfig, identity: Identity, stop: AbortSignal): Promise<void> {
   const log = createLog(config.logLevel, { part: 'agent', agent: config.name, pool: config.pool })
-  const identity = await readIdentity(config.identity)
   const policy = await readLocalPolicy(config.policyPath, !config.defaultPolicy, config.user)
-  const unlock = await lockState(config.state, config.trust)
   const { program, helper } = await programsFor(config, log)
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
   const client = ingestClientOf(config, identity)
   const ended = new AbortController()
+  const kept = keptIdentity({ config, identity, etcd, client, log }, () =>
+    ended.abort(new Error('this identity has ended')),
+  )
   try {
     const output = await startOutput(outputOptions(config, client, log), ended.signal)
     // Output fails only because of a bug. The agent then ends, and awaiting `done` below throws the error.
@@ -45,7 +83,9 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       version,
       stateDir: config.state,
       operatorKey: identity.operatorKey,
-      poolKey: identity.poolKey,
+      poolKeys: () => kept.current().poolKeys,
+      onSealKey: pem => kept.sealKeyIs(pem),
+      lacksPoolKey: () => kept.lacksPoolKey(),
       policy,
       containers: { helper, endpoints: config.runtimeEndpoint, podsOnly: isOnNode(config) },
       clock: systemClock,
@@ -54,9 +94,11 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
       launcher: signal => ensureLauncher({ stateDir: config.state, log, program: limited, signal, ...how }),
       launcherBuild: program.build,
     }
+    void kept.run(ended.signal)
     const agent = await startUnlessStopped(options, ended.signal, stop)
     if (!agent) return
     void giveBackMemory(systemClock, () => agent.running === 0, ended.signal)
+    void doubtWhenStale(agent, kept, ended.signal)
     await aborted(AbortSignal.any([stop, ended.signal]))
     await stopAgent(agent, output, { drainSeconds: config.drainSeconds, log })
     ended.abort(new Error('the agent was told to stop'))
@@ -66,7 +108,39 @@ export async function main(settings: Record<string, unknown>, stop: AbortSignal)
     ended.abort(new Error('the agent has ended'))
     client?.close()
     await etcd.close()
-    unlock()
+  }
+}
+
+/** `leave`: called if the identity has ended and the agent's next start can enrol it anew. */
+function keptIdentity(
+  of: { config: AgentConfig; identity: Identity; etcd: Etcd; client: IngestClient | undefined; log: Log },
+  leave: () => void,
+): KeptIdentity {
+  const { config, identity, etcd, client, log } = of
+  return keepIdentity({
+    dir: config.identity,
+    operator: config.operator,
+    identity,
+    clock: systemClock,
+    log,
+    random: Math.random,
+    onRenewed: ({ tls }) => {
+      etcd.useTls(tls)
+      client?.useTls(tls)
+    },
+    onEnded: () => {
+      if (config.enrolTokenFile === undefined) return
+      rmSync(join(config.identity, IDENTITY_FILES.cert), { force: true })
+      leave()
+    },
+  })
+}
+
+/** etcd that does not answer may have removed the user. Then the operator tells, and the log says it. */
+async function doubtWhenStale(agent: Agent, kept: KeptIdentity, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await systemClock.sleep(STALE_LOOK_MS, signal).catch(() => undefined)
+    if (!signal.aborted && agent.staleForMs() > STALE_LOOK_MS) kept.doubt()
   }
 }
 

@@ -17,7 +17,12 @@ export interface AgentOptions {
   version: string
   stateDir: string
   operatorKey: KeyObject
-  poolKey: KeyObject
+  /** The newest first. A renewal of the identity may add keys. */
+  poolKeys(): readonly KeyObject[]
+  /** Gets the public key with which the operator seals for the pool, at the start and at each change. */
+  onSealKey?(pem: string): void
+  /** Whether this agent still lacks that key: then it claims nothing. */
+  lacksPoolKey?(): boolean
   policy: LocalPolicy
   containers: ContainerSettings
   clock: Clock

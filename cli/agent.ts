@@ -11,8 +11,13 @@ export function addAgentCommand(program: Command): void {
     .requiredOption('--endpoints <urls>', "etcd's client URLs, separated by commas", commaSeparated)
     .requiredOption('--identity <dir>', 'directory with the certificates and keys that enrolment wrote')
     .requiredOption('--state <dir>', "the agent's state directory: its session, launcher and output spool")
-    .option('--name <name>', "the agent's name (default: the host name in lower case)")
-    .option('--pool <pool>', 'the pool that the agent joins (default: "default")')
+    .option('--name <name>', "the agent's name (default: that of its certificate)")
+    .option('--pool <pool>', 'the pool of the agent (default: that of its certificate)')
+    .option(
+      '--enrol-token-file <file>',
+      "for a Kubernetes node: enrol with the pod's projected token of audience shellcron-enrol",
+    )
+    .option('--ca <file>', "the operator's CA certificate, for --enrol-token-file")
     .option('--prefix <prefix>', 'prefix of every key in etcd (default: "/shellcron/v1/")')
     .option(
       '--local-policy <file>',
@@ -20,7 +25,7 @@ export function addAgentCommand(program: Command): void {
     )
     .option(
       '--operator <url>',
-      "the operator's ingest, to which output is sent: https://HOST:PORT, or unix:PATH",
+      'the operator, which takes output and renews the certificate: https://HOST:PORT, or unix:PATH',
     )
     .option(
       '--spool-quota <bytes>',

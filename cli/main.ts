@@ -17,6 +17,10 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   validate: async () => (await import('./validate.ts')).addValidateCommand,
   next: async () => (await import('./next.ts')).addNextCommand,
   explain: async () => (await import('./explain.ts')).addExplainCommand,
+  join: async () => (await import('./join/command.ts')).addJoinCommand,
+  leave: async () => (await import('./join/command.ts')).addLeaveCommand,
+  'join-command': async () => (await import('./join/join-command.ts')).addJoinCommandCommand,
+  'remove-agent': async () => (await import('./join/join-command.ts')).addRemoveAgentCommand,
   operator: async () => (await import('./operator.ts')).addOperatorCommand,
   agent: async () => (await import('./agent.ts')).addAgentCommand,
   version: async () => addVersionCommand,
@@ -49,7 +53,7 @@ function addVersionCommand(program: Command): void {
 const WRONG_USE = 2
 
 /** These work until they are stopped, and do not end because their output has no reader. */
-const LASTING = ['up', 'operator', 'agent']
+const LASTING = ['up', 'operator', 'agent', 'join', 'leave']
 
 if (!LASTING.includes(process.argv[2] ?? '')) endQuietlyOnClosedPipe()
 try {

@@ -111,9 +111,34 @@ export async function readRun(
   return object ?? undefined
 }
 
+const madeToken = z.object({ token: z.string(), operator: z.string().optional(), expiresAt: z.number() })
+
+/** Creates the ShellAgent of a server, or sets its pool and labels. */
+export async function putAgent(
+  socket: string,
+  name: string,
+  body: { pool: string; labels: Readonly<Record<string, string>> },
+): Promise<void> {
+  await requestJson(socket, { path: `/v1/agents/${encodeURIComponent(name)}`, method: 'PUT', body })
+}
+
+export async function removeAgent(socket: string, name: string): Promise<void> {
+  await requestJson(socket, { path: `/v1/agents/${encodeURIComponent(name)}`, method: 'DELETE' })
+}
+
+/** Makes a token with which the server of this name joins once. */
+export async function makeJoinToken(
+  socket: string,
+  name: string,
+  ttlSeconds: number,
+): Promise<z.infer<typeof madeToken>> {
+  const path = `/v1/agents/${encodeURIComponent(name)}/tokens`
+  return madeToken.parse(await requestJson(socket, { path, method: 'POST', body: { ttlSeconds } }))
+}
+
 interface OperatorRequest {
   path: string
-  method?: 'GET' | 'POST'
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Sent as JSON. */
   body?: object
   signal?: AbortSignal

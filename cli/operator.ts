@@ -1,6 +1,6 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { logLevelOption } from './options/log-level.ts'
-import { commaSeparated, number } from './options/parsers.ts'
+import { collect, commaSeparated, number } from './options/parsers.ts'
 import { secretFromEnvOption } from './options/secret-from-env.ts'
 import { trustOwnerOption } from './options/trust-owner.ts'
 import { untilStopped } from './until-stopped.ts'
@@ -34,14 +34,31 @@ export function addOperatorCommand(program: Command): void {
       'for --await-agent: since when its process must have started, Unix ms',
       number,
     )
-    .option(
-      '--ingest <address>',
-      'where to take output from agents: HOST:PORT, or unix:PATH (default: nowhere)',
+    .addOption(
+      new Option(
+        '--listen <address>',
+        'where to serve agents and users, with TLS: HOST:PORT, or unix:PATH; repeatable (default: nowhere)',
+      ).argParser(collect),
     )
     .option(
-      '--ingest-names <names>',
-      "more DNS names for the ingest's certificate, separated by commas",
+      '--listen-names <names>',
+      "more DNS names for the server's certificate, separated by commas",
       commaSeparated,
+    )
+    .option(
+      '--external-operator <url>',
+      'where servers outside of the cluster reach this operator, such as https://shellcron.example:9443',
+    )
+    .option('--external-etcd <urls>', 'where they reach etcd, separated by commas', commaSeparated)
+    .option(
+      '--agent-namespace <namespace>',
+      "the namespace of nodes' agents: it gets the ConfigMap shellcron-ca",
+    )
+    .addOption(
+      new Option(
+        '--agent-service-account <namespace:name>',
+        "a ServiceAccount of nodes' agents, which may enrol; repeatable",
+      ).argParser(collect),
     )
     .addOption(trustOwnerOption())
     .addOption(logLevelOption('log level (default: info)'))

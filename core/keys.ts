@@ -40,6 +40,7 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
   const space = keySpace(prefix)
   return {
     prefix,
+    meta: space.under('meta'),
     beacon: space.at('meta', 'beacon'),
     ...entryKeys(space),
     ...poolKeys(space),
@@ -47,6 +48,7 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     ...attemptKeys(space),
     ...requestKeys(space),
     ...statusKeys(space),
+    ...identityKeys(space),
   }
 }
 
@@ -136,6 +138,7 @@ function attemptKeys({ at, under, parse }: KeySpace) {
 
     result: (pool: string, runId: string, attempt: number) => at('results', pool, runId, String(attempt)),
     results: under('results'),
+    resultsOf: (pool: string) => under('results', pool),
     parseResult(key: string): { pool: string; runId: string; attempt: number } | undefined {
       const parts = parse(key, 'results', ['pool', 'runId', 'attempt'])
       return parts && /^\d+$/.test(parts.attempt) ? { ...parts, attempt: Number(parts.attempt) } : undefined
@@ -158,6 +161,18 @@ function statusKeys({ at, under, parse }: KeySpace) {
     status: (kind: string, namespace: string, name: string) => at('status', kind, namespace, name),
     statuses: under('status'),
     parseStatus: (key: string) => parse(key, 'status', ['kind', 'namespace', 'name']),
+  }
+}
+
+/** The identities of agents and the tokens of their enrolment: only the operator may read them. */
+function identityKeys({ at, under, parse }: KeySpace) {
+  return {
+    identity: (pool: string, agent: string) => at('identities', pool, agent),
+    identities: under('identities'),
+    parseIdentity: (key: string) => parse(key, 'identities', ['pool', 'agent']),
+
+    /** `hash`: SHA-256 of the token's secret, in hexadecimal. */
+    token: (hash: string) => at('tokens', hash),
   }
 }
 

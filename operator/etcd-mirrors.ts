@@ -1,7 +1,9 @@
 import type { KeyObject } from 'node:crypto'
 import type * as z from 'zod'
 import type { CellKind, CellRef, Keys } from '../core/keys.ts'
+import type { AgentIdentity } from '../core/records/agent-user.ts'
 import { type JobEntry, jobEntrySchema, type RunEntry, runEntrySchema } from '../core/records/entry.ts'
+import { type IdentityRecord, identitySchema } from '../core/records/identity.ts'
 import {
   type Active,
   activeSchema,
@@ -45,6 +47,8 @@ export interface EtcdMirrors extends Records {
   sessionOf(pool: string, agent: string): number | undefined
   /** The revision of a member's or pool's record, also of one that cannot be read; 0: it is absent. */
   revisionOf(key: string): number
+  /** Whether this is the agent's present identity. A removed agent and an earlier enrolment have none. */
+  isValid(agent: AgentIdentity): boolean
   /** Whether every watch is connected. */
   synced(): boolean
   close(): Promise<void>
@@ -61,6 +65,7 @@ interface Records {
   readonly requests: Mirror<Request>
   readonly beacon: Mirror<Beacon>
   readonly agents: Mirror<Registration & { session: number }>
+  readonly identities: Mirror<IdentityRecord>
 }
 
 type Views = { readonly [K in keyof Records]: View }
@@ -93,6 +98,7 @@ export async function mirrorEtcd(options: MirrorOptions, signal: AbortSignal): P
     membersOf: membersByPool(keys, views.members, records.members),
     sessionOf: (pool, agent) => records.agents.get(keys.agent(pool, agent))?.value.session,
     revisionOf: key => (views.members.items.get(key) ?? views.pools.items.get(key))?.mod ?? 0,
+    isValid: ({ pool, agent, id }) => records.identities.get(keys.identity(pool, agent))?.value.id === id,
     synced: () => all.every(view => view.synced),
     close: async () => void (await Promise.all(all.map(view => view.close()))),
   }
@@ -114,6 +120,7 @@ async function openViews({ etcd, keys }: MirrorOptions, signal: AbortSignal): Pr
     requests: await open(keys.requests()),
     beacon: await open(keys.beacon),
     agents: await open(keys.agents()),
+    identities: await open(keys.identities),
   }
 }
 
@@ -133,6 +140,7 @@ async function parseViews({ publicKey, log }: MirrorOptions, views: Views): Prom
       const registration = parseValue(registrationSchema, item.value)
       return registration && { ...registration, session: item.create }
     }),
+    identities: await parsed(views.identities, reading(identitySchema)),
   }
 }
 

@@ -117,6 +117,8 @@ function watchEtcd(context: Context, queues: Queues, { jobs, runs }: Handlers): 
     // The request was claimed, or its lease has expired.
     if (!now && before?.value.kind === 'run') add(queues.runs, before.value)
   })
+  // An agent has enrolled again: its earlier user is deleted.
+  mirrors.identities.onChange(() => queues.fleet.add(FLEET))
   mirrors.members.onChange(key => membersChanged(context, queues, keys.parseMember(key)?.pool))
 }
 

@@ -1,18 +1,24 @@
 import { InvalidInput } from '../core/errors.ts'
+import type { AgentIdentity } from '../core/records/agent-user.ts'
 import { subdomainName } from '../core/schema/metadata.ts'
 import { systemClock } from '../platform/clock.ts'
 import { giveBackMemory, usesLittleCpu } from '../platform/garbage-collection.ts'
 import { createLog } from '../platform/log.ts'
 import { createOverviewFeed } from './api/overview.ts'
 import { startApi } from './api/start-api.ts'
+import { type EnrolmentOptions, enrolmentHandlers } from './enrolment/handlers.ts'
+import { publishCa } from './enrolment/publish-ca.ts'
+import { nodeTokenReviewer } from './enrolment/review-node-token.ts'
 import { openAuthority } from './identity/authority.ts'
 import { issueIdentity, writeIdentity } from './identity/enrol.ts'
 import { openIdentity } from './identity/identity.ts'
 import { fileKeyStore, keysDir } from './identity/keystore.ts'
+import { ingestHandlers } from './ingest/handler.ts'
 import { createOutputNotifier } from './ingest/output-notifier.ts'
-import { startIngest } from './ingest/start-ingest.ts'
+
 import type { LeaderTask } from './operator.ts'
 import type { Problem } from './resources/port.ts'
+import { startServer } from './server/start-server.ts'
 import { type OperatorConfig, readConfig } from './startup/config.ts'
 import { rememberAgent } from './startup/local-agents.ts'
 import { secretsFromEnv, variablesOf } from './startup/secret-from-env.ts'
@@ -35,25 +41,46 @@ export async function main(settings: Record<string, unknown>, signal: AbortSigna
   }
 }
 
-function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: AcrossTerms): LeaderTask[] {
+function tasksOf(config: OperatorConfig, of: AcrossTerms): LeaderTask[] {
+  const { outcomes, stateDir, authority, made } = of
   const { logStore } = outcomes
   const notifier = createOutputNotifier()
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
-  const ingest = config.ingest
-    ? [startIngest({ ingest: config.ingest, authority, store: logStore, notifier })]
-    : []
-  if (config.mode.kind !== 'directory') return [createResultReporter(report), retain, ...ingest]
+  const handlers = [ingestHandlers({ store: logStore, notifier }), enrolmentHandlers(enrolmentOf(config, of))]
+  const server = config.listen ? [startServer({ listen: config.listen, authority, handlers })] : []
+  if (config.mode.kind !== 'directory')
+    return [createResultReporter(report), retain, ...server, ...caOf(config, of)]
   const feed = createOverviewFeed(outcomes)
   let trouble: string | undefined
   const problems = (): Problem[] => (trouble === undefined ? [] : [{ file: 'log store', message: trouble }])
   const onTrouble = (message: string | undefined) => void (trouble = message)
   return [
     createResultReporter({ ...report, onStatus: feed.onStatus, onTrouble }),
-    startApi({ stateDir, feed, notifier, logStore, problems }),
+    startApi({
+      stateDir,
+      feed,
+      notifier,
+      logStore,
+      problems,
+      made,
+      enrolment: { authority, reach: config.reach },
+    }),
     retain,
-    ...ingest,
+    ...server,
   ]
+}
+
+function enrolmentOf(
+  { reach, nodes }: OperatorConfig,
+  { authority, access, api }: AcrossTerms,
+): EnrolmentOptions {
+  const reviewNode = api && nodeTokenReviewer({ api, accounts: nodes.accounts })
+  return { authority, access, reach, reviewNode }
+}
+
+function caOf({ nodes: { namespace } }: OperatorConfig, { api, authority }: AcrossTerms): LeaderTask[] {
+  return api && namespace !== undefined ? [publishCa({ api, namespace, ca: authority.caCert })] : []
 }
 
 /** How long a local agent's certificate is valid, h. Each enrolment, and so each start of `up`, issues a new one. */
@@ -68,15 +95,15 @@ export async function enrolLocal(of: {
   name: string
   pool: string
   dir: string
-}): Promise<void> {
+}): Promise<AgentIdentity> {
   // The name becomes that of a file.
   if (!subdomainName.safeParse(of.name).success)
     throw new InvalidInput('name', `"${of.name}" is no agent's name`)
   const store = await fileKeyStore(keysDir(of.stateDir))
   const trust = { identity: await openIdentity(store), authority: await openAuthority(store) }
-  const enrolment = { agent: of.name, pool: of.pool, hours: LOCAL_HOURS }
-  await writeIdentity(of.dir, await issueIdentity(trust, enrolment))
-  await rememberAgent(of.stateDir, of)
+  const agent = await rememberAgent(of.stateDir, of)
+  await writeIdentity(of.dir, await issueIdentity(trust, { ...agent, hours: LOCAL_HOURS }))
+  return agent
 }
 
 /** The variables that `--secret-from-env` names. Throws InvalidInput as the operator's start would. */

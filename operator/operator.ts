@@ -1,6 +1,7 @@
 import { InvalidInput } from '../core/errors.ts'
 import type { Keys } from '../core/keys.ts'
 import type { Clock } from '../platform/clock.ts'
+import { messageOf } from '../platform/errors.ts'
 import type { Log } from '../platform/log.ts'
 import { createQueue, type Queue, type QueueOptions } from '../platform/work-queue.ts'
 import { createBatcher } from '../store/etcd/batcher.ts'
@@ -13,6 +14,8 @@ import { type EtcdMirrors, mirrorEtcd } from './etcd-mirrors.ts'
 import { enqueueAll, type Queues, registerEventHandlers } from './event-handlers.ts'
 import { type AwaitedAgent, createFirstComparison, type FirstComparison } from './first-comparison.ts'
 import type { Identity } from './identity/identity.ts'
+import { type IdentityOptions, reconcileIdentities } from './identity/reconcile-identities.ts'
+import { createSealAnew } from './identity/seal-anew.ts'
 import { createJobCompiler } from './jobs/compiler.ts'
 import { createJobReconciler } from './jobs/reconcile.ts'
 import { reconcileMembers } from './members/reconcile.ts'
@@ -46,6 +49,8 @@ export interface OperatorOptions {
   /** New jobs are compiled when this agent is Ready, or a minute later. */
   awaitedAgent?: AwaitedAgent
   draining(): boolean
+  /** etcd's users. undefined: etcd is used without certificates, and so without users. */
+  identities?: IdentityOptions | undefined
   /** More tasks that run while this operator leads. */
   tasks?: readonly LeaderTask[]
   /** Called once this operator leads and has read everything. `enqueueAll`: for a change that no watch reports. */
@@ -64,6 +69,8 @@ const LOOK_MS = 500
 
 export async function leadOperator(options: OperatorOptions, signal: AbortSignal): Promise<void> {
   const { etcd, keys, clock, log, identity, memory, awaitedAgent: awaited } = options
+  identity.reloadPools()
+  await enableUsers(options, signal)
   const mirrors = await mirrorEtcd({ etcd, keys, publicKey: identity.publicKey, log }, signal)
   try {
     const all = () => enqueueAll(context, queues)
@@ -71,7 +78,7 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
     const batcher = createBatcher(etcd)
     const comparison = createFirstComparison({ mirrors, keys, clock, log }, { awaited, open: all })
     const context = createContext(options, { mirrors, batcher, epoch: beacon.epoch, comparison })
-    const { queues, unregister } = createQueues(context, comparison)
+    const { queues, unregister } = createQueues(context, comparison, options.identities)
     const sweep = createSweep({ ...context, batcher })
     options.onLeading?.(context, all)
     all()
@@ -97,6 +104,20 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
     }
   } finally {
     await mirrors.close()
+  }
+}
+
+/** Waits for etcd. Then agents can do only what their role says. */
+async function enableUsers({ identities, clock, log }: OperatorOptions, signal: AbortSignal): Promise<void> {
+  if (!identities) return
+  for (;;) {
+    try {
+      return await identities.access.enable()
+    } catch (error) {
+      signal.throwIfAborted()
+      log.error({ error: messageOf(error) }, 'etcd.usersNotEnabled')
+      await clock.sleep(LOOK_MS, signal)
+    }
   }
 }
 
@@ -150,7 +171,11 @@ function createContext(
   }
 }
 
-function createQueues(context: Context, comparison: FirstComparison): { queues: Queues; unregister(): void } {
+function createQueues(
+  context: Context,
+  comparison: FirstComparison,
+  identities: IdentityOptions | undefined,
+): { queues: Queues; unregister(): void } {
   const { clock, log, resources } = context
   const sources = createSources(resources, clock)
   const inputs = createCompileInputs(context)
@@ -158,6 +183,7 @@ function createQueues(context: Context, comparison: FirstComparison): { queues: 
   const runs = createRunReconciler(context, createRunCompiler(context, { sources, inputs }))
   const queue = (name: string, concurrency: number, reconcile: QueueOptions['reconcile']): Queue =>
     createQueue({ name, concurrency, clock, log, reconcile, isFinal })
+  const sealAnew = createSealAnew(context)
   const queues: Queues = {
     jobs: queue(
       'jobs',
@@ -170,7 +196,9 @@ function createQueues(context: Context, comparison: FirstComparison): { queues: 
       comparison.watch('runs', (key, signal) => runs.reconcile(key, signal)),
     ),
     fleet: queue('fleet', 1, async (_, signal) => {
+      if (identities) sealAnew.of(await reconcileIdentities(context, identities))
       await reconcileMembers(context, signal)
+      sealAnew.enqueue(queues)
       return undefined
     }),
   }

@@ -61,9 +61,11 @@ export async function issue(ca: KeyPair, subject: Subject): Promise<KeyPair> {
   }
 }
 
-/** Creates a key and a certificate request for it. The authority may ignore the name in the request. */
-export async function createCsr(commonName: string): Promise<{ csr: string; key: string }> {
-  const keys = await newKeys()
+/**
+ * Creates a certificate request, and a key for it unless one is given (PEM, PKCS 8). The authority may ignore the name in the request.
+ */
+export async function createCsr(commonName: string, given?: string): Promise<{ csr: string; key: string }> {
+  const keys = given === undefined ? await newKeys() : await readKeys(given)
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: nameOf(commonName),
     keys,
@@ -139,8 +141,18 @@ async function pemOfKey(key: webcrypto.CryptoKey): Promise<string> {
   return x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')
 }
 
-async function readKey(pem: string): Promise<webcrypto.CryptoKey> {
+async function readKeys(pem: string): Promise<webcrypto.CryptoKeyPair> {
+  const privateKey = await importKey(pem, true)
+  const { d: _, key_ops: __, ...jwk } = await webcrypto.subtle.exportKey('jwk', privateKey)
+  return { privateKey, publicKey: await webcrypto.subtle.importKey('jwk', jwk, ALGORITHM, true, ['verify']) }
+}
+
+function readKey(pem: string): Promise<webcrypto.CryptoKey> {
+  return importKey(pem, false)
+}
+
+async function importKey(pem: string, extractable: boolean): Promise<webcrypto.CryptoKey> {
   const [der] = x509.PemConverter.decode(pem)
-  if (!der) throw new Error('the private key of the certificate authority is not a PEM block')
-  return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign'])
+  if (!der) throw new Error('the private key is not a PEM block')
+  return webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, extractable, ['sign'])
 }

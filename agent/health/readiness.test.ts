@@ -28,7 +28,7 @@ function fakeMirror<T>(): Mirror<T> & { put(key: string, value: T): void } {
   }
 }
 
-function setUp(running = 0, trouble?: Trouble) {
+function setUp(running = 0, trouble?: Trouble, lacksPoolKey = false) {
   const clock = createFakeClock(1_000_000)
   const pools = fakeMirror<{ ttlSeconds: number; paused: boolean; draining: boolean; sealKey: string }>()
   const members = fakeMirror<{
@@ -41,7 +41,11 @@ function setUp(running = 0, trouble?: Trouble) {
   const world = { pools, members, beacon } as unknown as World
   const readiness = createReadiness(
     { world, keys, clock, pool: 'p', agent: 'a' },
-    { running: () => running, troubles: new Set(trouble ? [trouble] : []) },
+    {
+      running: () => running,
+      troubles: new Set(trouble ? [trouble] : []),
+      lacksPoolKey: () => lacksPoolKey,
+    },
   )
   const member = (over: object = {}) =>
     members.put(keys.member('p', 'a'), { labels: {}, cordoned: false, enrolledAt: 0, ...over })
@@ -62,6 +66,12 @@ test.each<Trouble>(['LauncherSilent', 'EtcdFull'])('an agent in trouble claims n
   const { readiness, member } = setUp(0, trouble)
   member()
   expect([readiness.refusal(), readiness.trouble()]).toEqual([trouble, trouble])
+})
+
+test('an agent that waits for the new key of its pool claims nothing', () => {
+  const { readiness, member } = setUp(0, undefined, true)
+  member()
+  expect([readiness.refusal(), readiness.trouble()]).toEqual(['PoolKeyOld', undefined])
 })
 
 test('nothing is claimed in a paused pool, and nothing above maxConcurrentRuns', () => {

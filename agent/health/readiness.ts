@@ -24,7 +24,7 @@ export function createReadiness(
     pool,
     agent,
   }: { world: World; keys: Keys; clock: Clock; pool: string; agent: string },
-  own: { running(): number; troubles: ReadonlySet<Trouble> },
+  own: { running(): number; troubles: ReadonlySet<Trouble>; lacksPoolKey(): boolean },
 ): Readiness {
   const beacons = watchBeacons(world, clock)
   const poolOf = () => world.pools.get(keys.pool(pool))?.value
@@ -41,6 +41,7 @@ export function createReadiness(
     ['NotEnrolled', () => memberOf() === undefined],
     ['Cordoned', () => memberOf()?.cordoned === true],
     ...troubles,
+    ['PoolKeyOld', () => own.lacksPoolKey()],
     ['AtCapacity', () => own.running() >= (memberOf()?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY)],
   ]
   return {

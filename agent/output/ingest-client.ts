@@ -10,6 +10,8 @@ import { createCompressor } from './compressor.ts'
 export interface IngestClient {
   /** Calls must not overlap. Rejects only when the signal aborts. */
   send(pieces: readonly BatchPiece[], signal: AbortSignal): Promise<SendResult>
+  /** Uses a renewed certificate. */
+  useTls(tls: IngestClientOptions['tls']): void
   close(): void
 }
 
@@ -35,13 +37,15 @@ const MAX_RETRY_AFTER_SECONDS = 60
 
 export function connectIngest(options: IngestClientOptions): IngestClient {
   const socket = options.url.startsWith(UNIX) ? socketPath(options.url.slice(UNIX.length)) : undefined
-  const connections = new Connections({
-    ...options.tls,
-    ...(socket ? { socketPath: socket.path } : {}),
-    keepAlive: true,
-    maxSockets: 1,
-    minVersion: 'TLSv1.2',
-  })
+  const connectionsWith = (tls: IngestClientOptions['tls']) =>
+    new Connections({
+      ...tls,
+      ...(socket ? { socketPath: socket.path } : {}),
+      keepAlive: true,
+      maxSockets: 1,
+      minVersion: 'TLSv1.2',
+    })
+  let connections = connectionsWith(options.tls)
   const compressor = createCompressor()
   // On a Unix socket, too, the operator's certificate is checked.
   const url = new URL('/v1/ingest', socket ? 'https://localhost' : options.url)
@@ -57,6 +61,11 @@ export function connectIngest(options: IngestClientOptions): IngestClient {
       } finally {
         wait.done()
       }
+    },
+    useTls(tls) {
+      // A request in flight fails, and is sent again.
+      connections.destroy()
+      connections = connectionsWith(tls)
     },
     close() {
       connections.destroy()

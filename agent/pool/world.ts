@@ -69,13 +69,13 @@ export async function observe(options: WorldOptions, signal: AbortSignal): Promi
   }
 }
 
-type Watch = <T>(prefix: string, read: Read<T>) => Promise<Mirror<T>>
+type Watch = <T>(of: string | { key: string }, read: Read<T>) => Promise<Mirror<T>>
 
 /** Adds each view that it opens to `views`. */
 function createWatch({ etcd, log }: WorldOptions, views: View[], signal: AbortSignal): Watch {
   const warned = new Set<string>()
-  return async (prefix, read) => {
-    const view = etcd.view(prefix)
+  return async (of, read) => {
+    const view = etcd.view(of)
     views.push(view)
     await view.ready(signal)
     return await mirror(view, read, key => {
@@ -91,8 +91,9 @@ async function watchPool({ keys, pool, agent, operatorKey }: WorldOptions, watch
   const readRun = readSignedEntry(operatorKey, runEntrySchema, { parseKey: keys.parseRun, admits })
   const readJob = readSignedEntry(operatorKey, jobEntrySchema, { parseKey: keys.parseJob, admits })
   const mirrors = {
-    pools: await watch(keys.pool(pool), reading(poolSchema)),
-    beacon: await watch(keys.beacon, reading(beaconSchema)),
+    // One key, not a prefix: an agent's role may not read the pool `default-2`.
+    pools: await watch({ key: keys.pool(pool) }, reading(poolSchema)),
+    beacon: await watch({ key: keys.beacon }, reading(beaconSchema)),
     members: await watch(keys.members(pool), reading(memberSchema)),
     agents: await watch(keys.agents(pool), item => {
       const registration = parseValue(registrationSchema, item.value)

@@ -22,7 +22,7 @@ const attempt = activeSchema.parse({
 const launch = (how: object, features: string[], machine: Record<string, string> = {}) =>
   launchOrder(jobEntry('container' in how ? how : { host: {}, ...how }), attempt, {
     agent: 'here',
-    poolKey: createSecretKey(randomBytes(32)),
+    poolKeys: () => [createSecretKey(randomBytes(32))],
     launcher: { features: new Set(features), instance: 'boot/1' },
     containers: { helper: '/helper', endpoints: [], podsOnly: false },
     policy: { env: machine },

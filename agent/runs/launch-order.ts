@@ -34,7 +34,7 @@ const SEALED_LABEL = 'sealed'
 
 interface Executor {
   agent: string
-  poolKey: KeyObject
+  poolKeys(): readonly KeyObject[]
   launcher: { features: ReadonlySet<string>; instance: string }
   containers: ContainerSettings
   policy: Pick<LocalPolicy, 'env'>
@@ -48,7 +48,7 @@ interface Refusal {
 
 export function launchOrder(entry: Entry, active: Active, by: Executor): Arm | Refusal {
   const { command } = entry
-  const secrets = openSealed(entry, by.poolKey)
+  const secrets = openSealed(entry, by.poolKeys())
   if (!secrets)
     return {
       reason: 'SecretsUnreadable',
@@ -138,19 +138,22 @@ function sealedLabel({ sealed }: Pick<Entry, 'sealed'>): Record<string, string> 
 export function secretValues(
   entry: Entry | undefined,
   labels: Readonly<Record<string, string>> | undefined,
-  poolKey: KeyObject,
+  poolKeys: readonly KeyObject[],
 ): string[] | undefined {
   const told = labels?.[SEALED_LABEL]
   if (told !== undefined && told !== (entry && sealedLabel(entry)?.[SEALED_LABEL])) return undefined
-  const values = entry ? openSealed(entry, poolKey) : {}
+  const values = entry ? openSealed(entry, poolKeys) : {}
   const shown = new Set(entry?.notSecret)
   return values && Object.entries(values).flatMap(([name, value]) => (shown.has(name) ? [] : [value]))
 }
 
-function openSealed(entry: Entry, poolKey: KeyObject): Record<string, string> | undefined {
+function openSealed(entry: Entry, poolKeys: readonly KeyObject[]): Record<string, string> | undefined {
   if (entry.sealed === undefined) return {}
-  const text = unseal(entry.sealed, poolKey, sealingContext(entry))
-  return text === undefined ? undefined : (JSON.parse(text) as Record<string, string>)
+  for (const key of poolKeys) {
+    const text = unseal(entry.sealed, key, sealingContext(entry))
+    if (text !== undefined) return JSON.parse(text) as Record<string, string>
+  }
+  return undefined
 }
 
 /** Parameters reach a command only as variables, never in the text of its script. */

@@ -189,7 +189,7 @@ export class Runs {
 
   /** Only the redacted record goes further. */
   #onEnded(run: SupervisedRun, record: ExitRecord): void {
-    const redacted = redactRecord(record, secretValues(run.entry, record.labels, this.#context.poolKey))
+    const redacted = redactRecord(record, secretValues(run.entry, record.labels, this.#context.poolKeys()))
     this.#step(run, { type: 'ended', end: endOf(redacted) }, endFactsOf(redacted))
   }
 

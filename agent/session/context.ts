@@ -28,7 +28,7 @@ export interface Context {
   /** How long a read of a wave's cell and the claim after it take at present, ms. */
   pace: { ms: number }
   launcher: Launcher
-  poolKey: KeyObject
+  poolKeys(): readonly KeyObject[]
   policy: LocalPolicy
   containers: ContainerSettings
   presence: ContainerPresence

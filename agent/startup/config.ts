@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
+import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import { subdomainName } from '../../core/schema/metadata.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
 import { type Trust, trustIn } from '../../platform/trust.ts'
@@ -12,8 +13,9 @@ import { existingUser } from '../../platform/users.ts'
 const schema = z.strictObject({
   endpoints: z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be like https://10.0.0.1:2379')).min(1),
   identity: z.string().min(1),
-  name: subdomainName.default(hostname().toLowerCase()),
-  pool: z.string().min(1).default('default'),
+  /** Default: those of the certificate. */
+  name: subdomainName.optional(),
+  pool: z.string().min(1).optional(),
   state: z.string().min(1),
   prefix: z.string().endsWith('/').default(DEFAULT_PREFIX),
   localPolicy: z.string().optional(),
@@ -25,6 +27,9 @@ const schema = z.strictObject({
       'must be like https://10.0.0.1:9443 or unix:/run/shellcron/ingest.sock',
     )
     .optional(),
+  /** For a node's agent: it enrols with the ServiceAccount token in this file, at an operator of this authority. */
+  enrolTokenFile: z.string().min(1).optional(),
+  ca: z.string().min(1).optional(),
   /** Limit of ended and unstored output, as a Kubernetes quantity. */
   spoolQuota: quantity('0', '1000Ti').default('1Gi'),
   /** How many processes all runs of this machine together may have. Default: 80 % of what the machine allows. */
@@ -45,7 +50,7 @@ const schema = z.strictObject({
   drainSeconds: z.number().min(0).optional(),
 })
 
-export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
+type Settings = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
   /** Bytes. */
   spoolQuota: number
   user: string
@@ -56,8 +61,27 @@ export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
   openFiles: string | undefined
 }
 
+/** The settings of an agent that knows who it is. */
+export type AgentConfig = Settings & { name: string; pool: string }
+
+/** Throws InvalidInput if the settings contradict the certificate: etcd and the operator would refuse the agent. */
+export function configFor(settings: Settings, certified: AgentIdentity | undefined): AgentConfig {
+  const { name = certified?.agent ?? hostname().toLowerCase(), pool = certified?.pool ?? 'default' } =
+    settings
+  for (const [flag, given, own] of [
+    ['--name', name, certified?.agent ?? name],
+    ['--pool', pool, certified?.pool ?? pool],
+  ] as const)
+    if (given !== own)
+      throw new InvalidInput(
+        flag,
+        `is ${given}, but the certificate in ${settings.identity} is of ${own}; leave the flag out`,
+      )
+  return { ...settings, name, pool }
+}
+
 /** Checks the settings. Throws InvalidInput that names the flag. */
-export function readConfig(input: Record<string, unknown>): AgentConfig {
+export function readConfig(input: Record<string, unknown>): Settings {
   const parsed = schema.safeParse(input)
   if (!parsed.success) {
     const [issue] = parsed.error.issues

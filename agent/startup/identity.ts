@@ -1,17 +1,23 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInput } from '../../core/errors.ts'
+import { type AgentIdentity, agentOf } from '../../core/records/agent-user.ts'
 import { IDENTITY_FILES } from '../../core/records/identity-files.ts'
 
 /** An agent's own keys and certificate, and the keys that it trusts. Enrolment writes them. */
 export interface Identity {
+  /** The agent that the certificate names; undefined: it is no agent's. */
+  agent: AgentIdentity | undefined
+  /** The validity of the certificate, Unix ms. */
+  validFrom: number
+  validTo: number
   /** etcd and the ingest demand this certificate. */
   tls: { ca: string; cert: string; key: string }
   /** Ed25519. The agent ignores entries and requests that are not signed with it. */
   operatorKey: KeyObject
-  /** X25519. Opens Secrets that are sealed for the pool. */
-  poolKey: KeyObject
+  /** X25519, the newest first. They open Secrets that are sealed for the pool. */
+  poolKeys: readonly KeyObject[]
 }
 
 /** Throws InvalidInput that names a missing file. */
@@ -36,9 +42,33 @@ export async function readIdentity(dir: string): Promise<Identity> {
       IDENTITY_FILES.poolKey,
     ].map(read),
   )
+  const certificate = certificateIn(dir, cert ?? '')
   return {
+    agent: agentOf(/^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? ''),
+    validFrom: certificate.validFromDate.getTime(),
+    validTo: certificate.validToDate.getTime(),
     tls: { ca: ca ?? '', cert: cert ?? '', key: key ?? '' },
     operatorKey: createPublicKey(operatorKey ?? ''),
-    poolKey: createPrivateKey(poolKey ?? ''),
+    poolKeys: poolKeysIn(poolKey ?? ''),
   }
+}
+
+function certificateIn(dir: string, pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch (error) {
+    throw new InvalidInput(
+      '--identity',
+      `${join(dir, IDENTITY_FILES.cert)} is no certificate; enrol the agent`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+const PRIVATE_KEY = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----/g
+
+function poolKeysIn(pem: string): KeyObject[] {
+  return (pem.match(PRIVATE_KEY) ?? []).map(each => createPrivateKey(each))
 }

@@ -18,8 +18,12 @@ export function addUpCommand(program: Command): void {
     .option('--name <name>', "name of this machine's agent (default: the host name in lower case)")
     .option(
       '--etcd-port <port>',
-      'port on 127.0.0.1 for the etcd that it starts (default: a free one)',
+      'port on 127.0.0.1 for the etcd that it starts (default: a free one; with --listen: 2379)',
       wholeNumber(1, 65_535),
+    )
+    .option(
+      '--listen <host[:port]>',
+      'address of this machine at which other servers join and reach it (default: this machine alone; port: 9443)',
     )
     .option(
       '--retention-days <n>',
@@ -51,6 +55,7 @@ interface UpFlags {
   state?: string
   name?: string
   etcdPort?: number
+  listen?: string
   retentionDays?: number
   retentionBytes?: string
   runtimeEndpoint?: string[]

@@ -29,6 +29,8 @@ export interface EtcdServerOptions {
   members?: Record<string, Ports>
   /** Default: 2 GiB. */
   quotaBytes?: number
+  /** One more address of this machine on which clients reach it. The certificate must name it. */
+  address?: string
   /** Further flags for etcd. */
   flags?: string[]
   /** Gets each line that etcd logs; it logs errors only. */
@@ -85,12 +87,12 @@ export async function launchEtcd(options: EtcdServerOptions & { ports: Ports }):
 }
 
 async function argsOf(options: EtcdServerOptions & { name: string; ports: Ports }): Promise<string[]> {
-  const { name, ports, tls, members = { [name]: ports }, quotaBytes = QUOTA, flags = [] } = options
+  const { name, ports, tls, members = { [name]: ports }, quotaBytes = QUOTA, flags = [], address } = options
   const cluster = Object.entries(members).map(([member, { peer }]) => `${member}=https://localhost:${peer}`)
   return [
     `--name=${name}`,
     `--data-dir=${options.dir}`,
-    `--listen-client-urls=https://127.0.0.1:${ports.client}`,
+    `--listen-client-urls=${['127.0.0.1', ...(address ? [address] : [])].map(each => `https://${bracketed(each)}:${ports.client}`).join(',')}`,
     `--advertise-client-urls=https://localhost:${ports.client}`,
     `--listen-peer-urls=https://127.0.0.1:${ports.peer}`,
     `--initial-advertise-peer-urls=https://localhost:${ports.peer}`,
@@ -111,6 +113,11 @@ async function argsOf(options: EtcdServerOptions & { name: string; ports: Ports 
     '--log-level=error',
     ...flags,
   ]
+}
+
+/** An IP address as it stands in a URL. */
+export function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
 }
 
 function commonNameOf(pem: string): string {

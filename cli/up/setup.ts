@@ -8,6 +8,7 @@ import { makeStateDirectory } from '../../platform/state-directory.ts'
 import { resolveTrusted, type Trust, trustIn } from '../../platform/trust.ts'
 import { uidOf } from '../../platform/users.ts'
 import type { Ports } from './etcd-server.ts'
+import { type ListenAddress, listenAddress } from './listen.ts'
 
 /** The checked arguments of `shellcron up`. */
 export interface Setup {
@@ -15,6 +16,8 @@ export interface Setup {
   state: string
   /** The agent's name. */
   name: string
+  /** Where other servers reach this one; undefined: nothing but this machine does. */
+  listen: ListenAddress | undefined
   /** Who may own and write both directories. */
   trust: Trust
 }
@@ -24,6 +27,7 @@ export async function judgeFlags(given: {
   directory: string
   state?: string
   name?: string
+  listen?: string
   trustOwner: readonly string[]
 }): Promise<Setup> {
   const directory = await existing(given.directory)
@@ -33,10 +37,11 @@ export async function judgeFlags(given: {
       '--name',
       `"${name}" is not a valid agent name; use lower-case letters, digits, dashes and dots`,
     )
+  const listen = given.listen === undefined ? undefined : await listenAddress(given.listen)
   const trust = trustOf(given.trustOwner)
   const jobs = await resolveTrusted(directory, { trust })
   if (jobs.kind === 'distrusted') throw new InvalidInput('directory', jobs.why)
-  return { directory, state: resolve(given.state ?? join(directory, '.shellcron')), name, trust }
+  return { directory, state: resolve(given.state ?? join(directory, '.shellcron')), name, listen, trust }
 }
 
 /** Makes the state directory. Throws InvalidInput if other users could change what is in it. */

@@ -6,9 +6,10 @@ import { hasCompared } from '../operator-client.ts'
 import { readMachine, takeVariables } from './config.ts'
 import { explainStart } from './disk-room.ts'
 import { type EtcdBinary, findEtcd } from './etcd-binary.ts'
-import { type EtcdServer, type Ports, startEtcdServer, type TlsFiles } from './etcd-server.ts'
+import { bracketed, type EtcdServer, type Ports, startEtcdServer, type TlsFiles } from './etcd-server.ts'
 import { type KeptEtcd, keepEtcd } from './keep-etcd.ts'
 import { keepRunning, type Part } from './keep-running.ts'
+import { ETCD_PORT, type ListenAddress, urlOf } from './listen.ts'
 import { judgeFlags, makeState, portsFor, type Setup } from './setup.ts'
 import { type Format, view } from './view.ts'
 
@@ -23,6 +24,8 @@ export interface UpOptions {
   state?: string
   name?: string
   etcdPort?: number
+  /** HOST or HOST:PORT: where other servers reach the operator. */
+  listen?: string
   retentionDays?: number
   /** As the operator takes it, such as 20Gi. */
   retentionBytes?: string
@@ -70,16 +73,25 @@ async function start(
   if (binary.warning) say(`warning: ${binary.warning}`)
 
   await operator.enrolLocal({ stateDir: setup.state, name: setup.name, pool: POOL, dir: identityIn(setup) })
-  const tls = await operator.certifyEtcd({ stateDir: setup.state, names: ['localhost', '127.0.0.1'] })
+  const tls = await operator.certifyEtcd({
+    stateDir: setup.state,
+    names: ['localhost', '127.0.0.1', ...(setup.listen ? [setup.listen.host] : [])],
+  })
   const by = { options, setup, binary, tls: await asFiles(join(setup.state, 'etcd-tls'), tls), say }
-  const given = options.etcdPort === undefined ? undefined : await portsFor(options.etcdPort)
+  const etcdPort = options.etcdPort ?? (setup.listen ? ETCD_PORT : undefined)
+  const given = etcdPort === undefined ? undefined : await portsFor(etcdPort)
   const first = await startEtcd(by, given, stop)
   const again = (ports: Ports, signal: AbortSignal) => startEtcd(by, ports, signal)
   const etcd = keepEtcd(first, { state: setup.state, start: again, say })
   say(
     `ShellCron runs the jobs of ${setup.directory} on agent ${setup.name}. State directory: ${setup.state}. To stop, press Ctrl-C.`,
   )
-  return { options, setup, etcd, endpoint: first.endpoint, operatorEnv, say }
+  if (setup.listen) {
+    say(
+      `Other servers join at ${urlOf(setup.listen, setup.listen.port)}: for each, run \`shellcron join-command NAME --state ${setup.state}\` here, and the line that it prints there.`,
+    )
+  }
+  return { options, setup, etcd, endpoint: first.endpoint, etcdPort: first.ports.client, operatorEnv, say }
 }
 
 function identityIn({ state }: Setup): string {
@@ -97,6 +109,7 @@ async function startEtcd(
     dir: join(setup.state, 'etcd'),
     tls,
     ...(ports ? { ports } : {}),
+    ...(setup.listen && setup.listen.address !== '127.0.0.1' ? { address: setup.listen.address } : {}),
     onLine: line => void (options.logLevel === 'debug' && say(line)),
     signal,
   })
@@ -114,6 +127,7 @@ interface Running {
   setup: Setup
   etcd: KeptEtcd
   endpoint: string
+  etcdPort: number
   operatorEnv: NodeJS.ProcessEnv
   say: Say
 }
@@ -140,7 +154,7 @@ async function runUntilStopped(of: Running, stop: AbortSignal): Promise<void> {
 }
 
 async function startParts(
-  { options, setup, endpoint, operatorEnv, say }: Running,
+  { options, setup, endpoint, etcdPort, operatorEnv, say }: Running,
   ending: AbortSignal,
 ): Promise<{ operator: Part; agent: Part }> {
   // Not a port: another user could take it while the operator restarts.
@@ -150,7 +164,7 @@ async function startParts(
     ...common,
     '--directory': setup.directory,
     '--state': setup.state,
-    '--ingest': ingest,
+    '--listen': ingest,
     ...flag('--retention-days', options.retentionDays),
     ...flag('--retention-bytes', options.retentionBytes),
     '--await-agent': setup.name,
@@ -168,7 +182,12 @@ async function startParts(
   }
   const secrets = options.secretFromEnv.flatMap(each => ['--secret-from-env', each])
   const owners = options.trustOwner.flatMap(each => ['--trust-owner', each])
-  const operatorArgs = [...Object.entries(operatorFlags).flat(), ...secrets, ...owners]
+  const operatorArgs = [
+    ...Object.entries(operatorFlags).flat(),
+    ...outside(setup.listen, etcdPort),
+    ...secrets,
+    ...owners,
+  ]
   const agentArgs = [...Object.entries(agentFlags).flat(), ...owners]
   const operator = keepRunning({ say, name: 'operator', env: operatorEnv, args: operatorArgs }, ending)
   const after = untilCompared(join(setup.state, 'operator.sock'), ending)
@@ -183,6 +202,17 @@ async function untilCompared(socketPath: string, signal: AbortSignal): Promise<v
     if (done) return
     await systemClock.sleep(COMPARED_POLL_MS, signal).catch(() => undefined)
   }
+}
+
+/** The operator's flags for other servers. */
+function outside(listen: ListenAddress | undefined, etcdPort: number): string[] {
+  if (!listen) return []
+  return [
+    ...['--listen', `${bracketed(listen.address)}:${listen.port}`],
+    ...['--listen-names', listen.host],
+    ...['--external-operator', urlOf(listen, listen.port)],
+    ...['--external-etcd', urlOf(listen, etcdPort)],
+  ]
 }
 
 /** The flag with its value, or nothing: the part then has its default. */

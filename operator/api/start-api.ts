@@ -2,12 +2,17 @@ import { join } from 'node:path'
 import type { LogStore } from '../../store/log/port.ts'
 import type { Context } from '../context.ts'
 import { killObject, killRun } from '../end-attempt.ts'
+import type { Reach } from '../enrolment/issue.ts'
+import { makeToken } from '../enrolment/make-token.ts'
+import type { Authority } from '../identity/authority.ts'
 import type { OutputNotifier } from '../ingest/output-notifier.ts'
 import type { LeaderTask } from '../operator.ts'
 import { attemptsOf, isGoing, isWaiting, latestRun } from '../output/attempts.ts'
 import { streamOf } from '../output/stream.ts'
 import type { Problem } from '../resources/port.ts'
+import type { MadeAgents } from '../startup/local-agents.ts'
 import { untilAborted } from '../until-aborted.ts'
+import { agentRoutes } from './agents.ts'
 import { historyRoutes } from './history.ts'
 import { killRoutes } from './kill.ts'
 import { objectRoutes } from './objects.ts'
@@ -23,6 +28,8 @@ export interface ApiOptions {
   logStore: LogStore
   /** Problems besides those of the objects' files. */
   problems(): readonly Problem[]
+  made(): MadeAgents | undefined
+  enrolment: { authority: Authority; reach: Reach }
 }
 
 /** Serves the operator's socket while the operator leads. */
@@ -38,7 +45,9 @@ export function startApi(options: ApiOptions): LeaderTask {
   }
 }
 
-function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: Context): Routes[] {
+function routesOf(options: ApiOptions, context: Context): Routes[] {
+  const { feed, notifier, logStore, problems, enrolment } = options
+  const made = options.made()
   const { resources, clock, mirrors, compared } = context
   const known = { mirrors, store: logStore }
   return [
@@ -64,6 +73,7 @@ function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: C
           signal,
         ),
     }),
+    ...(made ? [agentRoutes({ made, makeToken: of => makeToken(context, enrolment, of) })] : []),
     runRoutes({ resources, mirrors, objectOf: ref => feed.object(resources, ref) }),
   ]
 }

@@ -13,7 +13,7 @@ export interface Sealed {
 export async function sealValues(
   entry: { pool: string; namespace: string; name: string; uid: string },
   secret: Readonly<Record<string, string>>,
-  { identity, before }: { identity: Identity; before: Sealed | undefined },
+  { identity, before }: { identity: Pick<Identity, 'pool' | 'digest'>; before: Sealed | undefined },
 ): Promise<Sealed> {
   const names = Object.keys(secret).sort()
   if (names.length === 0) return {}

@@ -1,12 +1,11 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type AgentIdentity, agentUser } from '../../core/records/agent-user.ts'
 import { IDENTITY_FILES } from '../../core/records/identity-files.ts'
 import type { Authority } from './authority.ts'
 import { type Identity, pemOf } from './identity.ts'
 
-export interface Enrolment {
-  agent: string
-  pool: string
+export interface Enrolment extends AgentIdentity {
   /** How long the certificate is valid, h. */
   hours: number
 }
@@ -14,10 +13,10 @@ export interface Enrolment {
 /** The contents of an agent's identity directory, by file name. */
 export async function issueIdentity(
   { identity, authority }: { identity: Identity; authority: Authority },
-  { agent, pool, hours }: Enrolment,
+  { hours, ...agent }: Enrolment,
 ): Promise<Record<string, string>> {
-  const { cert, key } = await authority.client(agentUser(pool, agent), hours)
-  const { privatePem } = await identity.pool(pool)
+  const { cert, key } = await authority.client(agentUser(agent), hours)
+  const { privatePem } = await identity.pool(agent.pool)
   return {
     [IDENTITY_FILES.ca]: authority.caCert,
     [IDENTITY_FILES.cert]: cert,
@@ -25,17 +24,6 @@ export async function issueIdentity(
     [IDENTITY_FILES.operatorKey]: pemOf(identity.publicKey),
     [IDENTITY_FILES.poolKey]: privatePem,
   }
-}
-
-/** An agent's user in etcd. Neither name has a colon. */
-export function agentUser(pool: string, agent: string): string {
-  return `agent:${pool}:${agent}`
-}
-
-/** The inverse of `agentUser`; undefined: not an agent's user. */
-export function agentOf(user: string): { pool: string; agent: string } | undefined {
-  const [kind, pool, agent, ...more] = user.split(':')
-  return kind === 'agent' && pool && agent && more.length === 0 ? { pool, agent } : undefined
 }
 
 /** Writes files of mode 0600 in a directory of mode 0700. Each file appears whole or not at all. */

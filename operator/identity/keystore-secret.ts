@@ -1,5 +1,5 @@
 import { Unavailable } from '../../platform/errors.ts'
-import { accepted, type KubeApi } from '../resources/kubernetes/api.ts'
+import { accepted, type KubeApi } from '../../platform/kubernetes/api.ts'
 import type { KeyStore } from './keystore.ts'
 
 interface Secret {

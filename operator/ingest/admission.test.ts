@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { Unavailable } from '../../platform/errors.ts'
 import { createAdmission } from './admission.ts'
 
-test('the slots are filled in order, with one request of each name', async () => {
-  const gate = createAdmission({ slots: 2, waiting: 10 })
+test('requests of one name go in one after another, in order, and other names do not wait for them', async () => {
+  const gate = createAdmission({ waiting: 10 })
   const inside: string[] = []
   const enter = async (name: string, id: string) => {
     const leave = await gate.enter(name)
@@ -11,25 +11,25 @@ test('the slots are filled in order, with one request of each name', async () =>
     return leave
   }
   const first = await enter('a', 'a1')
-  const again = enter('a', 'a2')
+  const second = enter('a', 'a2')
+  const third = enter('a', 'a3')
   const other = await enter('b', 'b1')
-  const third = enter('c', 'c1')
   expect(inside).toEqual(['a1', 'b1'])
-  other()
-  const leaveThird = await third
-  expect(inside).toEqual(['a1', 'b1', 'c1'])
   first()
-  ;(await again)()
-  leaveThird()
-  expect(inside).toEqual(['a1', 'b1', 'c1', 'a2'])
+  ;(await second)()
+  ;(await third)()
+  other()
+  expect(inside).toEqual(['a1', 'b1', 'a2', 'a3'])
 })
 
-test('a request beyond the limit of waiting ones is rejected', async () => {
-  const gate = createAdmission({ slots: 1, waiting: 1 })
+test('only requests of a name that has too many waiting ones are rejected', async () => {
+  const gate = createAdmission({ waiting: 1 })
   const leave = await gate.enter('a')
-  const waiting = gate.enter('b')
-  await expect(gate.enter('c')).rejects.toThrow(Unavailable)
+  const waiting = gate.enter('a')
+  await expect(gate.enter('a')).rejects.toThrow(Unavailable)
+  const other = await gate.enter('b')
   leave()
   ;(await waiting)()
-  ;(await gate.enter('c'))()
+  other()
+  ;(await gate.enter('a'))()
 })

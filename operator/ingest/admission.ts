@@ -1,40 +1,29 @@
 import { Unavailable } from '../../platform/errors.ts'
 
-/** Limits concurrency: `slots` requests at a time, one for each name, while up to `waiting` others wait. This bounds memory. */
+/** One request of each name at a time, while few others of the name wait. No name can make another one wait. */
 export interface Admission {
-  /** Rejects with Unavailable if too many requests wait. Returns a function that frees the slot. */
+  /** Rejects with Unavailable if too many requests of the name wait. Returns a function that lets the next one in. */
   enter(name: string): Promise<() => void>
 }
 
-interface Waiting {
-  name: string
-  enter(): void
-}
-
-export function createAdmission({ slots, waiting }: { slots: number; waiting: number }): Admission {
-  const inside = new Set<string>()
-  const queue: Waiting[] = []
-  const admit = () => {
-    while (inside.size < slots) {
-      const index = queue.findIndex(({ name }) => !inside.has(name))
-      const [next] = index < 0 ? [] : queue.splice(index, 1)
-      if (!next) return
-      inside.add(next.name)
-      next.enter()
-    }
+export function createAdmission({ waiting }: { waiting: number }): Admission {
+  /** The requests that wait, for each name that has one inside. */
+  const queues = new Map<string, (() => void)[]>()
+  const leave = (name: string) => {
+    const next = queues.get(name)?.shift()
+    if (next) next()
+    else queues.delete(name)
   }
   return {
     async enter(name) {
-      if (queue.length >= waiting)
-        throw new Unavailable(`${queue.length} requests are waiting, which is the limit; try again later`)
-      await new Promise<void>(resolve => {
-        queue.push({ name, enter: resolve })
-        admit()
-      })
-      return () => {
-        inside.delete(name)
-        admit()
-      }
+      const queue = queues.get(name)
+      if (queue && queue.length >= waiting)
+        throw new Unavailable(
+          `${queue.length} other requests of ${name} are waiting, which is the limit; try again later`,
+        )
+      if (queue) await new Promise<void>(resolve => queue.push(resolve))
+      else queues.set(name, [])
+      return () => leave(name)
     },
   }
 }

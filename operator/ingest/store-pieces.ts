@@ -1,8 +1,8 @@
 import { isRunOf } from '../../core/keys.ts'
 import type { BatchPiece, PieceAnswer } from '../../core/output/batch.ts'
+import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import type { Log } from '../../platform/log.ts'
 import type { OutputHead, OutputPiece, OutputStore, Runner } from '../../store/log/port.ts'
-import type { ClientAgent } from './client-agent.ts'
 import type { OutputNotifier } from './output-notifier.ts'
 import type { Owners } from './owners.ts'
 
@@ -16,7 +16,7 @@ import type { Owners } from './owners.ts'
  */
 export interface StorePieces {
   /** Returns an answer for each piece. What it reports as stored is on disk. */
-  (sender: ClientAgent, pieces: readonly BatchPiece[]): Promise<PieceAnswer[]>
+  (sender: AgentIdentity, pieces: readonly BatchPiece[]): Promise<PieceAnswer[]>
 }
 
 export interface StorePiecesOptions {
@@ -33,7 +33,7 @@ export function createStorePieces({ store, owners, notifier, log }: StorePiecesO
   /** The pieces to store; or the answer, if there is nothing to store. */
   const check = async (
     piece: BatchPiece,
-    sender: ClientAgent,
+    sender: AgentIdentity,
     owner: Runner | undefined,
   ): Promise<OutputPiece[] | PieceAnswer> => {
     if (!owner) return { stored: 0, later: true }
@@ -72,7 +72,7 @@ function progressOf(head: OutputHead | undefined): PieceAnswer {
 /** An agent that sends another's output has been renamed, or is malicious. An administrator should look at it. */
 function logRejected(
   log: Log,
-  { pool, agent }: ClientAgent,
+  { pool, agent }: AgentIdentity,
   { pieces, answers }: { pieces: readonly BatchPiece[]; answers: readonly PieceAnswer[] },
 ): void {
   const refused = pieces.filter((_, index) => answers[index]?.refused)
@@ -82,7 +82,7 @@ function logRejected(
   if (unknown.length > 0) log.info({ pool, agent, ...named(unknown) }, 'ingest.unknown')
 }
 
-function isOf(sender: ClientAgent, owner: Runner): boolean {
+function isOf(sender: AgentIdentity, owner: Runner): boolean {
   return sender.pool === owner.pool && sender.agent === owner.agent
 }
 
@@ -94,7 +94,7 @@ function isStatusQuery({ offset, next, end, total }: BatchPiece): boolean {
 function storable(
   piece: BatchPiece,
   head: OutputHead | undefined,
-  { pool, agent }: ClientAgent,
+  { pool, agent }: AgentIdentity,
 ): OutputPiece[] {
   const { uid, run, attempt, namespace, name, chunks } = piece
   const of = { uid, run, attempt, namespace, name, pool, agent }

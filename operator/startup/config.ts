@@ -19,7 +19,7 @@ const address = z
   .regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be a port, or an address like 0.0.0.0:8081')
 
 const UNIX = 'unix:'
-const ingestAddress = z.union([address, z.string().regex(/^unix:./)], {
+const listenAddress = z.union([address, z.string().regex(/^unix:./)], {
   error: 'must be a port, an address like 0.0.0.0:9443, or a socket like unix:/run/shellcron/ingest.sock',
 })
 
@@ -34,10 +34,24 @@ const schema = z.strictObject({
   etcdIdentity: z.string().min(1).optional(),
   prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
   health: address.optional(),
-  /** The address or Unix socket on which agents deliver output, with TLS. Without it the operator accepts none. */
-  ingest: ingestAddress.optional(),
-  /** Names and addresses under which agents reach the ingest, besides those of this machine. */
-  ingestNames: z.array(z.string().min(1)).default([]),
+  /** Addresses and Unix sockets on which agents and users reach the operator, with TLS. Without one it serves neither. */
+  listen: z.array(listenAddress).default([]),
+  /** Names and addresses under which they reach it, besides those of this machine. */
+  listenNames: z.array(z.string().min(1)).default([]),
+  /** Where servers outside of the cluster reach the operator and etcd: they are told when they join. */
+  externalOperator: z
+    .string()
+    .regex(/^https:\/\/[^/]+$/, 'must be a URL like https://shellcron.example:9443')
+    .optional(),
+  externalEtcd: z
+    .array(z.string().regex(/^https:\/\/[^/]+$/, 'must be a URL like https://etcd-1.example:2379'))
+    .default([]),
+  /** The namespace of nodes' agents: it gets the ConfigMap shellcron-ca. */
+  agentNamespace: z.string().min(1).optional(),
+  /** The ServiceAccounts of nodes' agents. */
+  agentServiceAccount: z
+    .array(z.string().regex(/^[a-z0-9-]+:[a-z0-9.-]+$/, 'must be NAMESPACE:NAME'))
+    .default([]),
   /** Status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).default(20),
   /** How long the log store keeps results after their scheduled time, days. 0: forever. */
@@ -66,7 +80,7 @@ interface Address {
   port: number
 }
 
-/** Where the ingest listens. A Unix socket is for agents of the same user on this machine. */
+/** Where the TLS server listens. A Unix socket is for agents of the same user on this machine. */
 export type Listen = Address | { path: string }
 
 export interface OperatorConfig {
@@ -74,7 +88,11 @@ export interface OperatorConfig {
   prefix: string
   etcdIdentity?: string
   health?: Address
-  ingest?: { listen: Listen; names: string[] }
+  /** `names`: of the server's certificate. */
+  listen?: { on: Listen[]; names: string[] }
+  /** Where agents outside of the cluster reach etcd and the operator. */
+  reach: { etcd: string[]; operator: string }
+  nodes: { namespace?: string; accounts: string[] }
   draining: boolean
   logLevel: string
   statusWrites: number
@@ -121,7 +139,9 @@ export function readConfig(
     retention: retentionOf(parsed.data),
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...health,
-    ...ingestOf(parsed.data, env),
+    ...listenOf(parsed.data, env),
+    reach: { etcd: parsed.data.externalEtcd, operator: parsed.data.externalOperator ?? '' },
+    nodes: nodesOf(parsed.data),
     ...awaitedOf(parsed.data),
     mode:
       directory === undefined
@@ -163,6 +183,10 @@ function awaitedOf({
   return agent === undefined ? {} : { awaitedAgent: { pool: LOCAL_POOL, agent, since } }
 }
 
+function nodesOf({ agentNamespace, agentServiceAccount }: z.infer<typeof schema>): OperatorConfig['nodes'] {
+  return { accounts: agentServiceAccount, ...(agentNamespace ? { namespace: agentNamespace } : {}) }
+}
+
 function invalidFlag(error: z.ZodError): InvalidInput {
   const [issue] = error.issues
   const setting = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0]
@@ -170,16 +194,18 @@ function invalidFlag(error: z.ZodError): InvalidInput {
   return new InvalidInput(`--${flag}`, issue?.message ?? 'is not valid')
 }
 
-function ingestOf(
-  { ingest, ingestNames }: z.infer<typeof schema>,
+function listenOf(
+  { listen, listenNames }: z.infer<typeof schema>,
   env: Record<string, string | undefined>,
-): Pick<OperatorConfig, 'ingest'> {
-  if (ingest === undefined) return {}
-  const listen = ingest.startsWith(UNIX) ? { path: ingest.slice(UNIX.length) } : addressOf('--ingest', ingest)
+): Pick<OperatorConfig, 'listen'> {
+  if (listen.length === 0) return {}
+  const on = listen.map(each =>
+    each.startsWith(UNIX) ? { path: each.slice(UNIX.length) } : addressOf('--listen', each),
+  )
   const own = ['localhost', '127.0.0.1', '::1', hostname().toLowerCase()]
   const service = env.POD_NAMESPACE === undefined ? [] : serviceNames(env.POD_NAMESPACE)
-  const given = 'host' in listen && listen.host !== undefined ? [listen.host] : []
-  return { ingest: { listen, names: [...new Set([...own, ...service, ...given, ...ingestNames])] } }
+  const given = on.flatMap(each => ('host' in each && each.host !== undefined ? [each.host] : []))
+  return { listen: { on, names: [...new Set([...own, ...service, ...given, ...listenNames])] } }
 }
 
 /** The names of the operator's Service in the cluster's DNS. */

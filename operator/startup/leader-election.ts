@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
+import { type Answer, accepted, type KubeApi } from '../../platform/kubernetes/api.ts'
 import type { Log } from '../../platform/log.ts'
-import { type Answer, accepted, type KubeApi } from '../resources/kubernetes/api.ts'
 
 /**
  * One of several operators leads: it holds a Lease and renews it. A candidate takes the Lease if it has not changed for its duration, by

@@ -4,18 +4,19 @@ import { InvalidInput } from '../../core/errors.ts'
 import { createKeys, type Keys } from '../../core/keys.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { flock } from '../../platform/flock.ts'
+import type { KubeApi } from '../../platform/kubernetes/api.ts'
+import { connectKubernetes } from '../../platform/kubernetes/connect.ts'
 import type { Log } from '../../platform/log.ts'
 import { makeStateDirectory } from '../../platform/state-directory.ts'
 import { resolveTrusted, type Trust } from '../../platform/trust.ts'
 import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
 import type { Tls } from '../../store/etcd/connection.ts'
 import type { LogStore } from '../../store/log/port.ts'
+import { type Access, createAccess, userOf } from '../identity/access.ts'
 import { type Authority, OPERATOR_USER, openAuthority } from '../identity/authority.ts'
 import { type Identity, openIdentity } from '../identity/identity.ts'
 import { fileKeyStore, type KeyStore, keysDir } from '../identity/keystore.ts'
 import { secretKeyStore } from '../identity/keystore-secret.ts'
-import type { KubeApi } from '../resources/kubernetes/api.ts'
-import { connectKubernetes } from '../resources/kubernetes/connect.ts'
 import type { OperatorConfig } from './config.ts'
 import { openCheckedLogStore } from './open-log-store.ts'
 
@@ -30,6 +31,8 @@ export interface Opened {
   authority: Authority
   keys: Keys
   etcd: Etcd
+  /** undefined: etcd is used without certificates, and so without users. */
+  access: Access | undefined
   close(): Promise<void>
 }
 
@@ -60,13 +63,14 @@ export async function open(
   const tls = await tlsOf(config, authority)
   const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
   const keys = createKeys(config.prefix)
+  const access = tls && createAccess({ auth: etcd.auth, keys, ownUser: userOf(tls.cert) })
   const close = async () => {
     closing.abort(new Error('the operator ends'))
     await etcd.close()
     await logStore.close()
     unlock()
   }
-  return { logStore, logStoreChecked: checked, api, identity, authority, keys, etcd, close }
+  return { logStore, logStoreChecked: checked, api, identity, authority, keys, etcd, access, close }
 }
 
 /** Other users must not be able to replace the directory of the objects. Later its owner and its mode are judged at every look. */

@@ -1,20 +1,22 @@
 import { join } from 'node:path'
+import type { AgentIdentity } from '../../core/records/agent-user.ts'
 import type { Clock } from '../../platform/clock.ts'
+import type { KubeApi } from '../../platform/kubernetes/api.ts'
 import type { Log } from '../../platform/log.ts'
 import { type Health, serveHealth } from '../api/health.ts'
 import type { Context } from '../context.ts'
+import type { Access } from '../identity/access.ts'
 import type { Authority } from '../identity/authority.ts'
 import { type LeaderTask, leadOperator } from '../operator.ts'
 import { createDirectoryResources } from '../resources/directory/resources.ts'
 import { createEtcdStatusStore } from '../resources/directory/status-store.ts'
-import type { KubeApi } from '../resources/kubernetes/api.ts'
 import { createKubernetesResources } from '../resources/kubernetes/resources.ts'
 import type { Resources } from '../resources/port.ts'
 import { createOutcomeNotifier, type OutcomeNotifier } from '../upkeep/outcome-notifier.ts'
 import type { OperatorConfig } from './config.ts'
 import { waitForOutbox } from './last-drain.ts'
 import { lead } from './leader-election.ts'
-import { localAgents, withAgents } from './local-agents.ts'
+import { localIdentities, type MadeAgents, readAgents, withAgents } from './local-agents.ts'
 import { type Opened, open } from './open.ts'
 
 export interface StartOptions {
@@ -30,6 +32,12 @@ export interface AcrossTerms {
   outcomes: OutcomeNotifier
   stateDir: string
   authority: Authority
+  /** undefined: etcd is used without users. */
+  access: Access | undefined
+  /** undefined: standalone. */
+  api: KubeApi | undefined
+  /** Standalone: agents that the directory does not have. Set while this operator leads. */
+  made(): MadeAgents | undefined
 }
 
 export interface Operator {
@@ -70,6 +78,7 @@ class RunningOperator {
   #draining: boolean
   #context: Context | undefined
   #enqueueAll: (() => void) | undefined
+  #made: MadeAgents | undefined
 
   constructor(options: StartOptions, opened: Opened) {
     this.#options = options
@@ -130,7 +139,7 @@ class RunningOperator {
 
   async #serveTerm(leading: AbortSignal): Promise<void> {
     const { clock, log, config } = this.#options
-    const { etcd, keys, identity, logStore } = this.#opened
+    const { etcd, keys, identity, logStore, access } = this.#opened
     const term = new AbortController()
     const signal = AbortSignal.any([leading, term.signal])
     const resources = await this.#createResources()
@@ -148,6 +157,7 @@ class RunningOperator {
           allowWithoutPolicy: config.mode.kind === 'directory',
           draining: () => this.#draining,
           ...(config.awaitedAgent ? { awaitedAgent: config.awaitedAgent } : {}),
+          ...(access ? { identities: { access, localIdentities: () => this.#localIdentities() } } : {}),
           tasks: this.#tasks(),
           onLeading: (context, enqueueAll) => this.#onLeading(context, enqueueAll),
         },
@@ -159,10 +169,16 @@ class RunningOperator {
     }
   }
 
+  async #localIdentities(): Promise<AgentIdentity[]> {
+    const { mode } = this.#options.config
+    return mode.kind === 'directory' ? localIdentities(mode.stateDir) : []
+  }
+
   #tasks(): readonly LeaderTask[] {
-    const { authority } = this.#opened
+    const { authority, access, api } = this.#opened
     const { stateDir } = this.#options.config.mode
-    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority })
+    const made = () => this.#made
+    return this.#options.tasks({ outcomes: this.#outcomes, stateDir, authority, access, api, made })
   }
 
   #onLeading(context: Context, enqueueAll: () => void): void {
@@ -185,6 +201,7 @@ class RunningOperator {
       clock,
       log,
     })
-    return withAgents(resources, await localAgents(mode.stateDir))
+    this.#made = withAgents(resources, mode.stateDir, await readAgents(mode.stateDir))
+    return this.#made.resources
   }
 }

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
+import { type EtcdAuth, etcdAuth } from './auth.ts'
 import { ClusterMembers } from './cluster-members.ts'
 import type { Tls } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
@@ -40,7 +41,8 @@ export interface Etcd {
   txn(txn: Txn, signal?: AbortSignal): Promise<TxnAnswer>
   /** Many transactions, in as few requests as etcd's limits allow, one after another. Each succeeds or fails by itself. */
   batch(txns: readonly Txn[], signal?: AbortSignal): Promise<BatchAnswer[]>
-  view(prefix: string): View
+  /** A view of all keys with a prefix, or of one key. */
+  view(of: string | { key: string }): View
   /** `ttlSeconds`: whole seconds, at least 1. etcd may grant more. */
   lease(ttlSeconds: number): Promise<{ id: string; ttl: number }>
   /** One keepalive: the seconds left, 0 if the lease is gone. Rejects if etcd does not answer in time: the lease may still live. */
@@ -48,6 +50,7 @@ export interface Etcd {
   revoke(id: string): Promise<void>
   /** The status of one reachable member. It answers without a quorum too. */
   status(signal?: AbortSignal): Promise<Status>
+  readonly auth: EtcdAuth
   /** Uses new certificates: reconnects to all members; views list again. */
   useTls(tls: Tls): void
   /** Closes views and connections. Calls in flight fail. */
@@ -74,16 +77,18 @@ export function connectEtcd(options: EtcdOptions): Etcd {
   let closed = false
   return {
     get: (key, signal) => get(members, key, signal),
-    list: (prefix, signal) => list(members, prefix, signal),
+    list: (prefix, signal) => list(members, { prefix }, signal),
     txn: (one, signal) => txn(members, one, signal),
     batch: (txns, signal) => batch(members, txns, signal),
-    view: prefix => {
+    auth: etcdAuth(members),
+    view: of => {
+      const keys = typeof of === 'string' ? { prefix: of } : of
       const view = createView({
-        prefix,
+        keys,
         watches,
         clock,
         log,
-        list: signal => list(members, prefix, signal),
+        list: signal => list(members, keys, signal),
         onClosed: () => views.delete(view),
       })
       views.add(view)

@@ -8,7 +8,7 @@ export interface Tls {
   key: string
 }
 
-export type Service = 'KV' | 'Watch' | 'Lease' | 'Maintenance'
+export type Service = 'Auth' | 'KV' | 'Watch' | 'Lease' | 'Maintenance'
 
 /** The parts of a gRPC client and its calls that are used here. etcd3 does not export their types. */
 interface RawCall {

@@ -3,9 +3,9 @@ import { messageOf, Unavailable } from '../../platform/errors.ts'
 import { firstBatch } from './batch-limits.ts'
 import type { ClusterMembers } from './cluster-members.ts'
 import { EtcdRefused, EtcdUnavailable } from './errors.ts'
-import { endOf, getRequest, getsOf, keyValueOf, nestedRequest, startOf, txnRequest } from './messages.ts'
+import { getRequest, getsOf, keyValueOf, nestedRequest, rangeOf, txnRequest } from './messages.ts'
 import { sendOnce, sendUntilAnswered } from './requests.ts'
-import type { BatchAnswer, KeyValue, Txn, TxnAnswer } from './types.ts'
+import type { BatchAnswer, KeyRange, KeyValue, Txn, TxnAnswer } from './types.ts'
 
 const pageBytes = 1024 * 1024
 const firstPage = 64
@@ -22,17 +22,17 @@ export async function get(
   return kv && keyValueOf(kv)
 }
 
-/** All keys under a prefix at one `revision`, read in pages of about 1 MiB. Each page has the deadline of one call. */
+/** All keys of a range at one `revision`, read in pages of about 1 MiB. Each page has the deadline of one call. */
 export async function list(
   members: ClusterMembers,
-  prefix: string,
+  of: KeyRange,
   signal?: AbortSignal,
 ): Promise<{ items: KeyValue[]; revision: number }> {
   for (let tries = 1; ; tries += 1) {
     const items: KeyValue[] = []
     try {
       let revision = 0
-      for await (const page of pages(members, prefix, signal)) {
+      for await (const page of pages(members, of, signal)) {
         revision = page.revision
         for (const item of page.items) items.push(item)
       }
@@ -46,11 +46,11 @@ export async function list(
 
 async function* pages(
   members: ClusterMembers,
-  prefix: string,
+  of: KeyRange,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<{ items: KeyValue[]; revision: number }> {
-  const end = endOf(prefix)
-  let key = startOf(prefix)
+  const { key: start, range_end: end } = rangeOf(of)
+  let key = start
   let revision = 0
   let limit = firstPage
   for (;;) {

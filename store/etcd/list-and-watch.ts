@@ -2,7 +2,7 @@ import { createBackoff } from '../../platform/backoff.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
-import type { KeyValue } from './types.ts'
+import type { KeyRange, KeyValue } from './types.ts'
 import type { ViewItems } from './view-items.ts'
 import type { Watches } from './watch-stream.ts'
 
@@ -10,7 +10,7 @@ import type { Watches } from './watch-stream.ts'
 export type List = (signal: AbortSignal) => Promise<{ items: KeyValue[]; revision: number }>
 
 export interface ListAndWatchOptions {
-  prefix: string
+  keys: KeyRange
   list: List
   watches: Watches
   clock: Clock
@@ -32,7 +32,7 @@ export async function listAndWatch(
   options: ListAndWatchOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { prefix, clock, log } = options
+  const { keys, clock, log } = options
   let failures = 0
   while (!signal.aborted) {
     try {
@@ -42,7 +42,7 @@ export async function listAndWatch(
       await watchUntilLost(items, { ...options, from: revision }, signal)
     } catch (error) {
       if (signal.aborted) break
-      log.warn({ prefix, error: messageOf(error) }, 'etcd.view.relist')
+      log.warn({ ...keys, error: messageOf(error) }, 'etcd.view.relist')
     }
     items.lostSync()
     // Jittered, so that the agents of a fleet do not all list at once when a member returns.
@@ -62,11 +62,11 @@ async function listInto(items: ViewItems, list: List, signal: AbortSignal): Prom
 /** Rejects with the reason when the watch is lost, or with the signal's. */
 async function watchUntilLost(
   items: ViewItems,
-  { prefix, watches, from }: ListAndWatchOptions & { from: number },
+  { keys, watches, from }: ListAndWatchOptions & { from: number },
   signal: AbortSignal,
 ): Promise<never> {
   const lost = Promise.withResolvers<never>()
-  const cancel = watches.open(prefix, from, {
+  const cancel = watches.open(keys, from, {
     events: (events, revision) => items.applyEvents(events, revision),
     progress: revision => items.proveFresh(revision),
     lost: lost.reject,

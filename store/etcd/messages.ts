@@ -7,7 +7,7 @@ import type {
   ITxnRequest,
   IWatchResponse,
 } from 'etcd3'
-import type { Compare, KeyValue, Op, Txn } from './types.ts'
+import type { Compare, KeyRange, KeyValue, Op, Txn } from './types.ts'
 
 /** Translates between types.ts and the messages of etcd3's gRPC clients. */
 
@@ -48,6 +48,12 @@ export function endOf(prefix: string): Buffer {
 /** The first key of a prefix. etcd refuses an empty key. */
 export function startOf(prefix: string): Buffer {
   return prefix === '' ? Buffer.from([0]) : Buffer.from(prefix)
+}
+
+/** One key is the range up to the next possible key: so a role that may read it admits a watch on it. */
+export function rangeOf(range: KeyRange): { key: Buffer; range_end: Buffer } {
+  if ('prefix' in range) return { key: startOf(range.prefix), range_end: endOf(range.prefix) }
+  return { key: Buffer.from(range.key), range_end: Buffer.from(`${range.key}\0`) }
 }
 
 export function getRequest(key: string): IRangeRequest {

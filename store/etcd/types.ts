@@ -60,6 +60,9 @@ export interface Status {
   alarms: string[]
 }
 
+/** All keys with a prefix, or one key. */
+export type KeyRange = { prefix: string } | { key: string }
+
 export interface Change {
   key: string
   now?: KeyValue

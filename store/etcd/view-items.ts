@@ -9,7 +9,7 @@ type Item = KeyValue & { digest?: number }
 
 /** The items of a view, and its listeners. Lists and events are applied here; list-and-watch.ts fetches them. */
 export class ViewItems {
-  readonly #options: { prefix: string; clock: Clock; log: Log }
+  readonly #options: { name: string; clock: Clock; log: Log }
   readonly #items = new Map<string, Item>()
   readonly #changeListeners = new Set<(change: Change) => void>()
   readonly #syncListeners = new Set<() => void>()
@@ -18,7 +18,7 @@ export class ViewItems {
   #synced = false
   #freshAt = -Infinity
 
-  constructor(options: { prefix: string; clock: Clock; log: Log }) {
+  constructor(options: { name: string; clock: Clock; log: Log }) {
     this.#options = options
     this.#firstList.promise.catch(() => undefined)
   }
@@ -119,7 +119,7 @@ export class ViewItems {
     try {
       listener()
     } catch (error) {
-      this.#options.log.error({ prefix: this.#options.prefix, error }, 'etcd.view.listener')
+      this.#options.log.error({ view: this.#options.name, error }, 'etcd.view.listener')
     }
   }
 }

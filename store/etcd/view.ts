@@ -2,7 +2,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
 import { EtcdUnavailable } from './errors.ts'
 import { type List, listAndWatch } from './list-and-watch.ts'
-import type { Change, KeyValue } from './types.ts'
+import type { Change, KeyRange, KeyValue } from './types.ts'
 import { ViewItems } from './view-items.ts'
 import type { Watches } from './watch-stream.ts'
 
@@ -33,7 +33,7 @@ export interface View {
 }
 
 export interface ViewOptions {
-  prefix: string
+  keys: KeyRange
   list: List
   watches: Watches
   clock: Clock
@@ -42,7 +42,7 @@ export interface ViewOptions {
 }
 
 export function createView(options: ViewOptions): View {
-  const items = new ViewItems(options)
+  const items = new ViewItems({ ...options, name: nameOf(options.keys) })
   const stop = new AbortController()
   const running = listAndWatch(items, options, stop.signal)
   return {
@@ -66,6 +66,11 @@ export function createView(options: ViewOptions): View {
       options.onClosed()
     },
   }
+}
+
+/** For log lines. */
+function nameOf(keys: KeyRange): string {
+  return 'key' in keys ? keys.key : keys.prefix
 }
 
 async function beforeAbort(done: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

@@ -3,7 +3,8 @@ import { type Clock, deadline } from '../../platform/clock.ts'
 import type { ClusterMember, ClusterMembers } from './cluster-members.ts'
 import type { RawStream } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
-import { endOf, startOf, type WatchEvent, watchEventOf } from './messages.ts'
+import { rangeOf, type WatchEvent, watchEventOf } from './messages.ts'
+import type { KeyRange } from './types.ts'
 
 /** Called by a watch. After `lost` nothing more is called: list again, and watch from that revision. */
 export interface WatchListener {
@@ -15,7 +16,7 @@ export interface WatchListener {
 }
 
 interface Watch {
-  readonly prefix: string
+  readonly keys: KeyRange
   readonly from: number
   readonly listener: WatchListener
   /** Fragments of one answer that etcd split for its size. */
@@ -53,11 +54,11 @@ export class Watches {
     this.#options = options
   }
 
-  /** Watches a prefix from a revision on. Returns a function that cancels the watch. */
-  open(prefix: string, from: number, listener: WatchListener): () => void {
+  /** Watches keys from a revision on. Returns a function that cancels the watch. */
+  open(keys: KeyRange, from: number, listener: WatchListener): () => void {
     this.#lastId += 1
     const id = String(this.#lastId)
-    const watch: Watch = { prefix, from, listener, parts: [], heardAt: 0, requestsBefore: Infinity }
+    const watch: Watch = { keys, from, listener, parts: [], heardAt: 0, requestsBefore: Infinity }
     this.#watches.set(id, watch)
     if (this.#stream) this.#create(id, watch)
     else if (!this.#opening) void this.#openStream()
@@ -137,8 +138,7 @@ export class Watches {
     this.#creating.push(id)
     this.#stream?.write({
       create_request: {
-        key: startOf(watch.prefix),
-        range_end: endOf(watch.prefix),
+        ...rangeOf(watch.keys),
         start_revision: watch.from,
         watch_id: id,
         progress_notify: true,

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { connectKubernetes } from '../../operator/resources/kubernetes/connect.ts'
 import { systemClock } from '../../platform/clock.ts'
+import { connectKubernetes } from '../../platform/kubernetes/connect.ts'
 import { eventually } from '../fault/eventually.ts'
 import { AGENT, type KubernetesFleet, startKubernetesFleet } from '../fixtures/kubernetes-fleet.ts'
 import {

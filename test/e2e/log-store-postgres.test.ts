@@ -44,7 +44,7 @@ beforeAll(async () => {
     return started
   }
   startOperator = async stateDir => {
-    const where = ['--directory', join(dir, 'objects'), '--state', stateDir, '--ingest', `127.0.0.1:${port}`]
+    const where = ['--directory', join(dir, 'objects'), '--state', stateDir, '--listen', `127.0.0.1:${port}`]
     const store = ['--log-store', url, '--log-store-password-file', postgres.passwordFile]
     operator = { child: await child(['operator', ...where, ...store]), state: stateDir }
   }

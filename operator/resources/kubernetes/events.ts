@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf } from '../../../platform/errors.ts'
+import { accepted, type KubeApi, MERGE_PATCH } from '../../../platform/kubernetes/api.ts'
 import type { Log } from '../../../platform/log.ts'
 import { untilAborted } from '../../until-aborted.ts'
 import { setBounded } from '../bounded-map.ts'
 import { createEventLimit } from '../event-limit.ts'
 import type { ObjectRef, Occurrence } from '../port.ts'
-import { accepted, type KubeApi, MERGE_PATCH } from './api.ts'
 import { apiVersionOf } from './paths.ts'
 
 /**

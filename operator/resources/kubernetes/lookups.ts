@@ -1,9 +1,9 @@
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf } from '../../../platform/errors.ts'
+import { accepted, type KubeApi, Refused } from '../../../platform/kubernetes/api.ts'
 import type { Log } from '../../../platform/log.ts'
 import { utf8 } from '../decode-utf8.ts'
 import type { LookedUpKind, Lookup, ObjectRef } from '../port.ts'
-import { accepted, type KubeApi, Refused } from './api.ts'
 import { listPath, objectPath } from './paths.ts'
 import { Reflector } from './reflector.ts'
 

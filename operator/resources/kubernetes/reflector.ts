@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { createBackoff } from '../../../platform/backoff.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../../platform/errors.ts'
+import { accepted, type KubeApi, Refused } from '../../../platform/kubernetes/api.ts'
 import type { Log } from '../../../platform/log.ts'
-import { accepted, type KubeApi, Refused } from './api.ts'
 
 /**
  * A copy of one list of the API server, kept up to date:

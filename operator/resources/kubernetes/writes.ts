@@ -1,5 +1,12 @@
+import {
+  type Answer,
+  APPLY_PATCH,
+  accepted,
+  type KubeApi,
+  MERGE_PATCH,
+  Refused,
+} from '../../../platform/kubernetes/api.ts'
 import { type AgentManifest, FINALIZER, type ObjectRef, type Resources, type Written } from '../port.ts'
-import { type Answer, APPLY_PATCH, accepted, type KubeApi, MERGE_PATCH, Refused } from './api.ts'
 import { API_VERSION, apiVersionOf, listPath, objectPath } from './paths.ts'
 
 type Writes = Pick<

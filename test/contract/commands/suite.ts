@@ -64,7 +64,13 @@ export async function runRow(
   const { agent, containers = { helper: undefined, endpoints: [], podsOnly: false } } = by
   const { launcher } = agent
   const policy = { env: row.machineEnv ?? {} }
-  const arm = launchOrder(entry, activeOf(row), { agent: 'a', poolKey, launcher, containers, policy })
+  const arm = launchOrder(entry, activeOf(row), {
+    agent: 'a',
+    poolKeys: () => [poolKey],
+    launcher,
+    containers,
+    policy,
+  })
   if ('reason' in arm) throw new Error(arm.message)
   agent.run(arm)
   if (row.kill) {

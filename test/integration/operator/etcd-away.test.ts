@@ -12,7 +12,7 @@ let fixture: OperatorFixture
 beforeAll(async () => {
   cluster = await startCluster(1)
   proxy = await startProxy(cluster.members[0] as { host: string; port: number })
-  fixture = await startOperatorFixture([`http://127.0.0.1:${proxy.port}`])
+  fixture = await startOperatorFixture({ endpoints: [`http://127.0.0.1:${proxy.port}`] })
 })
 afterAll(async () => {
   await fixture.close()

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectIngest } from '../../../agent/output/ingest-client.ts'
 import type { BatchPiece } from '../../../core/output/batch.ts'
-import { agentUser } from '../../../operator/identity/enrol.ts'
+import { agentUser } from '../../../core/records/agent-user.ts'
 import { createCa, issue } from '../../../platform/certificates.ts'
-import { type IngestFixture, startIngest } from '../../fixtures/ingest.ts'
+import { type IngestFixture, startIngest, VALID_ID } from '../../fixtures/ingest.ts'
 
 /** Which agents may send which output. */
 let ingest: IngestFixture
@@ -69,7 +69,10 @@ test("another agent's output of a run is refused, also under the owner's name wi
     )
     expect(sent).toMatchObject({ answers: [{ stored: 0, refused: 'NotYours' }, { stored: 14 }] })
     const { authority } = ingest
-    const tls = { ca: authority.caCert, ...(await authority.client(agentUser(pool, 'b'), 1)) }
+    const tls = {
+      ca: authority.caCert,
+      ...(await authority.client(agentUser({ pool, agent: 'b', id: VALID_ID }), 1)),
+    }
     const url = `https://127.0.0.1:${ingest.port}`
     const liar = connectIngest({ url, tls, pool: 'default', agent: 'a' })
     expect(await liar.send([piece('whose', 17, ['!'])], signal)).toMatchObject({
@@ -86,12 +89,18 @@ test("without an agent's certificate of this authority nothing is accepted", asy
   const { authority, port } = ingest
   const stranger = await createCa({ commonName: 'ShellCron', days: 1 })
   const url = `https://127.0.0.1:${port}`
-  const of = { commonName: agentUser('default', 'a'), usage: 'client' as const, hours: 1 }
+  const of = {
+    commonName: agentUser({ pool: 'default', agent: 'a', id: VALID_ID }),
+    usage: 'client' as const,
+    hours: 1,
+  }
   const pairs = {
     stranger: await issue(stranger, of),
     operator: await authority.client('shellcron-operator', 1),
     etcd: await authority.server(['127.0.0.1'], 1),
-    twice: await authority.client('agent:default:a:b', 1),
+    ended: await authority.client(agentUser({ pool: 'default', agent: 'a', id: 'ffffffff' }), 1),
+    unnamed: await authority.client('agent:default:a', 1),
+    twice: await authority.client('agent:default:a:b:c', 1),
   }
   for (const [name, pair] of Object.entries(pairs)) {
     const client = connectIngest({ url, tls: { ca: authority.caCert, ...pair }, pool: 'default', agent: 'a' })
@@ -106,12 +115,12 @@ test("without an agent's certificate of this authority nothing is accepted", asy
     asked.on('error', error => resolve(error.message))
     asked.end()
   })
-  expect(bare).not.toContain('answered')
+  expect(bare).toBe('answered 403')
 })
 
 test('an agent does not send to an operator of another authority', async () => {
   const stranger = await createCa({ commonName: 'ShellCron', days: 1 })
-  const pair = await ingest.authority.client(agentUser('default', 'a'), 1)
+  const pair = await ingest.authority.client(agentUser({ pool: 'default', agent: 'a', id: VALID_ID }), 1)
   const url = `https://127.0.0.1:${ingest.port}`
   const client = connectIngest({ url, tls: { ca: stranger.cert, ...pair }, pool: 'default', agent: 'a' })
   expect(await client.send([piece('secret', 0, ['x'])], signal)).toMatchObject({
@@ -124,7 +133,7 @@ test('an agent does not send to an operator of another authority', async () => {
 
 test('a malformed batch is refused, and one that is too long is not decompressed', async () => {
   const { authority, port } = ingest
-  const pair = await authority.client(agentUser('default', 'a'), 1)
+  const pair = await authority.client(agentUser({ pool: 'default', agent: 'a', id: VALID_ID }), 1)
   const post = (body: Buffer, encoding: string) =>
     new Promise<number>((resolve, reject) => {
       const headers = { 'content-encoding': encoding }

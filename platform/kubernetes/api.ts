@@ -2,8 +2,8 @@ import http from 'node:http'
 import https from 'node:https'
 import { text } from 'node:stream/consumers'
 import type { KubeConfig } from '@kubernetes/client-node'
-import { deadline } from '../../../platform/clock.ts'
-import { messageOf, Unavailable } from '../../../platform/errors.ts'
+import { deadline } from '../clock.ts'
+import { messageOf, Unavailable } from '../errors.ts'
 
 /**
  * HTTP to the API server with a kubeconfig's credentials. The generated client of client-node is not used: it opens a new connection for
