@@ -10,8 +10,10 @@ import { renew } from './enrol.ts'
  * Keeps an agent's identity fresh while it runs: the certificate is renewed when two thirds of its life have passed, and at once when the
  * pool has a key that this agent does not have, because another identity of the pool has ended.
  *
- *   sleep ─▶ two thirds, or another pool key ─▶ POST /v1/renew ─▶ files, etcd, ingest ─▶ sleep
+ *   sleep ─▶ two thirds, or another pool key ─▶ POST /v1/renew ─▶ files; after two thirds etcd and ingest too ─▶ sleep
  *     ▲                                              └ no answer: again in seconds; refused: again in a minute
+ *
+ * For another pool key the connections stay: otherwise the whole pool would reconnect and list at once.
  */
 export interface KeepOptions {
   /** The identity directory. */
@@ -23,7 +25,7 @@ export interface KeepOptions {
   log: Log
   /** From 0 to 1. */
   random(): number
-  /** Gets each new identity. */
+  /** Gets the identity whose certificate replaces the one in use. */
   onRenewed(identity: Identity): void
   /** The operator has refused: the identity has ended. */
   onEnded(why: string): void
@@ -52,14 +54,19 @@ export function keepIdentity(options: KeepOptions): KeptIdentity {
 class Keeper implements KeptIdentity {
   readonly #options: KeepOptions
   #identity: Identity
+  /** Whose certificate etcd and the ingest have. */
+  #inUse: Identity
   #renewAt: number
   #sealKey = ''
   #own: string
+  readonly #jitter: number
   #wake = new AbortController()
 
   constructor(options: KeepOptions) {
     this.#options = options
     this.#identity = options.identity
+    this.#inUse = options.identity
+    this.#jitter = options.random() * 0.05
     this.#own = newestPublicKey(options.identity)
     this.#renewAt = this.#twoThirds()
   }
@@ -99,10 +106,13 @@ class Keeper implements KeptIdentity {
       await renew({ url, dir }, signal)
       this.#identity = await readIdentity(dir)
       this.#own = newestPublicKey(this.#identity)
+      if (clock.now() >= this.#twoThirds()) {
+        this.#inUse = this.#identity
+        onRenewed(this.#identity)
+      }
       // The operator's record of the pool may be newer than its answer.
       this.#renewAt = this.lacksPoolKey() ? clock.now() + RETRY_MS : this.#twoThirds()
       log.info({ validTo: new Date(this.#identity.validTo).toISOString() }, 'identity.renewed')
-      onRenewed(this.#identity)
     } catch (error) {
       if (signal.aborted) return
       const isRefused = error instanceof RefusedByOperator
@@ -117,8 +127,8 @@ class Keeper implements KeptIdentity {
 
   /** Jittered by up to 5 %, so that agents that have joined together do not renew together. */
   #twoThirds(): number {
-    const { validFrom, validTo } = this.#identity
-    return validFrom + (validTo - validFrom) * (2 / 3 - this.#options.random() * 0.05)
+    const { validFrom, validTo } = this.#inUse
+    return validFrom + (validTo - validFrom) * (2 / 3 - this.#jitter)
   }
 
   #soon(): void {

@@ -8,7 +8,7 @@ import { enrol } from '../identity/enrol.ts'
 import { type Identity, readIdentity } from '../startup/identity.ts'
 import { awaitHeartbeat, whyNoEtcd } from './await-heartbeat.ts'
 import { fetchCa } from './fetch-ca.ts'
-import { identityIn, makePolicy, type Places, writeEnv } from './machine-files.ts'
+import { identityIn, makePolicy, type Places, policyIn, writeEnv } from './machine-files.ts'
 import { hasUnit, startUnit } from './unit.ts'
 
 /**
@@ -111,7 +111,7 @@ async function started(options: JoinOptions, answer: EnrolmentAnswer, identity: 
     return 0
   }
   if (start === 'no' || !(await hasUnit())) {
-    const flags = Object.entries(settings).map(([name, value]) => `--${name} ${String(value)}`)
+    const flags = Object.entries(settings).map(([name, value]) => `--${flagOf(name)} ${String(value)}`)
     say(`${answer.agent} is enrolled. systemd has no unit for the agent here, so start it yourself:`)
     say(`  shellcron agent ${flags.join(' ')}`)
     return 0
@@ -123,7 +123,13 @@ async function started(options: JoinOptions, answer: EnrolmentAnswer, identity: 
 }
 
 function settingsOf(places: Places, { etcd, operator }: EnrolmentAnswer): Record<string, unknown> {
-  return { endpoints: etcd, operator, identity: identityIn(places), state: places.state }
+  return {
+    endpoints: etcd,
+    operator,
+    identity: identityIn(places),
+    localPolicy: policyIn(places),
+    state: places.state,
+  }
 }
 
 async function verdict(
@@ -157,6 +163,10 @@ async function verdict(
     `FAILED  ${agent} is enrolled, but sent no heartbeat in ${seconds(withinMs)} s. Look at its log: journalctl -u shellcron-agent; its settings are in ${places.etc}/agent.env`,
   )
   return false
+}
+
+function flagOf(setting: string): string {
+  return setting.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 }
 
 function seconds(ms: number): string {

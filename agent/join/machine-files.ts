@@ -12,7 +12,7 @@ export interface Places {
 
 export const identityIn = ({ etc }: Places): string => join(etc, 'identity')
 const envIn = ({ etc }: Places): string => join(etc, 'agent.env')
-const policyIn = ({ etc }: Places): string => join(etc, 'agent.yaml')
+export const policyIn = ({ etc }: Places): string => join(etc, 'agent.yaml')
 
 const MADE_BY_US = '# Made by `shellcron join`.'
 

@@ -55,6 +55,7 @@ describe.runIf(canMake)('the packages', () => {
       'shellcron/node/bin/',
       'shellcron/node/bin/node',
       'shellcron/systemd/shellcron-agent.service',
+      'shellcron/systemd/shellcron-server.service',
     ])
     expect(files.get('shellcron/bin/shellcron')).toMatch(/^-rwxr-xr-x/)
   })
