@@ -34,7 +34,9 @@ describe.runIf(existsSync('/usr/bin/dpkg-deb'))('the package for arm64', () => {
     expect(await output('node/bin/node', main, '--version')).toMatch(/^\d+\.\d+\.\d+\n$/)
     expect(await output('node/bin/node', '-p', 'process.arch')).toBe('arm64\n')
     const next = ['next', '--schedule', '0 1 * * *', '--time-zone', 'Asia/Shanghai', '--count', '1']
-    expect(await output('node/bin/node', main, ...next, '--after', '2026-01-01T00:00:00Z')).toContain('2026-01-01T17:00:00')
+    expect(await output('node/bin/node', main, ...next, '--after', '2026-01-01T00:00:00Z')).toContain(
+      '2026-01-01T17:00:00',
+    )
   })
 
   test('has an etcd for arm64', async () => {
@@ -45,7 +47,16 @@ describe.runIf(existsSync('/usr/bin/dpkg-deb'))('the package for arm64', () => {
     const launchers = bench([...prefix, join(lib, 'dist/launcher-linux-arm64')])
     const { launcher, ended, output: outputOf } = await launchers.connect()
     const script = ['/bin/sh', '-c', 'echo out; exit 3']
-    const arm = { id: 'one', session: SESSION, at: 0, env: {}, graceMs: 60_000, outputLimit: 1_000_000, fenced: true }
+    const arm = {
+      id: 'one',
+      workingDir: '/',
+      session: SESSION,
+      at: 0,
+      env: {},
+      graceMs: 60_000,
+      outputLimit: 1_000_000,
+      fenced: true,
+    }
     launcher.arm([{ ...arm, argv: script }])
     expect(await ended('one')).toMatchObject({ cause: { kind: 'exited', code: 3 } })
     expect(String(bytesOf(await outputOf('one'), 'stdout'))).toBe('out\n')
