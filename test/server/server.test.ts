@@ -159,5 +159,6 @@ describe.runIf(canRun)('a Debian server with systemd and cgroup v2', () => {
 const FILES =
   "find / -xdev -not -path '/var/log/*' -not -path '/var/lib/dpkg/*' -not -path '/var/lib/systemd/*' -not -path '/var/cache/*' -not -path '/tmp*' -not -path '/var/tmp*' -not -path '/root*' | sort"
 /** The command lines of all processes outside of the kernel, but the test's own. */
-const PROCESSES =
-  "for each in /proc/[0-9]*; do tr '\\0' ' ' < $each/cmdline 2>/dev/null | grep -v -e /host -e '^(sd-pam)' -e '/proc/' ; done | sort -u"
+const PROCESSES = `for each in /proc/[0-9]*; do
+  grep -q test-host $each/cgroup || { tr '\\0' ' ' < $each/cmdline && echo; }
+done 2> /dev/null | sort --unique | grep .`

@@ -28,7 +28,7 @@ const KERNEL_OPTIONS =
 const BOOT_MS = 900_000
 const SCRIPT_MS = 300_000
 
-/** Each boot writes its id, and then runs scripts one by one. */
+/** Each boot writes its id, and then starts each script as it comes. */
 const LOOP = `export HOME=/root
 mv /host/boot.new /host/boot 2>/dev/null
 cat /proc/sys/kernel/random/boot_id > /host/boot.new && mv /host/boot.new /host/boot
@@ -37,8 +37,11 @@ while :; do
     [ -e "$script" ] || continue
     name=\${script##*/}
     mv "$script" "/host/running/$name"
-    ( cd /; exec sh "/host/running/$name" > "/host/done/$name.out" 2>&1 < /dev/null )
-    echo $? > "/host/done/$name.new" && mv "/host/done/$name.new" "/host/done/$name.code"
+    (
+      cd /
+      sh "/host/running/$name" > "/host/done/$name.out" 2>&1 < /dev/null
+      echo $? > "/host/done/$name.new" && mv "/host/done/$name.new" "/host/done/$name.code"
+    ) &
   done
   sleep 0.3
 done
@@ -46,7 +49,7 @@ done
 
 export async function startServer(): Promise<Server> {
   const disk = await serverDisk()
-  const directory = await temporaryDirectory('shellcron-server-')
+  const directory = await temporaryDirectory('shellcron-debian-')
   const dir = directory.path
   const share = join(dir, 'share')
   for (const name of ['todo', 'running', 'done']) await mkdir(join(share, name), { recursive: true })
