@@ -44,7 +44,7 @@ describe.runIf(canRun)('a Debian server with systemd and cgroup v2', () => {
   })
 
   const shellcron = async (...args: string[]) => {
-    const [program = '', ...all] = [
+    const [program, ...all] = [
       ...server.network,
       'bin/shellcron',
       ...args,
@@ -133,10 +133,10 @@ describe.runIf(canRun)('a Debian server with systemd and cgroup v2', () => {
     expect(await outputOf('upgraded')).toBe('begun\nended\n')
   })
 
-  test('a reboot during a run ends it as Lost, and the server goes on with the next ones', async () => {
+  test('a crash of the machine during a run ends it as Lost, and the server goes on with the next ones', async () => {
     await order('rebooted', 'echo begun; sleep 3600')
     await begun('rebooted')
-    await server.reboot()
+    await server.reboot('crash')
     expect(await ended('rebooted')).toMatchObject({ outcome: 'Lost' })
     await order('next', 'echo here')
     expect(await ended('next')).toMatchObject({ outcome: 'Succeeded' })
