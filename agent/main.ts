@@ -1,17 +1,14 @@
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { InvalidInput } from '../core/errors.ts'
 import { createKeys } from '../core/keys.ts'
-import { IDENTITY_FILES } from '../core/records/identity-files.ts'
 import { systemClock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
 import { giveBackMemory } from '../platform/garbage-collection.ts'
 import { createLog, type Log } from '../platform/log.ts'
 import { version } from '../platform/version.ts'
-import { connectEtcd, type Etcd } from '../store/etcd/client.ts'
+import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
+import { doubtWhenStale, keptIdentity } from './identity/agent-identity.ts'
 import { RefusedByOperator } from './identity/ask-operator.ts'
-import { type KeptIdentity, keepIdentity } from './identity/keep-identity.ts'
 import { type IdentitySettings, usableIdentity } from './identity/usable-identity.ts'
 import { buildOf, containerHelper, type LauncherProgram, launcherProgram } from './launcher/binaries.ts'
 import { copyToHost } from './launcher/detach.ts'
@@ -28,9 +25,6 @@ import { stopAgent } from './stop-agent.ts'
 export { join } from './join/join.ts'
 export { leave } from './join/leave.ts'
 export { launcherProgram }
-
-/** etcd proves every 2.5 s that a watch lives. */
-const STALE_LOOK_MS = 30_000
 
 /** Runs an agent until `stop` aborts. Takes settings as `readConfig` does. */
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
@@ -108,39 +102,6 @@ async function run(config: AgentConfig, identity: Identity, stop: AbortSignal): 
     ended.abort(new Error('the agent has ended'))
     client?.close()
     await etcd.close()
-  }
-}
-
-/** `leave`: called if the identity has ended and the agent's next start can enrol it anew. */
-function keptIdentity(
-  of: { config: AgentConfig; identity: Identity; etcd: Etcd; client: IngestClient | undefined; log: Log },
-  leave: () => void,
-): KeptIdentity {
-  const { config, identity, etcd, client, log } = of
-  return keepIdentity({
-    dir: config.identity,
-    operator: config.operator,
-    identity,
-    clock: systemClock,
-    log,
-    random: Math.random,
-    onRenewed: ({ tls }) => {
-      etcd.useTls(tls)
-      client?.useTls(tls)
-    },
-    onEnded: () => {
-      if (config.enrolTokenFile === undefined) return
-      rmSync(join(config.identity, IDENTITY_FILES.cert), { force: true })
-      leave()
-    },
-  })
-}
-
-/** etcd that does not answer may have removed the user. Then the operator tells, and the log says it. */
-async function doubtWhenStale(agent: Agent, kept: KeptIdentity, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await systemClock.sleep(STALE_LOOK_MS, signal).catch(() => undefined)
-    if (!signal.aborted && agent.staleForMs() > STALE_LOOK_MS) kept.doubt()
   }
 }
 

@@ -1,14 +1,15 @@
 import { type Command, Option } from 'commander'
 import { OUTCOMES } from '../core/records/state.ts'
+import { isForCluster } from './cluster/cluster.ts'
 import { toJsonLine } from './escape-controls.ts'
-import { readHistory } from './operator-client.ts'
+import { type Operator, readHistory } from './operator-client.ts'
 import { timestamp, wholeNumber } from './options/parsers.ts'
-import { socketIn, stateOption } from './options/state.ts'
+import { addReachOptions, type ReachFlags, reach } from './options/reach.ts'
 import { renderOutcome } from './up/table.ts'
 
 /** `shellcron history`: what ran, when, where and how it ended. */
-interface HistoryFlags {
-  state: string
+type HistoryFlags = ReachFlags & {
+  allNamespaces?: true
   shellRun?: true
   agent?: string
   outcome?: string
@@ -21,14 +22,13 @@ interface HistoryFlags {
 }
 
 export function addHistoryCommand(program: Command): void {
-  program
+  const command = program
     .command('history')
     .description('list finished attempts, and times that did not run, newest first')
     .argument(
       '[job]',
-      'only this ShellCronJob and its ShellRuns: NAMESPACE/NAME, or NAME in namespace "default"',
+      'only this ShellCronJob and its ShellRuns: NAMESPACE/NAME, or NAME (in a cluster: of the namespace of the context, otherwise of "default")',
     )
-    .addOption(stateOption())
     .option('--shell-run', '[job] names a ShellRun')
     .option('--agent <name>', 'only attempts of this agent')
     .addOption(new Option('--outcome <outcome>', 'only this outcome').choices([...OUTCOMES]))
@@ -39,10 +39,14 @@ export function addHistoryCommand(program: Command): void {
     .option('--cursor <cursor>', 'continue where the previous page ended')
     .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
     .action((job: string | undefined, flags: HistoryFlags) => history(job, flags))
+  addReachOptions(command, program)
+  if (isForCluster(program))
+    command.option('-A, --all-namespaces', 'without [job]: of all namespaces that you may read')
 }
 
 async function history(job: string | undefined, flags: HistoryFlags): Promise<void> {
-  const { rows, cursor } = await read(socketIn(flags.state), queryOf(job, flags), flags.limit)
+  const { operator, namespace } = await reach(flags)
+  const { rows, cursor } = await read(operator, queryOf(job, flags, namespace), flags.limit)
   if (flags.output === 'json') {
     process.stdout.write(toJsonLine({ rows, ...(cursor ? { cursor } : {}) }))
     return
@@ -54,23 +58,25 @@ async function history(job: string | undefined, flags: HistoryFlags): Promise<vo
 
 /** Reads pages until the limit is reached: a page with few matches may end early. */
 async function read(
-  socket: string,
+  operator: Operator,
   query: Record<string, string>,
   limit: number,
 ): ReturnType<typeof readHistory> {
-  let page = await readHistory(socket, query)
+  let page = await readHistory(operator, query)
   const rows = [...page.rows]
   while (page.cursor && rows.length < limit) {
-    page = await readHistory(socket, { ...query, limit: String(limit - rows.length), cursor: page.cursor })
+    page = await readHistory(operator, { ...query, limit: String(limit - rows.length), cursor: page.cursor })
     rows.push(...page.rows)
   }
   return { rows, ...(page.cursor ? { cursor: page.cursor } : {}) }
 }
 
-function queryOf(job: string | undefined, flags: HistoryFlags): Record<string, string> {
-  const [name, namespace = 'default'] = (job ?? '').split('/').toReversed()
+function queryOf(job: string | undefined, flags: HistoryFlags, own: string): Record<string, string> {
+  const [name, namespace = own] = (job ?? '').split('/').toReversed()
+  // A cluster has namespaces of many teams.
+  const all = flags.state !== undefined || flags.allNamespaces ? {} : { namespace }
   const { agent, outcome, text, since: from, until: to, limit, cursor } = flags
-  const of = name ? { namespace, name, kind: flags.shellRun ? 'run' : 'job' } : {}
+  const of = name ? { namespace, name, kind: flags.shellRun ? 'run' : 'job' } : all
   const asked = { ...of, agent, outcome, text, from, to, limit, cursor }
   return Object.fromEntries(
     Object.entries(asked).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),

@@ -3,14 +3,20 @@ import { InvalidInput } from '../core/errors.ts'
 import { Unavailable } from '../platform/errors.ts'
 import { version } from '../platform/version.ts'
 import { endQuietlyOnClosedPipe } from './closed-pipe.ts'
+import { KUBECTL_NAME } from './cluster/cluster.ts'
 import { escapeLines } from './escape-controls.ts'
 
 type Add = (program: Command) => void
+type Commands = Readonly<Record<string, () => Promise<Add>>>
+
+/** bin/kubectl-shellcron sets it, which kubectl calls for `kubectl shellcron`. */
+const IS_KUBECTL = process.env.SHELLCRON_PROGRAM === 'kubectl-shellcron'
 
 /** The commands, in the order of `--help`. */
-const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
+const COMMANDS: Commands = {
   up: async () => (await import('./up/command.ts')).addUpCommand,
   run: async () => (await import('./run/command.ts')).addRunCommand,
+  agents: async () => (await import('./agents.ts')).addAgentsCommand,
   history: async () => (await import('./history.ts')).addHistoryCommand,
   logs: async () => (await import('./logs/command.ts')).addLogsCommand,
   kill: async () => (await import('./kill.ts')).addKillCommand,
@@ -26,9 +32,22 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   version: async () => addVersionCommand,
 }
 
+/** The commands of `kubectl shellcron`. The others need a machine or a directory, or kubectl itself has them. */
+const CLUSTER_COMMANDS = [
+  'run',
+  'history',
+  'logs',
+  'agents',
+  'join-command',
+  'validate',
+  'next',
+  'explain',
+  'version',
+]
+
 /** Loads only the command that was asked for: an agent runs on every machine, and must stay small. */
 async function program(asked: string | undefined): Promise<Command> {
-  const program = new Command('shellcron')
+  const program = new Command(IS_KUBECTL ? KUBECTL_NAME : 'shellcron')
     .description('cron for fleets: every scheduled time ends in exactly one recorded outcome')
     .version(version, '-V, --version', 'print the version')
     .showHelpAfterError('Add --help for the commands and options.')
@@ -37,10 +56,15 @@ async function program(asked: string | undefined): Promise<Command> {
     })
     .enablePositionalOptions()
     .exitOverride()
-  const only = asked !== undefined && Object.hasOwn(COMMANDS, asked) ? COMMANDS[asked] : undefined
-  const adding = only ? [only] : Object.values(COMMANDS)
+  const commands = IS_KUBECTL ? clusterCommands() : COMMANDS
+  const only = asked !== undefined && Object.hasOwn(commands, asked) ? commands[asked] : undefined
+  const adding = only ? [only] : Object.values(commands)
   for (const add of await Promise.all(adding.map(load => load()))) add(program)
   return program
+}
+
+function clusterCommands(): Commands {
+  return Object.fromEntries(Object.entries(COMMANDS).filter(([name]) => CLUSTER_COMMANDS.includes(name)))
 }
 
 function addVersionCommand(program: Command): void {

@@ -8,7 +8,15 @@ import { Unavailable } from '../platform/errors.ts'
 import { socketPath } from '../platform/unix-socket.ts'
 import { kept } from './options/state.ts'
 
-/** The requests of this program to the operator, over its socket. It talks to nothing else. */
+/** The requests of this program to the operator. */
+
+/** How to reach it: the path of its socket, or a connection of another kind. */
+export type Operator = string | OperatorLink
+
+export interface OperatorLink {
+  /** Resolves with the head of the answer. Rejects with Unavailable, with the remedy, if the operator cannot be reached. */
+  send(asked: OperatorRequest): Promise<IncomingMessage>
+}
 
 const condition = z.object({ type: z.string(), status: z.string(), reason: z.string(), message: z.string() })
 
@@ -42,19 +50,20 @@ const overview = z.object({ objects: z.array(seen), more: z.number().optional(),
 export type Overview = z.infer<typeof overview>
 
 /** `rows`: how many jobs and runs are wanted. The answer has all jobs that cannot run besides. */
-export async function readOverview(socket: string, rows: number, signal: AbortSignal): Promise<Overview> {
-  return overview.parse(await requestJson(socket, { path: `/v1/objects?rows=${rows}`, signal }))
+export async function readOverview(operator: Operator, rows: number, signal: AbortSignal): Promise<Overview> {
+  return overview.parse(await requestJson(operator, { path: `/v1/objects?rows=${rows}`, signal }))
 }
 
 /** Whether the operator has compared what etcd held at its start with the objects. */
-export async function hasCompared(socket: string, signal: AbortSignal): Promise<boolean> {
-  return z.object({ done: z.boolean() }).parse(await requestJson(socket, { path: '/v1/comparison', signal }))
-    .done
+export async function hasCompared(operator: Operator, signal: AbortSignal): Promise<boolean> {
+  return z
+    .object({ done: z.boolean() })
+    .parse(await requestJson(operator, { path: '/v1/comparison', signal })).done
 }
 
 /** Each result that the operator stores from now on, until the signal aborts or the operator ends. */
-export async function* outcomes(socket: string, signal: AbortSignal): AsyncIterable<Result> {
-  const response = await openRequest(socket, { path: '/v1/outcomes', signal })
+export async function* outcomes(operator: Operator, signal: AbortSignal): AsyncIterable<Result> {
+  const response = await openRequest(operator, { path: '/v1/outcomes', signal })
   for await (const line of createInterface({ input: response })) yield resultSchema.parse(JSON.parse(line))
 }
 
@@ -62,33 +71,33 @@ const page = z.object({ rows: z.array(resultSchema), cursor: z.string().optional
 
 /** `query`: the parameters of the operator's GET /v1/history. A `cursor` in the answer: there may be more. */
 export async function readHistory(
-  socket: string,
+  operator: Operator,
   query: Readonly<Record<string, string>>,
 ): Promise<z.infer<typeof page>> {
   return page.parse(
-    await requestJson(socket, { path: `/v1/history?${new URLSearchParams(query).toString()}` }),
+    await requestJson(operator, { path: `/v1/history?${new URLSearchParams(query).toString()}` }),
   )
 }
 
 const killed = z.object({ attempts: z.number() })
 
 /** Kills a run. Answers how many of its attempts were active. */
-export async function killRun(socket: string, run: string): Promise<number> {
+export async function killRun(operator: Operator, run: string): Promise<number> {
   const path = `/v1/runs/${encodeURIComponent(run)}/kill`
-  return killed.parse(await requestJson(socket, { path, method: 'POST' })).attempts
+  return killed.parse(await requestJson(operator, { path, method: 'POST' })).attempts
 }
 
 /** Kills every active run of a ShellCronJob or ShellRun. Throws InvalidInput if the object does not exist. */
-export async function killObject(socket: string, namespace: string, name: string): Promise<number> {
+export async function killObject(operator: Operator, namespace: string, name: string): Promise<number> {
   const path = `/v1/objects/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/kill`
-  return killed.parse(await requestJson(socket, { path, method: 'POST' })).attempts
+  return killed.parse(await requestJson(operator, { path, method: 'POST' })).attempts
 }
 
 const made = z.object({ namespace: z.string(), name: z.string(), run: z.string() })
 
 /** Creates a ShellRun; `run` in the answer is the id of its run. Throws InvalidInput with the field if it is refused. */
-export async function makeRun(socket: string, object: object): Promise<z.infer<typeof made>> {
-  return made.parse(await requestJson(socket, { path: '/v1/runs', method: 'POST', body: object }))
+export async function makeRun(operator: Operator, object: object): Promise<z.infer<typeof made>> {
+  return made.parse(await requestJson(operator, { path: '/v1/runs', method: 'POST', body: object }))
 }
 
 const shellRun = z.object({
@@ -103,21 +112,21 @@ const shellRun = z.object({
 
 /** undefined: the ShellRun does not exist. */
 export async function readRun(
-  socket: string,
+  operator: Operator,
   { namespace, name }: { namespace: string; name: string },
 ): Promise<z.infer<typeof shellRun> | undefined> {
   const path = `/v1/runs/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`
-  const { object } = z.object({ object: shellRun.nullable() }).parse(await requestJson(socket, { path }))
+  const { object } = z.object({ object: shellRun.nullable() }).parse(await requestJson(operator, { path }))
   return object ?? undefined
 }
 
 const madeToken = z.object({ token: z.string(), operator: z.string().optional(), expiresAt: z.number() })
 
-/** Creates the ShellAgent of a server, or sets its pool and labels. */
+/** Creates the ShellAgent of a server, or sets the given fields. */
 export async function putAgent(
   socket: string,
   name: string,
-  body: { pool: string; labels: Readonly<Record<string, string>> },
+  body: { pool?: string; labels?: Readonly<Record<string, string>> },
 ): Promise<void> {
   await requestJson(socket, { path: `/v1/agents/${encodeURIComponent(name)}`, method: 'PUT', body })
 }
@@ -128,15 +137,15 @@ export async function removeAgent(socket: string, name: string): Promise<void> {
 
 /** Makes a token with which the server of this name joins once. */
 export async function makeJoinToken(
-  socket: string,
+  operator: Operator,
   name: string,
   ttlSeconds: number,
 ): Promise<z.infer<typeof madeToken>> {
   const path = `/v1/agents/${encodeURIComponent(name)}/tokens`
-  return madeToken.parse(await requestJson(socket, { path, method: 'POST', body: { ttlSeconds } }))
+  return madeToken.parse(await requestJson(operator, { path, method: 'POST', body: { ttlSeconds } }))
 }
 
-interface OperatorRequest {
+export interface OperatorRequest {
   path: string
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Sent as JSON. */
@@ -146,8 +155,8 @@ interface OperatorRequest {
 
 const refusal = z.object({ field: z.string().optional(), message: z.string() })
 
-export async function requestJson(socket: string, asked: OperatorRequest): Promise<unknown> {
-  return JSON.parse(await textOf(await openRequest(socket, asked)))
+export async function requestJson(operator: Operator, asked: OperatorRequest): Promise<unknown> {
+  return JSON.parse(await textOf(await openRequest(operator, asked)))
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -158,11 +167,12 @@ async function textOf(response: IncomingMessage): Promise<string> {
 }
 
 /** Rejects with InvalidInput if the operator refuses the request, with Unavailable if it does not answer. */
-export async function openRequest(socket: string, asked: OperatorRequest): Promise<IncomingMessage> {
-  const response = await send(socket, asked)
+export async function openRequest(operator: Operator, asked: OperatorRequest): Promise<IncomingMessage> {
+  const response = await (typeof operator === 'string' ? send(operator, asked) : operator.send(asked))
   if (response.statusCode === 200) return response
   const said = refusal.safeParse(JSON.parse(await textOf(response))).data
   if (response.statusCode === 400 && said) throw new InvalidInput(said.field ?? asked.path, said.message)
+  if (response.statusCode === 403 && said) throw new InvalidInput('forbidden', said.message)
   throw new Unavailable(`the operator answered ${response.statusCode}${said ? `: ${said.message}` : ''}`)
 }
 

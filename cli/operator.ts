@@ -46,6 +46,10 @@ export function addOperatorCommand(program: Command): void {
       commaSeparated,
     )
     .option(
+      '--service <name>',
+      'in a pod: the Service whose EndpointSlice the operator writes while it leads',
+    )
+    .option(
       '--external-operator <url>',
       'where servers outside of the cluster reach this operator, such as https://shellcron.example:9443',
     )

@@ -22,6 +22,7 @@ test('parsing a key returns the parts that it was built from', () => {
   expect(keys.parseMember(keys.member('default', 'a'))).toEqual({ pool: 'default', agent: 'a' })
   expect(keys.parseAgent(keys.agent('default', 'a'))).toEqual({ pool: 'default', agent: 'a' })
   expect(keys.parseRequest(keys.request('default', 'x'))).toEqual({ pool: 'default', id: 'x' })
+  expect(keys.parseIdentity(keys.identity('db', 'a.b'))).toEqual({ pool: 'db', agent: 'a.b' })
   expect(keys.parseStatus(keys.status('job', 'ops', 'disk'))).toEqual({
     kind: 'job',
     namespace: 'ops',

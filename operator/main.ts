@@ -20,11 +20,14 @@ import type { LeaderTask } from './operator.ts'
 import type { Problem } from './resources/port.ts'
 import { startServer } from './server/start-server.ts'
 import { type OperatorConfig, readConfig } from './startup/config.ts'
+import { leaderEndpoint } from './startup/leader-endpoint.ts'
 import { rememberAgent } from './startup/local-agents.ts'
 import { secretsFromEnv, variablesOf } from './startup/secret-from-env.ts'
 import { type AcrossTerms, startOperator } from './startup/start.ts'
 import { createResultReporter } from './status/report-results.ts'
 import { retentionTimer } from './upkeep/retention-timer.ts'
+import { ticketTimer, usersOf } from './users/start-users.ts'
+import { tokenRoutes } from './users/token-routes.ts'
 
 /** Runs an operator until the signal aborts. `readConfig` lists the settings. */
 export async function main(settings: Record<string, unknown>, signal: AbortSignal): Promise<void> {
@@ -42,15 +45,25 @@ export async function main(settings: Record<string, unknown>, signal: AbortSigna
 }
 
 function tasksOf(config: OperatorConfig, of: AcrossTerms): LeaderTask[] {
-  const { outcomes, stateDir, authority, made } = of
+  const { outcomes, stateDir, authority, api, made } = of
   const { logStore } = outcomes
   const notifier = createOutputNotifier()
   const report = { logStore, writesPerSecond: config.statusWrites }
   const retain = retentionTimer(logStore, config.retention)
   const handlers = [ingestHandlers({ store: logStore, notifier }), enrolmentHandlers(enrolmentOf(config, of))]
-  const server = config.listen ? [startServer({ listen: config.listen, authority, handlers })] : []
+  const users = api
+    ? {
+        users: usersOf({
+          api,
+          logStore,
+          notifier,
+          routes: [tokenRoutes({ authority, reach: config.reach })],
+        }),
+      }
+    : {}
+  const server = config.listen ? [startServer({ listen: config.listen, authority, handlers, ...users })] : []
   if (config.mode.kind !== 'directory')
-    return [createResultReporter(report), retain, ...server, ...caOf(config, of)]
+    return [createResultReporter(report), retain, ...server, ...inCluster(config, of)]
   const feed = createOverviewFeed(outcomes)
   let trouble: string | undefined
   const problems = (): Problem[] => (trouble === undefined ? [] : [{ file: 'log store', message: trouble }])
@@ -79,8 +92,15 @@ function enrolmentOf(
   return { authority, access, reach, reviewNode }
 }
 
-function caOf({ nodes: { namespace } }: OperatorConfig, { api, authority }: AcrossTerms): LeaderTask[] {
-  return api && namespace !== undefined ? [publishCa({ api, namespace, ca: authority.caCert })] : []
+function inCluster({ mode, endpoint, nodes }: OperatorConfig, { api, authority }: AcrossTerms): LeaderTask[] {
+  if (mode.kind !== 'kubernetes' || !api) return []
+  const ca = authority.caCert
+  const agents = nodes.namespace === undefined ? [] : [publishCa({ api, namespace: nodes.namespace, ca })]
+  if (!endpoint) return [ticketTimer(api), ...agents]
+  const { namespace, identity } = mode
+  const { service, ip, port } = endpoint
+  const pod = { name: identity, ip }
+  return [ticketTimer(api), ...agents, leaderEndpoint({ api, namespace, service, pod, port, ca })]
 }
 
 /** How long a local agent's certificate is valid, h. Each enrolment, and so each start of `up`, issues a new one. */

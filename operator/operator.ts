@@ -1,5 +1,6 @@
 import { InvalidInput } from '../core/errors.ts'
 import type { Keys } from '../core/keys.ts'
+import { createBackoff } from '../platform/backoff.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
 import type { Log } from '../platform/log.ts'
@@ -64,6 +65,7 @@ const JOB_WORKERS = 16
 const RUN_WORKERS = 8
 /** How often every object is reconciled again, in case an event was missed, ms. */
 const RESYNC_MS = 600_000
+const backoff = createBackoff({ firstMs: 500, longestMs: 10_000 })
 /** How often to look whether etcd is there again, ms. */
 const LOOK_MS = 500
 
@@ -110,13 +112,13 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
 /** Waits for etcd. Then agents can do only what their role says. */
 async function enableUsers({ identities, clock, log }: OperatorOptions, signal: AbortSignal): Promise<void> {
   if (!identities) return
-  for (;;) {
+  for (let failures = 1; ; failures++) {
     try {
       return await identities.access.enable()
     } catch (error) {
       signal.throwIfAborted()
       log.error({ error: messageOf(error) }, 'etcd.usersNotEnabled')
-      await clock.sleep(LOOK_MS, signal)
+      await clock.sleep(backoff(failures), signal)
     }
   }
 }

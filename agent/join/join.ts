@@ -8,7 +8,7 @@ import { enrol } from '../identity/enrol.ts'
 import { type Identity, readIdentity } from '../startup/identity.ts'
 import { awaitHeartbeat, whyNoEtcd } from './await-heartbeat.ts'
 import { fetchCa } from './fetch-ca.ts'
-import { identityIn, makePolicy, type Places, policyIn, writeEnv } from './machine-files.ts'
+import { identityIn, makePlaces, makePolicy, type Places, policyIn, writeEnv } from './machine-files.ts'
 import { hasUnit, startUnit } from './unit.ts'
 
 /**
@@ -37,6 +37,7 @@ export async function join(options: JoinOptions): Promise<number> {
   const { say } = options
   try {
     const token = tokenOf(options)
+    await makePlaces(options.places)
     const answer = await enrolled(options, token)
     const identity = await readIdentity(identityIn(options.places))
     await reachedEtcd(answer, identity)
@@ -94,7 +95,7 @@ async function writeFiles(
   const users = allowRoot ? 'any user, root included' : allowUsers.join(', ')
   say(
     policy === 'kept'
-      ? `ok      ${path} stays as it is`
+      ? `ok      ${path} stays as it is; edit it to change what the machine allows`
       : `ok      ${path} allows commands in containers, and on the host as ${users}`,
   )
 }

@@ -1,6 +1,8 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { InvalidInput } from '../../core/errors.ts'
 import type { EnrolmentAnswer } from '../../core/records/enrolment.ts'
+import { messageOf } from '../../platform/errors.ts'
 
 /** The files of a joined server: `identity/`, `agent.env` for its unit, and `agent.yaml`, which says what the machine allows. */
 export interface Places {
@@ -20,6 +22,19 @@ export interface Allowed {
   /** Users of commands on the host. */
   users: readonly string[]
   root: boolean
+}
+
+/** Throws InvalidInput if the machine's files cannot be written: before a token is used up. */
+export async function makePlaces(places: Places): Promise<void> {
+  try {
+    await mkdir(places.etc, { recursive: true, mode: 0o755 })
+    await mkdir(identityIn(places), { recursive: true, mode: 0o700 })
+    await access(places.etc, constants.W_OK)
+  } catch (error) {
+    throw new InvalidInput('--etc', `cannot write to ${places.etc}: ${messageOf(error)}; run it with sudo`, {
+      cause: error,
+    })
+  }
 }
 
 export async function writeEnv(places: Places, { etcd, operator }: EnrolmentAnswer): Promise<void> {

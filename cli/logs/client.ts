@@ -3,7 +3,7 @@ import { type OutputChunk, placedChunks, wholeChunks } from '../../core/output/c
 import { OUTCOMES } from '../../core/records/state.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
-import { openRequest, requestJson } from '../operator-client.ts'
+import { type Operator, openRequest, requestJson } from '../operator-client.ts'
 
 /** The requests of `shellcron logs` to the operator. */
 
@@ -32,21 +32,21 @@ export type Attempt = z.infer<typeof attempt>
  * these ends.
  */
 export async function readAttempts(
-  socket: string,
+  operator: Operator,
   run: string,
 ): Promise<{ attempts: Attempt[]; waits: boolean }> {
   const path = `/v1/outputs/${encodeURIComponent(run)}`
   const parts = z.object({ attempts: z.array(attempt), waits: z.boolean() })
-  return parts.parse(await requestJson(socket, { path }))
+  return parts.parse(await requestJson(operator, { path }))
 }
 
 /** The id of the newest fire of a ShellCronJob (`job`), or of a ShellRun's run. */
 export async function readLatest(
-  socket: string,
+  operator: Operator,
   of: { kind: 'job' | 'run'; namespace: string; name: string },
 ): Promise<string | undefined> {
   const path = `/v1/outputs?${new URLSearchParams(of).toString()}`
-  return z.object({ run: z.string().optional() }).parse(await requestJson(socket, { path })).run
+  return z.object({ run: z.string().optional() }).parse(await requestJson(operator, { path })).run
 }
 
 /** How long an operator may be away, as in a restart, ms. */
@@ -58,13 +58,13 @@ const PAUSE_MS = 250
  * Rejects with Unavailable if the operator does not answer.
  */
 export async function* readOutput(
-  socket: string,
+  operator: Operator,
   of: Pick<Attempt, 'uid' | 'run' | 'attempt'> & { from?: number; follow: boolean },
 ): AsyncGenerator<{ chunk: OutputChunk; next: number }> {
   let from = of.from ?? 0
   for (let seenAt = systemClock.monotonic(); ; ) {
     try {
-      for await (const each of transfer(socket, { ...of, from })) {
+      for await (const each of transfer(operator, { ...of, from })) {
         seenAt = systemClock.monotonic()
         from = each.next
         yield each
@@ -81,7 +81,7 @@ export async function* readOutput(
 }
 
 async function* transfer(
-  socket: string,
+  operator: Operator,
   of: Pick<Attempt, 'uid' | 'run' | 'attempt'> & { from: number; follow: boolean },
 ): AsyncGenerator<{ chunk: OutputChunk; next: number }> {
   const { uid, run, from, follow } = of
@@ -89,7 +89,7 @@ async function* transfer(
   const path = `/v1/outputs/${encodeURIComponent(run)}/chunks?${new URLSearchParams(query).toString()}`
   let rest: Buffer = Buffer.alloc(0)
   let at = from
-  for await (const part of (await openRequest(socket, { path })) as AsyncIterable<Buffer>) {
+  for await (const part of (await openRequest(operator, { path })) as AsyncIterable<Buffer>) {
     const bytes = rest.length === 0 ? part : Buffer.concat([rest, part])
     const end = wholeChunks(bytes)
     for (const each of placedChunks(bytes.subarray(0, end), at)) {

@@ -1,16 +1,15 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { InvalidInput } from '../../core/errors.ts'
 import { systemClock } from '../../platform/clock.ts'
+import { type Operator } from '../operator-client.ts'
 import { durationMs, wholeNumber } from '../options/parsers.ts'
-import { socketIn, stateOption } from '../options/state.ts'
+import { addReachOptions, type ReachFlags, reach } from '../options/reach.ts'
 import { type Attempt, readAttempts, readLatest } from './client.ts'
 import { followRun, printAttempts } from './follow.ts'
 import { createPrinter } from './printer.ts'
 
 /** `shellcron logs`: prints the output of a run. */
-interface LogsFlags {
-  state: string
-  namespace: string
+type LogsFlags = ReachFlags & {
   shellRun?: true
   follow?: true
   attempt?: number
@@ -25,15 +24,13 @@ interface LogsFlags {
 const IN_TRANSIT_MS = 500
 
 export function addLogsCommand(program: Command): void {
-  program
+  const command = program
     .command('logs')
     .description('print the output of a run, byte for byte: its stdout to stdout, its stderr to stderr')
     .argument(
       '<what>',
       'the id of a run, as `shellcron history` shows it; or a ShellCronJob: its latest run, or that of a ShellRun of it',
     )
-    .addOption(stateOption())
-    .option('-n, --namespace <namespace>', 'namespace of the job, if <what> is only a name', 'default')
     .option('--shell-run', '<what> names a ShellRun')
     .option('-f, --follow', 'follow until the output ends')
     .option('--attempt <n>', 'print this attempt (default: the last one)', wholeNumber(1, 999_999_999))
@@ -46,13 +43,14 @@ export function addLogsCommand(program: Command): void {
     .action(async (what: string, flags: LogsFlags) => {
       process.exitCode = (await logs(what, flags)) ? 0 : 1
     })
+  addReachOptions(command, program, 'namespace of the job, if <what> is only a name (default: "default")')
 }
 
 async function logs(what: string, flags: LogsFlags): Promise<boolean> {
-  const socket = socketIn(flags.state)
-  const run = await runOf(socket, what, flags)
+  const { operator, namespace } = await reach(flags)
+  const run = await runOf(operator, what, { namespace, shellRun: flags.shellRun })
   const choose = chooser(flags.attempt)
-  const attempts = await found(async () => choose((await readAttempts(socket, run)).attempts))
+  const attempts = await found(async () => choose((await readAttempts(operator, run)).attempts))
   if (attempts.length === 0)
     throw new InvalidInput(
       what,
@@ -71,7 +69,7 @@ async function logs(what: string, flags: LogsFlags): Promise<boolean> {
     ...(since === undefined ? {} : { since }),
     ...(tail === undefined ? {} : { tail }),
   })
-  const shown = { socket, printer }
+  const shown = { operator, printer }
   if (!flags.follow) return areGood(await printAttempts(shown, attempts))
   // The last lines are known only once everything so far has been read.
   const from = tail === undefined ? undefined : await printAttempts(shown, attempts.filter(hasOutput))
@@ -79,14 +77,14 @@ async function logs(what: string, flags: LogsFlags): Promise<boolean> {
 }
 
 async function runOf(
-  socket: string,
+  operator: Operator,
   what: string,
-  { namespace: other, shellRun }: LogsFlags,
+  { namespace: other, shellRun }: { namespace: string; shellRun: true | undefined },
 ): Promise<string> {
   // Names of jobs have no dots; ids of runs have two or more.
   if (what.includes('.')) return what
   const [name = '', namespace = other] = what.split('/').toReversed()
-  const run = await readLatest(socket, { kind: shellRun ? 'run' : 'job', namespace, name })
+  const run = await readLatest(operator, { kind: shellRun ? 'run' : 'job', namespace, name })
   if (run === undefined)
     throw new InvalidInput(
       what,

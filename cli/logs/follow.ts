@@ -1,10 +1,11 @@
 import { systemClock } from '../../platform/clock.ts'
+import { type Operator } from '../operator-client.ts'
 import { type Attempt, isAway, readAttempts, readOutput } from './client.ts'
 import type { Printer } from './printer.ts'
 
 /** Prints the output of attempts: what has arrived so far, or all of it until it ends. */
 export interface Shown {
-  socket: string
+  operator: Operator
   printer: Printer
 }
 
@@ -65,12 +66,12 @@ export async function followRun(
 
 /** An absent operator is an error only if nothing is followed yet: readOutput waits for it. */
 async function lookFor(
-  { socket }: Shown,
+  { operator }: Shown,
   run: string,
   isFollowing: boolean,
 ): Promise<Awaited<ReturnType<typeof readAttempts>>> {
   try {
-    return await readAttempts(socket, run)
+    return await readAttempts(operator, run)
   } catch (error) {
     if (!isFollowing || !isAway(error)) throw error
     return { attempts: [], waits: true }
@@ -78,7 +79,7 @@ async function lookFor(
 }
 
 async function print(
-  { socket, printer }: Shown,
+  { operator, printer }: Shown,
   attempt: Attempt,
   on: { follow: boolean; from: number },
 ): Promise<Printed> {
@@ -91,7 +92,7 @@ async function print(
   // It never started, so it has no output.
   if (started === false && !output) return printed
   let isEnded = false
-  for await (const { chunk, next } of readOutput(socket, { uid, run, attempt: attempt.attempt, ...on })) {
+  for await (const { chunk, next } of readOutput(operator, { uid, run, attempt: attempt.attempt, ...on })) {
     printed.next = next
     await printer.print(chunk, run)
     if (chunk.stream === 'stop') isEnded = chunk.ended

@@ -4,7 +4,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import { escapeControls } from '../escape-controls.ts'
 import { readAttempts } from '../logs/client.ts'
-import { readHistory, readRun } from '../operator-client.ts'
+import { type Operator, readHistory, readRun } from '../operator-client.ts'
 import { renderOutcome } from '../up/table.ts'
 import { type End, endIn, reasoned } from './outcome-from-log.ts'
 
@@ -29,14 +29,14 @@ interface Made {
 
 /** `timeoutMs`: how long to follow it, at most. */
 export async function followRun(
-  socket: string,
+  operator: Operator,
   made: Made,
   timeoutMs = Number.POSITIVE_INFINITY,
 ): Promise<number> {
   const what = `${made.namespace}/${made.name}`
   const until = systemClock.monotonic() + timeoutMs
   const say = saying(what)
-  const look = looking(socket, made)
+  const look = looking(operator, made)
   let answeredAt = systemClock.monotonic()
   while (systemClock.monotonic() < until) {
     try {
@@ -72,7 +72,7 @@ type Seen = { end?: End | undefined; waiting?: string | undefined } | 'unseen'
  * Answers a function that looks once and prints new results. The object's status tells the state of the run. If the object is gone (for
  * example after its ttlSecondsAfterFinished), the log store tells it; results arrive there a moment later.
  */
-function looking(socket: string, made: Made): () => Promise<Seen> {
+function looking(operator: Operator, made: Made): () => Promise<Seen> {
   const printed = new Set<string>()
   let goneAt: number | undefined
   let newsAt = 0
@@ -86,21 +86,21 @@ function looking(socket: string, made: Made): () => Promise<Seen> {
     }
   }
   return async () => {
-    const object = await readRun(socket, made)
-    const results = await resultsOf(socket, made)
+    const object = await readRun(operator, made)
+    const results = await resultsOf(operator, made)
     print(results)
     if (object) return { end: endOf(object.status), waiting: waitingFor(object.status) }
     const now = systemClock.monotonic()
     goneAt ??= now
     const end = endIn(results)
-    if (!end && now - goneAt > RECORDED_WITHIN_MS) return (await isGoing(socket, made.run)) ? {} : 'unseen'
+    if (!end && now - goneAt > RECORDED_WITHIN_MS) return (await isGoing(operator, made.run)) ? {} : 'unseen'
     if (!end || now - Math.max(newsAt, goneAt) < SETTLED_MS) return {}
-    return (await isGoing(socket, made.run)) ? {} : { end }
+    return (await isGoing(operator, made.run)) ? {} : { end }
   }
 }
 
-async function isGoing(socket: string, run: string): Promise<boolean> {
-  const { attempts, waits } = await readAttempts(socket, run)
+async function isGoing(operator: Operator, run: string): Promise<boolean> {
+  const { attempts, waits } = await readAttempts(operator, run)
   return waits || attempts.some(({ going }) => going)
 }
 
@@ -121,12 +121,12 @@ function waitingFor({ conditions }: Status): string | undefined {
 }
 
 /** The run's results, in the order of their ends. An earlier ShellRun of the same name has another uid in its id. */
-async function resultsOf(socket: string, { namespace, name, run }: Made): Promise<Result[]> {
+async function resultsOf(operator: Operator, { namespace, name, run }: Made): Promise<Result[]> {
   const results: Result[] = []
   let cursor: string | undefined
   do {
     const query = { namespace, name, kind: 'run', limit: '1000', ...(cursor ? { cursor } : {}) }
-    const page = await readHistory(socket, query)
+    const page = await readHistory(operator, query)
     results.push(...page.rows.filter(row => isNamed(row.run, run)))
     cursor = page.cursor
   } while (cursor)

@@ -207,12 +207,13 @@ async function untilCompared(socketPath: string, signal: AbortSignal): Promise<v
 /** The operator's flags for other servers. */
 function outside(listen: ListenAddress | undefined, etcdPort: number): string[] {
   if (!listen) return []
-  return [
-    ...['--listen', `${bracketed(listen.address)}:${listen.port}`],
-    ...['--listen-names', listen.host],
-    ...['--external-operator', urlOf(listen, listen.port)],
-    ...['--external-etcd', urlOf(listen, etcdPort)],
-  ]
+  const flags = {
+    '--listen': `${bracketed(listen.address)}:${listen.port}`,
+    '--listen-names': listen.host,
+    '--external-operator': urlOf(listen, listen.port),
+    '--external-etcd': urlOf(listen, etcdPort),
+  }
+  return Object.entries(flags).flat()
 }
 
 /** The flag with its value, or nothing: the part then has its default. */

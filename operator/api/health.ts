@@ -16,6 +16,8 @@ export interface HealthOptions {
   ill(): string | undefined
   /** Why the operator is not ready; undefined: it is. */
   unready(): string | undefined
+  /** What a ready operator is, such as a candidate. */
+  state(): string
 }
 
 export async function serveHealth(options: HealthOptions): Promise<Health> {
@@ -27,7 +29,8 @@ export async function serveHealth(options: HealthOptions): Promise<Health> {
     const check = checks[(request.url ?? '').split('?')[0] ?? '']
     const trouble = check?.()
     response.writeHead(check ? (trouble ? 503 : 200) : 404, { 'content-type': 'text/plain; charset=utf-8' })
-    response.end(`${check ? (trouble ?? 'ok') : 'not found'}\n`)
+    const good = check === options.unready ? options.state() : 'ok'
+    response.end(`${check ? (trouble ?? good) : 'not found'}\n`)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', error =>

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import { OUTCOMES } from '../../core/records/state.ts'
 import type { HistoryQuery, LogStore } from '../../store/log/port.ts'
+import { Forbidden, type Rights, type RightsOf } from './rights.ts'
 import type { Routes } from './server.ts'
 
 const instant = z.coerce.number().int().optional()
@@ -20,12 +21,49 @@ const historyQuery = z.strictObject({
 
 /**
  *   GET  /v1/history?…       {"rows": [results, newest first], "cursor"?}; the query has the fields of HistoryQuery.
- *                            For one job (namespace, name, kind=job): with the results of its ShellRuns
+ *                            For one job (namespace, name, kind=job): with the results of its ShellRuns.
+ *                            Without a namespace: of the namespaces that the client may read; a page may then have few rows or none
  */
-export function historyRoutes({ history }: Pick<LogStore, 'history'>): Routes {
+export function historyRoutes({ history }: Pick<LogStore, 'history'>, rightsOf: RightsOf): Routes {
   return server => {
-    server.get('/v1/history', async request => await history(parseQuery(request.query)))
+    server.get('/v1/history', async request => {
+      const rights = rightsOf(request)
+      const query = parseQuery(request.query)
+      const { namespace } = query
+      if (namespace === undefined) return readable(rights, await history(query), () => undefined)
+      const job = query.kind === 'job' ? query.name : undefined
+      if (await rights.mayReadLogs({ namespace, job })) return await history(query)
+      // The job of a ShellRun is known by its results only.
+      if (query.name === undefined || job !== undefined)
+        throw new Forbidden(rights.refusal({ namespace, job }))
+      const page = await history(query)
+      const read = await readable(rights, page, jobOf)
+      if (read.rows.length < page.rows.length || page.rows.length === 0)
+        throw new Forbidden(rights.refusal({ namespace, job: page.rows.map(jobOf).find(Boolean) }))
+      return read
+    })
   }
+}
+
+type Page = Awaited<ReturnType<LogStore['history']>>
+type Row = Page['rows'][number]
+
+function jobOf({ kind, name, jobName }: Row): string | undefined {
+  return kind === 'job' ? name : jobName
+}
+
+/** The rows of a page that the client may read. */
+async function readable(rights: Rights, page: Page, job: typeof jobOf): Promise<Page> {
+  const known = new Map<string, Promise<boolean>>()
+  const mayRead = (row: Row) => {
+    const of = { namespace: row.namespace, job: job(row) }
+    const key = `${of.namespace}/${of.job ?? ''}`
+    const answer = known.get(key) ?? rights.mayReadLogs(of)
+    known.set(key, answer)
+    return answer
+  }
+  const may = await Promise.all(page.rows.map(mayRead))
+  return { ...page, rows: page.rows.filter((_, index) => may[index]) }
 }
 
 function parseQuery(query: unknown): HistoryQuery {

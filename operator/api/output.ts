@@ -6,6 +6,7 @@ import type { CellKind } from '../../core/keys.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { AttemptRef } from '../../store/log/port.ts'
 import type { AttemptSeen } from '../output/attempts.ts'
+import { Forbidden, type Rights, type RightsOf } from './rights.ts'
 import type { Routes } from './server.ts'
 
 const name = z.string().min(1)
@@ -24,26 +25,39 @@ const ofOutput = z.strictObject({
  *   GET  /v1/outputs/ID/chunks?uid=&attempt=&from=&follow=true|false
  *        the output from a position on, as chunks (launcher/protocol.md, Spools); the last chunk says whether the output has ended
  */
-export function outputRoutes(of: {
+export interface OutputSource {
   latest(of: { namespace: string; name: string; kind: CellKind }): Promise<string | undefined>
   attempts(run: string): Promise<AttemptSeen[]>
+  jobOf(run: string): Promise<{ namespace: string; job: string | undefined }>
   waits(run: string): boolean
   stream(
     of: { attempt: AttemptRef; from: number; follow: boolean },
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array>
-}): Routes {
+}
+
+type OfRun = { Params: { id: string } }
+
+export function outputRoutes(of: OutputSource, rightsOf: RightsOf): Routes {
   return server => {
     server.get('/v1/outputs', async request => {
-      const run = await of.latest(parsed(ofObject, request.query))
+      const rights = rightsOf(request)
+      const object = parsed(ofObject, request.query)
+      // A right on a job counts before its first run, too.
+      if (object.kind === 'job') await require(rights, { namespace: object.namespace, job: object.name })
+      const run = await of.latest(object)
+      if (object.kind === 'run')
+        await require(rights, run === undefined ? { namespace: object.namespace } : await of.jobOf(run))
       return run === undefined ? {} : { run }
     })
-    server.get<{ Params: { id: string } }>('/v1/outputs/:id', async ({ params }) => ({
-      attempts: await of.attempts(params.id),
-      waits: of.waits(params.id),
-    }))
-    server.get<{ Params: { id: string } }>('/v1/outputs/:id/chunks', async (request, reply) => {
+    server.get<OfRun>('/v1/outputs/:id', async request => {
+      const { id } = request.params
+      await requireRun(of, rightsOf(request), id)
+      return { attempts: await of.attempts(id), waits: of.waits(id) }
+    })
+    server.get<OfRun>('/v1/outputs/:id/chunks', async (request, reply) => {
       const { uid, attempt, from, follow } = parsed(ofOutput, request.query)
+      await requireRun(of, rightsOf(request), request.params.id)
       const ref = { uid, run: request.params.id, attempt }
       reply.hijack()
       const gone = new AbortController()
@@ -58,6 +72,15 @@ export function outputRoutes(of: {
       })
     })
   }
+}
+
+async function requireRun(of: OutputSource, rights: Rights, run: string): Promise<void> {
+  const [namespace = ''] = run.split('.')
+  if (!(await rights.mayReadLogs({ namespace }))) await require(rights, await of.jobOf(run))
+}
+
+async function require(rights: Rights, of: { namespace: string; job?: string | undefined }): Promise<void> {
+  if (!(await rights.mayReadLogs(of))) throw new Forbidden(rights.refusal(of))
 }
 
 /** Sends no faster than the client reads. */

@@ -7,8 +7,7 @@ import { makeToken } from '../enrolment/make-token.ts'
 import type { Authority } from '../identity/authority.ts'
 import type { OutputNotifier } from '../ingest/output-notifier.ts'
 import type { LeaderTask } from '../operator.ts'
-import { attemptsOf, isGoing, isWaiting, latestRun } from '../output/attempts.ts'
-import { streamOf } from '../output/stream.ts'
+import { outputOf } from '../output/output-of.ts'
 import type { Problem } from '../resources/port.ts'
 import type { MadeAgents } from '../startup/local-agents.ts'
 import { untilAborted } from '../until-aborted.ts'
@@ -18,6 +17,7 @@ import { killRoutes } from './kill.ts'
 import { objectRoutes } from './objects.ts'
 import { outputRoutes } from './output.ts'
 import type { OverviewFeed } from './overview.ts'
+import { rightsOnSocket } from './rights.ts'
 import { runRoutes } from './runs.ts'
 import { type Routes, serveApi } from './server.ts'
 
@@ -48,8 +48,7 @@ export function startApi(options: ApiOptions): LeaderTask {
 function routesOf(options: ApiOptions, context: Context): Routes[] {
   const { feed, notifier, logStore, problems, enrolment } = options
   const made = options.made()
-  const { resources, clock, mirrors, compared } = context
-  const known = { mirrors, store: logStore }
+  const { resources, mirrors, compared } = context
   return [
     objectRoutes({
       objects: () => feed.objects(resources),
@@ -58,21 +57,12 @@ function routesOf(options: ApiOptions, context: Context): Routes[] {
       compared,
       onOutcome: feed.onOutcome,
     }),
-    historyRoutes(logStore),
+    historyRoutes(logStore, rightsOnSocket),
     killRoutes({
       kill: run => killRun(context, run),
       killAll: (namespace, name) => killObject(context, namespace, name),
     }),
-    outputRoutes({
-      latest: of => latestRun(known, of),
-      attempts: run => attemptsOf(known, run),
-      waits: run => isWaiting(mirrors, run),
-      stream: (of, signal) =>
-        streamOf(
-          { ...of, store: logStore, notifier, clock, isGoing: () => isGoing(mirrors, of.attempt) },
-          signal,
-        ),
-    }),
+    outputRoutes(outputOf(context, { logStore, notifier }), rightsOnSocket),
     ...(made ? [agentRoutes({ made, makeToken: of => makeToken(context, enrolment, of) })] : []),
     runRoutes({ resources, mirrors, objectOf: ref => feed.object(resources, ref) }),
   ]

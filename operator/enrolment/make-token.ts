@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import * as z from 'zod'
 import { InvalidInput } from '../../core/errors.ts'
 import type { TokenRecord } from '../../core/records/identity.ts'
 import { joinTokenText, newJoinToken, sha256 } from '../../platform/join-token.ts'
@@ -13,6 +14,15 @@ export interface MadeToken {
   operator?: string
   /** Unix ms. */
   expiresAt: number
+}
+
+const asked = z.object({ ttlSeconds: z.number().int().optional() })
+
+/** The body of a request for a token. Throws InvalidInput. */
+export function parseTokenRequest(body: unknown): { ttlSeconds?: number | undefined } {
+  const { data, error } = asked.safeParse(body ?? {})
+  if (!data) throw new InvalidInput('ttlSeconds', error?.issues[0]?.message ?? 'is not valid')
+  return data
 }
 
 const DEFAULT_SECONDS = 15 * 60

@@ -18,6 +18,8 @@ import type { Access } from './access.ts'
  */
 type Deps = Pick<Context, 'etcd' | 'keys' | 'clock' | 'log' | 'resources' | 'identity'>
 
+const AT_A_TIME = 16
+
 export interface IdentityOptions {
   access: Access
   /** Agents of this machine that `up` has enrolled: their identities are files of the operator's own machine. */
@@ -42,10 +44,16 @@ export async function reconcileIdentities(
     await access.expel(user)
     deps.log.info(user, 'identity.ended')
   }
-  for (const agent of valid.values()) await access.admit(agent)
+  await admitAll(access, [...valid.values()])
   // The pool of a member that is just being enrolled is among them.
   await access.keepRoles(new Set([...valid.keys(), ...uids.keys()].map(name => name.split('/')[0] ?? '')))
   return rotated
+}
+
+/** At the start of a term every agent is looked up in etcd, so several at a time. */
+async function admitAll(access: Access, agents: readonly AgentIdentity[]): Promise<void> {
+  for (let at = 0; at < agents.length; at += AT_A_TIME)
+    await Promise.all(agents.slice(at, at + AT_A_TIME).map(agent => access.admit(agent)))
 }
 
 /** The uid of each agent's ShellAgent, by pool and name. */

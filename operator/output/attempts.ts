@@ -66,6 +66,20 @@ export async function attemptsOf({ mirrors, store }: Deps, id: string): Promise<
   return [...all.values()].sort((a, b) => order(a.run, b.run) || a.attempt - b.attempt)
 }
 
+/** The namespace of a run or fire, and its job. `job` is undefined if it is of a ShellRun without jobRef, or if there is no such run. */
+export async function jobOfRun(
+  { mirrors, store }: Deps,
+  id: string,
+): Promise<{ namespace: string; job: string | undefined }> {
+  const { kind, namespace, name } = objectOf(id)
+  if (kind === 'job') return { namespace, job: name }
+  // A later ShellRun of the same name has another id, and may be of another job.
+  const going = mirrors.activesOf('run', namespace, name).find(({ value }) => isNamed(value.run, id))
+  if (going) return { namespace, job: going.value.jobName }
+  for await (const { jobName } of resultsOf(store, id)) return { namespace, job: jobName }
+  return { namespace, job: undefined }
+}
+
 /** Whether a run of the fire, or of the ShellRun, waits for another run to end, for instance for a slot in a wave. */
 export function isWaiting({ cellsOf }: Pick<Context['mirrors'], 'cellsOf'>, id: string): boolean {
   const { kind, namespace, name, time } = objectOf(id)

@@ -59,6 +59,12 @@ export interface Problem {
   message: string
 }
 
+/** `message`: the server's. */
+export interface Denial {
+  kind: CachedKind
+  message: string
+}
+
 /** 'gone': the object does not exist, or another one has its name. */
 export type Written = 'applied' | 'gone'
 
@@ -90,6 +96,8 @@ export interface Resources {
   onChange(listener: (ref: ObjectRef) => void): () => void
   /** Called within seconds when somebody else may have written an object's status. Never called in a directory, whose statuses nobody else writes. */
   onForeignStatus(listener: (ref: ObjectRef) => void): () => void
+  /** Kinds that the source does not let the operator list or watch at the moment. Always empty in a directory. */
+  denied(): readonly Denial[]
   /** ms since the most silent source last answered. It grows while a source cannot be reached. */
   staleForMs(): number
 

@@ -2,7 +2,7 @@ import type { Server } from 'node:https'
 import { InvalidInput } from '../../core/errors.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { listenPrivately } from '../../platform/private-socket.ts'
-import type { Listen } from '../startup/config.ts'
+import type { Listen } from '../startup/addresses.ts'
 
 /** Returns the function that removes what is left after the server is closed. Throws InvalidInput that names the flag. */
 export async function listenOn(server: Server, listen: Listen): Promise<() => Promise<void>> {

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:https'
 import type { Clock } from '../../platform/clock.ts'
 import type { Log } from '../../platform/log.ts'
-import type { Listen } from '../startup/config.ts'
+import type { Listen } from '../startup/addresses.ts'
 import { CONNECTION_LIMITS, type ConnectionLimits, limitConnections } from './connections.ts'
 import type { Handler } from './exchange.ts'
 import { listenOn } from './listen.ts'

@@ -8,20 +8,20 @@ import { type Trust, trustAll, trustIn } from '../../platform/trust.ts'
 import { existingUser } from '../../platform/users.ts'
 import type { AwaitedAgent } from '../first-comparison.ts'
 import type { GivenSecrets } from '../resources/directory/secrets.ts'
+import {
+  type Address,
+  address,
+  addressOf,
+  endpointOf,
+  type Listen,
+  listenAddress,
+  listenOf,
+} from './addresses.ts'
 import { type LogStoreConfig, logStoreOf } from './open-log-store.ts'
 import { secretsFromEnv } from './secret-from-env.ts'
 
 /** The pool of the agent that `up` enrols. */
 const LOCAL_POOL = 'default'
-
-const address = z
-  .string()
-  .regex(/^(\[?[^\s]*\]?:)?\d{1,5}$/, 'must be a port, or an address like 0.0.0.0:8081')
-
-const UNIX = 'unix:'
-const listenAddress = z.union([address, z.string().regex(/^unix:./)], {
-  error: 'must be a port, an address like 0.0.0.0:9443, or a socket like unix:/run/shellcron/ingest.sock',
-})
 
 /** The settings of `shellcron operator`, named like its flags. */
 const schema = z.strictObject({
@@ -52,6 +52,8 @@ const schema = z.strictObject({
   agentServiceAccount: z
     .array(z.string().regex(/^[a-z0-9-]+:[a-z0-9.-]+$/, 'must be NAMESPACE:NAME'))
     .default([]),
+  /** The operator's Service, whose EndpointSlice the operator that leads writes. Needs POD_IP. */
+  service: z.string().min(1).optional(),
   /** Status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).default(20),
   /** How long the log store keeps results after their scheduled time, days. 0: forever. */
@@ -74,15 +76,6 @@ const schema = z.strictObject({
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
-/** Without `host`, all addresses. `port` 0: any free port. */
-interface Address {
-  host?: string
-  port: number
-}
-
-/** Where the TLS server listens. A Unix socket is for agents of the same user on this machine. */
-export type Listen = Address | { path: string }
-
 export interface OperatorConfig {
   endpoints: string[]
   prefix: string
@@ -93,6 +86,8 @@ export interface OperatorConfig {
   /** Where agents outside of the cluster reach etcd and the operator. */
   reach: { etcd: string[]; operator: string }
   nodes: { namespace?: string; accounts: string[] }
+  /** What the leader puts into the EndpointSlice of its Service. */
+  endpoint?: { service: string; ip: string; port: number }
   draining: boolean
   logLevel: string
   statusWrites: number
@@ -117,16 +112,7 @@ export function readConfig(
   if (!parsed.success) throw invalidFlag(parsed.error)
   const { endpoints, prefix, draining, logLevel, statusWrites } = parsed.data
   const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
-  if (directory !== undefined && kubeconfig !== undefined)
-    throw new InvalidInput(
-      '--kubeconfig',
-      'is for a cluster, and --directory is for standalone; use only one of them',
-    )
-  if (directory === undefined && secretFromEnv.length > 0)
-    throw new InvalidInput(
-      '--secret-from-env',
-      'is for standalone only (--directory); in a cluster, use a Secret object',
-    )
+  checkMode(parsed.data)
   const health = parsed.data.health === undefined ? {} : { health: addressOf('--health', parsed.data.health) }
   return {
     endpoints,
@@ -142,6 +128,7 @@ export function readConfig(
     ...listenOf(parsed.data, env),
     reach: { etcd: parsed.data.externalEtcd, operator: parsed.data.externalOperator ?? '' },
     nodes: nodesOf(parsed.data),
+    ...endpointOf(parsed.data, env),
     ...awaitedOf(parsed.data),
     mode:
       directory === undefined
@@ -183,6 +170,20 @@ function awaitedOf({
   return agent === undefined ? {} : { awaitedAgent: { pool: LOCAL_POOL, agent, since } }
 }
 
+/** Throws InvalidInput for a flag of the other mode. */
+function checkMode({ directory, kubeconfig, secretFromEnv }: z.infer<typeof schema>): void {
+  if (directory !== undefined && kubeconfig !== undefined)
+    throw new InvalidInput(
+      '--kubeconfig',
+      'is for a cluster, and --directory is for standalone; use only one of them',
+    )
+  if (directory === undefined && secretFromEnv.length > 0)
+    throw new InvalidInput(
+      '--secret-from-env',
+      'is for standalone only (--directory); in a cluster, use a Secret object',
+    )
+}
+
 function nodesOf({ agentNamespace, agentServiceAccount }: z.infer<typeof schema>): OperatorConfig['nodes'] {
   return { accounts: agentServiceAccount, ...(agentNamespace ? { namespace: agentNamespace } : {}) }
 }
@@ -192,32 +193,4 @@ function invalidFlag(error: z.ZodError): InvalidInput {
   const setting = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0]
   const flag = String(setting ?? 'settings').replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
   return new InvalidInput(`--${flag}`, issue?.message ?? 'is not valid')
-}
-
-function listenOf(
-  { listen, listenNames }: z.infer<typeof schema>,
-  env: Record<string, string | undefined>,
-): Pick<OperatorConfig, 'listen'> {
-  if (listen.length === 0) return {}
-  const on = listen.map(each =>
-    each.startsWith(UNIX) ? { path: each.slice(UNIX.length) } : addressOf('--listen', each),
-  )
-  const own = ['localhost', '127.0.0.1', '::1', hostname().toLowerCase()]
-  const service = env.POD_NAMESPACE === undefined ? [] : serviceNames(env.POD_NAMESPACE)
-  const given = on.flatMap(each => ('host' in each && each.host !== undefined ? [each.host] : []))
-  return { listen: { on, names: [...new Set([...own, ...service, ...given, ...listenNames])] } }
-}
-
-/** The names of the operator's Service in the cluster's DNS. */
-function serviceNames(namespace: string): string[] {
-  const name = `shellcron-operator.${namespace}`
-  return [name, `${name}.svc`, `${name}.svc.cluster.local`]
-}
-
-function addressOf(flag: string, text: string): Address {
-  const colon = text.lastIndexOf(':')
-  const port = Number(text.slice(colon + 1))
-  if (port > 65_535) throw new InvalidInput(flag, `${port} is not a port; use 0 to 65535`)
-  const host = colon > 0 ? text.slice(0, colon).replace(/^\[(.*)\]$/, '$1') : ''
-  return host === '' ? { port } : { host, port }
 }

@@ -21,6 +21,8 @@ export interface LeaderOptions {
   name: string
   /** This operator's name in the Lease. */
   identity: string
+  /** Called after each attempt to get the Lease, with the reason if the Lease could not be read or written. */
+  onAttempt?(trouble: string | undefined): void
   /** For tests, ms. The leader steps down `margin` before others may take over. */
   times?: { duration: number; renew: number; retry: number; margin: number }
 }
@@ -114,9 +116,11 @@ class Election {
     while (!signal.aborted) {
       try {
         const won = await this.#try(signal)
+        this.#options.onAttempt?.(undefined)
         if (won) return won
       } catch (error) {
         if (signal.aborted) return undefined
+        this.#options.onAttempt?.(messageOf(error))
         this.#options.log.warn({ lease: this.#options.name, error: messageOf(error) }, 'leader.unreachable')
       }
       const wait = Math.min(this.#times.retry, Math.max(this.#free - this.#options.clock.monotonic(), 20))

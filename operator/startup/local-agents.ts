@@ -55,15 +55,19 @@ async function writeAgent(stateDir: string, agent: LocalAgent): Promise<void> {
   await rename(`${path}.new`, path)
 }
 
+interface Wish {
+  name: string
+  /** Default: the present one, or `default`. */
+  pool?: string
+  /** Default: the present ones. */
+  labels?: Readonly<Record<string, string>>
+}
+
 /** `Resources` with the local agents, which come and go while the operator runs. */
 export interface MadeAgents {
   resources: Resources
-  /** Creates the ShellAgent, or sets its pool and labels. 'kept': a file of the directory has it, or it is this machine's own. */
-  put(agent: {
-    name: string
-    pool: string
-    labels: Readonly<Record<string, string>>
-  }): Promise<'put' | 'kept'>
+  /** Creates the ShellAgent, or sets what is given. 'kept': a file of the directory has it, or it is this machine's own. */
+  put(agent: Wish): Promise<'put' | 'kept'>
   remove(name: string): Promise<'removed' | 'kept' | 'absent'>
 }
 
@@ -78,11 +82,12 @@ export function withAgents(resources: Resources, stateDir: string, known: readon
   const isOwn = (name: string) => known.some(agent => agent.name === name && agent.id !== undefined)
   return {
     resources: overlay(resources, local, listeners),
-    async put({ name, pool, labels }) {
+    async put({ name, ...wish }) {
       if (isInDirectory(name) || isOwn(name)) return 'kept'
       const before = local.get(name)
       const uid = before?.metadata.uid ?? `local-${name}-${randomBytes(4).toString('hex')}`
-      const agent: LocalAgent = { name, pool, labels, uid }
+      const { pool = 'default', labels } = before?.spec ?? {}
+      const agent: LocalAgent = { name, pool, ...(labels ? { labels } : {}), ...wish, uid }
       await writeAgent(stateDir, agent)
       local.set(name, { ...objectOf(agent), ...(before?.status ? { status: before.status } : {}) })
       changed(name)

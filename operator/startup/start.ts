@@ -18,6 +18,8 @@ import { waitForOutbox } from './last-drain.ts'
 import { lead } from './leader-election.ts'
 import { localIdentities, type MadeAgents, readAgents, withAgents } from './local-agents.ts'
 import { type Opened, open } from './open.ts'
+import { createReadiness, type Readiness } from './readiness.ts'
+import { reportDenials } from './report-denials.ts'
 
 export interface StartOptions {
   config: OperatorConfig
@@ -50,8 +52,6 @@ export interface Operator {
 }
 
 const LEASE = 'shellcron-operator'
-/** The operator is not ready if its objects have not been confirmed for this long, ms. */
-const STALE_MS = 300_000
 
 /**
  *   opened ─▶ candidate ─▶ leading: objects and etcd read, tasks run ─▶ candidate again
@@ -62,7 +62,13 @@ export async function startOperator(options: StartOptions, signal: AbortSignal):
   const operator = new RunningOperator(options, opened)
   const { health } = options.config
   const server =
-    health && (await serveHealth({ ...health, ill: () => undefined, unready: () => operator.unready() }))
+    health &&
+    (await serveHealth({
+      ...health,
+      ill: () => undefined,
+      unready: () => operator.readiness.unready(operator.context),
+      state: () => (operator.context ? 'ok' : 'candidate'),
+    }))
   return {
     context: () => operator.context,
     setDraining: draining => operator.setDraining(draining),
@@ -79,6 +85,7 @@ class RunningOperator {
   #context: Context | undefined
   #enqueueAll: (() => void) | undefined
   #made: MadeAgents | undefined
+  readonly #readiness = createReadiness()
 
   constructor(options: StartOptions, opened: Opened) {
     this.#options = options
@@ -96,11 +103,8 @@ class RunningOperator {
     if (this.#context) this.#enqueueAll?.()
   }
 
-  unready(): string | undefined {
-    const context = this.#context
-    if (!context) return 'this operator does not lead'
-    if (!context.mirrors.synced()) return 'etcd cannot be reached'
-    return context.resources.staleForMs() > STALE_MS ? 'the objects cannot be reached' : undefined
+  get readiness(): Readiness {
+    return this.#readiness
   }
 
   async run(signal: AbortSignal, health: Health | undefined): Promise<void> {
@@ -133,7 +137,9 @@ class RunningOperator {
     const { mode } = config
     if (mode.kind === 'directory') return this.#serveTerm(signal)
     const { namespace, identity } = mode
-    const election = { api: this.#opened.api as KubeApi, clock, log, namespace, name: LEASE, identity }
+    const { onAttempt } = this.#readiness
+    const api = this.#opened.api as KubeApi
+    const election = { api, clock, log, namespace, name: LEASE, identity, onAttempt }
     await lead(election, signal, leading => this.#serveTerm(leading))
   }
 
@@ -143,6 +149,8 @@ class RunningOperator {
     const term = new AbortController()
     const signal = AbortSignal.any([leading, term.signal])
     const resources = await this.#createResources()
+    this.#readiness.onTerm(resources)
+    const reporting = this.#reportDenials(resources, signal)
     try {
       await resources.start(signal)
       await leadOperator(
@@ -165,13 +173,27 @@ class RunningOperator {
       )
     } finally {
       this.#context = undefined
+      this.#readiness.onTerm(undefined)
       term.abort(new Error('the term is over'))
+      await reporting
     }
   }
 
   async #localIdentities(): Promise<AgentIdentity[]> {
     const { mode } = this.#options.config
     return mode.kind === 'directory' ? localIdentities(mode.stateDir) : []
+  }
+
+  async #reportDenials(resources: Resources, signal: AbortSignal): Promise<void> {
+    const { api } = this.#opened
+    const { clock, log, config } = this.#options
+    const { mode } = config
+    if (!api || mode.kind !== 'kubernetes') return
+    await reportDenials(
+      { api, clock, log, lease: { namespace: mode.namespace, name: LEASE } },
+      resources,
+      signal,
+    )
   }
 
   #tasks(): readonly LeaderTask[] {

@@ -64,8 +64,8 @@ export function accepted(answer: Answer, action: string): unknown {
   throw refused
 }
 
-export function createKubeApi(config: KubeConfig): KubeApi {
-  const connect = connector(config)
+export function createKubeApi(config: KubeConfig, userAgent = 'shellcron-operator'): KubeApi {
+  const connect = connector(config, userAgent)
   const open = async (call: Call): Promise<http.IncomingMessage> => {
     const what = `${call.method ?? 'GET'} ${call.path.split('?')[0]}`
     try {
@@ -105,10 +105,11 @@ export function createKubeApi(config: KubeConfig): KubeApi {
 interface Connection {
   base: string
   options: https.RequestOptions
+  userAgent: string
 }
 
 /** Reads the credentials for each request, as tokens and certificates rotate. The HTTP agent keeps their connections apart. */
-function connector(config: KubeConfig): () => Promise<Connection> {
+function connector(config: KubeConfig, userAgent: string): () => Promise<Connection> {
   // `timeout` only closes idle connections. A busy one has its request's deadline.
   const agent = new https.Agent({ keepAlive: true, timeout: 30_000 })
   return async () => {
@@ -117,7 +118,7 @@ function connector(config: KubeConfig): () => Promise<Connection> {
     const options: https.RequestOptions = {}
     await config.applyToHTTPSOptions(options)
     if (!cluster.proxyUrl && !cluster.server.startsWith('http:')) options.agent = agent
-    return { base: cluster.server.replace(/\/+$/, ''), options }
+    return { base: cluster.server.replace(/\/+$/, ''), options, userAgent }
   }
 }
 
@@ -142,7 +143,7 @@ function sendOnce(connection: Connection, call: Call): Promise<http.IncomingMess
   const headers: http.OutgoingHttpHeaders = {
     ...(connection.options.headers as http.OutgoingHttpHeaders | undefined),
     accept: call.accept ?? 'application/json',
-    'user-agent': 'shellcron-operator',
+    'user-agent': connection.userAgent,
   }
   if (body !== undefined) {
     headers['content-type'] = call.contentType ?? 'application/json'

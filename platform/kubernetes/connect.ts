@@ -6,8 +6,12 @@ import { createKubeApi, type KubeApi } from './api.ts'
  * Throws if there is none.
  */
 export function connectKubernetes(file?: string): KubeApi {
+  return createKubeApi(loadKubeConfig(file))
+}
+
+export function loadKubeConfig(file?: string): KubeConfig {
   const config = new KubeConfig()
   if (file) config.loadFromFile(file)
   else config.loadFromDefault()
-  return createKubeApi(config)
+  return config
 }

@@ -122,7 +122,7 @@ test('a token works once, for its agent only, and only at the operator that made
   })
   const other = await servers.cli('join', url, changed({ agent: 'web-1' }), ...to('x'))
   expect(other).toMatchObject({ code: 1, text: expect.stringContaining('the token is unknown') as string })
-  await expect(access(join(servers.dir, 'x', 'etc', 'identity'))).rejects.toThrow()
+  await expect(access(join(servers.dir, 'x', 'etc', 'identity', 'tls.crt'))).rejects.toThrow()
 
   expect(await servers.cli(...line, ...to('web-2'))).toMatchObject({ code: 0 })
   const again = await servers.cli(...line, ...to('x'))

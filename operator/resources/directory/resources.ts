@@ -54,6 +54,7 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
     unreadable: (kind, namespace, name) => cache.unreadable(kind, namespace, name),
     onChange: changes.add,
     onForeignStatus: () => () => undefined,
+    denied: () => [],
     staleForMs: () => follower.staleForMs(),
     async lookUp(...of) {
       const found = await lookups.lookUp(...of)

@@ -70,7 +70,7 @@ export class Reflector<T> {
   readonly #items = new Map<string, Reflected<T>>()
   readonly #first = Promise.withResolvers<void>()
   #heardAt: number
-  #denied = false
+  #denied: string | undefined
   #pageSize: number
 
   constructor(options: ReflectorOptions<T>) {
@@ -84,8 +84,8 @@ export class Reflector<T> {
     return this.#first.promise
   }
 
-  /** Whether the server last answered that the operator may not list or watch. */
-  get denied(): boolean {
+  /** The server's message, if it last answered that the operator may not list or watch. */
+  get denied(): string | undefined {
     return this.#denied
   }
 
@@ -117,7 +117,7 @@ export class Reflector<T> {
       } catch (error) {
         if (signal.aborted) return
         if (clock.monotonic() - startedAt > LONGEST_WAIT_MS) failures = 0
-        this.#denied = isDenial(error)
+        this.#denied = isDenial(error) ? messageOf(error) : undefined
         log.warn({ path, failures, error: messageOf(error) }, 'watch.failed')
         await clock.sleep(backoff(failures + 1), signal).catch(() => undefined)
       }
@@ -165,10 +165,9 @@ export class Reflector<T> {
     const cutter = this.#cutWhenSilent(over)
     let version = from
     try {
-      for await (const line of await api.lines({
-        ...this.#call(`${path}?${query}`, 'watch'),
-        signal: whole,
-      })) {
+      const lines = await api.lines({ ...this.#call(`${path}?${query}`, 'watch'), signal: whole })
+      this.#denied = undefined
+      for await (const line of lines) {
         if (line !== '') version = this.#apply(JSON.parse(line) as WatchEvent)
       }
     } finally {
@@ -233,7 +232,6 @@ export class Reflector<T> {
 
   #heard(): void {
     this.#heardAt = this.#options.clock.monotonic()
-    this.#denied = false
   }
 
   #call(path: string, what: 'list' | 'watch'): { path: string; accept?: string } {

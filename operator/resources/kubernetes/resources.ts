@@ -54,6 +54,10 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     unreadable: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.unreadable,
     onChange: changes.add,
     onForeignStatus: foreign.add,
+    denied: () =>
+      Object.entries(reflectors).flatMap(([kind, { denied }]) =>
+        denied === undefined ? [] : [{ kind: kind as CachedKind, message: denied }],
+      ),
     staleForMs: () => Math.max(...all.map(one => one.staleForMs())),
     lookUp: (kind, namespace, name) => lookups.lookUp(kind, namespace, name),
     event: events.record,

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { followRun } from '../../../cli/run/follow.ts'
 import { historyRoutes } from '../../../operator/api/history.ts'
 import { outputRoutes } from '../../../operator/api/output.ts'
+import { rightsOnSocket } from '../../../operator/api/rights.ts'
 import { runRoutes } from '../../../operator/api/runs.ts'
 import { serveApi } from '../../../operator/api/server.ts'
 import { silentLog } from '../../../platform/log.ts'
@@ -32,18 +33,22 @@ beforeEach(async () => {
     })
   const none = () => Promise.reject(new Error('nobody asks for it'))
   const routes = [
-    historyRoutes(store),
+    historyRoutes(store, rightsOnSocket),
     runRoutes({
       resources: { get: () => undefined, createRun: none },
       mirrors: { storedJobs: () => [] },
       objectOf: () => undefined,
     }),
-    outputRoutes({
-      latest: none,
-      attempts: async () => going.map(run => ({ uid: 'u', run, attempt: 1, going: true })),
-      waits: () => false,
-      async *stream() {},
-    }),
+    outputRoutes(
+      {
+        latest: none,
+        attempts: async () => going.map(run => ({ uid: 'u', run, attempt: 1, going: true })),
+        waits: () => false,
+        async *stream() {},
+        jobOf: none,
+      },
+      rightsOnSocket,
+    ),
   ]
   api = await serveApi(join(dir, 'sock'), routes, silentLog)
 })

@@ -8,6 +8,7 @@ import { followRun, printAttempts } from '../../../cli/logs/follow.ts'
 import { createPrinter } from '../../../cli/logs/printer.ts'
 import { lostChunk, stopChunk } from '../../../core/output/chunks.ts'
 import { outputRoutes } from '../../../operator/api/output.ts'
+import { rightsOnSocket } from '../../../operator/api/rights.ts'
 import { serveApi } from '../../../operator/api/server.ts'
 import type { AttemptSeen } from '../../../operator/output/attempts.ts'
 import { systemClock } from '../../../platform/clock.ts'
@@ -25,20 +26,24 @@ let onLook = () => {}
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'shellcron-follow-'))
-  const routes = outputRoutes({
-    latest: async () => ID,
-    attempts: async () => {
-      onLook()
-      return attempts
+  const routes = outputRoutes(
+    {
+      latest: async () => ID,
+      attempts: async () => {
+        onLook()
+        return attempts
+      },
+      waits: () => isWaiting,
+      async *stream({ attempt }) {
+        const { chunks, before, then } = outputs[attempt.run] ?? { chunks: [] }
+        await before?.()
+        yield* chunks
+        then?.()
+      },
+      jobOf: async () => ({ namespace: 'x', job: undefined }),
     },
-    waits: () => isWaiting,
-    async *stream({ attempt }) {
-      const { chunks, before, then } = outputs[attempt.run] ?? { chunks: [] }
-      await before?.()
-      yield* chunks
-      then?.()
-    },
-  })
+    rightsOnSocket,
+  )
   api = await serveApi(join(dir, 'sock'), [routes], createLog('silent'))
 })
 afterEach(async () => {
@@ -59,7 +64,7 @@ const stop = (ended = true) => stopChunk({ at: 0, ended })
 async function follow() {
   const out = { stdout: new PassThrough(), stderr: new PassThrough() }
   const printer = createPrinter({ out, timestamps: false, prefixes: false })
-  const isGood = await followRun({ socket: join(dir, 'sock'), printer }, ID, { choose: all => all })
+  const isGood = await followRun({ operator: join(dir, 'sock'), printer }, ID, { choose: all => all })
   out.stdout.end()
   out.stderr.end()
   return { isGood, stdout: await text(out.stdout), stderr: await text(out.stderr) }
@@ -112,7 +117,7 @@ test('--tail shows the last lines of each target', async () => {
   }
   const out = { stdout: new PassThrough(), stderr: new PassThrough() }
   const printer = createPrinter({ out, timestamps: false, prefixes: false, tail: 2 })
-  await printAttempts({ socket: join(dir, 'sock'), printer }, attempts)
+  await printAttempts({ operator: join(dir, 'sock'), printer }, attempts)
   out.stdout.end()
   expect(await text(out.stdout)).toBe('a2\na3\nb2\nb3\n')
 })
