@@ -69,6 +69,7 @@ describe.runIf(canMake)('the packages', () => {
       )
       expect(files.get('/usr/lib/shellcron/node/bin/node')).toBe('-rwxr-xr-x root/root')
       expect(files.get('/usr/bin/shellcron')).toMatch(/^l.* root\/root$/)
+      expect(files.get('/usr/bin/kubectl-shellcron')).toMatch(/^l.* root\/root$/)
       expect(files.get('/usr/lib/systemd/system/shellcron-agent.service')).toBe('-rw-r--r-- root/root')
       expect(files.get('/var/lib/shellcron/')).toBe('drwx------ root/root')
       expect(files.get('/etc/shellcron/')).toBe('drwxr-xr-x root/root')
