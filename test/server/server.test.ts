@@ -142,6 +142,17 @@ describe.runIf(canRun)('a Debian server with systemd and cgroup v2', () => {
     expect(await ended('next')).toMatchObject({ outcome: 'Succeeded' })
   })
 
+  test('a reboot ends a run, and the agent starts with the machine', async () => {
+    await order('rebooted-cleanly', 'echo begun; sleep 3600')
+    await begun('rebooted-cleanly')
+    await server.reboot()
+    // systemd sends SIGTERM to the command, the launcher and the agent at once. Lost: nobody was left to record the end.
+    const { outcome } = await ended('rebooted-cleanly')
+    expect(['Failed', 'Lost']).toContain(outcome)
+    await order('after-reboot', 'echo here')
+    expect(await ended('after-reboot')).toMatchObject({ outcome: 'Succeeded' })
+  })
+
   test('leave and purge leave nothing', async () => {
     const said = await server.run('shellcron leave', SLOW)
     expect(said).toContain('This machine has left.')
