@@ -23,6 +23,8 @@ installPackages({
   postgresql: '/usr/lib/postgresql',
 })
 await dockerProgram().catch((error: unknown) => skipped('docker.io', error))
-await nfpm()
-await nodeFor('amd64')
-await etcdFor('amd64')
+if (process.platform === 'linux' && process.arch === 'x64') {
+  await nfpm()
+  await nodeFor('amd64')
+  await etcdFor('amd64')
+}
