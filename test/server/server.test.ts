@@ -86,6 +86,8 @@ describe.runIf(canRun)('a Debian server with systemd and cgroup v2', () => {
 
   test('the package installs with dpkg alone, and starts nothing', async () => {
     await server.run(`${FILES} > /root/files-before; ${PROCESSES} > /root/processes-before`)
+    expect(await server.run('cat /root/files-before')).toContain('\n/usr/bin/dpkg\n')
+    expect(await server.run('cat /root/processes-before')).toContain('systemd-journald')
     await server.run('dpkg --install /host/first.deb')
     expect(await server.run('shellcron --version')).toMatch(/^\d+\.\d+\.\d+\n$/)
     expect(await server.run('systemctl is-enabled shellcron-agent || true')).toBe('disabled\n')
