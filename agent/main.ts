@@ -12,7 +12,7 @@ import { ensureLauncher, type LauncherOptions } from './launcher/start.ts'
 import type { AgentOptions } from './options.ts'
 import { connectIngest, type IngestClient } from './output/ingest-client.ts'
 import { type OutputOptions, startOutput } from './output/output.ts'
-import { type AgentConfig, readConfig } from './startup/config.ts'
+import { type AgentConfig, isInPod, readConfig } from './startup/config.ts'
 import { type Identity, readIdentity } from './startup/identity.ts'
 import { readLocalPolicy } from './startup/local-policy.ts'
 import { lockState } from './startup/lock-state.ts'
@@ -24,8 +24,12 @@ export { launcherProgram }
 export async function main(settings: Record<string, unknown>, stop: AbortSignal): Promise<void> {
   const config = readConfig(settings)
   const log = createLog(config.logLevel, { part: 'agent', agent: config.name, pool: config.pool })
-  const identity = await readIdentity(config.identity)
-  const policy = await readLocalPolicy(config.policyPath, !config.defaultPolicy, config.user)
+  const identity = await readIdentity(config.identity, config.identityTrust)
+  const policy = await readLocalPolicy(config.policyPath, {
+    mustExist: !config.defaultPolicy,
+    ownUser: config.user,
+    trust: config.trust,
+  })
   const unlock = await lockState(config.state, config.trust)
   const { program, helper } = await programsFor(config, log)
   const etcd = connectEtcd({ endpoints: config.endpoints, tls: identity.tls, log })
@@ -122,9 +126,8 @@ async function startUnlessStopped(
   }
 }
 
-/** Kubernetes sets this variable in every Pod. */
 function isOnNode({ hostNamespaces }: AgentConfig): boolean {
-  return hostNamespaces || process.env.KUBERNETES_SERVICE_HOST !== undefined
+  return hostNamespaces || isInPod()
 }
 
 /** The launcher to start and the helper for containers; where commands run on the host of a pod, they lie there too. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { makeStateDirectory } from './state-directory.ts'
-import { distrust, resolveTrusted, trustIn } from './trust.ts'
+import { distrust, distrustOfFile, resolveTrusted, trustAll, trustIn } from './trust.ts'
 
 const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
@@ -129,4 +129,39 @@ test('a path that does not exist yet is judged by what exists of it', async () =
     kind: 'trusted',
     path: join(dir, 'x', 'y'),
   })
+})
+
+describe('a private key', () => {
+  const whyNotKey = async (mode: number, by = trust) => {
+    const key = join(base, 'tls.key')
+    await writeFile(key, '')
+    await chmod(key, mode)
+    return distrustOfFile(key, { trust: by, isSecret: true })
+  }
+
+  test('is for its owner alone', async () => {
+    expect(await whyNotKey(0o600)).toBeUndefined()
+    expect(await whyNotKey(0o644)).toBe(
+      `every user can read ${base}/tls.key; run \`chmod 600 ${base}/tls.key\``,
+    )
+    expect(await whyNotKey(0o640)).toBe(
+      `its group can read ${base}/tls.key; run \`chmod 600 ${base}/tls.key\``,
+    )
+    expect(await whyNotKey(0o644, trustAll)).toBeUndefined()
+  })
+
+  test.runIf(isRoot)('that belongs to root may be read by its group, if that is not the caller', async () => {
+    const caller = trustIn([], NOBODY)
+    expect(await whyNotKey(0o640, caller)).toBeUndefined()
+    expect(await whyNotKey(0o644, caller)).toMatch(/every user can read .*chmod o-rwx/)
+  })
+})
+
+test('a file in a volume of Kubernetes is trusted: symbolic links of root, in a sticky directory', async () => {
+  await mkdir(join(base, '..2026_1'))
+  await writeFile(join(base, '..2026_1', 'agent.yaml'), '', { mode: 0o644 })
+  await symlink('..2026_1', join(base, '..data'))
+  await symlink('..data/agent.yaml', join(base, 'agent.yaml'))
+  await chmod(base, 0o1777)
+  expect(await distrustOfFile(join(base, 'agent.yaml'), { trust })).toBeUndefined()
 })

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs'
-import { lstat, readlink } from 'node:fs/promises'
+import { lstat, readlink, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { messageOf } from './errors.ts'
 import { uidOf, userName } from './users.ts'
@@ -18,6 +18,8 @@ export interface Trust {
 
 const ROOT = 0
 const BY_GROUP = 0o020
+const TO_OTHERS = 0o007
+const TO_GROUP_AND_OTHERS = 0o077
 const BY_EVERY_USER = 0o002
 const STICKY = 0o1000
 const MOST_LINKS = 40
@@ -90,6 +92,26 @@ export async function resolveTrusted(
     at = sep
   }
   return { kind: 'trusted', path: at }
+}
+
+/**
+ * Why a file is not trusted, with the remedy. A file that does not exist is judged by its parents. `isSecret`: a private key, which others
+ * may not read either. As for ssh, the group of a key that belongs to another user, such as root, may read it: that user chose the group.
+ */
+export async function distrustOfFile(
+  path: string,
+  { trust, isSecret = false }: { trust: Trust; isSecret?: boolean },
+): Promise<string | undefined> {
+  if (trust.caller === undefined) return undefined
+  const resolved = await resolveTrusted(path, { trust })
+  if (resolved.kind === 'distrusted') return resolved.why
+  const stats = isSecret ? await stat(resolved.path).catch(() => undefined) : undefined
+  if (!stats) return undefined
+  const isOwn = stats.uid === trust.caller
+  const open = stats.mode & (isOwn ? TO_GROUP_AND_OTHERS : TO_OTHERS)
+  if (open === 0) return undefined
+  const who = open & TO_OTHERS ? 'every user' : 'its group'
+  return `${who} can read ${path}; run \`chmod ${isOwn ? '600' : 'o-rwx'} ${path}\``
 }
 
 function distrustOfStep(

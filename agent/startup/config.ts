@@ -5,7 +5,7 @@ import { InvalidInput } from '../../core/errors.ts'
 import { DEFAULT_PREFIX } from '../../core/keys.ts'
 import { subdomainName } from '../../core/schema/metadata.ts'
 import { bytesOf, quantity } from '../../core/schema/values.ts'
-import { type Trust, trustIn } from '../../platform/trust.ts'
+import { type Trust, trustAll, trustIn } from '../../platform/trust.ts'
 import { existingUser } from '../../platform/users.ts'
 
 /** Settings of `shellcron agent`, named like its flags. */
@@ -38,7 +38,7 @@ const schema = z.strictObject({
    * host.
    */
   hostNamespaces: z.boolean().default(false),
-  /** Users who may own the state directory, besides root and the agent's own. */
+  /** Users who may own the state directory, the identity and the local policy, besides root and the agent's own. */
   trustOwner: z.array(z.string().refine(...existingUser)).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Drain on SIGTERM: stop claiming, wait this long for runs, kill the rest, leave. Without it, runs go on for the next agent. */
@@ -50,6 +50,8 @@ export type AgentConfig = Omit<z.infer<typeof schema>, 'spoolQuota'> & {
   spoolQuota: number
   user: string
   trust: Trust
+  /** In a pod the volume with the identity belongs to the pod alone: its modes are those that Kubernetes gives. */
+  identityTrust: Trust
   defaultPolicy: boolean
   policyPath: string
   /** The soft limit of open files from before Node raised it. bin/shellcron sets it. */
@@ -72,10 +74,16 @@ export function readConfig(input: Record<string, unknown>): AgentConfig {
     spoolQuota: bytesOf(parsed.data.spoolQuota),
     user: userInfo().username,
     trust: trustIn(parsed.data.trustOwner),
+    identityTrust: isInPod() ? trustAll : trustIn(parsed.data.trustOwner),
     openFiles: readOpenFiles(process.env.SHELLCRON_OPEN_FILES),
     defaultPolicy: parsed.data.localPolicy === undefined,
     policyPath: parsed.data.localPolicy ?? join('/etc/shellcron', 'agent.yaml'),
   }
+}
+
+/** Kubernetes sets this variable in every pod. */
+export function isInPod(): boolean {
+  return process.env.KUBERNETES_SERVICE_HOST !== undefined
 }
 
 function readOpenFiles(text: string | undefined): string | undefined {

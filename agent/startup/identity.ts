@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidInput } from '../../core/errors.ts'
 import { IDENTITY_FILES } from '../../core/records/identity-files.ts'
+import { distrustOfFile, type Trust } from '../../platform/trust.ts'
 
 /** An agent's own keys and certificate, and the keys that it trusts. Enrolment writes them. */
 export interface Identity {
@@ -14,9 +15,13 @@ export interface Identity {
   poolKey: KeyObject
 }
 
-/** Throws InvalidInput that names a missing file. */
-export async function readIdentity(dir: string): Promise<Identity> {
+const PRIVATE: readonly string[] = [IDENTITY_FILES.key, IDENTITY_FILES.poolKey]
+
+/** Throws InvalidInput that names a file that is missing, that others can change, or that others can read although it is a private key. */
+export async function readIdentity(dir: string, trust: Trust): Promise<Identity> {
   const read = async (name: string): Promise<string> => {
+    const why = await distrustOfFile(join(dir, name), { trust, isSecret: PRIVATE.includes(name) })
+    if (why !== undefined) throw new InvalidInput('--identity', why)
     try {
       return await readFile(join(dir, name), 'utf8')
     } catch (error) {

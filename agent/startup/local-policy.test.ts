@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { trustIn } from '../../platform/trust.ts'
 import { jobEntry } from '../../test/fixtures/job-entry.ts'
 import { type LocalPolicy, readLocalPolicy, withoutFile } from './local-policy.ts'
 
@@ -14,7 +15,7 @@ afterAll(() => rm(dir, { recursive: true }))
 async function policy(text: string): Promise<LocalPolicy> {
   const path = join(dir, 'agent.yaml')
   await writeFile(path, text)
-  return readLocalPolicy(path, true, 'root')
+  return readLocalPolicy(path, { mustExist: true, ownUser: 'root', trust: trustIn() })
 }
 
 const host = (user?: string, group?: string) =>

@@ -5,6 +5,7 @@ import { judgedUser, whyJudged } from '../../core/policy/host-user.ts'
 import { isLike } from '../../core/policy/wildcard.ts'
 import type { Entry } from '../../core/records/entry.ts'
 import { isReserved } from '../../core/schema/env.ts'
+import { distrustOfFile, type Trust } from '../../platform/trust.ts'
 
 /** What the owner of this machine allows, in a local file. Nothing remote can widen it. */
 export interface LocalPolicy {
@@ -57,13 +58,14 @@ export const withoutFile: LocalPolicy = { env: {}, refusal: entry => refusal(ent
 
 /**
  * `mustExist`: a file that the settings name must exist; the default file may be absent. `ownUser`: the agent's user, for entries without
- * `host.user`.
+ * `host.user`. Throws InvalidInput if the file is malformed, or if others could change it.
  */
 export async function readLocalPolicy(
   path: string,
-  mustExist: boolean,
-  ownUser: string,
+  { mustExist, ownUser, trust }: { mustExist: boolean; ownUser: string; trust: Trust },
 ): Promise<LocalPolicy> {
+  const why = await distrustOfFile(path, { trust })
+  if (why !== undefined) throw new InvalidInput('--local-policy', why)
   let text: string
   try {
     text = await readFile(path, 'utf8')

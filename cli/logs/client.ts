@@ -13,6 +13,7 @@ const attempt = z.object({
   attempt: z.number(),
   agent: z.string().optional(),
   going: z.boolean(),
+  pending: z.boolean().optional(),
   outcome: z.enum(OUTCOMES).optional(),
   started: z.boolean().optional(),
   output: z

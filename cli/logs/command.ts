@@ -3,6 +3,7 @@ import { InvalidInput } from '../../core/errors.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { durationMs, wholeNumber } from '../options/parsers.ts'
 import { socketIn, stateOption } from '../options/state.ts'
+import { chosen, hasBegun } from './choose-attempts.ts'
 import { type Attempt, readAttempts, readLatest } from './client.ts'
 import { followRun, printAttempts } from './follow.ts'
 import { createPrinter } from './printer.ts'
@@ -36,7 +37,11 @@ export function addLogsCommand(program: Command): void {
     .option('-n, --namespace <namespace>', 'namespace of the job, if <what> is only a name', 'default')
     .option('--shell-run', '<what> names a ShellRun')
     .option('-f, --follow', 'follow until the output ends')
-    .option('--attempt <n>', 'print this attempt (default: the last one)', wholeNumber(1, 999_999_999))
+    .option(
+      '--attempt <n>',
+      'print this attempt (default: the last one that has begun)',
+      wholeNumber(1, 999_999_999),
+    )
     .option('--stdout', 'print only stdout')
     .option('--stderr', 'print only stderr')
     .option('--timestamps', 'start each line with the time at which it was written')
@@ -51,8 +56,7 @@ export function addLogsCommand(program: Command): void {
 async function logs(what: string, flags: LogsFlags): Promise<boolean> {
   const socket = socketIn(flags.state)
   const run = await runOf(socket, what, flags)
-  const choose = chooser(flags.attempt)
-  const attempts = await found(async () => choose((await readAttempts(socket, run)).attempts))
+  const attempts = await found(async () => chosen((await readAttempts(socket, run)).attempts, flags.attempt))
   if (attempts.length === 0)
     throw new InvalidInput(
       what,
@@ -75,7 +79,7 @@ async function logs(what: string, flags: LogsFlags): Promise<boolean> {
   if (!flags.follow) return areGood(await printAttempts(shown, attempts))
   // The last lines are known only once everything so far has been read.
   const from = tail === undefined ? undefined : await printAttempts(shown, attempts.filter(hasOutput))
-  return followRun(shown, run, { choose, ...(from ? { from } : {}) })
+  return followRun(shown, run, { attempt: flags.attempt, ...(from ? { from } : {}) })
 }
 
 async function runOf(
@@ -95,21 +99,16 @@ async function runOf(
   return run
 }
 
-/** An attempt that has just ended is for a moment neither active nor recorded, so this looks twice. */
+/**
+ * An attempt that has just ended is for a moment neither active nor recorded, so this looks twice, also if only the retry after it is
+ * known.
+ */
 async function found(look: () => Promise<Attempt[]>): Promise<Attempt[]> {
   const first = await look()
-  if (first.length > 0) return first
+  const isMissing = first.some(each => each.attempt > 1 && !hasBegun(each))
+  if (first.length > 0 && !isMissing) return first
   await systemClock.sleep(IN_TRANSIT_MS)
   return look()
-}
-
-/** Chooses one attempt of each run: the given one, or the last. */
-function chooser(attempt: number | undefined): (all: Attempt[]) => Attempt[] {
-  return all => {
-    const byRun = new Map<string, Attempt>()
-    for (const each of all) if (attempt === undefined || each.attempt === attempt) byRun.set(each.run, each)
-    return [...byRun.values()]
-  }
 }
 
 function areGood(printed: ReadonlyMap<string, { isGood: boolean }>): boolean {

@@ -1,4 +1,5 @@
 import { systemClock } from '../../platform/clock.ts'
+import { chosen, expectsMore } from './choose-attempts.ts'
 import { type Attempt, isAway, readAttempts, readOutput } from './client.ts'
 import type { Printer } from './printer.ts'
 
@@ -18,7 +19,9 @@ interface Printed {
 const LOOK_MS = 500
 const LONGEST_LOOK_MS = 5_000
 
-/** Prints what has arrived of each attempt (or its last lines), one after another. Answers what was printed, by run. */
+const keyOf = ({ run, attempt }: Attempt): string => `${run} ${attempt}`
+
+/** Prints what has arrived of each attempt (or its last lines), one after another. Answers what was printed, by run and attempt. */
 export async function printAttempts(
   shown: Shown,
   attempts: readonly Attempt[],
@@ -26,39 +29,48 @@ export async function printAttempts(
   const printed = new Map<string, Printed>()
   for (const attempt of attempts) {
     shown.printer.hold(attempt.run)
-    printed.set(attempt.run, await print(shown, attempt, { follow: false, from: 0 }))
+    printed.set(keyOf(attempt), await print(shown, attempt, { follow: false, from: 0 }))
     await shown.printer.release(attempt.run)
   }
   return printed
 }
 
 /**
- * Prints all runs of a fire side by side until the last one ends, runs that start later included. `choose`: which attempt of each run.
- * `from`: what was printed of each before.
+ * Prints all runs of a fire side by side until the last one ends, runs and retries that start later included. `attempt`: only this attempt
+ * of each run. `from`: what was printed of each attempt before.
  */
 export async function followRun(
   shown: Shown,
   run: string,
-  { choose, from }: { choose(all: Attempt[]): Attempt[]; from?: ReadonlyMap<string, Printed> },
+  { attempt: number, from }: { attempt?: number | undefined; from?: ReadonlyMap<string, Printed> },
 ): Promise<boolean> {
   const following = new Map<string, Promise<Printed>>()
+  /** The latest of each run: the next attempt is printed after it. */
+  const latest = new Map<string, Promise<Printed>>()
   let lookMs = LOOK_MS
   for (let ended: Printed[] | undefined; ; ) {
     const { attempts, waits } = await lookFor(shown, run, following.size > 0)
-    const more = choose(attempts).filter(attempt => !following.has(attempt.run))
-    // Every known run had ended. It is over, unless another one has started since, or waits.
-    if (ended && more.length === 0 && !waits) return ended.every(({ isGood }) => isGood)
+    const more = chosen(attempts, number).filter(
+      // The attempt before a pending retry may still be on its way to the log store.
+      each => !following.has(keyOf(each)) && !(each.pending && each.attempt > 1),
+    )
+    // Every known attempt had ended. It is over, unless another one has started since, or waits.
+    if (ended && more.length === 0 && !waits && !expectsMore(attempts, number))
+      return ended.every(({ isGood }) => isGood)
     for (const attempt of more) {
-      const on = { follow: true, from: from?.get(attempt.run)?.next ?? 0 }
-      const printing = print(shown, attempt, on)
+      const on = { follow: true, from: from?.get(keyOf(attempt))?.next ?? 0 }
+      const printing = (latest.get(attempt.run) ?? Promise.resolve()).then(() => print(shown, attempt, on))
       printing.catch(() => undefined)
-      following.set(attempt.run, printing)
+      following.set(keyOf(attempt), printing)
+      latest.set(attempt.run, printing)
     }
     lookMs = more.length > 0 || waits ? LOOK_MS : Math.min(lookMs * 1.5, LONGEST_LOOK_MS)
+    const hadEnded = ended !== undefined
     const resting = new AbortController()
     const rest = systemClock.sleep(lookMs, resting.signal).catch(() => undefined)
     ended = await Promise.race([Promise.all(following.values()), rest.then(() => undefined)])
-    if (ended) await Promise.race([rest, systemClock.sleep(LOOK_MS)])
+    // While only a retry is awaited, the looks become rarer, too.
+    if (ended) await Promise.race([rest, ...(hadEnded ? [] : [systemClock.sleep(LOOK_MS)])])
     resting.abort()
   }
 }

@@ -14,7 +14,7 @@ export function commaSeparated(text: string): string[] {
   return parts
 }
 
-/** `up` starts the agent again whenever it ends, so it checks what the agent would refuse. */
+/** `up` checks what its agent would refuse, and so says it at once and with the name of its own flag. */
 export function runtimeEndpoints(text: string): string[] {
   const all = commaSeparated(text)
   if (all.every(each => each.startsWith('unix:///'))) return all

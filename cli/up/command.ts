@@ -32,6 +32,11 @@ export function addUpCommand(program: Command): void {
       'sockets of container runtimes, separated by commas, such as unix:///run/podman/podman.sock (default: the usual paths)',
       runtimeEndpoints,
     )
+    .option(
+      '--pids-limit <n>',
+      'how many processes all runs together may have (default: 80 % of what the machine allows)',
+      wholeNumber(1, 999_999_999),
+    )
     .addOption(secretFromEnvOption())
     .addOption(trustOwnerOption())
     .addOption(
@@ -54,6 +59,7 @@ interface UpFlags {
   retentionDays?: number
   retentionBytes?: string
   runtimeEndpoint?: string[]
+  pidsLimit?: number
   secretFromEnv: string[]
   trustOwner: string[]
   output?: 'table' | 'lines' | 'json'

@@ -28,6 +28,8 @@ export interface UpOptions {
   retentionBytes?: string
   /** URLs of container runtimes' sockets. */
   runtimeEndpoint?: string[]
+  /** How many processes all runs together may have. */
+  pidsLimit?: number
   /** NAMESPACE/NAME/KEY=VARIABLE, as the operator takes them. */
   secretFromEnv: string[]
   /** Users who may own the directory, its files and the state directory, besides root and the caller. */
@@ -127,7 +129,7 @@ async function runUntilStopped(of: Running, stop: AbortSignal): Promise<void> {
   const troubles = () => [etcd.trouble()].flatMap(message => (message ? [{ file: 'etcd', message }] : []))
   const shown = view({ socketPath, format: options.format, out: process.stdout, troubles }, viewing.signal)
   try {
-    await Promise.race([aborted(stop), etcd.done, shown])
+    await Promise.race([aborted(stop), etcd.done, shown, parts.operator.done, parts.agent.done])
   } finally {
     ending.abort()
     if (stop.aborted) say(`\nStopping. Active runs have ${DRAIN_SECONDS} seconds to end.`)
@@ -165,6 +167,7 @@ async function startParts(
     '--operator': ingest,
     '--drain-seconds': String(DRAIN_SECONDS),
     ...flag('--runtime-endpoint', options.runtimeEndpoint?.join(',')),
+    ...flag('--pids-limit', options.pidsLimit),
   }
   const secrets = options.secretFromEnv.flatMap(each => ['--secret-from-env', each])
   const owners = options.trustOwner.flatMap(each => ['--trust-owner', each])

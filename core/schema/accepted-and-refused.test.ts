@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { ACCEPTED, commanding, job, REFUSED } from '../../test/fixtures/objects.ts'
+import { ACCEPTED } from '../../test/fixtures/objects/accepted.ts'
+import { commanding, job } from '../../test/fixtures/objects/make.ts'
+import { REFUSED } from '../../test/fixtures/objects/refused.ts'
 import { InvalidObject, parseObject } from './objects.ts'
 import type { Problem } from './problem-messages.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { job } from '../../test/fixtures/objects.ts'
+import { job } from '../../test/fixtures/objects/make.ts'
 import { InvalidObject, parseObject, parseStored, type ShellCronJob } from './objects.ts'
 
 test('an object gets the defaults of its kind', () => {

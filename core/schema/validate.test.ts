@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { commanding, job, run } from '../../test/fixtures/objects.ts'
+import { commanding, job, run } from '../../test/fixtures/objects/make.ts'
 import { parseObject, type ShellCronJob, type ShellRun } from './objects.ts'
 import { parametersOf } from './parameters.ts'
 import { validateJob, validateRun } from './validate.ts'

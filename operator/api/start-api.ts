@@ -56,7 +56,7 @@ function routesOf({ feed, notifier, logStore, problems }: ApiOptions, context: C
     }),
     outputRoutes({
       latest: of => latestRun(known, of),
-      attempts: run => attemptsOf(known, run),
+      attempts: run => attemptsOf({ ...known, clock }, run),
       waits: run => isWaiting(mirrors, run),
       stream: (of, signal) =>
         streamOf(

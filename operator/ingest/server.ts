@@ -66,6 +66,17 @@ export async function serveIngest(options: IngestOptions): Promise<Ingest> {
   }
 }
 
+const WRONG_PLACE = [
+  'EADDRINUSE',
+  'EADDRNOTAVAIL',
+  'EACCES',
+  'EINVAL',
+  'ENAMETOOLONG',
+  'ENOENT',
+  'ENOTDIR',
+  'ENOTFOUND',
+]
+
 /** Returns the function that removes what is left after the server is closed. */
 async function listenOn(server: Server, listen: Listen): Promise<() => Promise<void>> {
   const on = (at: { path: string } | { host?: string; port: number }) =>
@@ -81,6 +92,8 @@ async function listenOn(server: Server, listen: Listen): Promise<() => Promise<v
     await on(listen)
     return () => Promise.resolve()
   } catch (error) {
+    // Anything else, such as a full disk, is no wrong setting.
+    if (!WRONG_PLACE.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     const where = 'path' in listen ? listen.path : `port ${listen.port}`
     const message = `cannot listen on ${where}: ${messageOf(error)}; use another one`
     throw new InvalidInput('--ingest', message, { cause: error })

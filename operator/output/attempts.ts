@@ -6,7 +6,8 @@ import {
   scheduledRunId,
   shellRunId,
 } from '../../core/keys.ts'
-import type { Outcome } from '../../core/records/state.ts'
+import type { Active, Outcome } from '../../core/records/state.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type {
   AttemptRef,
   HistoryQuery,
@@ -25,6 +26,8 @@ export interface AttemptSeen {
   agent?: string
   /** It is in flight or pending. */
   going: boolean
+  /** It is not due yet, or has no agent: a retry during its backoff. */
+  pending?: boolean
   /** How it ended, once that is stored, and whether a process had started. */
   outcome?: Outcome
   started?: boolean
@@ -32,14 +35,18 @@ export interface AttemptSeen {
   output?: Pick<OutputHead, 'stored' | 'bytes' | 'cut' | 'lost' | 'ended' | 'expired'>
 }
 
-type Deps = { mirrors: Pick<Context['mirrors'], 'activesOf' | 'runsOf'> } & {
+type Deps = {
+  mirrors: Pick<Context['mirrors'], 'activesOf' | 'runsOf'>
   store: Pick<LogStore, 'history'> & OutputStore
 }
 
 const PAGE = 1_000
 
 /** All attempts of a run, or of all runs of a fire, in order of run and attempt. Empty if there is no such run. */
-export async function attemptsOf({ mirrors, store }: Deps, id: string): Promise<AttemptSeen[]> {
+export async function attemptsOf(
+  { mirrors, store, clock }: Deps & { clock: Pick<Clock, 'now'> },
+  id: string,
+): Promise<AttemptSeen[]> {
   const all = new Map<string, AttemptSeen>()
   const at = (of: { uid: string; run: string; attempt: number }): AttemptSeen => {
     const { uid, run, attempt } = of
@@ -61,9 +68,14 @@ export async function attemptsOf({ mirrors, store }: Deps, id: string): Promise<
   const { kind, namespace, name } = objectOf(id)
   for (const { value } of mirrors.activesOf(kind, namespace, name)) {
     // An attempt that ends is first removed from etcd, then stored. Between the two it is in neither.
-    if (isNamed(value.run, id) && at(value).outcome === undefined) at(value).going = true
+    if (isNamed(value.run, id) && at(value).outcome === undefined)
+      Object.assign(at(value), { going: true, pending: isPending(value, clock.now()) })
   }
   return [...all.values()].sort((a, b) => order(a.run, b.run) || a.attempt - b.attempt)
+}
+
+function isPending({ session, notBefore }: Active, now: number): boolean {
+  return session === 0 || notBefore > now
 }
 
 /** Whether a run of the fire, or of the ShellRun, waits for another run to end, for instance for a slot in a wave. */

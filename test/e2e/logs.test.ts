@@ -148,6 +148,30 @@ test('a cut by outputLimit is shown in the output and in the record', async () =
   expect(up.outcomes().find(({ name }) => name === 'cut')).toMatchObject({ message: said })
 })
 
+test('while a retry is pending, the attempt before it is shown, and following goes on with the retry', async () => {
+  await run(
+    'retried',
+    'echo attempt $SHELLCRON_ATTEMPT; exit $((2 - SHELLCRON_ATTEMPT))',
+    'backoffLimit: 1, ',
+  )
+  await eventually(
+    'the first attempt has ended',
+    () => up.outcomes().some(({ name }) => name === 'retried'),
+    60_000,
+  )
+  const following = logs('retried', '--shell-run', '-f')
+  const { code, stdout } = await eventually('its output has arrived', async () => {
+    const ran = await logs('retried', '--shell-run')
+    return !ran.stderr.includes('has not arrived') && ran
+  })
+  expect([code, stdout.toString()]).toEqual([0, 'attempt 1\n'])
+  expect(up.outcomes().filter(({ name }) => name === 'retried')).toHaveLength(1)
+  const followed = await following
+  expect([followed.code, followed.stdout.toString()]).toEqual([0, 'attempt 1\nattempt 2\n'])
+  expect((await logs('retried', '--shell-run', '--attempt', '1')).stdout.toString()).toBe('attempt 1\n')
+  expect((await whole('retried')).stdout.toString()).toBe('attempt 2\n')
+})
+
 test('shows the latest run of a job, or an attempt by number, and says what is missing', async () => {
   await writeFile(
     join(up.directory, 'job.yaml'),

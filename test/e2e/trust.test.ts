@@ -105,3 +105,56 @@ describe.each(['up', 'operator'])('%s refuses a job directory in one line', name
     await refuses(/jobs belongs to user nobody.*--trust-owner nobody/)
   })
 })
+
+describe('agent refuses in one line', () => {
+  let identity: string
+  beforeEach(async () => {
+    identity = join(base, 'identity')
+    await enrolLocal({ stateDir: join(base, 'other'), name: 'one', pool: 'default', dir: identity })
+  })
+  const agent = (...more: string[]) =>
+    run(program, ['agent', ...ENDPOINTS, '--identity', identity, '--state', state, ...more])
+  const refuses = async (why: RegExp, ...more: string[]) => {
+    const { status, stderr } = agent(...more)
+    expect(stderr).toMatch(why)
+    expect(stderr.split('\n')).toHaveLength(2)
+    expect(status).toBe(2)
+    expect(await readdir(state)).toEqual([])
+  }
+
+  test.each(['tls.key', 'pool.key'])('a key that others can read: %s', async name => {
+    await chmod(join(identity, name), 0o644)
+    await refuses(
+      new RegExp(`^shellcron: --identity: every user can read .*${name}; run \`chmod 600 .*${name}\`\n$`),
+    )
+  })
+
+  test('a key that others can write, or replace', async () => {
+    await chmod(join(identity, 'operator.pub'), 0o666)
+    await refuses(/^shellcron: --identity: every user can write .*operator.pub; run `chmod/)
+    await chmod(join(identity, 'operator.pub'), 0o644)
+    await chmod(identity, 0o777)
+    await refuses(/^shellcron: --identity: every user can write .*identity; run `chmod/)
+  })
+
+  test('a local policy that others can write', async () => {
+    const policy = join(base, 'agent.yaml')
+    await writeFile(policy, 'allowHost: true\n')
+    await chmod(policy, 0o666)
+    await refuses(
+      /^shellcron: --local-policy: every user can write .*agent.yaml; run `chmod/,
+      '--local-policy',
+      policy,
+    )
+  })
+
+  test.runIf(isRoot)('a local policy or a key of another user, unless that user is trusted', async () => {
+    const policy = join(base, 'agent.yaml')
+    await writeFile(policy, 'allowHosts: true\n')
+    await chown(policy, NOBODY, NOBODY)
+    await refuses(/^shellcron: --local-policy: .* belongs to user nobody/, '--local-policy', policy)
+    await refuses(/agent.yaml: .*allowHosts/, '--local-policy', policy, '--trust-owner', 'nobody')
+    await chown(join(identity, 'tls.key'), NOBODY, NOBODY)
+    await refuses(/^shellcron: --identity: .*tls.key belongs to user nobody/)
+  })
+})

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  chmod,
   chown,
   mkdir,
   mkdtemp,
@@ -247,16 +248,29 @@ test('Ctrl-C during the start ends it without a stack trace and leaves nothing r
   expect(await processesOf(directory)).toEqual([])
 })
 
-test('--retention-bytes and --runtime-endpoint reach the operator and the agent', async () => {
-  up = await upOn(undefined, ['--retention-bytes', '1Gi', '--runtime-endpoint', 'unix:///nowhere/x.sock'])
+test('--retention-bytes, --runtime-endpoint and --pids-limit reach the operator, the agent and the launcher', async () => {
+  const endpoint = 'unix:///nowhere/x.sock'
+  up = await upOn(undefined, [
+    '--retention-bytes',
+    '1Gi',
+    '--runtime-endpoint',
+    endpoint,
+    '--pids-limit',
+    '200',
+  ])
   const { directory } = up
-  await eventually('both run with them', async () => {
-    const lines = await processesOf(directory)
-    return (
-      lines.some(line => / operator .*--retention-bytes 1Gi/.test(line)) &&
-      lines.some(line => / agent .*--runtime-endpoint unix:\/\/\/nowhere\/x\.sock/.test(line))
-    )
-  })
+  await eventually(
+    'both run with them',
+    async () => {
+      const lines = await processesOf(directory)
+      return (
+        lines.some(line => / operator .*--retention-bytes 1Gi/.test(line)) &&
+        lines.some(line => / agent .*--runtime-endpoint unix:\/\/\/nowhere\/x\.sock/.test(line)) &&
+        lines.some(line => /launcher\S* --pids-limit 200/.test(line))
+      )
+    },
+    60_000,
+  )
   await up.interrupt()
 })
 
@@ -311,4 +325,19 @@ test('commands get the limits of open files that up was started with, or those o
     eventually(`${name} runs`, () => outcomes().find(result => result.name === name)?.tail, 60_000)
   expect(await tailOf('plain')).toBe('900 2000\n')
   expect(await tailOf('own')).toBe('1200 1200\n')
+})
+
+test('a part that refuses its settings ends it, with the message of the part', async () => {
+  up = await upOn(undefined)
+  const { directory, child } = up
+  const socket = join(directory, '.shellcron', 'operator.sock')
+  await eventually('it listens', () => stat(socket).catch(() => undefined), 60_000)
+  await chmod(directory, 0o777)
+  const operator = (await processesOf(directory)).find(line => line.includes(' operator '))
+  process.kill(Number.parseInt(operator ?? '', 10), 'SIGKILL')
+  expect((await child.ended).code).toBe(2)
+  expect(up.lines().at(-1)).toMatch(
+    /^shellcron: operator: refuses its settings: --directory: every user can write /,
+  )
+  expect(await processesOf(directory)).toEqual([])
 })

@@ -14,9 +14,9 @@ import (
 // Group is one run's control groups. A nil Group has none; its methods do nothing.
 type Group struct {
 	v2 string
-	// v1 is by controller, and only for a run with limits.
+	// v1 is by controller: all of them for a run with limits, else only pids.
 	v1 map[string]string
-	// slice is the group of all runs in the hierarchy pids of version 1, for a run that has no group of its own there.
+	// slice is the group of all runs in the hierarchy pids of version 1, for a run that could not get a group of its own there.
 	slice       string
 	v2HasLimits bool
 	limits      wire.Resources
@@ -25,7 +25,7 @@ type Group struct {
 	isGone bool
 }
 
-// Make makes a run's groups and sets its limits. Without limits, there is no group of version 1.
+// Make makes a run's groups and sets its limits.
 func (h *Hierarchy) Make(limits *wire.Resources) (*Group, error) {
 	if h.v2 == "" && h.v1["pids"] == "" && limits == nil {
 		return nil, nil
@@ -38,15 +38,15 @@ func (h *Hierarchy) Make(limits *wire.Resources) (*Group, error) {
 		name = h.nextName()
 		err = g.makeV2(h.v2, name)
 	}
-	if limits == nil {
-		g.slice = h.v1["pids"]
-	}
 	if err == nil && limits != nil {
 		g.limits = *limits
 		err = g.makeV1(h.v1, name)
 		if err == nil {
 			err = g.limit()
 		}
+	}
+	if err == nil && g.limits.Pids == 0 {
+		g.limitPids(h, name)
 	}
 	if err != nil {
 		g.Remove()

@@ -37,8 +37,10 @@ type Hierarchy struct {
 	v2          string
 	v2HasLimits bool
 	// v1 has one folder for each controller; none if v2 has limits.
-	v1   map[string]string
-	made atomic.Uint64
+	v1 map[string]string
+	// runPids is the limit of processes of a run that has none of its own; 0: none.
+	runPids int
+	made    atomic.Uint64
 }
 
 // NewHierarchy makes the launcher's own groups, named after its state directory, and kills what an earlier launcher left there.

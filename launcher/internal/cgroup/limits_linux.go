@@ -28,13 +28,33 @@ func (g *Group) limit() error {
 		}
 		_ = write(g.v1["memory"], "memory.memsw.limit_in_bytes", memory)
 	}
-	if pids := math.Ceil(g.limits.Pids); pids > 0 && g.v2HasLimits {
-		return write(g.v2, "pids.max", pids)
-	} else if pids > 0 {
-		// One more for the launcher's thread, which is in the group during the start.
-		return write(g.v1["pids"], "pids.max", pids+1)
+	return g.limitPidsBeforeStart()
+}
+
+func (g *Group) limitPidsBeforeStart() error {
+	pids, folder := wire.Bytes(math.Ceil(g.limits.Pids)), g.v2
+	if pids <= 0 {
+		return nil
 	}
-	return nil
+	if !g.v2HasLimits {
+		// One more for the launcher's thread, which is in the group during the start.
+		pids, folder = pids+1, g.v1["pids"]
+	}
+	return Write(folder, "pids.max", strconv.FormatInt(pids, 10))
+}
+
+// limitPids sets the limit of a run that has none of its own. Nobody asked for it: a run for which it cannot be set has only the limit
+// of the slice.
+func (g *Group) limitPids(h *Hierarchy, name string) {
+	if h.runPids > 0 && (g.v2HasLimits || g.makeV1(map[string]string{"pids": h.v1["pids"]}, name) == nil) {
+		g.limits.Pids = float64(h.runPids)
+		if g.limitPidsBeforeStart() != nil {
+			g.limits.Pids = 0
+		}
+	}
+	if g.v1["pids"] == "" {
+		g.slice = h.v1["pids"]
+	}
 }
 
 // LimitAfterStart sets the rest. If the CPU were limited before the exec, the thread that starts the command would be throttled too.

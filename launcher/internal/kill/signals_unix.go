@@ -21,8 +21,6 @@ func signalGroups(trees []*Tree, running map[*Tree]bool, signal unix.Signal) {
 	}
 }
 
-func (t *Tree) terminateMembers(members []proc.Process) { t.signalMembers(members, unix.SIGTERM) }
-
 func (t *Tree) killMembers(members []proc.Process, at time.Time) {
 	if t.isSpared(at) {
 		members = slices.DeleteFunc(slices.Clone(members), func(each proc.Process) bool { return each.Group == t.pid })

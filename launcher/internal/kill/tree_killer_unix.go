@@ -34,7 +34,9 @@ type Killer struct {
 	// running are the trees that are not over. The value is true while the command itself runs.
 	running     map[*Tree]bool
 	terminating []*Tree
-	looks       []look
+	// graces are of the trees that got SIGTERM, until their SIGKILL or the end of their run.
+	graces map[*Tree]*grace
+	looks  []look
 	// killing has the time at which each tree is given up.
 	killing    map[*Tree]time.Time
 	sweeping   []*Tree
@@ -52,7 +54,7 @@ type Killer struct {
 func NewKiller(reaper *Reaper) *Killer {
 	return &Killer{
 		reaper: reaper, wake: make(chan struct{}, 1), IsBusy: func() bool { return false },
-		running: map[*Tree]bool{}, killing: map[*Tree]time.Time{}, isIdle: true,
+		running: map[*Tree]bool{}, killing: map[*Tree]time.Time{}, graces: map[*Tree]*grace{}, isIdle: true,
 		leftMarks: map[string]bool{}, leftSessions: map[int]bool{},
 	}
 }
@@ -75,11 +77,12 @@ func (k *Killer) Exited(tree *Tree) {
 func (k *Killer) Unwatch(tree *Tree) {
 	k.mu.Lock()
 	delete(k.running, tree)
+	delete(k.graces, tree)
 	k.endedRuns++
 	k.mu.Unlock()
 }
 
-// Terminate sends SIGTERM to every process of the tree.
+// Terminate sends SIGTERM to every process of the tree, until Kill or Unwatch also to those that begin later.
 func (k *Killer) Terminate(tree *Tree) {
 	k.request(func() { k.terminating = append(k.terminating, tree) })
 }
@@ -91,7 +94,10 @@ func (k *Killer) Kill(tree *Tree) {
 	if tree.isSpared(now) {
 		until = until.Add(sparedFor)
 	}
-	k.request(func() { k.killing[tree] = until })
+	k.request(func() {
+		k.killing[tree] = until
+		delete(k.graces, tree)
+	})
 }
 
 func (k *Killer) request(note func()) {
@@ -124,7 +130,7 @@ func (k *Killer) WaitIdle(within time.Duration) {
 // Work signals until the process ends.
 func (k *Killer) Work() {
 	for {
-		if k.round() {
+		if k.round() && !k.hasGraces() {
 			k.returnMemory()
 			<-k.wake
 			continue
@@ -162,7 +168,7 @@ func (k *Killer) round() (isIdle bool) {
 	answerLooks(looks, table, running)
 	found := membersOf(terminating, table, running)
 	for _, tree := range terminating {
-		tree.terminateMembers(found[tree])
+		k.terminate(tree, found[tree])
 	}
 	found = membersOf(uncertain, table, running)
 	for _, tree := range uncertain {
@@ -176,9 +182,10 @@ func (k *Killer) round() (isIdle bool) {
 
 // take returns the trees that wait, and those whose command runs.
 func (k *Killer) take() (terminating, killing []*Tree, running map[*Tree]bool) {
+	isBusy := k.IsBusy()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	terminating, k.terminating = k.terminating, nil
+	terminating = k.beginGraces(isBusy)
 	k.promoteSweeps()
 	for tree := range k.killing {
 		killing = append(killing, tree)

@@ -20,6 +20,9 @@ func HasGone(pid int, ticks uint64) bool {
 	return !isAlive || now.Ticks != ticks
 }
 
+// Catches is not known here, and so every process may have a handler.
+func Catches(int, unix.Signal) bool { return true }
+
 // Table returns every living process.
 func Table() []Process {
 	all, err := unix.SysctlKinfoProcSlice("kern.proc.all")

@@ -51,6 +51,18 @@ func Name(pid int) string {
 	return strings.TrimSuffix(string(readSmall("/proc/"+strconv.Itoa(pid)+"/comm", buffer[:])), "\n")
 }
 
+// Catches says whether a process has a handler for a signal.
+func Catches(pid int, number unix.Signal) bool {
+	status, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	for line := range bytes.Lines(status) {
+		if mask, found := bytes.CutPrefix(line, []byte("SigCgt:")); found {
+			bits, _ := strconv.ParseUint(string(bytes.TrimSpace(mask)), 16, 64)
+			return bits>>(uint(number)-1)&1 == 1
+		}
+	}
+	return false
+}
+
 // Environment returns the variables that a process was started with, each ended by a zero byte.
 func Environment(pid int) []byte {
 	environ, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")

@@ -6,16 +6,38 @@ import { processesWith } from './processes-with.ts'
 const isRoot = process.getuid?.() === 0
 /** Of all runs together. The default would fill the machine. */
 const LIMIT = 150
+const BOMB = 'trap "" TERM; b() { b | b & wait; }; sleep 1000 & long=$!; b & wait $long'
 
 describe('launcher: a fork bomb without a limit of its own', () => {
   const agent = launcherForAll(() => bench([...launcherCommand, '--pids-limit', String(LIMIT)]))
-
-  test('fills only the slice of all runs, a failed start is reported, and the deadline ends it', async context => {
-    if (!agent.launcher.features.has('resources')) context.skip('the launcher cannot limit processes')
-    const { mark } = agent.marked()
-    const bomb = 'trap "" TERM; b() { b | b & wait; }; sleep 1000 & long=$!; b & wait $long'
+  const bomb = (id: string, deadlineMs: number) => {
+    const marked = agent.marked()
     const user = isRoot ? { user: 'nobody' } : {}
-    agent.run(script('bomb', bomb, { deadlineMs: 10_000, graceMs: 300, ...user, ...agent.marked() }))
+    agent.run(script(id, BOMB, { deadlineMs, graceMs: 300, ...user, ...marked }))
+    return () => processesWith(marked.mark).length
+  }
+
+  test('fills at most half of the slice of all runs: runs beside it start and succeed', async context => {
+    if (!agent.launcher.features.has('resources')) context.skip('the launcher cannot limit processes')
+    const size = bomb('one', 120_000)
+    await eventually('it has grown', () => size() > LIMIT / 3)
+    for (const id of ['beside-1', 'beside-2', 'beside-3']) {
+      const asked = Date.now()
+      agent.run(script(id, 'sleep 1; echo works'))
+      const record = await agent.ended(id)
+      expect(record).toMatchObject({ cause: { kind: 'exited', code: 0 }, tail: 'works\n' })
+      expect((record.startedAt ?? 0) - asked).toBeLessThan(10_000)
+      expect(size()).toBeLessThanOrEqual(LIMIT / 2)
+    }
+    agent.launcher.kill(['one'], 'Test')
+    expect(await agent.ended('one')).toMatchObject({ cause: { kind: 'killed' }, pidsRefused: true })
+    await eventually('no process of the bomb is left', () => size() === 0)
+  })
+
+  test('as three at once fills only the slice, a failed start is reported, and the deadline ends it', async context => {
+    if (!agent.launcher.features.has('resources')) context.skip('the launcher cannot limit processes')
+    // They have the same mark.
+    const [size = () => 0] = ['a', 'b', 'c'].map(id => bomb(id, 10_000))
     let n = 0
     const refused = await eventually('a start is refused', async () => {
       const id = `probe-${n++}`
@@ -24,9 +46,13 @@ describe('launcher: a fork bomb without a limit of its own', () => {
       return cause.kind === 'startFailed' ? cause : undefined
     })
     expect(refused).toMatchObject({ reason: 'NoResources' })
-    expect(processesWith(mark).length).toBeLessThanOrEqual(LIMIT)
-    expect((await agent.ended('bomb')).cause).toEqual({ kind: 'timedOut' })
-    await eventually('no process of the bomb is left', () => processesWith(mark).length === 0)
+    expect(size()).toBeLessThanOrEqual(LIMIT)
+    for (const id of ['a', 'b', 'c']) {
+      const { cause } = await agent.ended(id)
+      // The last one may have found no room to start.
+      expect(['timedOut', 'startFailed']).toContain(cause.kind)
+    }
+    await eventually('no process of the bombs is left', () => size() === 0)
     agent.run(script('after', 'echo works'))
     expect(await agent.ended('after')).toMatchObject({ code: 0, tail: 'works\n' })
   })
