@@ -38,7 +38,8 @@ export async function main(settings: Record<string, unknown>, signal: AbortSigna
 function tasksOf(config: OperatorConfig, { outcomes, stateDir, authority }: AcrossTerms): LeaderTask[] {
   const { logStore } = outcomes
   const notifier = createOutputNotifier()
-  const report = { logStore, writesPerSecond: config.statusWrites }
+  const { statusWrites: writesPerSecond, verdictWrites: verdictsPerSecond } = config
+  const report = { logStore, writesPerSecond, verdictsPerSecond }
   const retain = retentionTimer(logStore, config.retention)
   const ingest = config.ingest
     ? [startIngest({ ingest: config.ingest, authority, store: logStore, notifier })]

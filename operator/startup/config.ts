@@ -38,7 +38,9 @@ const schema = z.strictObject({
   ingest: ingestAddress.optional(),
   /** Names and addresses under which agents reach the ingest, besides those of this machine. */
   ingestNames: z.array(z.string().min(1)).default([]),
-  /** Status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
+  /** Status writes in a second for new and edited objects. Argo CD, Flux and Helm wait for them. */
+  verdictWrites: z.number().int().min(1).max(10_000).default(100),
+  /** Other status writes in a second, for all objects together. Each is a write to the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).default(20),
   /** How long the log store keeps results after their scheduled time, days. 0: forever. */
   retentionDays: z.number().min(0).default(90),
@@ -78,6 +80,7 @@ export interface OperatorConfig {
   draining: boolean
   logLevel: string
   statusWrites: number
+  verdictWrites: number
   /** Who may own and write the state directory and the objects' files. */
   trust: Trust
   logStore: LogStoreConfig
@@ -97,7 +100,7 @@ export function readConfig(
 ): OperatorConfig {
   const parsed = schema.safeParse(input)
   if (!parsed.success) throw invalidFlag(parsed.error)
-  const { endpoints, prefix, draining, logLevel, statusWrites } = parsed.data
+  const { endpoints, prefix, draining, logLevel, statusWrites, verdictWrites } = parsed.data
   const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
   if (directory !== undefined && kubeconfig !== undefined)
     throw new InvalidInput(
@@ -116,6 +119,7 @@ export function readConfig(
     draining,
     logLevel,
     statusWrites,
+    verdictWrites,
     trust: trustOf(parsed.data, env),
     logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
     retention: retentionOf(parsed.data),

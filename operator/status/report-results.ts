@@ -3,10 +3,12 @@ import type { Result } from '../../core/records/state.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
+import type { ObjectName } from '../object-name.ts'
 import type { LeaderTask } from '../operator.ts'
 import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
 import { every } from '../until-aborted.ts'
 import { createDrain } from '../upkeep/drain-outbox.ts'
+import type { CompiledKind } from './compile-results.ts'
 import { createStatusReader } from './compute-status.ts'
 import { createStatusWriter, type StatusWriter } from './write-budget.ts'
 
@@ -19,8 +21,10 @@ import { createStatusWriter, type StatusWriter } from './write-budget.ts'
  */
 export interface ReportOptions {
   logStore: LogStore
-  /** Default 20. */
+  /** For all but verdicts. Default 20. */
   writesPerSecond?: number
+  /** For verdicts. Default 100. */
+  verdictsPerSecond?: number
   /** Called with each status that is written. */
   onStatus?(ref: ObjectRef, uid: string, status: object): void
   /** Called with the reason while results cannot be stored, and with undefined once they can. */
@@ -38,6 +42,7 @@ const KINDS = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPo
 export function createResultReporter({
   logStore,
   writesPerSecond = 20,
+  verdictsPerSecond = 100,
   onStatus,
   onTrouble,
 }: ReportOptions): LeaderTask {
@@ -48,6 +53,8 @@ export function createResultReporter({
       clock,
       log,
       writesPerSecond,
+      verdictsPerSecond,
+      awaitsVerdict: ref => !resources.isSettled(ref),
       statusOf: createStatusReader({ ...context, logStore, runsOf: runs }),
       apply: (ref, uid, status) => {
         onStatus?.(ref, uid, status)
@@ -115,7 +122,10 @@ function watch(context: Context, writer: StatusWriter): () => void {
     const ref = refOf('job', namespace, name)
     writer.touch(ref, isUrgent(ref))
   }
-  compileResults.onChange((kind, of) => writer.touch({ kind, ...of }, isUrgent({ kind, ...of })))
+  compileResults.onChange((kind, of) => {
+    // Otherwise the verdict follows with the entry, and a status between the two generations would be one write too many.
+    if (!isEntryAwaited(context, kind, of)) writer.touch({ kind, ...of }, isUrgent({ kind, ...of }))
+  })
   mirrors.jobs.onChange((_, now, before) => {
     const entry = (now ?? before)?.value
     if (entry) touchJob(entry)
@@ -133,7 +143,7 @@ function watch(context: Context, writer: StatusWriter): () => void {
   const restored = resources.onForeignStatus(ref => writer.rewrite(ref))
   const stopped = resources.onChange(ref => {
     // An edit of a job is urgent once it is compiled. Kinds that are not compiled are only touched here, and never at a start.
-    if (ref.kind === 'ShellCronJob') writer.touch(ref)
+    if (ref.kind === 'ShellCronJob') isCompiled(context, ref) && writer.touch(ref)
     else if (ref.kind === 'ShellRun') writer.touch(ref, isUrgent(ref))
     else if (isReported(ref.kind)) writer.touch(ref, true)
   })
@@ -141,6 +151,27 @@ function watch(context: Context, writer: StatusWriter): () => void {
     stopped()
     restored()
   }
+}
+
+/** Whether the job's present generation is compiled. If not, its compile result will follow. */
+function isCompiled({ resources, compileResults }: Context, { namespace, name }: ObjectName): boolean {
+  const generation = resources.get('ShellCronJob', namespace, name)?.metadata.generation
+  return (
+    generation === undefined || compileResults.get('ShellCronJob', namespace, name)?.generation === generation
+  )
+}
+
+/** Whether the job compiled, and its entry of an earlier generation is about to be replaced. */
+function isEntryAwaited(
+  { compileResults, mirrors }: Context,
+  kind: CompiledKind,
+  { namespace, name }: ObjectName,
+): boolean {
+  const result = compileResults.get(kind, namespace, name)
+  if (kind !== 'ShellCronJob' || !result || result.blocked) return false
+  return mirrors
+    .storedJobs(namespace, name)
+    .some(({ value }) => value?.uid === result.uid && value.generation < result.generation)
 }
 
 function isReported(kind: ObjectRef['kind']): kind is (typeof KINDS)[number] {
