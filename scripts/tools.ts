@@ -5,9 +5,11 @@
 import { execFileSync } from 'node:child_process'
 import { messageOf } from '../platform/errors.ts'
 import {
+  argocdProgram,
   corednsProgram,
   criProgram,
   etcdPrograms,
+  kstatusProgram,
   kubernetesPrograms,
   nodePrograms,
 } from '../test/servers/binaries.ts'
@@ -21,6 +23,8 @@ installPackages()
 await etcdPrograms()
 await kubernetesPrograms()
 await criProgram()
+await kstatusProgram()
+await argocdProgram()
 await execBinary()
 if (!whyNoCluster()) {
   await nodePrograms()
