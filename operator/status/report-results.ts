@@ -1,15 +1,13 @@
 import type { Keys } from '../../core/keys.ts'
 import type { Result } from '../../core/records/state.ts'
 import type { LogStore } from '../../store/log/port.ts'
-import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
-import type { ObjectName } from '../object-name.ts'
 import type { LeaderTask } from '../operator.ts'
-import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
+import type { ObjectRef, Resources } from '../resources/port.ts'
 import { every } from '../until-aborted.ts'
 import { createDrain } from '../upkeep/drain-outbox.ts'
-import type { CompiledKind } from './compile-results.ts'
 import { createStatusReader } from './compute-status.ts'
+import { isCompiled, isEntryAwaited, urgency } from './when-to-write.ts'
 import { createStatusWriter, type StatusWriter } from './write-budget.ts'
 
 /**
@@ -118,17 +116,14 @@ function touchAll({ resources }: Context, writer: StatusWriter): void {
 function watch(context: Context, writer: StatusWriter): () => void {
   const { resources, mirrors, compileResults, keys } = context
   const isUrgent = urgency(context)
-  const touchJob = ({ namespace, name }: { namespace: string; name: string }) => {
-    const ref = refOf('job', namespace, name)
-    writer.touch(ref, isUrgent(ref))
-  }
-  compileResults.onChange((kind, of) => {
+  const touchCompiled = (ref: ObjectRef) => {
     // Otherwise the verdict follows with the entry, and a status between the two generations would be one write too many.
-    if (!isEntryAwaited(context, kind, of)) writer.touch({ kind, ...of }, isUrgent({ kind, ...of }))
-  })
+    if (!isEntryAwaited(context, ref)) writer.touch(ref, isUrgent(ref))
+  }
+  compileResults.onChange((kind, of) => touchCompiled({ kind, ...of }))
   mirrors.jobs.onChange((_, now, before) => {
     const entry = (now ?? before)?.value
-    if (entry) touchJob(entry)
+    if (entry) touchCompiled(refOf('job', entry.namespace, entry.name))
   })
   mirrors.actives.onChange((key, now, before) => {
     const active = (now ?? before)?.value
@@ -153,46 +148,8 @@ function watch(context: Context, writer: StatusWriter): () => void {
   }
 }
 
-/** Whether the job's present generation is compiled. If not, its compile result will follow. */
-function isCompiled({ resources, compileResults }: Context, { namespace, name }: ObjectName): boolean {
-  const generation = resources.get('ShellCronJob', namespace, name)?.metadata.generation
-  return (
-    generation === undefined || compileResults.get('ShellCronJob', namespace, name)?.generation === generation
-  )
-}
-
-/** Whether the job compiled, and its entry of an earlier generation is about to be replaced. */
-function isEntryAwaited(
-  { compileResults, mirrors }: Context,
-  kind: CompiledKind,
-  { namespace, name }: ObjectName,
-): boolean {
-  const result = compileResults.get(kind, namespace, name)
-  if (kind !== 'ShellCronJob' || !result || result.blocked) return false
-  return mirrors
-    .storedJobs(namespace, name)
-    .some(({ value }) => value?.uid === result.uid && value.generation < result.generation)
-}
-
 function isReported(kind: ObjectRef['kind']): kind is (typeof KINDS)[number] {
   return KINDS.some(one => one === kind)
-}
-
-/**
- * Whether a user may wait for the status of a changed object. True for every change, except the first one of an object that is older than
- * this term: at a start every object is compiled again, mostly with the same result.
- */
-function urgency({ resources, clock }: Context): (ref: ObjectRef) => boolean {
-  const began = clock.now()
-  const seen = new Set<string>()
-  return ref => {
-    const metadata = resources.get(ref.kind as CachedKind, ref.namespace, ref.name)?.metadata
-    if (!metadata || ref.kind === 'Node') return false
-    const { uid = '' } = metadata
-    const isFirst = !seen.has(uid)
-    seen.add(uid)
-    return !isFirst || identify(metadata).createdAt >= began
-  }
 }
 
 /** Counts the runs of each agent as they come and go. */
