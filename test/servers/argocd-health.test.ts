@@ -1,26 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
 import { temporaryDirectory } from './directory.ts'
-import { argocdHealth } from './gitops-tools.ts'
+import { argocdHealth, writeHealthScripts } from './gitops-tools.ts'
 
 /** The health scripts that users give to Argo CD, run by the Lua that Argo CD uses. */
-const CONFIG = fileURLToPath(new URL('../../examples/gitops/argocd/health.yaml', import.meta.url))
-const PREFIX = 'resource.customizations.health.shellcron.dev_'
 const directory = await temporaryDirectory('shellcron-health-')
 afterAll(() => directory.remove())
-const kinds: string[] = []
-const scriptOf = (kind: string) => join(directory.path, `${kind}.lua`)
-
+let scripts: Map<string, string>
 beforeAll(async () => {
-  const { data } = parse(await readFile(CONFIG, 'utf8')) as { data: Record<string, string> }
-  for (const [key, script] of Object.entries(data)) {
-    const kind = key.replace(PREFIX, '')
-    kinds.push(kind)
-    await writeFile(scriptOf(kind), script)
-  }
+  scripts = await writeHealthScripts(directory.path)
 })
 
 type Conditions = Record<string, string>
@@ -130,13 +117,13 @@ const cases: Record<string, Case[]> = {
 }
 
 test('every kind that users write has a script and a table', () => {
-  expect(kinds.toSorted()).toEqual(Object.keys(cases).toSorted())
-  expect(kinds).toHaveLength(5)
+  expect([...scripts.keys()].toSorted()).toEqual(Object.keys(cases).toSorted())
+  expect(scripts.size).toBe(5)
 })
 
 describe.each(Object.entries(cases))('%s', (kind, all) => {
   test.each(all)('%s', async (_, of, status, message) => {
-    const [health] = await argocdHealth(scriptOf(kind), [of])
+    const [health] = await argocdHealth(scripts.get(kind) ?? '', [of])
     expect(health?.status).toBe(status)
     expect(health?.message).toContain(message)
   })

@@ -1,5 +1,9 @@
 import { spawn } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
 import { argocdProgram, kstatusProgram } from './binaries.ts'
 
 /** What GitOps controllers make of objects, by the code that they use themselves. */
@@ -12,6 +16,21 @@ export interface Verdict {
 /** The verdict of `sigs.k8s.io/cli-utils` on each object: InProgress, Failed, Current or Terminating. Flux and Helm 4 use it. */
 export async function kstatus(objects: readonly unknown[]): Promise<Verdict[]> {
   return JSON.parse(await run(await kstatusProgram(), [], JSON.stringify(objects))) as Verdict[]
+}
+
+const HEALTH = fileURLToPath(new URL('../../examples/gitops/argocd/health.yaml', import.meta.url))
+const KEY = 'resource.customizations.health.shellcron.dev_'
+
+/** Writes the health scripts that users give to Argo CD into the directory. Resolves to the paths by kind. */
+export async function writeHealthScripts(dir: string): Promise<Map<string, string>> {
+  const { data } = parse(await readFile(HEALTH, 'utf8')) as { data: Record<string, string> }
+  const paths = new Map<string, string>()
+  for (const [key, script] of Object.entries(data)) {
+    const kind = key.replace(KEY, '')
+    paths.set(kind, join(dir, `${kind}.lua`))
+    await writeFile(join(dir, `${kind}.lua`), script)
+  }
+  return paths
 }
 
 /** The verdict of an Argo CD health script on each object: Healthy, Progressing, Degraded or Suspended. `script`: the path of the Lua file. */
