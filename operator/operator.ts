@@ -25,6 +25,7 @@ import { createSweep } from './sweep/sweep.ts'
 import { every } from './until-aborted.ts'
 import { type BeaconMemory, openBeacon } from './upkeep/beacon.ts'
 import { buryEveryMinute } from './upkeep/bury-in-dead-pools.ts'
+import { removeForgedRequests } from './upkeep/remove-forged-requests.ts'
 import { restoreRecords } from './upkeep/restore-records.ts'
 
 /**
@@ -84,6 +85,7 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
         sweep.run(signal),
         beacon.beat(signal),
         buryEveryMinute(context, signal),
+        removeForgedRequests(context, signal),
         every({ clock, ms: RESYNC_MS }, signal, all),
         every(
           { clock, ms: LOOK_MS },
