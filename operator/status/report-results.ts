@@ -138,8 +138,9 @@ function watch(context: Context, writer: StatusWriter): () => void {
   const restored = resources.onForeignStatus(ref => writer.rewrite(ref))
   const stopped = resources.onChange(ref => {
     // An edit of a job is urgent once it is compiled. Kinds that are not compiled are only touched here, and never at a start.
-    if (ref.kind === 'ShellCronJob') isCompiled(context, ref) && writer.touch(ref)
-    else if (ref.kind === 'ShellRun') writer.touch(ref, isUrgent(ref))
+    if (ref.kind === 'ShellCronJob') {
+      if (isCompiled(context, ref)) writer.touch(ref)
+    } else if (ref.kind === 'ShellRun') writer.touch(ref, isUrgent(ref))
     else if (isReported(ref.kind)) writer.touch(ref, true)
   })
   return () => {
