@@ -3,9 +3,11 @@
  * Packages need root. If they cannot be installed, the missing ones are listed, and their tests are skipped.
  */
 import {
+  argocdProgram,
   corednsProgram,
   criProgram,
   etcdPrograms,
+  kstatusProgram,
   kubernetesPrograms,
   nodePrograms,
 } from '../test/servers/binaries.ts'
@@ -22,6 +24,8 @@ installPackages(allPackages)
 await etcdPrograms()
 await kubernetesPrograms()
 await criProgram()
+await kstatusProgram()
+await argocdProgram()
 await execBinary()
 if (!whyNoCluster()) {
   await nodePrograms()
