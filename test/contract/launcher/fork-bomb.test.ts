@@ -7,19 +7,21 @@ const isRoot = process.getuid?.() === 0
 /** Of all runs together. The default would fill the machine. */
 const LIMIT = 150
 const BOMB = 'trap "" TERM; b() { b | b & wait; }; sleep 1000 & long=$!; b & wait $long'
+/** Starts processes until it is refused one, and keeps them all: its size does not depend on the moment. */
+const FILLER = 'trap "" TERM; sleep 1000 & long=$!; (while :; do sleep 1000 & done); wait $long'
 
 describe('launcher: a fork bomb without a limit of its own', () => {
   const agent = launcherForAll(() => bench([...launcherCommand, '--pids-limit', String(LIMIT)]))
-  const bomb = (id: string, deadlineMs: number) => {
+  const bomb = (id: string, deadlineMs: number, text = BOMB) => {
     const marked = agent.marked()
     const user = isRoot ? { user: 'nobody' } : {}
-    agent.run(script(id, BOMB, { deadlineMs, graceMs: 300, ...user, ...marked }))
+    agent.run(script(id, text, { deadlineMs, graceMs: 300, ...user, ...marked }))
     return () => processesWith(marked.mark).length
   }
 
   test('fills at most half of the slice of all runs: runs beside it start and succeed', async context => {
     if (!agent.launcher.features.has('resources')) context.skip('the launcher cannot limit processes')
-    const size = bomb('one', 120_000)
+    const size = bomb('one', 120_000, FILLER)
     await eventually('it has grown', () => size() > LIMIT / 3)
     for (const id of ['beside-1', 'beside-2', 'beside-3']) {
       const asked = Date.now()
