@@ -1,5 +1,9 @@
+import { once } from 'node:events'
 import { access, readdir, readFile, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createKeys } from '../../core/keys.ts'
 import { agentOf, agentUser } from '../../core/records/agent-user.ts'
@@ -199,6 +203,30 @@ test('an agent that is removed is refused within 10 s; its name can join again',
   const again = await servers.join('web-4', { folder: join(servers.dir, 'web-4-new') })
   expect(again.lines().join('\n')).toContain('web-4 has joined')
   expect(await isRefused(again)).toBe(false)
+})
+
+test('a renewal that was under way when the agent was removed gets no key of the pool', async () => {
+  const server = await servers.join('web-7')
+  const { operator } = await settings(server)
+  const tls = await tlsOf(server)
+  const { createCsr } = await import('../../platform/certificates.ts')
+  const { csr } = await createCsr('agent')
+  const body = JSON.stringify({ csr })
+  const asked = request(`${operator}/v1/renew`, { method: 'POST', ...tls, agent: false })
+  const answered = once(asked, 'response')
+  asked.write(body.slice(0, 1))
+  expect(await servers.cli('remove-agent', 'web-7', '--state', servers.state)).toMatchObject({ code: 0 })
+  await eventually('the identity has ended', () => {
+    // So fast that the operator does not take it for a slow client.
+    asked.write(' '.repeat(3_000))
+    return isRefused(server)
+  })
+  asked.end(body.slice(1))
+  const [response] = (await answered) as [IncomingMessage]
+  expect({ status: response.statusCode, body: await text(response) }).toEqual({
+    status: 403,
+    body: expect.stringContaining('has ended') as string,
+  })
 })
 
 test('leave ends the identity and removes everything that join has made', async () => {
