@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { access, readdir, readFile, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
@@ -84,6 +85,10 @@ async function isRefused(server: Pick<Server, 'etc'>): Promise<boolean> {
 test('a server that joins says each step and the verdict, runs jobs as the safe default allows, and has rights of its own pool only', async () => {
   const server = await servers.join('web-1')
   expect(server.lines().join('\n')).toMatch(/web-1 has joined: it is Ready, with its first heartbeat after/)
+  const { validToDate } = new X509Certificate((await tlsOf(server)).cert)
+  const hoursLeft = (validToDate.getTime() - systemClock.now()) / 3_600_000
+  expect(hoursLeft).toBeGreaterThan(23)
+  expect(hoursLeft).toBeLessThanOrEqual(24)
   await servers.write('one.yaml', job('one', 'web-1'))
   await eventually('it runs', () => succeeded('one').length > 0)
   await servers.write('as-root.yaml', job('as-root', 'web-1', { host: {} }))
