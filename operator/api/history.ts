@@ -5,6 +5,9 @@ import type { HistoryQuery, LogStore } from '../../store/log/port.ts'
 import { Forbidden, type Rights, type RightsOf } from './rights.ts'
 import type { Routes } from './server.ts'
 
+/** All namespaces, as a SubjectAccessReview names them. */
+const ALL = ''
+
 const instant = z.coerce.number().int().optional()
 const historyQuery = z.strictObject({
   namespace: z.string().optional(),
@@ -23,6 +26,8 @@ const historyQuery = z.strictObject({
  *   GET  /v1/history?…       {"rows": [results, newest first], "cursor"?}; the query has the fields of HistoryQuery.
  *                            For one job (namespace, name, kind=job): with the results of its ShellRuns.
  *                            Without a namespace: of the namespaces that the client may read; a page may then have few rows or none
+ *
+ * `text` is searched only where the client may read all rows: otherwise a cursor or a refusal would say whether output of others has it.
  */
 export function historyRoutes({ history }: Pick<LogStore, 'history'>, rightsOf: RightsOf): Routes {
   return server => {
@@ -30,19 +35,31 @@ export function historyRoutes({ history }: Pick<LogStore, 'history'>, rightsOf: 
       const rights = rightsOf(request)
       const query = parseQuery(request.query)
       const { namespace } = query
-      if (namespace === undefined) return readable(rights, await history(query), () => undefined)
+      if (namespace === undefined) {
+        await requireText(rights, query)
+        return readable(rights, await history(query), () => undefined)
+      }
       const job = query.kind === 'job' ? query.name : undefined
       if (await rights.mayReadLogs({ namespace, job })) return await history(query)
       // The job of a ShellRun is known by its results only.
-      if (query.name === undefined || job !== undefined)
+      if (query.name === undefined || job !== undefined || query.text !== undefined)
         throw new Forbidden(rights.refusal({ namespace, job }))
       const page = await history(query)
       const read = await readable(rights, page, jobOf)
+      // It does not name the job of a row: the client has not proved that it may know of one.
       if (read.rows.length < page.rows.length || page.rows.length === 0)
-        throw new Forbidden(rights.refusal({ namespace, job: page.rows.map(jobOf).find(Boolean) }))
+        throw new Forbidden(rights.refusal({ namespace }))
       return read
     })
   }
+}
+
+/** Throws Forbidden if the query has a text to search in all namespaces, and the client may not read all of them. */
+async function requireText(rights: Rights, { text }: HistoryQuery): Promise<void> {
+  if (text === undefined || (await rights.mayReadLogs({ namespace: ALL }))) return
+  throw new Forbidden(
+    'to search output of all namespaces for a text needs the verb get on shellcronjobs/log in all namespaces: name a namespace',
+  )
 }
 
 type Page = Awaited<ReturnType<LogStore['history']>>

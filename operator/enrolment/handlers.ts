@@ -15,7 +15,7 @@ import type { Authority } from '../identity/authority.ts'
 import { createAdmission } from '../ingest/admission.ts'
 import { answerJson, refuse } from '../server/answers.ts'
 import type { Handlers } from '../server/exchange.ts'
-import type { PeerAgent } from '../server/peer-agent.ts'
+import { endedMessage, type PeerAgent } from '../server/peer-agent.ts'
 import { tooSlow } from '../server/progress.ts'
 import { type Applicant, judgeToken } from './applicant.ts'
 import { issueCertificate, type Reach } from './issue.ts'
@@ -65,7 +65,10 @@ export function enrolmentHandlers(options: EnrolmentOptions) {
         const peer = peerAgent(request.socket, { expiredMs: RENEWABLE_MS })
         if (peer.kind !== 'agent') return refuse(response, 403, peer.why)
         const { csr } = await jsonOf(request, renewRequestSchema, context.clock)
-        answerJson(response, await issue(peer.agent, csr))
+        const answer = await issue(peer.agent, csr)
+        // After the pool's key was read: an identity that ended while the body arrived must not get the key that replaces its own.
+        if (!(await isStored(context, peer.agent))) return refuse(response, 403, endedMessage(peer.agent))
+        answerJson(response, answer)
         context.log.info(peer.agent, 'identity.renewed')
       },
       'POST /v1/leave': async ({ request, response }) => {
@@ -113,6 +116,15 @@ async function storeIdentity(
   })
   if (!answer.ok)
     throw new Unavailable('the same agent is being enrolled elsewhere at this moment; try again')
+}
+
+/** Whether it is the agent's identity at this moment, by etcd itself. */
+async function isStored(
+  { etcd, keys }: Pick<Context, 'etcd' | 'keys'>,
+  { pool, agent, id }: AgentIdentity,
+): Promise<boolean> {
+  const key = keys.identity(pool, agent)
+  return parseVersioned(identitySchema, key, await etcd.get(key)).value?.id === id
 }
 
 async function endIdentity(

@@ -58,7 +58,12 @@ export function createIngestHandler(of: {
     const leave = await admission.enter(`${peer.agent.pool}/${peer.agent.agent}`)
     try {
       const body = await bodyOf(request, { clock: of.clock, budget })
-      const store = () => storeBatch(of.storePieces, { sender: peer.agent, body, response })
+      const store = async () => {
+        // Its identity may have ended while the body arrived.
+        const now = of.peerAgent(request.socket)
+        if (now.kind !== 'agent') return refuse(response, 403, now.why)
+        await storeBatch(of.storePieces, { sender: now.agent, body, response })
+      }
       await slots.run(store, goneOf(response)).finally(body.close)
     } finally {
       leave()

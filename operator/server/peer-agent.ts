@@ -45,6 +45,11 @@ export function createPeerAgent(of: {
   }
 }
 
+/** For the client of an identity that is not the agent's any more. */
+export function endedMessage({ agent }: AgentIdentity): string {
+  return `the identity of agent ${agent} has ended: it was removed, or has enrolled again since; join it again`
+}
+
 /** What never changes on a connection. */
 function peerOf(socket: Socket, ca: X509Certificate): Peer {
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined

@@ -6,7 +6,7 @@ import type { OperatorConfig } from '../startup/config.ts'
 import { every, untilAborted } from '../until-aborted.ts'
 import { createDispatch } from './dispatch.ts'
 import type { Handler, Handlers } from './exchange.ts'
-import { createPeerAgent, type PeerAgent } from './peer-agent.ts'
+import { createPeerAgent, endedMessage, type PeerAgent } from './peer-agent.ts'
 import { type ServerTls, serveTls } from './tls-server.ts'
 
 export interface ServerOptions {
@@ -53,10 +53,7 @@ export function startServer(of: ServerOptions): LeaderTask {
 
 /** Certificates outlive the identities that they name: see identity/reconcile-identities.ts. */
 function whyEnded({ mirrors }: Pick<Context, 'mirrors'>) {
-  return (agent: AgentIdentity) =>
-    mirrors.isValid(agent)
-      ? undefined
-      : `the identity of agent ${agent.agent} has ended: it was removed, or has enrolled again since; join it again`
+  return (agent: AgentIdentity) => (mirrors.isValid(agent) ? undefined : endedMessage(agent))
 }
 
 /** The authority's certificate follows the server's own, so that a machine that joins can check it against the hash in its token. */

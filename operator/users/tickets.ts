@@ -81,13 +81,22 @@ function refused(why: string): Unauthenticated {
   return new Unauthenticated(`${why}; ${AGAIN}`)
 }
 
+/** Few, because any user may create tickets, as large as the API server takes them. */
+const PAGE = 50
+const page = z.object({
+  metadata: z.object({ continue: z.string().default('') }),
+  items: z.array(z.object({ metadata: z.object({ name: z.string(), creationTimestamp: z.string() }) })),
+})
+
 /** Deletes tickets that nobody used. */
 export async function deleteOldTickets({ api, clock }: { api: KubeApi; clock: Clock }): Promise<void> {
-  const answer = accepted(await api.request({ path: `${PATH}?limit=500` }), 'list shelltickets')
-  const named = z.object({
-    items: z.array(z.object({ metadata: z.object({ name: z.string(), creationTimestamp: z.string() }) })),
-  })
-  for (const { metadata } of named.parse(answer).items)
-    if (clock.now() - Date.parse(metadata.creationTimestamp) > OLD_MS)
-      await api.request({ path: `${PATH}/${metadata.name}`, method: 'DELETE' })
+  let next = ''
+  do {
+    const path = `${PATH}?limit=${PAGE}&continue=${encodeURIComponent(next)}`
+    const { metadata, items } = page.parse(accepted(await api.request({ path }), 'list shelltickets'))
+    for (const { metadata: of } of items)
+      if (clock.now() - Date.parse(of.creationTimestamp) > OLD_MS)
+        await api.request({ path: `${PATH}/${of.name}`, method: 'DELETE' })
+    next = metadata.continue
+  } while (next !== '')
 }

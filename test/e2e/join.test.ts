@@ -1,5 +1,10 @@
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { access, readdir, readFile, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createKeys } from '../../core/keys.ts'
 import { agentOf, agentUser } from '../../core/records/agent-user.ts'
@@ -80,6 +85,10 @@ async function isRefused(server: Pick<Server, 'etc'>): Promise<boolean> {
 test('a server that joins says each step and the verdict, runs jobs as the safe default allows, and has rights of its own pool only', async () => {
   const server = await servers.join('web-1')
   expect(server.lines().join('\n')).toMatch(/web-1 has joined: it is Ready, with its first heartbeat after/)
+  const { validToDate } = new X509Certificate((await tlsOf(server)).cert)
+  const hoursLeft = (validToDate.getTime() - systemClock.now()) / 3_600_000
+  expect(hoursLeft).toBeGreaterThan(23)
+  expect(hoursLeft).toBeLessThanOrEqual(24)
   await servers.write('one.yaml', job('one', 'web-1'))
   await eventually('it runs', () => succeeded('one').length > 0)
   await servers.write('as-root.yaml', job('as-root', 'web-1', { host: {} }))
@@ -199,6 +208,30 @@ test('an agent that is removed is refused within 10 s; its name can join again',
   const again = await servers.join('web-4', { folder: join(servers.dir, 'web-4-new') })
   expect(again.lines().join('\n')).toContain('web-4 has joined')
   expect(await isRefused(again)).toBe(false)
+})
+
+test('a renewal that was under way when the agent was removed gets no key of the pool', async () => {
+  const server = await servers.join('web-7')
+  const { operator } = await settings(server)
+  const tls = await tlsOf(server)
+  const { createCsr } = await import('../../platform/certificates.ts')
+  const { csr } = await createCsr('agent')
+  const body = JSON.stringify({ csr })
+  const asked = request(`${operator}/v1/renew`, { method: 'POST', ...tls, agent: false })
+  const answered = once(asked, 'response')
+  asked.write(body.slice(0, 1))
+  expect(await servers.cli('remove-agent', 'web-7', '--state', servers.state)).toMatchObject({ code: 0 })
+  await eventually('the identity has ended', () => {
+    // So fast that the operator does not take it for a slow client.
+    asked.write(' '.repeat(3_000))
+    return isRefused(server)
+  })
+  asked.end(body.slice(1))
+  const [response] = (await answered) as [IncomingMessage]
+  expect({ status: response.statusCode, body: await text(response) }).toEqual({
+    status: 403,
+    body: expect.stringContaining('has ended') as string,
+  })
 })
 
 test('leave ends the identity and removes everything that join has made', async () => {

@@ -288,21 +288,35 @@ describe('a ShellTicket', () => {
     expect(await call('/v1/sessions', `ShellTicket guessed:${NONCE}`, 'POST')).toMatchObject({ status: 200 })
   })
 
+  test.each([
+    ['annotations', { annotations: { note: 'x'.repeat(100_000) } }],
+    ['labels', { labels: { a: 'b' } }],
+    ['finalizers', { finalizers: ['example.com/keep'] }],
+  ])('with %s is refused, as any user may create tickets', async (_, metadata) => {
+    const object = ticket('burden')
+    const answer = await create(users.narrow, { ...object, metadata: { name: 'burden', ...metadata } })
+    expect(answer).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('a ShellTicket has no labels, annotations') as string,
+    })
+  })
+
   test('with a finalizer, with which it could be used again, is refused', async () => {
-    const kept = ticket('kept')
-    const object = { ...kept, metadata: { name: 'kept', finalizers: ['example.com/keep'] } }
-    expect(await create(users.narrow, object)).toMatchObject({ code: 0 })
+    expect(await create(users.narrow, ticket('kept'))).toMatchObject({ code: 0 })
+    const finalize = (finalizers: string[] | null) =>
+      kubectl(
+        'patch',
+        'shelltickets.shellcron.dev',
+        'kept',
+        '--type=merge',
+        '-p',
+        JSON.stringify({ metadata: { finalizers } }),
+      )
+    await finalize(['example.com/keep'])
     const said = await call('/v1/sessions', `ShellTicket kept:${NONCE}`, 'POST')
     expect(said).toMatchObject(ask401)
     expect(messageOf(said)).toContain('finalizer')
-    await kubectl(
-      'patch',
-      'shelltickets.shellcron.dev',
-      'kept',
-      '--type=merge',
-      '-p',
-      '{"metadata":{"finalizers":null}}',
-    )
+    await finalize(null)
     await kubectl('delete', 'shelltickets.shellcron.dev', 'kept')
   })
 

@@ -108,6 +108,16 @@ test('no rule has a wildcard, unless Secrets of all namespaces are asked for', a
   expect(operator).not.toContain('impersonate')
 })
 
+test('without the admission policies nobody gets the right to create tickets, because a ticket could name anybody', async () => {
+  const creators = async (...args: string[]) =>
+    (await parsed(...args)).filter(
+      ({ kind, rules }) =>
+        kind === 'ClusterRole' && JSON.stringify(rules).includes('"shelltickets"],"verbs":["create'),
+    )
+  expect(await creators()).toHaveLength(1)
+  expect(await creators('--set', 'admission.enabled=false')).toEqual([])
+})
+
 test('agents have no rights on the API server, and mount a token for enrolment only', async () => {
   const objects = await parsed()
   const [set] = objects.filter(({ kind }) => kind === 'DaemonSet')

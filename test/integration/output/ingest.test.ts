@@ -1,10 +1,11 @@
+import { once } from 'node:events'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectIngest } from '../../../agent/output/ingest-client.ts'
-import type { BatchPiece } from '../../../core/output/batch.ts'
+import { type BatchPiece, encodeBatch } from '../../../core/output/batch.ts'
 import { agentUser } from '../../../core/records/agent-user.ts'
 import { createCa, issue } from '../../../platform/certificates.ts'
 import { type IngestFixture, startIngest, VALID_ID } from '../../fixtures/ingest.ts'
@@ -116,6 +117,29 @@ test("without an agent's certificate of this authority nothing is accepted", asy
     asked.end()
   })
   expect(bare).toBe('answered 403')
+})
+
+test('nothing is stored of an agent whose identity ends while its batch arrives', async () => {
+  const { authority, port } = ingest
+  const pair = await authority.client(agentUser({ pool: 'default', agent: 'a', id: VALID_ID }), 1)
+  const body = Buffer.concat(
+    encodeBatch({ pool: 'default', agent: 'a', pieces: [piece('late', 0, ['one'])] }),
+  )
+  const asked = request(`https://127.0.0.1:${port}/v1/ingest`, {
+    method: 'POST',
+    ca: authority.caCert,
+    ...pair,
+    headers: { expect: '100-continue' },
+  })
+  const status = new Promise(resolve => asked.on('response', answer => resolve(answer.statusCode)))
+  asked.flushHeaders()
+  // The operator has judged the certificate when it asks for the body.
+  await once(asked, 'continue')
+  await ingest.withoutIdentity(async () => {
+    asked.end(body)
+    expect(await status).toBe(403)
+  })
+  expect(await bytes('late')).toBeUndefined()
 })
 
 test('an agent does not send to an operator of another authority', async () => {
