@@ -61,7 +61,9 @@ describe('launcher: leftovers', () => {
       }),
     )
     const record = await agent.ended('daemon')
-    expect(record).toMatchObject({ cause: { kind: 'exited', code: 0 }, leftovers: { count: 2 } })
+    expect(record).toMatchObject({ cause: { kind: 'exited', code: 0 } })
+    // The shell, and the sleep that it may just run.
+    expect([1, 2]).toContain(record.leftovers?.count)
     expect(record.leftovers?.left).toBeUndefined()
     expect(record.tail).toMatch(/^\d+\n(Terminated\n)?handled\n$/)
     const [pid] = record.tail.split('\n')
