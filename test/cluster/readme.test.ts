@@ -71,7 +71,10 @@ describe.skipIf(whyNoCluster())('as a new user', () => {
   })
 
   test('docs/install.md upgrades, uninstalls and installs again, to the results of the job', async () => {
-    await typeAll([...commandsOf('docs/install.md', 'Upgrade'), ...commandsOf('docs/install.md', 'Uninstall')])
+    await typeAll([
+      ...commandsOf('docs/install.md', 'Upgrade'),
+      ...commandsOf('docs/install.md', 'Uninstall'),
+    ])
     const install = commandsOf('docs/install.md', 'Install in a cluster').filter(
       // The README's commands have made it.
       command => !command.startsWith('kubectl create namespace'),

@@ -77,7 +77,9 @@ describe.skipIf(why)('the commands for plain servers', () => {
     const places = `--etc ${directory.path}/etc --state ${directory.path}/web/state --foreground`
     await start(web, `${printed.replace('sudo ', '')} ${places}`)
     ends.push(async () => {
-      const launcher = await connectLauncher(`${directory.path}/web/state/launcher.sock`).catch(() => undefined)
+      const launcher = await connectLauncher(`${directory.path}/web/state/launcher.sock`).catch(
+        () => undefined,
+      )
       await launcher?.stop(false)
     })
     await eventually(
