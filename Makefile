@@ -4,7 +4,7 @@ NODE := scripts/node
 GO := $(CURDIR)/scripts/go
 BIN := node_modules
 
-.PHONY: help up test cluster cluster-images cluster-test verify model build clean format generate go
+.PHONY: help up test cluster cluster-images cluster-test server-test verify model build packages clean format generate go
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -31,6 +31,10 @@ cluster-test: build ## the tests that take minutes on a Kubernetes with nodes; n
 	@$(NODE) scripts/tools.ts
 	@$(NODE) scripts/test.ts --project=cluster
 
+server-test: build ## test the packages on a real Debian with systemd, which is emulated; needs root on Debian, takes about half an hour
+	@$(NODE) scripts/server-tools.ts
+	@$(NODE) scripts/test.ts --project=real-server
+
 verify: node_modules/.installed go ## types, lint, format, dead code, architecture, generated files
 	@$(NODE) scripts/verify.ts
 
@@ -40,6 +44,9 @@ model: ## search the model of the protocol (docs/protocol.md) for violations; ne
 build: node_modules/.installed go ## build the launcher and its helper for amd64 and arm64, and the release, dist/shellcron
 	@$(NODE) scripts/go-programs.ts
 	@$(NODE) scripts/bundle.ts
+
+packages: build ## make the Debian packages and tarballs for amd64 and arm64 in dist/packages
+	@$(NODE) scripts/packages.ts
 
 generate: node_modules/.installed ## write the generated files again
 	@$(NODE) scripts/generate-crds.ts

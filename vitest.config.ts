@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config'
 // Most of the time tests wait, for an etcd, a command, the next second: three at once keep two cores busy, and do not choke them.
 const maxWorkers = 3
 
-// Three projects: `unit` beside the code needs nothing but Node; `server` under test/ starts real servers; `cluster` takes minutes on a
-// Kubernetes with nodes, and belongs to `make cluster-test`. The last two start one cluster each, if a test asks for it.
+// Projects: `unit` beside the code needs nothing but Node; `server` under test/ starts real servers; `cluster` takes minutes on a Kubernetes with
+// nodes (`make cluster-test`); `real-server` installs the package on a real Debian (`make server-test`). `server` and `cluster` start one cluster
+// each, if a test asks for it.
 export default defineConfig({
   test: {
     projects: [
@@ -37,6 +38,17 @@ export default defineConfig({
           globalSetup: 'test/servers/cluster/shared.ts',
           // A test may restart a node.
           fileParallelism: false,
+          maxWorkers: 1,
+        },
+      },
+      {
+        test: {
+          name: 'real-server',
+          include: ['test/server/**/*.test.ts'],
+          // An emulated machine is ten times as slow.
+          testTimeout: 900_000,
+          hookTimeout: 1_200_000,
+          pool: 'forks',
           maxWorkers: 1,
         },
       },

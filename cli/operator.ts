@@ -32,6 +32,11 @@ export function addOperatorCommand(program: Command): void {
       'how many statuses to write per second, at most (default: 20; with --directory 200)',
       number,
     )
+    .option(
+      '--verdict-writes <n>',
+      'how many statuses of new and edited objects to write per second, beside the others (default: 100)',
+      number,
+    )
     .option('--retention-days <n>', 'how long to keep results; 0 keeps all (default: 90)', number)
     .option('--retention-bytes <size>', 'how much output to keep; 0 keeps all (default: 20Gi)')
     .option(

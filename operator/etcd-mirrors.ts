@@ -52,6 +52,8 @@ export interface EtcdMirrors extends Records {
   membersOf(pool: string): { agent: string; member: Member }[]
   /** An agent's session: the create revision of its registration. undefined: the agent does not live. */
   sessionOf(pool: string, agent: string): number | undefined
+  /** The requests that the operator did not sign. */
+  forgedRequests(): { key: string; mod: number }[]
   /** The revision of a member's or pool's record, also of one that cannot be read; 0: it is absent. */
   revisionOf(key: string): number
   /** Whether this is the agent's present identity. A removed agent and an earlier enrolment have none. */
@@ -104,6 +106,10 @@ export async function mirrorEtcd(options: MirrorOptions, signal: AbortSignal): P
     runsOf: runsByJob(keys, views.actives, records.actives),
     membersOf: membersByPool(keys, views.members, records.members),
     sessionOf: (pool, agent) => records.agents.get(keys.agent(pool, agent))?.value.session,
+    forgedRequests: () =>
+      Array.from(views.requests.items.values(), ({ key, mod }) => ({ key, mod })).filter(
+        ({ key }) => !records.requests.get(key),
+      ),
     revisionOf: key => (views.members.items.get(key) ?? views.pools.items.get(key))?.mod ?? 0,
     isValid: ({ pool, agent, id }) => records.identities.get(keys.identity(pool, agent))?.value.id === id,
     synced: () => all.every(view => view.synced),

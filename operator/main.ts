@@ -39,7 +39,8 @@ function tasksOf(config: OperatorConfig, of: AcrossTerms): LeaderTask[] {
   const { outcomes, stateDir, authority, api, made } = of
   const { logStore } = outcomes
   const notifier = createOutputNotifier()
-  const report = { logStore, writesPerSecond: config.statusWrites }
+  const { statusWrites: writesPerSecond, verdictWrites: verdictsPerSecond } = config
+  const report = { logStore, writesPerSecond, verdictsPerSecond }
   const retain = retentionTimer(logStore, config.retention)
   const handlers = [ingestHandlers({ store: logStore, notifier }), enrolmentHandlers(enrolmentOf(config, of))]
   const users = api

@@ -30,6 +30,7 @@ import { every } from './until-aborted.ts'
 import { type BeaconMemory, openBeacon } from './upkeep/beacon.ts'
 import { buryEveryMinute } from './upkeep/bury-in-dead-pools.ts'
 import { type ClockLook, createClockLook } from './upkeep/clock-look.ts'
+import { removeForgedRequests } from './upkeep/remove-forged-requests.ts'
 import { restoreRecords } from './upkeep/restore-records.ts'
 
 /**
@@ -99,6 +100,7 @@ export async function leadOperator(options: OperatorOptions, signal: AbortSignal
         sweep.run(signal),
         beacon.beat(signal),
         buryEveryMinute(context, signal),
+        removeForgedRequests(context, signal),
         every({ clock, ms: RESYNC_MS }, signal, all),
         every(
           { clock, ms: LOOK_MS },

@@ -97,7 +97,7 @@ function refusal({ namespace, command }: Entry, allowed: Permissions, ownUser: s
 
 async function parsePolicy(path: string, text: string): Promise<z.infer<typeof schema>> {
   // Loaded only if there is a file to parse: the library takes 2 MB.
-  const { parse } = await import('yaml')
+  const { parse } = await import('./parse-yaml.ts')
   const parsed = schema.safeParse(parse(text) ?? {})
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues

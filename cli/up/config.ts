@@ -11,11 +11,15 @@ export interface Machine {
   path: string[]
   /** The command that runs Go. */
   go: string
+  /** Where a package has its etcd. */
+  packagedEtcd: string
   env: NodeJS.ProcessEnv
 }
 
 /** It fetches Go where the system has none. A release has no such file, and takes Go from PATH. */
 const GO_OF_CHECKOUT = fileURLToPath(new URL('../../scripts/go', import.meta.url))
+
+const DIST = fileURLToPath(new URL('../../dist', import.meta.url))
 
 /** Removes variables from our environment, so that children do not inherit them. Answers the environment before, for one child. */
 export function takeVariables(
@@ -32,6 +36,7 @@ export function readMachine(env: NodeJS.ProcessEnv = process.env): Machine {
     cacheDir: join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'shellcron'),
     path: (env['PATH'] ?? '').split(delimiter).filter(dir => dir !== ''),
     go: existsSync(GO_OF_CHECKOUT) ? GO_OF_CHECKOUT : 'go',
+    packagedEtcd: join(DIST, `etcd-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`),
     env,
   }
 }

@@ -15,7 +15,13 @@ beforeEach(async () => {
   // A machine that has only a shell.
   const bin = join(base, 'bin')
   await mkdir(bin)
-  machine = { cacheDir: join(base, 'cache'), path: [bin], go: 'go', env: { PATH: bin } }
+  machine = {
+    cacheDir: join(base, 'cache'),
+    path: [bin],
+    go: 'go',
+    packagedEtcd: join(base, 'lib/etcd'),
+    env: { PATH: bin },
+  }
 })
 afterEach(() => rm(base, { recursive: true }))
 
@@ -29,7 +35,13 @@ async function program(path: string, script: string): Promise<string> {
 }
 const etcd = (path: string, version: string) => program(path, `echo 'etcd Version: ${version}'`)
 
-test('the cache comes first', async () => {
+test("a package's own comes first", async () => {
+  const path = await etcd(join(base, 'lib/etcd'), '3.6.16')
+  await etcd(join(base, 'cache/etcd-v3.6.16/etcd'), '3.6.16')
+  expect(await find()).toEqual({ path, version: '3.6.16' })
+})
+
+test('the cache comes next', async () => {
   const path = await etcd(join(base, 'cache/etcd-v3.6.16/etcd'), '3.6.16')
   await etcd(join(base, 'bin/etcd'), '3.7.3')
   expect(await find()).toEqual({ path, version: '3.6.16' })

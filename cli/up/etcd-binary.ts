@@ -26,7 +26,7 @@ const OLDEST: Version = [3, 4, 23]
 const run = promisify(execFile)
 
 /**
- * Finds an etcd program, or makes one. It tries in this order: our cache; a recent one in PATH; a build with Go; an older one in PATH;
+ * Finds an etcd program, or makes one. It tries in this order: the package's own; our cache; a recent one in PATH; a build with Go; an older one in PATH;
  * the Debian package. If all fail it throws InvalidInput, which names what to install.
  */
 export async function findEtcd(options: {
@@ -37,8 +37,8 @@ export async function findEtcd(options: {
 }): Promise<EtcdBinary> {
   const { machine, onLine, signal } = options
   const cached = join(etcdCache(machine), 'etcd')
-  const inCache = await look(cached)
-  if (inCache) return inCache
+  const own = (await look(machine.packagedEtcd)) ?? (await look(cached))
+  if (own) return own
   const inPath = await lookInPath(machine)
   if (inPath && isSafeEtcd(inPath.version)) return inPath
 

@@ -6,7 +6,7 @@ import { makeOnce } from '../../platform/make-once.ts'
 import type { Machine } from './config.ts'
 
 /** The version in scripts/etcd/go.mod. */
-const ETCD_VERSION = '3.6.16'
+export const ETCD_VERSION = '3.6.16'
 
 /** The Go package of each program. */
 const PACKAGES: Record<string, string> = {

@@ -92,6 +92,11 @@ export interface Resources {
   uids(kind: CachedKind): readonly string[]
   /** A new array of the readable objects, in no order. */
   list<K extends CachedKind>(kind: K): readonly Objects[K][]
+  /**
+   * Whether the object's stored status is a verdict on its present generation: clients such as Argo CD and Flux do not wait for it. It
+   * decides only which status is written first. Facts never come from a stored status.
+   */
+  isSettled(ref: ObjectRef): boolean
   /** Called when an object may have come, changed or gone; also for Secrets and ConfigMaps that were looked up before. */
   onChange(listener: (ref: ObjectRef) => void): () => void
   /** Called within seconds when somebody else may have written an object's status. Never called in a directory, whose statuses nobody else writes. */

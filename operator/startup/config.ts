@@ -61,7 +61,9 @@ const schema = z.strictObject({
     .default([]),
   /** The operator's Service, whose EndpointSlice the operator that leads writes. Needs POD_IP. */
   service: z.string().min(1).optional(),
-  /** Status writes in a second, for all objects together. In a cluster each is a write to the cluster's own etcd. */
+  /** Status writes in a second for new and edited objects. Argo CD, Flux and Helm wait for them. */
+  verdictWrites: z.number().int().min(1).max(10_000).default(100),
+  /** Other status writes in a second, for all objects together. In a cluster each is a write to the cluster's own etcd. */
   statusWrites: z.number().int().min(1).max(10_000).optional(),
   /** How long the log store keeps results after their scheduled time, days. 0: forever. */
   retentionDays: z.number().min(0).default(90),
@@ -100,6 +102,7 @@ export interface OperatorConfig {
   draining: boolean
   logLevel: string
   statusWrites: number
+  verdictWrites: number
   /** Who may own and write the state directory and the objects' files. */
   trust: Trust
   logStore: LogStoreConfig
@@ -119,7 +122,7 @@ export function readConfig(
 ): OperatorConfig {
   const parsed = schema.safeParse(input)
   if (!parsed.success) throw invalidFlag(parsed.error)
-  const { endpoints, prefix, draining, logLevel } = parsed.data
+  const { endpoints, prefix, draining, logLevel, verdictWrites } = parsed.data
   const { directory, kubeconfig, state, etcdIdentity, secretFromEnv } = parsed.data
   checkMode(parsed.data)
   const health = parsed.data.health === undefined ? {} : { health: addressOf('--health', parsed.data.health) }
@@ -129,6 +132,7 @@ export function readConfig(
     draining,
     logLevel,
     statusWrites: statusWritesOf(parsed.data),
+    verdictWrites,
     trust: trustOf(parsed.data, env),
     logStore: logStoreOf(parsed.data.logStore, parsed.data.logStorePasswordFile),
     retention: retentionOf(parsed.data),

@@ -1,13 +1,13 @@
 import type { Keys } from '../../core/keys.ts'
 import type { Result } from '../../core/records/state.ts'
 import type { LogStore } from '../../store/log/port.ts'
-import { identify } from '../compile/identify.ts'
 import type { Context } from '../context.ts'
 import type { LeaderTask } from '../operator.ts'
-import type { CachedKind, ObjectRef, Resources } from '../resources/port.ts'
+import type { ObjectRef, Resources } from '../resources/port.ts'
 import { every } from '../until-aborted.ts'
 import { createDrain } from '../upkeep/drain-outbox.ts'
 import { createStatusReader } from './compute-status.ts'
+import { isCompiled, isEntryAwaited, urgency } from './when-to-write.ts'
 import { createStatusWriter, type StatusWriter } from './write-budget.ts'
 
 /**
@@ -19,8 +19,10 @@ import { createStatusWriter, type StatusWriter } from './write-budget.ts'
  */
 export interface ReportOptions {
   logStore: LogStore
-  /** Default 20. */
+  /** For all but verdicts. Default 20. */
   writesPerSecond?: number
+  /** For verdicts. Default 100. */
+  verdictsPerSecond?: number
   /** Called with each status that is written. */
   onStatus?(ref: ObjectRef, uid: string, status: object): void
   /** Called with the reason while results cannot be stored, and with undefined once they can. */
@@ -38,6 +40,7 @@ const KINDS = ['ShellCronJob', 'ShellRun', 'ShellAgent', 'ShellPolicy', 'ShellPo
 export function createResultReporter({
   logStore,
   writesPerSecond = 20,
+  verdictsPerSecond = 100,
   onStatus,
   onTrouble,
 }: ReportOptions): LeaderTask {
@@ -48,6 +51,8 @@ export function createResultReporter({
       clock,
       log,
       writesPerSecond,
+      verdictsPerSecond,
+      awaitsVerdict: ref => !resources.isSettled(ref),
       statusOf: createStatusReader({ ...context, logStore, runsOf: runs }),
       apply: (ref, uid, status) => {
         onStatus?.(ref, uid, status)
@@ -111,14 +116,14 @@ function touchAll({ resources }: Context, writer: StatusWriter): void {
 function watch(context: Context, writer: StatusWriter): () => void {
   const { resources, mirrors, compileResults, keys } = context
   const isUrgent = urgency(context)
-  const touchJob = ({ namespace, name }: { namespace: string; name: string }) => {
-    const ref = refOf('job', namespace, name)
-    writer.touch(ref, isUrgent(ref))
+  const touchCompiled = (ref: ObjectRef) => {
+    // Otherwise the verdict follows with the entry, and a status between the two generations would be one write too many.
+    if (!isEntryAwaited(context, ref)) writer.touch(ref, isUrgent(ref))
   }
-  compileResults.onChange((kind, of) => writer.touch({ kind, ...of }, isUrgent({ kind, ...of })))
+  compileResults.onChange((kind, of) => touchCompiled({ kind, ...of }))
   mirrors.jobs.onChange((_, now, before) => {
     const entry = (now ?? before)?.value
-    if (entry) touchJob(entry)
+    if (entry) touchCompiled(refOf('job', entry.namespace, entry.name))
   })
   mirrors.actives.onChange((key, now, before) => {
     const active = (now ?? before)?.value
@@ -133,8 +138,9 @@ function watch(context: Context, writer: StatusWriter): () => void {
   const restored = resources.onForeignStatus(ref => writer.rewrite(ref))
   const stopped = resources.onChange(ref => {
     // An edit of a job is urgent once it is compiled. Kinds that are not compiled are only touched here, and never at a start.
-    if (ref.kind === 'ShellCronJob') writer.touch(ref)
-    else if (ref.kind === 'ShellRun') writer.touch(ref, isUrgent(ref))
+    if (ref.kind === 'ShellCronJob') {
+      if (isCompiled(context, ref)) writer.touch(ref)
+    } else if (ref.kind === 'ShellRun') writer.touch(ref, isUrgent(ref))
     else if (isReported(ref.kind)) writer.touch(ref, true)
   })
   return () => {
@@ -145,23 +151,6 @@ function watch(context: Context, writer: StatusWriter): () => void {
 
 function isReported(kind: ObjectRef['kind']): kind is (typeof KINDS)[number] {
   return KINDS.some(one => one === kind)
-}
-
-/**
- * Whether a user may wait for the status of a changed object. True for every change, except the first one of an object that is older than
- * this term: at a start every object is compiled again, mostly with the same result.
- */
-function urgency({ resources, clock }: Context): (ref: ObjectRef) => boolean {
-  const began = clock.now()
-  const seen = new Set<string>()
-  return ref => {
-    const metadata = resources.get(ref.kind as CachedKind, ref.namespace, ref.name)?.metadata
-    if (!metadata || ref.kind === 'Node') return false
-    const { uid = '' } = metadata
-    const isFirst = !seen.has(uid)
-    seen.add(uid)
-    return !isFirst || identify(metadata).createdAt >= began
-  }
 }
 
 /** Counts the runs of each agent as they come and go. */

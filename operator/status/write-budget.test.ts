@@ -94,6 +94,33 @@ test('an urgent change overtakes a backlog', async () => {
   expect(writes.find(({ name }) => name === 'failed')?.at).toBe(2_000)
 })
 
+test('verdicts have a budget of their own: they neither wait behind outcomes nor delay them', async () => {
+  const { clock, change, writes } = setup({ awaitsVerdict: ({ name }) => name.startsWith('new') })
+  for (let i = 0; i < 1_000; i++) change(`outcome-${i}`, { urgent: i % 2 === 0 })
+  await clock.goTo(500)
+  for (let i = 0; i < 1_000; i++) change(`new-${i}`)
+  await clock.goTo(10_000)
+  const verdicts = writes.filter(({ name }) => name.startsWith('new'))
+  expect(verdicts).toHaveLength(1_000)
+  for (const { at } of verdicts)
+    expect(verdicts.filter(write => write.at >= at && write.at < at + 1_000).length).toBeLessThanOrEqual(100)
+  await clock.goTo(10_999)
+  expect(writes.filter(({ name, at }) => name.startsWith('outcome') && at < 10_000)).toHaveLength(200)
+})
+
+test('an outcome that waits becomes a verdict when its object is edited, and is written once', async () => {
+  let edited = ''
+  const { clock, change, names } = setup({ writesPerSecond: 1, awaitsVerdict: ({ name }) => name === edited })
+  for (const name of ['a', 'b', 'c']) change(name)
+  await clock.goTo(100)
+  edited = 'c'
+  change('c')
+  edited = ''
+  change('c')
+  await clock.goTo(60_000)
+  expect(names()).toEqual(['a', 'c', 'b'])
+})
+
 test('an object that waits moves up when it becomes urgent', async () => {
   const { clock, change, names, writer } = setup({ writesPerSecond: 1 })
   for (const name of ['a', 'b', 'c', 'd']) change(name)

@@ -5,17 +5,22 @@ import type { Clock } from '../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../platform/errors.ts'
 import type { Log } from '../../platform/log.ts'
 import type { ObjectRef, Written } from '../resources/port.ts'
+import { RateLimit } from './rate-limit.ts'
 
 /**
  * Writes statuses within a budget for all objects together, as each write goes to the cluster's own etcd. Level-triggered: a changed object
  * is marked, and its status is computed when its turn comes. So the newest status wins, and intermediate ones are never written.
  *
- *   touch ──▶ urgent ───┐ three turns of four
+ *   touch ──▶ verdict ──── a budget of its own
+ *        ├──▶ urgent ───┐ three turns of four
  *        └──▶ ordinary ─┴─▶ status computed ──▶ unchanged: nothing
  *               ▲                          └─▶ written ──▶ rests for a second (an agent for a minute)
  *               └──────── failed: retried with backoff ◀─┘
  *
- * Both queues are first in, first out. If there are more changes than the budget allows, the intervals of all objects grow evenly.
+ * All queues are first in, first out. If there are more changes than the budget allows, the intervals of all objects grow evenly.
+ *
+ * A verdict says whether a new or edited object is accepted. Argo CD, Flux and Helm wait for it, and there is one for each edit: with it the
+ * cluster's etcd gets one small write for each write of a user. So verdicts do not wait behind outcomes, which come without end.
  */
 export interface StatusWriter {
   /** The object's status may have changed. `urgent`: a condition may change, or a run has failed. After a status with trouble, every change is urgent. */
@@ -38,8 +43,12 @@ export interface StatusOf {
 export interface StatusWriterOptions {
   clock: Clock
   log: Log
-  /** The limit over any second, at least 1. Default 20. */
+  /** The limit over any second for all but verdicts, at least 1. Default 20. */
   writesPerSecond?: number
+  /** The limit over any second for verdicts, at least 1. Default 100. */
+  verdictsPerSecond?: number
+  /** Whether no status says yet if the object's present generation is accepted. Default: never. */
+  awaitsVerdict?(ref: ObjectRef): boolean
   /** The present status; undefined: there is no such object. */
   statusOf(ref: ObjectRef): StatusOf | undefined | Promise<StatusOf | undefined>
   apply(ref: ObjectRef, uid: string, status: StatusOf['status']): Promise<Written>
@@ -47,10 +56,13 @@ export interface StatusWriterOptions {
   random?: () => number
 }
 
+const URGENCIES = ['verdict', 'urgent', 'ordinary'] as const
+type Urgency = (typeof URGENCIES)[number]
+
 interface Mark {
   key: string
   ref: ObjectRef
-  urgent: boolean
+  urgency: Urgency
   /** After a failure: not before this instant, monotonic ms. */
   notBefore: number
   failures: number
@@ -69,6 +81,8 @@ interface Last {
 const SECOND_MS = 1_000
 const AGENT_REST_MS = 60_000
 const IN_FLIGHT = 4
+/** A write takes up to 100 ms on a busy API server. */
+const VERDICTS_IN_FLIGHT = 10
 const BACKOFF = { firstMs: 500, longestMs: 60_000 }
 /** Every fourth turn is for an ordinary change, however many are urgent. */
 const TURNS_PER_ORDINARY = 4
@@ -77,29 +91,41 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   return new BudgetedStatusWriter(options)
 }
 
+/** Writes that share a budget. */
+interface Lane {
+  limit: RateLimit
+  mostInFlight: number
+  inFlight: number
+}
+
 class BudgetedStatusWriter implements StatusWriter {
   readonly #options: StatusWriterOptions
-  readonly #budget: number
   readonly #backoff: Backoff
-  readonly #urgent = new Map<string, Mark>()
-  readonly #ordinary = new Map<string, Mark>()
+  readonly #waiting: Readonly<Record<Urgency, Map<string, Mark>>> = {
+    verdict: new Map(),
+    urgent: new Map(),
+    ordinary: new Map(),
+  }
+  readonly #verdicts: Lane
+  readonly #others: Lane
   readonly #last = new Map<string, Last>()
   readonly #inFlight = new Map<string, Promise<void>>()
-  /** When the writes of the last second began. */
-  readonly #spent: number[] = []
   #turn = 0
   #written = 0
   #nap: AbortController | undefined
 
   constructor(options: StatusWriterOptions) {
     this.#options = options
-    this.#budget = options.writesPerSecond ?? 20
-    const { random } = options
+    const { random, writesPerSecond = 20, verdictsPerSecond = 100 } = options
+    this.#others = { limit: new RateLimit(writesPerSecond), mostInFlight: IN_FLIGHT, inFlight: 0 }
+    const verdicts = new RateLimit(verdictsPerSecond)
+    this.#verdicts = { limit: verdicts, mostInFlight: VERDICTS_IN_FLIGHT, inFlight: 0 }
     this.#backoff = createBackoff({ ...BACKOFF, ...(random ? { random } : {}) })
   }
 
   get waiting(): number {
-    return this.#urgent.size + this.#ordinary.size
+    const { verdict, urgent, ordinary } = this.#waiting
+    return verdict.size + urgent.size + ordinary.size
   }
 
   get written(): number {
@@ -108,9 +134,13 @@ class BudgetedStatusWriter implements StatusWriter {
 
   touch(ref: ObjectRef, urgent = false): void {
     const key = `${ref.kind}/${ref.namespace}/${ref.name}`
-    const trouble = this.#last.get(key)?.trouble ?? false
-    this.#mark({ key, ref, urgent: urgent || trouble, notBefore: 0, failures: 0 })
+    this.#mark({ key, ref, urgency: this.#urgencyOf(key, ref, urgent), notBefore: 0, failures: 0 })
     this.#nap?.abort()
+  }
+
+  #urgencyOf(key: string, ref: ObjectRef, urgent: boolean): Urgency {
+    if (this.#options.awaitsVerdict?.(ref)) return 'verdict'
+    return urgent || this.#last.get(key)?.trouble ? 'urgent' : 'ordinary'
   }
 
   rewrite(ref: ObjectRef): void {
@@ -125,15 +155,12 @@ class BudgetedStatusWriter implements StatusWriter {
 
   #mark(mark: Mark): void {
     const { key } = mark
-    const before = this.#urgent.get(key) ?? this.#ordinary.get(key)
+    const before = URGENCIES.map(each => this.#waiting[each].get(key)).find(each => each !== undefined)
     // A failed write keeps its backoff, even if the object is touched meanwhile.
     const { notBefore, failures } = before && before.failures > mark.failures ? before : mark
-    const next = { ...mark, notBefore, failures }
-    if (before?.urgent) this.#urgent.set(key, { ...next, urgent: true })
-    else if (next.urgent) {
-      this.#ordinary.delete(key)
-      this.#urgent.set(key, next)
-    } else this.#ordinary.set(key, next)
+    const urgency = before && isMoreUrgent(before, mark) ? before.urgency : mark.urgency
+    if (before && before.urgency !== urgency) this.#waiting[before.urgency].delete(key)
+    this.#waiting[urgency].set(key, { ...mark, urgency, notBefore, failures })
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -141,7 +168,7 @@ class BudgetedStatusWriter implements StatusWriter {
     signal.addEventListener('abort', onAbort)
     while (!signal.aborted) {
       const now = this.#options.clock.monotonic()
-      const next = this.#inFlight.size < IN_FLIGHT ? this.#choose(now) : Infinity
+      const next = this.#choose(now)
       if (typeof next === 'number') await this.#sleepUntil(next)
       else this.#begin(next, now)
     }
@@ -151,11 +178,20 @@ class BudgetedStatusWriter implements StatusWriter {
 
   /** The mark whose turn it is; otherwise when to choose again. */
   #choose(now: number): Mark | number {
-    const [oldest] = this.#spent
-    if (this.#spent.length >= this.#budget && oldest !== undefined && now < oldest + SECOND_MS)
-      return oldest + SECOND_MS
-    const queues = [this.#urgent, this.#ordinary]
-    if (this.#turn % TURNS_PER_ORDINARY === TURNS_PER_ORDINARY - 1) queues.reverse()
+    const { verdict, urgent, ordinary } = this.#waiting
+    const first = this.#chooseIn(this.#verdicts, [verdict], now)
+    if (typeof first !== 'number') return first
+    const isOrdinarysTurn = this.#turn % TURNS_PER_ORDINARY === TURNS_PER_ORDINARY - 1
+    const queues = isOrdinarysTurn ? [ordinary, urgent] : [urgent, ordinary]
+    const next = this.#chooseIn(this.#others, queues, now)
+    return typeof next === 'number' ? Math.min(first, next) : next
+  }
+
+  #chooseIn(lane: Lane, queues: readonly Map<string, Mark>[], now: number): Mark | number {
+    // The end of a write cuts the nap short.
+    if (lane.inFlight >= lane.mostInFlight || queues.every(({ size }) => size === 0)) return Infinity
+    const freeAt = lane.limit.freeAt()
+    if (now < freeAt) return freeAt
     let soonest = Infinity
     for (const queue of queues) {
       for (const mark of queue.values()) {
@@ -169,11 +205,11 @@ class BudgetedStatusWriter implements StatusWriter {
   }
 
   /** An urgent change does not wait for the rest after an ordinary write. */
-  #restsUntil({ key, ref, urgent, notBefore }: Mark): number {
+  #restsUntil({ key, ref, urgency, notBefore }: Mark): number {
     const last = this.#last.get(key)
     if (!last) return notBefore
     const rest = ref.kind === 'ShellAgent' ? AGENT_REST_MS : SECOND_MS
-    return Math.max(notBefore, urgent ? last.urgentAt + SECOND_MS : last.at + rest)
+    return Math.max(notBefore, urgency === 'ordinary' ? last.at + rest : last.urgentAt + SECOND_MS)
   }
 
   async #sleepUntil(at: number): Promise<void> {
@@ -185,15 +221,16 @@ class BudgetedStatusWriter implements StatusWriter {
   }
 
   #begin(mark: Mark, now: number): void {
-    const { key } = mark
-    this.#urgent.delete(key)
-    this.#ordinary.delete(key)
-    if (this.#spent.length >= this.#budget) this.#spent.shift()
-    this.#spent.push(now)
-    this.#turn++
+    const { key, urgency } = mark
+    const lane = urgency === 'verdict' ? this.#verdicts : this.#others
+    this.#waiting[urgency].delete(key)
+    lane.limit.take(now)
+    lane.inFlight++
+    if (urgency !== 'verdict') this.#turn++
     const work = this.#write(mark, now)
       .catch((error: unknown) => this.#failed(mark, error))
       .finally(() => {
+        lane.inFlight--
         this.#inFlight.delete(key)
         this.#nap?.abort()
       })
@@ -201,7 +238,7 @@ class BudgetedStatusWriter implements StatusWriter {
   }
 
   async #write(mark: Mark, now: number): Promise<void> {
-    const { key, ref, urgent } = mark
+    const { key, ref, urgency } = mark
     const options = this.#options
     const last = this.#last.get(key)
     let computed: StatusOf | undefined
@@ -210,7 +247,7 @@ class BudgetedStatusWriter implements StatusWriter {
       computed = await options.statusOf(ref)
       digest = computed && digestOf(computed)
     } finally {
-      if (digest === undefined || digest === last?.digest) this.#giveBack(now)
+      if (digest === undefined || digest === last?.digest) this.#giveBack(urgency, now)
     }
     if (!computed) this.#last.delete(key)
     // Many statuses may be unchanged: other work must get its turn between them.
@@ -218,15 +255,15 @@ class BudgetedStatusWriter implements StatusWriter {
     if ((await options.apply(ref, computed.uid, computed.status)) === 'gone') this.#last.delete(key)
     else {
       this.#written++
-      const urgentAt = urgent ? now : (last?.urgentAt ?? -Infinity)
+      const urgentAt = urgency === 'ordinary' ? (last?.urgentAt ?? -Infinity) : now
       this.#last.set(key, { digest, at: now, urgentAt, trouble: isTrouble(computed.status) })
     }
   }
 
   /** Nothing was written: the budget is free for another object. */
-  #giveBack(at: number): void {
-    const index = this.#spent.lastIndexOf(at)
-    if (index >= 0) this.#spent.splice(index, 1)
+  #giveBack(urgency: Urgency, at: number): void {
+    if (urgency === 'verdict') return this.#verdicts.limit.giveBack(at)
+    this.#others.limit.giveBack(at)
     this.#turn--
   }
 
@@ -242,6 +279,10 @@ class BudgetedStatusWriter implements StatusWriter {
     if (cause instanceof Unavailable) log.warn(facts, 'status.unavailable')
     else log.error(facts, 'status.failed')
   }
+}
+
+function isMoreUrgent(a: Mark, b: Mark): boolean {
+  return URGENCIES.indexOf(a.urgency) < URGENCIES.indexOf(b.urgency)
 }
 
 function digestOf({ uid, status }: StatusOf): number {

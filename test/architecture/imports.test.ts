@@ -102,3 +102,14 @@ test('there are no default exports and no barrels', () => {
 test("zod is imported as a namespace: its object z brings every language's messages into each process", () => {
   expect(using(everywhere, /^import (type )?\{[^}]*\bz\b[^}]*\} from 'zod'/m)).toEqual([])
 })
+
+test('no package is imported dynamically: in the release, a CommonJS package would then have no named exports', () => {
+  const wrong = Object.keys(MAY_IMPORT)
+    .flatMap(sourcesOf)
+    .flatMap(({ path, imports }) =>
+      imports
+        .filter(({ to, dynamic }) => dynamic && !/^(\.|node:)/.test(to))
+        .map(({ to }) => `${path} imports ${to}`),
+    )
+  expect(wrong).toEqual([])
+})

@@ -16,9 +16,10 @@ import { startPart, writeTls } from './program.ts'
 
 /**
  * Many ShellCronJobs on a real API server: the cost of the operator's first start, and that its second one compares all and puts only what
- * changed while it was away. Everything runs on one machine, also the API server and both etcds.
+ * changed while it was away. Then more jobs are applied at once, while the statuses of the others wait to be written again: how long until
+ * the last one is Ready. Everything runs on one machine, also the API server and both etcds.
  *
- *   node test/bench/jobs.bench.ts [--jobs 10000] [--changed 100] [--ready-seconds 60] [--writes 20]
+ *   node test/bench/jobs.bench.ts [--jobs 10000] [--changed 100] [--ready-seconds 60] [--writes 20] [--verdicts 100] [--more 1000]
  *
  * `--ready-seconds 0` waits until all are Ready.
  */
@@ -79,8 +80,8 @@ async function until(what: string, check: () => Promise<boolean>): Promise<void>
   await eventually(what, async () => (await check()) || (await systemClock.sleep(LOOK_MS), false), LIMIT_MS)
 }
 
-/** In pages, because one answer with all would have a hundred megabytes. */
-async function countReady(api: KubeApi): Promise<number> {
+/** In pages, because one answer with all would have a hundred megabytes. `from`: the name of the first job to count. */
+async function countReady(api: KubeApi, from = ''): Promise<number> {
   let ready = 0
   let go = ''
   do {
@@ -90,11 +91,13 @@ async function countReady(api: KubeApi): Promise<number> {
     })
     const page = accepted(answer, 'list') as {
       metadata: { continue?: string }
-      items: { status?: { conditions?: { type: string; status: string }[] } }[]
+      items: { metadata: { name: string }; status?: { conditions?: { type: string; status: string }[] } }[]
     }
     const isReady = ({ type, status }: { type: string; status: string }) =>
       type === 'Ready' && status === 'True'
-    ready += page.items.filter(({ status }) => status?.conditions?.some(isReady)).length
+    ready += page.items.filter(
+      ({ metadata, status }) => metadata.name >= from && status?.conditions?.some(isReady),
+    ).length
     go = page.metadata.continue ?? ''
   } while (go !== '')
   return ready
@@ -164,6 +167,34 @@ async function isIdle(pid: number): Promise<boolean> {
   return (usage(pid).cpuSeconds - before) / took < 0.3
 }
 
+/** Applies these jobs as a GitOps controller does. */
+async function applyJobs(api: KubeApi, from: number, count: number): Promise<void> {
+  await inParallel(count, async n => {
+    const path = `${JOBS}/${nameOf(from + n)}?fieldManager=bench&force=true`
+    const body = job(from + n)
+    accepted(
+      await api.request({ method: 'PATCH', path, body, contentType: APPLY_PATCH, within: 60_000 }),
+      path,
+    )
+  })
+}
+
+async function applyMore(
+  { api }: Bench,
+  operator: Child,
+  { from, count }: { from: number; count: number },
+): Promise<void> {
+  const began = systemClock.monotonic()
+  const seconds = () => (systemClock.monotonic() - began) / 1_000
+  const before = usage(operator.pid).cpuSeconds
+  await applyJobs(api, from, count)
+  const applied = seconds()
+  await until('the new ones are Ready', async () => (await countReady(api, nameOf(from))) === count)
+  const all = seconds()
+  const cpu = usage(operator.pid).cpuSeconds - before
+  say('applied at once', { jobs: count, 'applied-s': applied, 'all-ready-s': all, 'cpu-s': cpu })
+}
+
 async function prepare(kubernetes: Kubernetes, api: KubeApi, count: number): Promise<void> {
   await applyCrds(kubernetes)
   await kubernetes.kubectl(['create', 'namespace', NS])
@@ -178,17 +209,18 @@ async function prepare(kubernetes: Kubernetes, api: KubeApi, count: number): Pro
     },
   }
   await kubernetes.kubectl(['apply', '-f', '-'], { stdin: JSON.stringify(policy) })
-  const took = await since(() =>
-    inParallel(count, async i => {
-      const path = `${JOBS}/${nameOf(i)}?fieldManager=bench&force=true`
-      const call = { method: 'PATCH' as const, path, body: job(i), contentType: APPLY_PATCH, within: 60_000 }
-      accepted(await api.request(call), path)
-    }),
-  )
+  const took = await since(() => applyJobs(api, 0, count))
   say('created', { jobs: count, s: took, 'per-second': count / took })
 }
 
-const given = flags({ jobs: 10_000, changed: 100, 'ready-seconds': 60, writes: 20 })
+const given = flags({
+  jobs: 10_000,
+  changed: 100,
+  'ready-seconds': 60,
+  writes: 20,
+  verdicts: 100,
+  more: 1_000,
+})
 const directory = await temporaryDirectory('shellcron-jobs-')
 const started: { kubernetes?: Kubernetes; cluster?: EtcdCluster; etcd?: Etcd } = {}
 try {
@@ -199,12 +231,14 @@ try {
   await writeTls(join(directory.path, 'identity'), cluster)
   const args = ['--kubeconfig', kubernetes.adminKubeconfig, '--state', join(directory.path, 'state')]
   args.push('--etcd-identity', join(directory.path, 'identity'), '--status-writes', String(given.writes))
+  args.push('--verdict-writes', String(given.verdicts))
   const bench: Bench = { api, etcd, start: () => startPart(['operator', ...args], cluster) }
 
   await prepare(kubernetes, api, given.jobs)
   const first = await firstStart(bench, given.jobs, given['ready-seconds'])
   await first.stop(30_000)
   const second = await secondStart(bench, given.jobs, Math.min(given.changed, given.jobs))
+  await applyMore(bench, second, { from: given.jobs, count: given.more })
   await second.stop(30_000)
 } finally {
   await started.etcd?.close()

@@ -337,7 +337,8 @@ test('a part that refuses its settings ends it, with the message of the part', a
   process.kill(Number.parseInt(operator ?? '', 10), 'SIGKILL')
   expect((await child.ended).code).toBe(2)
   expect(up.lines().at(-1)).toMatch(
-    /^shellcron: operator: refuses its settings: --directory: every user can write /,
+    // Whichever is started again three times first.
+    /^shellcron: (operator|agent): refuses its settings: --(directory|state): every user can write /,
   )
   expect(await processesOf(directory)).toEqual([])
 })

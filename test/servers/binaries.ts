@@ -11,6 +11,8 @@ import { exists, makeOnce } from '../../platform/make-once.ts'
 const run = promisify(execFile)
 const MODULE = fileURLToPath(new URL('./kubernetes', import.meta.url))
 const CRI = fileURLToPath(new URL('./cri', import.meta.url))
+const KSTATUS = fileURLToPath(new URL('./kstatus', import.meta.url))
+const ARGOCD = fileURLToPath(new URL('./argocd', import.meta.url))
 const COREDNS = fileURLToPath(new URL('./coredns', import.meta.url))
 /** One program with six names. */
 const COMPONENTS = [
@@ -50,6 +52,16 @@ export async function criProgram(): Promise<string> {
 /** The path of CoreDNS. Builds it first if this machine does not have it. */
 export async function corednsProgram(): Promise<string> {
   return goProgram({ name: 'coredns', module: COREDNS, flags: ['-ldflags', '-s -w'] })
+}
+
+/** The path of `kstatus`, which computes the status of objects as Flux and Helm do. Builds it first if this machine does not have it. */
+export async function kstatusProgram(): Promise<string> {
+  return goProgram({ name: 'kstatus', module: KSTATUS, flags: [] })
+}
+
+/** The path of `argocd`, which runs health scripts as Argo CD does. Builds it first if this machine does not have it. */
+export async function argocdProgram(): Promise<string> {
+  return goProgram({ name: 'argocd', module: ARGOCD, flags: [] })
 }
 
 /** Builds the main package of a module of ours, once for this machine. */

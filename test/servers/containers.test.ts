@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../fault/eventually.ts'
+import { dockerPath } from './docker.ts'
 
 const canRun = process.getuid?.() === 0 && existsSync('/bin/busybox')
 const url = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
@@ -16,6 +17,10 @@ const OWNERS = {
   '/usr/bin/podman': `
   const { startPodman } = await import(${url('./podman.ts')})
   const runtime = await startPodman()
+  await runtime.run({ name: 'left' })`,
+  [dockerPath()]: `
+  const { startDocker } = await import(${url('./docker.ts')})
+  const runtime = await startDocker()
   await runtime.run({ name: 'left' })`,
 }
 const installed = Object.entries(OWNERS).filter(([program]) => canRun && existsSync(program))

@@ -1,31 +1,14 @@
-import { createReadStream } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { request } from 'node:http'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { type ContainerRuntime, socketIn, startRuntime } from './container-runtime.ts'
+import { engineApi, type TestEngineContainer } from './engine-api.ts'
 
 /** A Podman with the images of `makeImages`, as on a plain server, that serves its API. */
 export interface Podman extends ContainerRuntime {
-  run(of: TestPodmanContainer): Promise<void>
+  run(of: TestEngineContainer): Promise<void>
 }
-
-export interface TestPodmanContainer {
-  name: string
-  labels?: Record<string, string>
-  /** Default: busybox that sleeps. */
-  image?: string
-  argv?: string[]
-  /** In bytes. */
-  memory?: number
-}
-
-/** The path of Docker's API, at the helper's version. */
-const API = 'http://podman/v1.40'
 
 export async function startPodman(): Promise<Podman> {
-  const asks = (socket: string) => (method: string, path: string, body?: string | Body) =>
-    call(socket, { method, path, body })
   const machine = await startRuntime({
     name: 'podman',
     prefix: 'shellcron-pod-',
@@ -34,23 +17,13 @@ export async function startPodman(): Promise<Podman> {
       const service = ['podman', 'system', 'service', '--time=0', `unix://${socketIn(dir)}`]
       return ['env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...service]
     },
-    isReady: async socket => (await asks(socket)('GET', '/_ping')) !== '',
-    load: (socket, image) => asks(socket)('POST', '/images/load', { file: image }),
+    isReady: async socket => (await engineApi(socket).ask('GET', '/_ping')) !== '',
+    load: (socket, image) => engineApi(socket).load(image),
   })
-  const { cgroupParent } = machine
-  const ask = asks(machine.socket)
+  const { ask, start } = engineApi(machine.socket)
   return {
     ...machine,
-    async run({ name, labels = {}, image = 'localhost/busybox:1', argv, memory = 0 }) {
-      const order = {
-        Image: image,
-        Labels: labels,
-        Cmd: argv ?? ['/bin/sleep', '2147483647'],
-        HostConfig: { NetworkMode: 'host', CgroupParent: cgroupParent, Memory: memory },
-      }
-      await ask('POST', `/containers/create?name=${name}`, JSON.stringify(order))
-      await ask('POST', `/containers/${name}/start`)
-    },
+    run: of => start(of, machine.cgroupParent),
     stopContainer: async name => void (await ask('POST', `/containers/${name}/stop?t=0`)),
     removeContainer: async name => void (await ask('DELETE', `/containers/${name}?force=true`)),
   }
@@ -89,30 +62,4 @@ graphroot = "${dir}/root"
     HOME: join(dir, 'home'),
     TMPDIR: dir,
   }
-}
-
-interface Body {
-  file: string
-}
-
-async function call(
-  socketPath: string,
-  { method, path, body }: { method: string; path: string; body: string | Body | undefined },
-): Promise<string> {
-  const type = typeof body === 'object' ? 'application/x-tar' : 'application/json'
-  const asked = request(`${API}${path}`, { socketPath, method, headers: { 'Content-Type': type } })
-  const answered = new Promise<{ status: number; text: string }>((resolve, reject) => {
-    asked.once('error', reject)
-    asked.once('response', response => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', piece => void (text += piece))
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, text }))
-    })
-  })
-  if (typeof body === 'object') await pipeline(createReadStream(body.file), asked)
-  else asked.end(body)
-  const { status, text } = await answered
-  if (status >= 400) throw new Error(`${method} ${path}: ${text}`)
-  return text
 }

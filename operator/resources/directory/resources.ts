@@ -5,11 +5,13 @@ import { type Trust, trustIn } from '../../../platform/trust.ts'
 import { createEventLimit } from '../event-limit.ts'
 import { createListeners } from '../listeners.ts'
 import type { ObjectRef, Resources } from '../port.ts'
+import { isVerdict } from '../verdict.ts'
 import { readFileText } from './documents.ts'
 import { Folder } from './folder.ts'
 import { Follower } from './follower.ts'
 import { ObjectCache } from './object-cache.ts'
 import { ProblemReport } from './problem-report.ts'
+import { keyOf } from './record.ts'
 import { Records } from './records.ts'
 import { createFileLookups, type GivenSecrets } from './secrets.ts'
 import type { StatusStore } from './status-store.ts'
@@ -52,6 +54,10 @@ export function createDirectoryResources(options: DirectoryOptions): Resources {
     list: kind => cache.list(kind),
     uids: kind => records.uids(kind),
     unreadable: (kind, namespace, name) => cache.unreadable(kind, namespace, name),
+    isSettled: ref => {
+      const record = records.get(keyOf(ref))
+      return isVerdict(record?.status, record?.generation)
+    },
     onChange: changes.add,
     onForeignStatus: () => () => undefined,
     denied: () => [],

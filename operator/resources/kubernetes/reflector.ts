@@ -4,6 +4,7 @@ import type { Clock } from '../../../platform/clock.ts'
 import { messageOf, Unavailable } from '../../../platform/errors.ts'
 import { accepted, type KubeApi, Refused } from '../../../platform/kubernetes/api.ts'
 import type { Log } from '../../../platform/log.ts'
+import { isVerdict } from '../verdict.ts'
 
 /**
  * A copy of one list of the API server, kept up to date:
@@ -22,6 +23,8 @@ export interface Reflected<T> {
   uid: string
   /** undefined: the object was never readable. */
   object: T | undefined
+  /** See `Resources.isSettled`. */
+  settled: boolean
   /** Why the present version cannot be read. */
   unreadable?: string
 }
@@ -32,6 +35,7 @@ export interface RawObject {
     namespace?: string
     uid: string
     resourceVersion: string
+    generation?: number
     labels?: Record<string, string>
     annotations?: Record<string, string>
     managedFields?: unknown
@@ -210,7 +214,8 @@ export class Reflector<T> {
     const now = this.#keep(raw, before?.object)
     const same = before?.unreadable === now.unreadable && isDeepStrictEqual(before?.object, now.object)
     const kept = same ? { ...now, object: before?.object } : now
-    this.#items.set(key, { version, namespace, name, uid, ...kept })
+    const settled = isVerdict(raw.status, raw.metadata.generation)
+    this.#items.set(key, { version, namespace, name, uid, settled, ...kept })
     if (!before || !same) this.#options.onChange(namespace, name)
     else this.#options.onOther?.(namespace, name, version)
     return key

@@ -52,6 +52,8 @@ export function createKubernetesResources(options: KubernetesOptions): Resources
     list: kind => reflectors[kind].list(),
     uids: kind => reflectors[kind].uids(),
     unreadable: (kind, namespace, name) => reflectors[kind].get(namespace, name)?.unreadable,
+    isSettled: ({ kind, namespace, name }) =>
+      kind === 'Secret' || kind === 'ConfigMap' || (reflectors[kind].get(namespace, name)?.settled ?? false),
     onChange: changes.add,
     onForeignStatus: foreign.add,
     denied: () =>

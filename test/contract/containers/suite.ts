@@ -4,6 +4,7 @@ import { inContainer } from '../../../agent/runs/container-command.ts'
 import { type Command, commandSchema } from '../../../core/records/entry.ts'
 import { execBinary } from '../../../scripts/go-programs.ts'
 import { type Containerd, startContainerd } from '../../servers/containerd.ts'
+import { type Docker, dockerPath, startDocker } from '../../servers/docker.ts'
 import type { TestMachine } from '../../servers/machine.ts'
 import { type Podman, startPodman } from '../../servers/podman.ts'
 import { SESSION } from '../launcher/launcher.ts'
@@ -37,7 +38,8 @@ export const NAMESPACE = 'table'
 /** The runtimes that are installed, each with its start function. */
 export const runtimes = Object.entries({
   '/usr/bin/containerd': ['containerd', async () => onContainerd(await startContainerd())] as const,
-  '/usr/bin/podman': ['podman', async () => onPodman(await startPodman())] as const,
+  '/usr/bin/podman': ['podman', async () => onEngine(await startPodman())] as const,
+  [dockerPath()]: ['docker', async () => onEngine(await startDocker())] as const,
 }).flatMap(([program, runtime]) => (canRun(program) ? [runtime] : []))
 
 function canRun(program: string): boolean {
@@ -69,20 +71,20 @@ function onContainerd(containerd: Containerd): Runtime {
   }
 }
 
-function onPodman(podman: Podman): Runtime {
+function onEngine(engine: Podman | Docker): Runtime {
   return {
-    machine: podman,
-    socket: podman.socket,
+    machine: engine,
+    socket: engine.socket,
     nameOf: app => app,
     async container({ app, image, argv, memory }) {
-      await podman.run({
+      await engine.run({
         name: app,
         labels: { app },
         ...(image ? { image: `localhost/${image}:1` } : {}),
         ...(argv ? { argv } : {}),
         ...(memory ? { memory } : {}),
       })
-      return { stop: () => podman.stopContainer(app), remove: () => podman.removeContainer(app) }
+      return { stop: () => engine.stopContainer(app), remove: () => engine.removeContainer(app) }
     },
   }
 }

@@ -96,18 +96,12 @@ test('a leader is ready, and its keys are in a Secret', async () => {
   expect(await health('/healthz')).toBe(200)
   await eventually('ready', async () => (await health('/readyz')) === 200)
   expect(await health('/other')).toBe(404)
-  const names = await kubernetes.kubectl([
-    'get',
-    'secret',
-    'shellcron-keys',
-    '-n',
-    'shellcron',
-    '-o',
-    'jsonpath={.data}',
-  ])
-  expect(Object.keys(JSON.parse(names))).toEqual(
-    expect.arrayContaining(['operator.key', 'ca.pem', 'pool-default.key']),
-  )
+  const get = ['get', 'secret', 'shellcron-keys', '-n', 'shellcron', '-o', 'jsonpath={.data}']
+  const names = await eventually('the pool has a key', async () => {
+    const found = Object.keys(JSON.parse(await kubernetes.kubectl(get)))
+    return found.includes('pool-default.key') && found
+  })
+  expect(names).toEqual(expect.arrayContaining(['operator.key', 'ca.pem']))
 })
 
 test('without a policy host mode is refused; with one it is allowed, with its Secret sealed', async () => {

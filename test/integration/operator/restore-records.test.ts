@@ -112,6 +112,22 @@ test('a pool that another process changed is restored', async () => {
   await eventually('it is restored', async () => (await raw(key)) === good)
 })
 
+test('a request that the operator did not sign is deleted and reported, and its own stays', async () => {
+  const { context } = await fixture.operator()
+  await fixture.write('r.yaml', run)
+  const own = fixture.keys.request('default', `run.${NS}.r.-`)
+  await eventually("the operator's request", () => raw(own))
+  const reasons = reasonsOf(context)
+  const forged = ['one', 'other'].map(target => fixture.keys.request('default', `run.${NS}.r.${target}`))
+  const text = JSON.stringify({ kind: 'run', namespace: NS, name: 'r', target: '-', uid: 'u' })
+  await putRaw(forged[0] ?? '', text)
+  await putRaw(forged[1] ?? '', JSON.stringify({ signed: text, signature: 'AAAA' }))
+  await eventually('both are gone', async () => (await Promise.all(forged.map(raw))).every(one => one === ''))
+  await eventually('both are reported', () => reasons().length === 2)
+  expect(reasons()).toEqual(['Signature', 'Signature'])
+  expect(await raw(own)).not.toBe('')
+})
+
 test("the operator's own changes are not reported", async () => {
   const { context } = await fixture.operator()
   const errors = vi.spyOn(context.log, 'error')
