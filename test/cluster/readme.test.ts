@@ -16,7 +16,7 @@ import { helmProgram } from '../servers/helm.ts'
  */
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const AFTER = ['-n', 'shellcron', '--no-hooks', '--ignore-not-found']
+const AFTER = ['-n', 'shellcron', '--ignore-not-found', '--timeout=120s']
 /** From nothing to the output of the first job. */
 const MOST_COMMANDS = 9
 
@@ -48,7 +48,7 @@ describe.skipIf(whyNoCluster())('as a new user', () => {
     return stdout
   }
   const typeAll = async (commands: string[]) => {
-    const said = []
+    const said: { command: string; output: string }[] = []
     for (const command of commands) said.push({ command, output: await type(command) })
     return (program: string) => said.find(({ command }) => command.startsWith(program))?.output
   }
