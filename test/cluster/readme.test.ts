@@ -42,9 +42,10 @@ describe.skipIf(whyNoCluster())('as a new user', () => {
     await cluster.tryKubectl(['delete', 'shellpolicy', 'ops', '--ignore-not-found'])
   })
 
+  // `exec`, so that the timeout ends the program itself.
   const type = async (command: string) => {
     const own = /^helm (install|upgrade)/.test(command) ? `${command} --values ${values}` : command
-    const { stdout } = await run('/bin/sh', ['-c', own], { cwd: ROOT, env, timeout: 280_000 })
+    const { stdout } = await run('/bin/sh', ['-c', `exec ${own}`], { cwd: ROOT, env, timeout: 280_000 })
     return stdout
   }
   const typeAll = async (commands: string[]) => {
@@ -82,5 +83,14 @@ describe.skipIf(whyNoCluster())('as a new user', () => {
     const outputOf = await typeAll(install)
     expect(outputOf('kubectl logs shellcron-test')).toMatch(/command: hello from node-[12]/)
     expect(outputOf('kubectl shellcron history')).toMatch(/hello\S* Succeeded .*: hello from node-[12]/)
+  })
+
+  test('docs/install.md removes everything', async () => {
+    await typeAll(commandsOf('docs/install.md', 'Uninstall'))
+    const claims = await type('kubectl get pvc -n shellcron -l app.kubernetes.io/instance=shellcron -o name')
+    expect(claims.trim().split('\n')).toHaveLength(4)
+    await typeAll(commandsOf('docs/install.md', 'Remove everything'))
+    const left = await type('kubectl get crd,namespaces,clusterroles,clusterrolebindings -o name')
+    expect(left.split('\n').filter(name => name.includes('shellcron'))).toEqual([])
   })
 })
