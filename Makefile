@@ -4,10 +4,10 @@ NODE := scripts/node
 GO := $(CURDIR)/scripts/go
 BIN := node_modules
 
-.PHONY: help up test cluster cluster-test server-test verify model build packages clean format generate go
+.PHONY: help up test cluster cluster-images cluster-test server-test verify model build packages clean format generate go
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 # Whoever makes this trusts the owner of the checkout: this file and all programs are the owner's.
 up: node_modules/.installed go ## run examples/quickstart on this machine, without a cluster, until Ctrl-C
@@ -22,6 +22,10 @@ test: build ## set up what the tests need and run all of them
 cluster: node_modules/.installed go ## start a Kubernetes of two nodes on this machine, until Ctrl-C; needs root
 	@$(NODE) scripts/tools.ts
 	@$(NODE) scripts/cluster.ts
+
+cluster-images: build ## build the chart's images, and load them on the nodes of `make cluster`
+	@$(NODE) scripts/tools.ts
+	@$(NODE) scripts/cluster-images.ts
 
 cluster-test: build ## the tests that take minutes on a Kubernetes with nodes; needs root
 	@$(NODE) scripts/tools.ts

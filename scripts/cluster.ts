@@ -6,7 +6,8 @@ import { nodePrograms } from '../test/servers/binaries.ts'
 import { startCluster } from '../test/servers/cluster.ts'
 import { helmProgram } from '../test/servers/helm.ts'
 
-const LINK = fileURLToPath(new URL('../.shellcron/cluster', import.meta.url))
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const LINK = join(ROOT, '.shellcron/cluster')
 
 const started = performance.now()
 const tell = (text: string) =>
@@ -21,10 +22,12 @@ await mkdir(dirname(LINK), { recursive: true })
 await rm(LINK, { force: true })
 await symlink(cluster.dir, LINK)
 tell('ready')
-const tools = [await nodePrograms(), dirname(await helmProgram())].join(':')
+const tools = [join(ROOT, 'bin'), await nodePrograms(), dirname(await helmProgram())].join(':')
 process.stdout.write(`
 The cluster is up until Ctrl-C. In another shell:
   export KUBECONFIG=${join(LINK, 'kubeconfig')} PATH=${tools}:$PATH
+To install ShellCron from this checkout: \`make cluster-images\`, then as docs/install.md says, with
+  --values ${join(LINK, 'values.yaml')}
 Logs: ${join(LINK, '*/*.log')}
 `)
 // Nothing else keeps this process alive.

@@ -42,6 +42,15 @@ export async function createRun({ api }: Cluster, object: ShellRunManifest): Pro
   return { namespace, name, uid, run: shellRunId({ namespace, name, target: ANYWHERE, uid }) }
 }
 
+/** A ShellRun may be created before its job, and then waits for it. Whoever names a job here expects that it exists. */
+export async function mustExist({ api }: Cluster, { namespace, name }: { namespace: string; name: string }) {
+  const path = `/apis/shellcron.dev/v1alpha1/namespaces/${namespace}/shellcronjobs/${name}`
+  const { status } = await api.request({ path })
+  // A user who may run the job may lack the right to read it.
+  if (status === 404)
+    throw new InvalidInput('run', `ShellCronJob "${name}" does not exist in namespace "${namespace}"`)
+}
+
 const seenSchema = z.object({
   metadata: z.object({ uid: z.string(), resourceVersion: z.string() }),
   status: z
@@ -91,7 +100,11 @@ export async function waitForRun(cluster: Cluster, made: MadeRun, options: WaitO
 function report(made: MadeRun, { status }: Seen): number | undefined {
   const is = (type: string) => status.conditions.find(each => each.type === type && each.status === 'True')
   const end = is('Complete') ?? is('Failed')
-  if (end) return say(made, `${status.phase}: ${end.message}`, end.type === 'Complete' ? 0 : 1)
+  if (end) {
+    // An end without details has its phase as the message.
+    const details = end.message === status.phase ? '' : `: ${end.message}`
+    return say(made, `${status.phase}${details}`, end.type === 'Complete' ? 0 : 1)
+  }
   const ready = status.conditions.find(({ type }) => type === 'Ready')
   const waits = ready && ready.reason !== 'Pending' && ready.reason !== 'Running'
   if (waits) say(made, `not started: ${ready.reason}: ${ready.message}`, 0)

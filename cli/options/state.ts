@@ -17,7 +17,7 @@ export function socketIn(stateDir: string): string {
   if (existsSync(socket)) return socket
   throw new InvalidInput(
     '--state',
-    `no operator runs on "${stateDir}"; start one, or name its state directory (for \`shellcron up DIR\`: DIR/.shellcron)${kept(stateDir)}`,
+    `no operator runs on "${stateDir}"; start one, or wait until it has started, or name its state directory (for \`shellcron up DIR\`: DIR/.shellcron)${kept(stateDir)}`,
   )
 }
 

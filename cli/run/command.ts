@@ -77,12 +77,15 @@ async function runInCluster(
   flags: RunFlags,
   reached: ClusterFlags,
 ): Promise<number> {
-  const [{ connectCluster }, { createRun, waitForRun }] = await Promise.all([
+  const [{ connectCluster }, { createRun, mustExist, waitForRun }] = await Promise.all([
     import('../cluster/cluster.ts'),
     import('../cluster/run.ts'),
   ])
   const cluster = await connectCluster(reached)
-  const made = await createRun(cluster, await objectOf(job, flags, cluster.namespace))
+  const object = await objectOf(job, flags, cluster.namespace)
+  const { namespace } = object.metadata
+  if (job !== undefined) await mustExist(cluster, { namespace, name: job.split('/').at(-1) ?? job })
+  const made = await createRun(cluster, object)
   process.stdout.write(
     `${escapeControls(`${made.namespace}/${made.name}: created; its run is ${made.run}`)}\n`,
   )

@@ -18,7 +18,7 @@ export function addUpCommand(program: Command): void {
     .option('--name <name>', "name of this machine's agent (default: the host name in lower case)")
     .option(
       '--etcd-port <port>',
-      'port on 127.0.0.1 for the etcd that it starts (default: a free one; with --listen: 2379)',
+      'port of the etcd that it starts, on 127.0.0.1 and the address of --listen (default: a free one; with --listen: 2379)',
       wholeNumber(1, 65_535),
     )
     .option(
