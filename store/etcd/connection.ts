@@ -107,6 +107,8 @@ export class Connection {
         'grpc.keepalive_permit_without_calls': 0,
         'grpc.initial_reconnect_backoff_ms': 200,
         'grpc.max_reconnect_backoff_ms': 3_000,
+        // A member that is a pod has another address after its restart. The default, 30 s, is longer than several restarts take.
+        'grpc.dns_min_time_between_resolutions_ms': 1_000,
       },
     })
   }
