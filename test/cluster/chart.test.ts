@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -10,6 +10,7 @@ import { eventually } from '../fault/eventually.ts'
 import { CHART } from '../fixtures/chart.ts'
 import { clusterForAll } from '../fixtures/cluster-for-all.ts'
 import { host, job, policy, run } from '../fixtures/kubernetes-objects.ts'
+import { etcdPrograms } from '../servers/binaries.ts'
 import { whyNoCluster } from '../servers/cluster/requirements.ts'
 
 /**
@@ -256,6 +257,30 @@ describe.skipIf(whyNoCluster())('the chart', () => {
     } finally {
       await server.stop()
     }
+  })
+
+  test('a Job of the CronJob for backups saves a snapshot of etcd, and keeps as many as it shall', async () => {
+    const claim = (name: string) => ({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name, namespace: SYSTEM },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '100Mi' } } },
+    })
+    await apply(claim('backups'))
+    await upgrade('--set', 'etcd.backup.enabled=true,etcd.backup.keep=1,etcd.backup.claim=backups')
+    for (const name of ['backup-1', 'backup-2']) {
+      await kubectl('create', 'job', name, '--from=cronjob/shellcron-etcd-backup', '-n', SYSTEM)
+      await kubectl('wait', `job/${name}`, '-n', SYSTEM, '--for=condition=Complete', '--timeout=150s')
+    }
+    const volume = await kubectl('get', 'pvc', 'backups', '-n', SYSTEM, '-o', 'jsonpath={.spec.volumeName}')
+    const folder = join(cluster.dir, volume.slice(0, 'node-1'.length), 'var/lib/volumes', volume)
+    const files = (await readdir(folder)).filter(name => name !== 'lost+found')
+    expect(files).toEqual([expect.stringMatching(/^etcd-\d{8}T\d{6}Z\.db$/)])
+    const status = ['snapshot', 'status', join(folder, files[0] ?? ''), '--write-out=json']
+    const { stdout } = await exec(join(await etcdPrograms(), 'etcdutl'), status)
+    expect((JSON.parse(stdout) as { totalKey: number }).totalKey).toBeGreaterThan(10)
+    await kubectl('delete', 'job', 'backup-1', 'backup-2', '-n', SYSTEM)
+    await kubectl('delete', 'pvc', 'backups', '-n', SYSTEM)
   })
 
   test('after the restart of a node its agent and its member of etcd are back', async () => {
