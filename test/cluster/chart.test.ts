@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { stringify } from 'yaml'
-import { buildImages } from '../../scripts/images.ts'
 import { eventually } from '../fault/eventually.ts'
 import { CHART } from '../fixtures/chart.ts'
+import { valuesWithImages } from '../fixtures/chart-on-cluster.ts'
 import { clusterForAll } from '../fixtures/cluster-for-all.ts'
 import { host, job, policy, run } from '../fixtures/kubernetes-objects.ts'
 import { etcdPrograms } from '../servers/binaries.ts'
@@ -57,26 +56,7 @@ describe.skipIf(whyNoCluster())('the chart', () => {
   beforeAll(async () => {
     dir = join(cluster.dir, 'chart-test')
     await mkdir(dir)
-    const images = await buildImages(dir)
-    for (const { archive } of Object.values(images)) {
-      await cluster.loadImage(archive)
-      await rm(archive)
-    }
-    const image = (part: keyof typeof images) => {
-      const [registry = '', repository = '', tag = ''] = images[part].name.split(/[/:]/)
-      return { registry, repository, tag }
-    }
-    values = join(dir, 'values.yaml')
-    const small = { persistence: { size: '100Mi' } }
-    await writeFile(
-      values,
-      stringify({
-        operator: { image: image('operator') },
-        etcd: { image: image('etcd'), ...small },
-        logStore: { sqlite: { size: '100Mi' } },
-        agentDefaults: { image: image('agent') },
-      }),
-    )
+    values = await valuesWithImages(cluster, dir)
     await kubectl('create', 'namespace', OPS)
   }, 600_000)
 
