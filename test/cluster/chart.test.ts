@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -225,6 +227,7 @@ describe.skipIf(whyNoCluster())('the chart', () => {
   test('a server outside joins by the line of join-command, through NodePorts, and runs a command', async () => {
     const address = await cluster.nodeAddress('node-1')
     await upgrade(...outside(address))
+    await everyMemberNames(address)
     const [, url = '', token = ''] =
       /^sudo shellcron join (\S+) (\S+)$/m.exec(
         await plugin('join-command', 'web-9', '--label', 'role=web'),
@@ -249,6 +252,21 @@ describe.skipIf(whyNoCluster())('the chart', () => {
       await server.stop()
     }
   })
+
+  /** A kubelet takes a minute or more to give a changed Secret to a running pod. */
+  async function everyMemberNames(address: string): Promise<void> {
+    const pods = ['get', 'pod', '-n', SYSTEM, '-l', 'app.kubernetes.io/component=etcd']
+    const ips = await kubectl(...pods, '-o', 'jsonpath={.items[*].status.podIP}')
+    for (const ip of ips.split(' ')) {
+      const forward = await cluster.forward(ip, 2_379)
+      try {
+        const isNamed = async () => (await namesServedAt(forward.port)).includes(`IP Address:${address}`)
+        await eventually(`the certificate of ${ip} names ${address}`, isNamed, WITHIN_MS)
+      } finally {
+        forward.close()
+      }
+    }
+  }
 
   test('a Job of the CronJob for backups saves a snapshot of etcd, and keeps as many as it shall', async () => {
     const claim = (name: string) => ({
@@ -373,6 +391,18 @@ describe.skipIf(whyNoCluster())('the chart', () => {
     )
   }
 })
+
+/** The names and addresses in the certificate of a server on this machine's loopback. */
+async function namesServedAt(port: number): Promise<string[]> {
+  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false })
+  try {
+    await once(socket, 'secureConnect')
+    return (socket.getPeerCertificate().subjectaltname ?? '').split(', ')
+  } finally {
+    // The server ends the connection, because this client has no certificate.
+    socket.on('error', () => undefined).destroy()
+  }
+}
 
 /** A pod for commands in containers, with an image that the nodes have. */
 function podOf(image: string): object {
