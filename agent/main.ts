@@ -7,6 +7,7 @@ import { createLog, type Log } from '../platform/log.ts'
 import { version } from '../platform/version.ts'
 import { connectEtcd } from '../store/etcd/client.ts'
 import { type Agent, startAgent } from './agent.ts'
+import { createReadyFile } from './health/ready-file.ts'
 import { doubtWhenStale, keptIdentity } from './identity/agent-identity.ts'
 import { RefusedByOperator } from './identity/ask-operator.ts'
 import { type IdentitySettings, usableIdentity } from './identity/usable-identity.ts'
@@ -91,6 +92,7 @@ async function run(config: AgentConfig, identity: Identity, stop: AbortSignal): 
       output,
       launcher: signal => ensureLauncher({ stateDir: config.state, log, program: limited, signal, ...how }),
       launcherBuild: program.build,
+      ...readyFileOf(config),
     }
     void kept.run(ended.signal)
     const agent = await startUnlessStopped(options, ended.signal, stop)
@@ -107,6 +109,10 @@ async function run(config: AgentConfig, identity: Identity, stop: AbortSignal): 
     client?.close()
     await etcd.close()
   }
+}
+
+function readyFileOf({ readyFile: path }: AgentConfig): Pick<AgentOptions, 'onReady'> {
+  return path === undefined ? {} : { onReady: createReadyFile(path).set }
 }
 
 function pidsLimitOf({ pidsLimit }: AgentConfig): string[] {

@@ -32,4 +32,6 @@ export interface AgentOptions {
   launcher(signal: AbortSignal): Promise<Launcher>
   /** The build of the launcher that this agent would start. A running launcher of another build is replaced when it is idle. */
   launcherBuild?: string | undefined
+  /** Called with true when this agent begins to take part in its pool: it holds a session and has taken stock. Then with false. */
+  onReady?(isReady: boolean): void
 }

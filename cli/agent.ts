@@ -50,6 +50,10 @@ export function addAgentCommand(program: Command): void {
       'on SIGTERM: wait this long for active runs, kill the rest, and leave the pool (default: leave runs to the next agent)',
       number,
     )
+    .option(
+      '--ready-file <file>',
+      'a file to keep while this agent takes part in its pool, for a readiness probe (default: none)',
+    )
     .addOption(trustOwnerOption())
     .addOption(logLevelOption('log level (default: info)'))
     .action(async (options: Record<string, unknown>) => {

@@ -1,7 +1,15 @@
 import type { Command } from 'commander'
-import { commaSeparated, number } from './options/parsers.ts'
+import { commaSeparated, number, wholeNumber } from './options/parsers.ts'
 
 type Step = 'drain' | 'clean' | 'test'
+
+interface BackupFlags {
+  endpoints: string[]
+  identity: string
+  to: string
+  keep: number
+  within: number
+}
 
 /** `shellcron installation …`: what the Helm chart's hooks and test run. */
 export function addInstallationCommand(program: Command): void {
@@ -21,6 +29,22 @@ export function addInstallationCommand(program: Command): void {
       commaSeparated,
     )
     .option('--pool <name>', 'pool in which the command runs (default: "default")')
+  addBackup(group)
+}
+
+function addBackup(group: Command): void {
+  group
+    .command('backup')
+    .description('save a snapshot of etcd to a directory')
+    .requiredOption('--endpoints <urls>', "etcd's client URLs, separated by commas", commaSeparated)
+    .requiredOption('--identity <dir>', 'directory with ca.crt, tls.crt and tls.key of a user with role root')
+    .requiredOption('--to <dir>', 'the directory')
+    .option('--keep <n>', 'how many snapshots to keep there', wholeNumber(1, 10_000), 28)
+    .option('--within <seconds>', 'how long it may take', wholeNumber(1, 86_400), 3_600)
+    .action(async (flags: BackupFlags) => {
+      const { backup } = await import('../operator/installation/main.ts')
+      await backup(flags)
+    })
 }
 
 function addStep(group: Command, step: Step, description: string): Command {

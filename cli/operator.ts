@@ -26,6 +26,10 @@ export function addOperatorCommand(program: Command): void {
       'names in that certificate, separated by commas; the first is its common name',
       commaSeparated,
     )
+    .option(
+      '--etcd-backup-secret <name>',
+      'Secret in which to keep a certificate for backups of etcd (default: none)',
+    )
     .option('--prefix <prefix>', 'prefix of every key in etcd (default: "/shellcron/v1/")')
     .option(
       '--status-writes <n>',

@@ -95,6 +95,7 @@ export class SessionWork {
       this.#listening = { session, runs, fires, requests }
       // Changes are forwarded from here on. Those since the beginning of stock-taking were not.
       runs.recheck()
+      this.#state.options.onReady?.(true)
       this.#watchHealth(context, runs)
       // An edit of the pool may change it.
       const everyMs = () => session.ttlSeconds * 1_000
@@ -106,6 +107,7 @@ export class SessionWork {
       this.#listening = undefined
       this.#owned = undefined
       events.stop()
+      this.#state.options.onReady?.(false)
     }
   }
 

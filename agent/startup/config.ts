@@ -34,6 +34,8 @@ const schema = z.strictObject({
   spoolQuota: quantity('0', '1000Ti').default('1Gi'),
   /** How many processes all runs of this machine together may have. Default: 80 % of what the machine allows. */
   pidsLimit: z.number().int().min(1).optional(),
+  /** A file that exists while this agent takes part in its pool. */
+  readyFile: z.string().min(1).optional(),
   /** Sockets of container runtimes. If empty, the agent looks for the well-known sockets. */
   runtimeEndpoint: z
     .array(z.string().regex(/^unix:\/\/\//, 'must be like unix:///run/containerd/containerd.sock'))

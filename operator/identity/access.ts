@@ -2,12 +2,14 @@ import { X509Certificate } from 'node:crypto'
 import type { Keys } from '../../core/keys.ts'
 import { type AgentIdentity, agentOf, agentUser } from '../../core/records/agent-user.ts'
 import type { EtcdAuth } from '../../store/etcd/auth.ts'
+import { BACKUP_USER } from './authority.ts'
 import { poolOfRole, rightsOf, roleOf } from './rights.ts'
 
 /**
  * etcd's users and roles. etcd takes the common name of a client's certificate for its user.
  *
  *   the operator          ─▶ role root
+ *   the backup, if asked  ─▶ role root
  *   agent:POOL:NAME:ID    ─▶ role pool:POOL, with the rights of rights.ts
  *   anybody else          ─▶ no rights
  *
@@ -28,9 +30,9 @@ export interface Access {
 
 const ROOT = 'root'
 
-/** `ownUser`: the operator's. */
-export function createAccess(of: { auth: EtcdAuth; keys: Keys; ownUser: string }): Access {
-  const { auth, keys, ownUser } = of
+/** `ownUser`: the operator's. `backups`: whether the user for backups may read everything; otherwise it is removed. */
+export function createAccess(of: { auth: EtcdAuth; keys: Keys; ownUser: string; backups?: boolean }): Access {
+  const { auth, keys, ownUser, backups = false } = of
   /** What this process has made or found complete. */
   const roles = new Map<string, Promise<void>>()
   const users = new Set<string>()
@@ -49,6 +51,9 @@ export function createAccess(of: { auth: EtcdAuth; keys: Keys; ownUser: string }
       // etcd demands a user of this name. It has no password, and no certificate is issued for it.
       await auth.addUser(ROOT, ROOT)
       await auth.addUser(ownUser, ROOT)
+      // etcd gives a snapshot to the role root only.
+      if (backups) await auth.addUser(BACKUP_USER, ROOT)
+      else await auth.deleteUser(BACKUP_USER)
       await auth.enable()
     },
     async admit(agent) {

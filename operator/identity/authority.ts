@@ -15,6 +15,8 @@ export interface Authority {
 
 /** The operator's user in etcd. */
 export const OPERATOR_USER = 'shellcron-operator'
+/** The user of the job that saves snapshots of etcd. */
+export const BACKUP_USER = 'shellcron-backup'
 
 const NAME = 'ca.pem'
 const DAYS = 3_650

@@ -7,16 +7,16 @@ import type { Log } from '../../platform/log.ts'
 import type { Authority } from './authority.ts'
 
 /**
- * The certificate of etcd's members, in a Secret that their pods mount: ca.crt, tls.crt, tls.key. One certificate for all members, as servers
- * and as clients of each other. etcd reads the files again for each connection, so a renewal needs no restart.
+ * Certificates for etcd in Secrets that pods mount: ca.crt, tls.crt, tls.key. One is for all members, as servers and as clients of each other.
+ * etcd reads the files again for each connection, so a renewal needs no restart. The other is for the job that saves snapshots.
  */
 export interface EtcdCertificateOptions {
   api: KubeApi
   namespace: string
   /** The Secret's name. */
   secret: string
-  /** Names and addresses of the members. The first is the common name. */
-  names: readonly string[]
+  /** Names and addresses of the members. The first is the common name. Or the user of a client. */
+  of: { names: readonly string[] } | { user: string }
   authority: Authority
   clock: Clock
   log: Log
@@ -33,14 +33,15 @@ const MAX_ATTEMPTS = 5
 
 /** Issues the certificate unless the stored one is still good. To be called before etcd is dialled: its pods wait for the Secret. */
 export async function ensureEtcdCertificate(options: EtcdCertificateOptions): Promise<void> {
-  const { api, namespace, secret: name, names, authority, log } = options
+  const { api, namespace, secret: name, of, authority, log } = options
+  const names = 'names' in of ? of.names : []
   const all = `/api/v1/namespaces/${namespace}/secrets`
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const answer = await api.request({ path: `${all}/${name}` })
     const stored = answer.status === 404 ? undefined : (accepted(answer, `get secret ${name}`) as Secret)
-    const why = whyRenew(pemIn(stored), options)
+    const why = whyRenew(pemIn(stored), { ...options, names })
     if (why === undefined) return
-    const pair = await authority.server([...names], HOURS)
+    const pair = await ('user' in of ? authority.client(of.user, HOURS) : authority.server([...names], HOURS))
     const data = encoded({ 'ca.crt': authority.caCert, 'tls.crt': pair.cert, 'tls.key': pair.key })
     const written = await api.request({
       path: stored ? `${all}/${name}` : all,
@@ -106,6 +107,7 @@ function namesOf(certificate: X509Certificate): string[] {
   const names = (certificate.subjectAltName ?? '')
     .split(', ')
     .map(one => one.replace(/^(DNS|IP Address):/, ''))
+    .filter(Boolean)
   return names.toSorted()
 }
 

@@ -5,6 +5,8 @@ import { clean } from './clean.ts'
 import { drain } from './drain.ts'
 import { testInstallation } from './test.ts'
 
+export { backup } from './backup.ts'
+
 /** Settings of `shellcron installation …`, named like its flags. */
 export interface InstallationSettings {
   kubeconfig?: string

@@ -39,6 +39,8 @@ const schema = z.strictObject({
   etcdSecret: z.string().min(1).optional(),
   /** Names and addresses in that certificate. The first is its common name. */
   etcdNames: z.array(z.string().min(1)).default([]),
+  /** The Secret with a certificate for the job that saves snapshots of etcd. Without it that job's user does not exist. */
+  etcdBackupSecret: z.string().min(1).optional(),
   prefix: z.string().startsWith('/').endsWith('/').default(DEFAULT_PREFIX),
   health: address.optional(),
   /** Addresses and Unix sockets on which agents and users reach the operator, with TLS. Without one it serves neither. */
@@ -91,6 +93,8 @@ export interface OperatorConfig {
   etcdIdentity?: string
   /** The certificate that the operator keeps for etcd's members. */
   etcdCertificate?: { secret: string; names: string[] }
+  /** The Secret with the certificate for backups of etcd. */
+  backupSecret?: string
   health?: Address
   /** `names`: of the server's certificate. */
   listen?: { on: Listen[]; names: string[] }
@@ -138,6 +142,7 @@ export function readConfig(
     retention: retentionOf(parsed.data),
     ...(etcdIdentity === undefined ? {} : { etcdIdentity }),
     ...etcdCertificateOf(parsed.data),
+    ...backupOf(parsed.data),
     ...health,
     ...listenOf(parsed.data, env),
     reach: { etcd: parsed.data.externalEtcd, operator: parsed.data.externalOperator ?? '' },
@@ -188,6 +193,19 @@ function etcdCertificateOf({
     )
   if (names.length === 0) throw new InvalidInput('--etcd-names', 'is required with --etcd-secret')
   return { etcdCertificate: { secret, names } }
+}
+
+function backupOf({
+  directory,
+  etcdBackupSecret: backupSecret,
+}: z.infer<typeof schema>): Pick<OperatorConfig, 'backupSecret'> {
+  if (backupSecret === undefined) return {}
+  if (directory !== undefined)
+    throw new InvalidInput(
+      '--etcd-backup-secret',
+      'is for a cluster, and --directory is for standalone; leave one out',
+    )
+  return { backupSecret }
 }
 
 function retentionOf(settings: z.infer<typeof schema>): OperatorConfig['retention'] {

@@ -13,7 +13,7 @@ import { connectEtcd, type Etcd } from '../../store/etcd/client.ts'
 import type { Tls } from '../../store/etcd/connection.ts'
 import type { LogStore } from '../../store/log/port.ts'
 import { type Access, createAccess, userOf } from '../identity/access.ts'
-import { type Authority, OPERATOR_USER, openAuthority } from '../identity/authority.ts'
+import { type Authority, BACKUP_USER, OPERATOR_USER, openAuthority } from '../identity/authority.ts'
 import {
   type EtcdCertificateOptions,
   ensureEtcdCertificate,
@@ -67,15 +67,21 @@ export async function open(
   const store = await keyStoreOf(config, api)
   const identity = await openIdentity(store)
   const authority = await openAuthority(store)
-  const certificate = etcdCertificateOf({ config, clock, log }, { api, authority })
-  if (certificate) {
+  for (const certificate of etcdCertificatesOf({ config, clock, log }, { api, authority })) {
     await ensureEtcdCertificate(certificate)
     void renewEtcdCertificate(certificate, closing.signal)
   }
   const tls = await tlsOf(config, authority)
   const etcd = connectEtcd({ endpoints: config.endpoints, log, ...(tls ? { tls } : {}) })
   const keys = createKeys(config.prefix)
-  const access = tls && createAccess({ auth: etcd.auth, keys, ownUser: userOf(tls.cert) })
+  const access =
+    tls &&
+    createAccess({
+      auth: etcd.auth,
+      keys,
+      ownUser: userOf(tls.cert),
+      backups: config.backupSecret !== undefined,
+    })
   const close = async () => {
     closing.abort(new Error('the operator ends'))
     await etcd.close()
@@ -85,13 +91,17 @@ export async function open(
   return { logStore, logStoreChecked: checked, api, identity, authority, keys, etcd, tls, access, close }
 }
 
-function etcdCertificateOf(
+function etcdCertificatesOf(
   { config, clock, log }: { config: OperatorConfig; clock: Clock; log: Log },
   { api, authority }: { api: KubeApi | undefined; authority: Authority },
-): EtcdCertificateOptions | undefined {
-  const { mode, etcdCertificate } = config
-  if (mode.kind !== 'kubernetes' || !api || !etcdCertificate) return undefined
-  return { api, namespace: mode.namespace, ...etcdCertificate, authority, clock, log }
+): EtcdCertificateOptions[] {
+  const { mode, etcdCertificate: members, backupSecret } = config
+  if (mode.kind !== 'kubernetes' || !api) return []
+  const common = { api, namespace: mode.namespace, authority, clock, log }
+  return [
+    ...(members ? [{ ...common, secret: members.secret, of: { names: members.names } }] : []),
+    ...(backupSecret === undefined ? [] : [{ ...common, secret: backupSecret, of: { user: BACKUP_USER } }]),
+  ]
 }
 
 /** Other users must not be able to replace the directory of the objects. Later its owner and its mode are judged at every look. */
@@ -122,7 +132,8 @@ async function tlsOf({ etcdIdentity, endpoints }: OperatorConfig, authority: Aut
   return { ca: authority.caCert, ...(await authority.client(OPERATOR_USER, CERTIFICATE_HOURS)) }
 }
 
-async function readTls(dir: string): Promise<Tls> {
+/** Reads ca.crt, tls.crt and tls.key of a directory. */
+export async function readTls(dir: string): Promise<Tls> {
   const read = async (name: string) => {
     try {
       return await readFile(join(dir, name), 'utf8')

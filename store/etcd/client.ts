@@ -6,6 +6,7 @@ import type { Tls } from './connection.ts'
 import { EtcdUnavailable } from './errors.ts'
 import { batch, get, list, txn } from './kv.ts'
 import { grantLease, keepLeaseAlive, revokeLease } from './lease.ts'
+import { readSnapshot } from './snapshot.ts'
 import { readStatus } from './status.ts'
 import type { BatchAnswer, KeyValue, Status, Txn, TxnAnswer } from './types.ts'
 import { createView, type View } from './view.ts'
@@ -50,6 +51,8 @@ export interface Etcd {
   revoke(id: string): Promise<void>
   /** The status of one reachable member. It answers without a quorum too. */
   status(signal?: AbortSignal): Promise<Status>
+  /** The database of one member in pieces, and then its SHA-256. For the role `root`. */
+  snapshot(signal: AbortSignal): AsyncIterable<Buffer>
   readonly auth: EtcdAuth
   /** Uses new certificates: reconnects to all members; views list again. */
   useTls(tls: Tls): void
@@ -99,6 +102,7 @@ export function connectEtcd(options: EtcdOptions): Etcd {
     keepAlive: (id, timeoutMs) => keepLeaseAlive(members, id, timeoutMs),
     revoke: id => revokeLease(members, id),
     status: signal => readStatus(members, signal),
+    snapshot: signal => readSnapshot(members, signal),
     useTls: tls => members.useTls(tls),
     close: async () => {
       closed = true

@@ -51,6 +51,12 @@ type UnaryMethod = (
   callback: (error: Error | null, answer: unknown) => void,
 ) => RawCall
 
+type DownloadMethod = (
+  request: unknown,
+  metadata: RawMetadata,
+  options: object,
+) => RawCall & AsyncIterable<unknown>
+
 type StreamMethod = (metadata: RawMetadata, options: object) => RawStream
 
 const ready = 2
@@ -107,6 +113,8 @@ export class Connection {
         'grpc.keepalive_permit_without_calls': 0,
         'grpc.initial_reconnect_backoff_ms': 200,
         'grpc.max_reconnect_backoff_ms': 3_000,
+        // A member that is a pod has another address after its restart. The default, 30 s, is longer than several restarts take.
+        'grpc.dns_min_time_between_resolutions_ms': 1_000,
       },
     })
   }
@@ -140,6 +148,28 @@ export class Connection {
     return await answerOf<Buffer>(signal, done =>
       client.makeUnaryRequest(path, asIs, asIs, Buffer.alloc(0), done),
     )
+  }
+
+  /** The messages by which a call is answered. Rejects with gRPC's error, or with the signal's reason when it aborts. */
+  async *messages<T>(
+    service: Service,
+    method: string,
+    { request = {}, signal }: { request?: object; signal: AbortSignal },
+  ): AsyncGenerator<T> {
+    const { client, metadata } = await this.#etcd.client(service)
+    signal.throwIfAborted()
+    const call = (client[method] as DownloadMethod).call(client, request, metadata, {})
+    const onAbort = () => call.cancel()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      for await (const message of call) yield message as T
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      call.cancel()
+    }
   }
 
   /** A bidirectional stream. `needsLeader`: etcd ends it when this member loses its leader. */

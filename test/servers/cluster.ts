@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import { agentGroupOf } from './cluster/agent-group.ts'
 import { attachCluster, type ClusterAccess } from './cluster/attach.ts'
 import { serveControl } from './cluster/control.ts'
 import { type Namespaces, startNamespaces } from './cluster/namespaces.ts'
@@ -31,18 +32,19 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const { path: dir, remove } = await temporaryDirectory('shellcron-k8s-')
   // Short, because a pod's groups add much to the path.
   const group = `sc-${basename(dir).split('-').at(-1)}`
-  const removeGroups = reapControlGroups(group)
+  const removals = [reapControlGroups(group)]
   const machines = new Map<string, Namespaces>()
   const ends: (() => void)[] = []
   const boot = async (name: string) => {
     const machine = await startNamespaces(name, join(dir, name))
     machines.set(name, machine)
+    removals.push(reapControlGroups(await agentGroupOf(machine.pid)))
     return machine
   }
   const stop = async () => {
     for (const end of ends.splice(0)) end()
     await Promise.all([...machines.values()].map(machine => machine.kill()))
-    await removeGroups()
+    await Promise.all(removals.map(remove => remove()))
     await remove()
   }
   try {

@@ -109,6 +109,12 @@ capabilities: { drop: [ALL] }
 {{- if not (has (int .Values.etcd.replicas) (list 1 3)) }}
 {{- fail "etcd.replicas: must be 1 or 3" }}
 {{- end }}
+{{- if and (not .Values.etcd.enabled) .Values.etcd.backup.enabled }}
+{{- fail "etcd.backup.enabled: back up an external etcd where it runs" }}
+{{- end }}
+{{- if and .Values.etcd.backup.enabled (not .Values.etcd.backup.claim) }}
+{{- fail "etcd.backup.claim: name an existing PersistentVolumeClaim for the snapshots" }}
+{{- end }}
 {{- if and (not .Values.etcd.enabled) (not .Values.etcd.external.endpoints) }}
 {{- fail "etcd.external.endpoints: required if etcd.enabled is false" }}
 {{- end }}

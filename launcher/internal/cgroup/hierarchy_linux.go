@@ -46,8 +46,7 @@ type Hierarchy struct {
 // NewHierarchy makes the launcher's own groups, named after its state directory, and kills what an earlier launcher left there.
 // pidsLimit is for the processes of all runs together; 0 is the default.
 func NewHierarchy(stateDir string, pidsLimit int) *Hierarchy {
-	absolute, _ := filepath.Abs(stateDir)
-	name := fmt.Sprintf("shellcron-%x", sha256.Sum256([]byte(absolute)))[:len("shellcron-")+16]
+	name := nameOf(stateDir, pidNamespace())
 	h := &Hierarchy{v1: map[string]string{}}
 	own, mounts := Own(), ReadMounts()
 	if parent := mounts.Folder(V2, own[V2]); parent != "" {
@@ -65,6 +64,25 @@ func NewHierarchy(stateDir string, pidsLimit int) *Hierarchy {
 	}
 	h.limitSlice(pidsLimit)
 	return h
+}
+
+// initialPidNamespace is PROC_PID_INIT_INO of the kernel.
+const initialPidNamespace = "pid:[4026531836]"
+
+// nameOf names the launcher's groups. Nodes that are containers of one machine may see the same control groups, and have the same state
+// directories. Without the PID namespace in the name, a launcher that starts on one node would kill the runs of another.
+func nameOf(stateDir, pidNamespace string) string {
+	whose, _ := filepath.Abs(stateDir)
+	if pidNamespace != "" && pidNamespace != initialPidNamespace {
+		whose += "\x00" + pidNamespace
+	}
+	return fmt.Sprintf("shellcron-%x", sha256.Sum256([]byte(whose)))[:len("shellcron-")+16]
+}
+
+// pidNamespace is "" where /proc does not tell.
+func pidNamespace() string {
+	name, _ := os.Readlink("/proc/self/ns/pid")
+	return name
 }
 
 // CanLimit is true if runs can have resources.

@@ -71,6 +71,7 @@ test.each([
   ['operator.replicas=2', /logStore\.postgresql\.url/],
   ['etcd.replicas=2', /etcd.*replicas/],
   ['etcd.enabled=false', /etcd\.external\.endpoints/],
+  ['etcd.backup.enabled=true', /etcd\.backup\.claim/],
   ['agentNamespace.name=shellcron', /agentNamespace\.name/],
   ['operater.replicas=1', /operater/],
   ['agents.default.privileged=true', /privileged/],
