@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type KeptIdentity, keepIdentity } from '../../../agent/identity/keep-identity.ts'
 import { type Identity, readIdentity } from '../../../agent/startup/identity.ts'
+import { createKeys } from '../../../core/keys.ts'
 import type { Context } from '../../../operator/context.ts'
 import { enrolmentHandlers } from '../../../operator/enrolment/handlers.ts'
 import { issueIdentity, writeIdentity } from '../../../operator/identity/enrol.ts'
@@ -13,6 +14,7 @@ import { systemClock } from '../../../platform/clock.ts'
 import { silentLog } from '../../../platform/log.ts'
 import { trustIn } from '../../../platform/trust.ts'
 import { eventually } from '../../fault/eventually.ts'
+import { etcdForAll } from '../../fixtures/etcd-for-all.ts'
 import { type ServerFixture, startServer } from '../../fixtures/server.ts'
 import { temporaryDirectory } from '../../servers/directory.ts'
 
@@ -25,8 +27,15 @@ let dir: string
 let remove: () => Promise<void>
 let server: ServerFixture
 let keys: Keys
+const { etcd } = etcdForAll()
+const stored = createKeys('/renewal/v1/')
 
 beforeAll(async () => {
+  const identity = {
+    put: stored.identity(AGENT.pool, AGENT.agent),
+    value: JSON.stringify({ id: AGENT.id, uid: 'u' }),
+  }
+  await etcd.txn({ compare: [], then: [identity] })
   ;({ path: dir, remove } = await temporaryDirectory('shellcron-renewal-'))
   keys = await openIdentity(await fileKeyStore(join(dir, 'keys')))
   server = await startServer({
@@ -43,7 +52,7 @@ beforeAll(async () => {
         access: undefined,
         reach: { etcd: [], operator: '' },
         reviewNode: undefined,
-      })({ identity: keys, clock: systemClock, log: silentLog } as Context, peerAgent),
+      })({ identity: keys, etcd, keys: stored, clock: systemClock, log: silentLog } as Context, peerAgent),
   })
 })
 afterEach(() => {
@@ -88,8 +97,8 @@ test('when two thirds of its life have passed, the certificate is renewed under 
   expect(now?.agent).toEqual(AGENT)
   expect(now?.tls.key).toBe(identity.tls.key)
   expect((now?.validTo ?? 0) - systemClock.now()).toBeGreaterThan(23 * 3_600_000)
-  const stored = new X509Certificate(await readFile(join(folder, 'tls.crt'), 'utf8'))
-  expect(stored.validToDate.getTime()).toBe(now?.validTo)
+  const written = new X509Certificate(await readFile(join(folder, 'tls.crt'), 'utf8'))
+  expect(written.validToDate.getTime()).toBe(now?.validTo)
 })
 
 test("for another key of the pool it is renewed at once, and the agent's connections stay", async () => {
