@@ -20,7 +20,9 @@ describe.skipIf(whyNoCluster())('the shared cluster', () => {
       '--image-pull-policy=Never',
       '--restart=Never',
     ]
-    await cluster.kubectl([...run, '--command', '--', 'nslookup', 'kubernetes.default.svc.cluster.local'])
+    // A node's rules for Services may come a moment after its first pod.
+    const lookUp = 'until nslookup kubernetes.default.svc.cluster.local; do sleep 1; done'
+    await cluster.kubectl([...run, '--command', '--', 'sh', '-c', lookUp])
     try {
       await cluster.kubectl([
         'wait',
