@@ -28,7 +28,7 @@ export function parseTokenRequest(body: unknown): { ttlSeconds?: number | undefi
 const DEFAULT_SECONDS = 15 * 60
 const LONGEST_SECONDS = 24 * 3_600
 
-/** Makes a token with which the agent of this ShellAgent enrols once. The caller has judged who asks. `ttlSeconds`: at most a day. */
+/** Makes a token with which the agent of this ShellAgent enrols once. The caller has authorized the request. `ttlSeconds`: at most a day. */
 export async function makeToken(
   { etcd, keys, clock, resources, log }: Pick<Context, 'etcd' | 'keys' | 'clock' | 'resources' | 'log'>,
   { authority, reach }: { authority: Authority; reach: Reach },
